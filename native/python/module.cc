@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+// The native core as the Python module edgestream._native: one bind_* file per core file.
+#include <nanobind/nanobind.h>
+
+void bind_loop(nanobind::module_& m);
+void bind_policy(nanobind::module_& m);
+
+NB_MODULE(_native, m) {
+  m.doc() = "Native core of edgestream.";
+  bind_policy(m);
+  bind_loop(m);
+}
