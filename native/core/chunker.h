@@ -8,13 +8,16 @@
 namespace edgestream {
 
 /// How many frames an encoder takes at once. Chunk c is about the frames c * chunk_frames to
-/// (c + 1) * chunk_frames, and also shows `left_frames` before and `right_frames` after them.
+/// (c + 1) * chunk_frames, and also shows `left_frames` before and `right_frames` after them. The
+/// defaults are those of the default caption model.
 struct ChunkerConfig {
-  int n_bins;
-  int left_frames;
-  int chunk_frames;
-  int right_frames;  // look-ahead: a chunk waits for them
-  float pad_value;   // of frames before the first and after the last one, e.g. mel silence
+  int n_bins = 80;
+  int left_frames = 0;
+  int chunk_frames = 8;
+  int right_frames = 0;  // look-ahead: a chunk waits for them
+  /// Of frames before the first and after the last; the default is ln(1e-5), the silence of the
+  /// default mel.
+  float pad_value = -11.512925F;
 };
 
 /// Cuts a stream of frames into overlapping chunks for an encoder. Frames are copied unchanged:

@@ -2,11 +2,17 @@
 // The native core as the Python module edgestream._native: one bind_* file per core file.
 #include <nanobind/nanobind.h>
 
+void bind_chunker(nanobind::module_& m);
 void bind_loop(nanobind::module_& m);
+void bind_mel(nanobind::module_& m);
 void bind_policy(nanobind::module_& m);
+void bind_sample_ring(nanobind::module_& m);
 
 NB_MODULE(_native, m) {
   m.doc() = "Native core of edgestream.";
+  bind_sample_ring(m);
+  bind_mel(m);
+  bind_chunker(m);
   bind_policy(m);
   bind_loop(m);
 }
