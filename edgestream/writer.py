@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Events to captions in a file or on stdout, as they come, so that a crash loses none of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import stat
+import sys
+import time
+from pathlib import Path
+from typing import Any, Protocol
+
+from edgestream.cues import Cue, CueCutter, printable
+from edgestream.errors import OutputError, UsageError
+from edgestream.events import Draft, Event, Final
+
+SYNC_INTERVAL_S = 1.0  # a power cut may cost the captions of this long; a crash costs none
+FILE_MODE = 0o666  # less the umask, as for any other file
+
+
+class Writer(Protocol):
+    """`push` and `finish` raise OutputError (disk full, closed) and BrokenPipeError (`| head`)."""
+
+    def push(self, event: Event) -> None: ...
+
+    def finish(self) -> None: ...
+
+
+class Sink:
+    """Bytes to a file (truncated when opened) or, without a path, to stdout.
+
+    Each piece is handed to the system in one call, so after `kill -9` the file ends with a whole
+    piece; one that fails half way (disk full) is taken back.
+    """
+
+    def __init__(self, path: str | os.PathLike[str] | None) -> None:
+        self._name = "stdout" if path is None else os.fspath(path)
+        self._owned = path is not None
+        self._fd = _stdout_fd() if path is None else _create(Path(path))
+        # What stdout is redirected to may be shared with other writers: never cut that back.
+        self._regular = self._owned and stat.S_ISREG(os.fstat(self._fd).st_mode)
+        self._good_bytes = 0  # length of the file that is whole pieces
+        self._synced_s = time.monotonic()
+
+    def write(self, text: str) -> None:
+        data = text.encode("utf-8", "replace")
+        rest = memoryview(data)
+        try:
+            while rest:
+                rest = rest[os.write(self._fd, rest) :]
+            self._good_bytes += len(data)
+            self._sync_now_and_then()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            self._take_back()
+            raise self._error(error) from None
+
+    def close(self) -> None:
+        """Make a file's bytes durable and let go of it; stdout stays open. May be repeated."""
+        if not self._owned or self._fd < 0:
+            return
+        fd, self._fd = self._fd, -1
+        try:
+            if self._regular:
+                os.fsync(fd)
+        except OSError as error:
+            raise self._error(error) from None
+        finally:
+            os.close(fd)
+
+    def _sync_now_and_then(self) -> None:
+        now_s = time.monotonic()
+        if self._regular and now_s - self._synced_s >= SYNC_INTERVAL_S:
+            os.fsync(self._fd)
+            self._synced_s = now_s
+
+    def _take_back(self) -> None:
+        if self._regular:
+            os.ftruncate(self._fd, self._good_bytes)
+            os.lseek(self._fd, self._good_bytes, os.SEEK_SET)
+
+    def _error(self, error: OSError) -> OutputError:
+        return OutputError(
+            f"{self._name}: captions cannot be written: {error.strerror}; "
+            "what is there is whole; free some space or choose another place with --output"
+        )
+
+
+def _create(path: Path) -> int:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
+    try:
+        return os.open(path, flags, FILE_MODE)
+    except OSError as error:
+        raise OutputError(
+            f"{path}: cannot be written: {error.strerror}; choose another --output"
+        ) from None
+
+
+def _stdout_fd() -> int:
+    try:
+        sys.stdout.flush()
+        return sys.stdout.fileno()
+    except (AttributeError, ValueError, OSError):
+        raise OutputError("stdout is closed; write the captions with --output FILE") from None
+
+
+class TextWriter:
+    """One line of text for each Final."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+
+    def push(self, event: Event) -> None:
+        if isinstance(event, Final) and (text := printable(event.text)):
+            self._sink.write(text + "\n")
+
+    def finish(self) -> None:
+        self._sink.close()
+
+
+class JsonlWriter:
+    """One JSON object a line for each Final, Gap and Lag, and for each Draft with `drafts`."""
+
+    def __init__(self, sink: Sink, *, drafts: bool = False) -> None:
+        self._sink = sink
+        self._drafts = drafts
+
+    def push(self, event: Event) -> None:
+        if self._drafts or not isinstance(event, Draft):
+            record = _rounded(_record(event))
+            self._sink.write(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
+
+    def finish(self) -> None:
+        self._sink.close()
+
+
+class SrtWriter:
+    """SubRip cues, only ever appended."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._cutter = CueCutter()
+        self._n_cues = 0
+
+    def push(self, event: Event) -> None:
+        if not isinstance(event, Final):
+            return
+        cues = self._cutter.push(event)
+        if cues:
+            self._sink.write("".join(self._numbered(cue) for cue in cues))
+
+    def finish(self) -> None:
+        self._sink.close()
+
+    def _numbered(self, cue: Cue) -> str:
+        self._n_cues += 1
+        # An arrow in the text would be read as a time line.
+        text = "\n".join(cue.lines).replace("-->", "→")
+        times = f"{_clock(cue.start_ms, ',')} --> {_clock(cue.end_ms, ',')}"
+        return f"{self._n_cues}\n{times}\n{text}\n\n"
+
+
+class VttWriter:
+    """WebVTT cues after the header, only ever appended."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._cutter = CueCutter()
+        sink.write("WEBVTT\n\n")
+
+    def push(self, event: Event) -> None:
+        if not isinstance(event, Final):
+            return
+        cues = self._cutter.push(event)
+        if cues:
+            self._sink.write("".join(map(_vtt_cue, cues)))
+
+    def finish(self) -> None:
+        self._sink.close()
+
+
+FORMATS = ("text", "jsonl", "srt", "vtt")
+
+
+def open_writer(
+    format_name: str, path: str | os.PathLike[str] | None = None, *, drafts: bool = False
+) -> Writer:
+    """The writer of one of FORMATS into the file `path` (replaced if it exists), or stdout.
+
+    Raises UsageError for an unknown format, OutputError when the file cannot be written.
+    """
+    if format_name not in FORMATS:
+        raise UsageError(f"format '{format_name}' is not known; use {', '.join(FORMATS)}")
+    sink = Sink(path)
+    if format_name == "jsonl":
+        return JsonlWriter(sink, drafts=drafts)
+    if format_name == "srt":
+        return SrtWriter(sink)
+    return VttWriter(sink) if format_name == "vtt" else TextWriter(sink)
+
+
+def _record(event: Event) -> dict[str, Any]:
+    fields = dataclasses.asdict(event)
+    return {"type": type(event).__name__.lower(), **fields}
+
+
+def _rounded(value: Any) -> Any:
+    """Times to a tenth of a millisecond: finer digits are noise."""
+    if isinstance(value, float):
+        return round(value, 1)
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    return [_rounded(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def _vtt_cue(cue: Cue) -> str:
+    text = "\n".join(cue.lines)
+    for mark, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
+        text = text.replace(mark, entity)
+    return f"{_clock(cue.start_ms, '.')} --> {_clock(cue.end_ms, '.')}\n{text}\n\n"
+
+
+def _clock(time_ms: int, point: str) -> str:
+    seconds, ms = divmod(time_ms, 1000)
+    minutes, s = divmod(seconds, 60)
+    h, m = divmod(minutes, 60)
+    return f"{h:02}:{m:02}:{s:02}{point}{ms:03}"
