@@ -32,6 +32,7 @@ ConcatenatedLoop::ConcatenatedLoop(Decoder& decoder, const Policy& policy, Speci
   }
   require_token(special.pad, special.n_text, "pad");
   require_token(special.bos, decoder.n_vocab(), "bos");
+  require_token(special.delay_0, decoder.n_vocab(), "delay_0");
   require_token(delay_frames, decoder.n_vocab() - special.delay_0, "delay");
   decoder_.token_embedding(special.delay_0 + delay_frames, delay_row_);
 }
@@ -68,8 +69,7 @@ bool ConcatenatedLoop::writes(const Proposal& proposal) {
     held_ = 0;
     return false;
   }
-  const Observation seen{read_, written_, held_, finished_, proposal.probability,
-                         proposal.entropy};
+  const Observation seen{read_, written_, held_, finished_, proposal.probability, proposal.entropy};
   const bool write = policy_.decide(seen) == Action::kWrite;
   held_ = write ? 0 : held_ + 1;
   return write;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The read/write loop of the concatenated paradigm: one step reads one unit and may write one token.
+// The read/write loop of the concatenated paradigm: one step reads one unit and may write one
+// token.
 #pragma once
 
 #include <cstdint>
@@ -36,8 +37,7 @@ class ConcatenatedLoop {
 
   /// Reads rows [n, n_embd]; for each writes the token of its step (or PAD) to `tokens` [n] and its
   /// probability to `probabilities` [n]. Throws std::invalid_argument when the sizes disagree.
-  void push(std::span<const float> rows, std::span<int32_t> tokens,
-            std::span<float> probabilities);
+  void push(std::span<const float> rows, std::span<int32_t> tokens, std::span<float> probabilities);
 
   /// From now on the source has ended: nothing is held back in the steps that are still to come.
   void finish() { finished_ = true; }

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tokens to captions: words with times, drafts that grow and finals that stay."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgestream.clock import Clock
+from edgestream.events import Draft, Event, Final, Word
+
+WORD_START = "\u2581"  # SentencePiece's mark for the space before a word
+SENTENCE_END = ".?!"
+PUNCTUATION = ",.?!"
+SILENCE_MS = 1600.0  # a line without a full stop ends after this much silence
+LINE_CHARS = 84  # two caption lines of 42 characters, as broadcasters set them
+LINE_MS = 7000.0  # the longest that one caption stands, likewise
+CHAR_MS = 70.0  # English speech runs at about 14 characters a second
+
+
+@dataclass(slots=True)
+class _Word:
+    """A word whose tokens may still be coming; steps count from the start of the stream."""
+
+    text: str
+    first_step: int
+    last_step: int
+
+
+@dataclass(slots=True)
+class _Line:
+    words: list[_Word] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        return " ".join(word.text for word in self.words)
+
+
+class Caption:
+    """Turns the tokens of one stream into Draft and Final events.
+
+    A word's tokens come `delay_frames` steps after its end, so its end is known to one step; its
+    start is the end of the word before or, after a pause, guessed from its length.
+    """
+
+    def __init__(
+        self, token_texts: list[str], clock: Clock, *, pad: int, step_ms: float, delay_frames: int
+    ) -> None:
+        self._token_texts = token_texts
+        self._clock = clock
+        self._pad = pad
+        self._step_ms = step_ms
+        self._delay_frames = delay_frames
+        self.reset()
+
+    def reset(self) -> None:
+        """Back to an empty stream."""
+        self._step = 0  # steps seen
+        self._line = _Line()
+        self._ended_ms = 0.0  # source time at which the last word of the last line ended
+        self._sentence_start = True
+
+    def push(self, tokens: NDArray[np.int32]) -> list[Event]:
+        """One token a step [n]; returns the drafts and finals that they make."""
+        events: list[Event] = []
+        for token in tokens.tolist():
+            if token != self._pad:
+                events += self._write(self._token_texts[token])
+            elif self._line.words and self._silent_ms() >= SILENCE_MS:
+                events.append(self._close(sentence_end=True))
+            self._step += 1
+        return events
+
+    def finish(self) -> list[Event]:
+        """The line that is still open, if any."""
+        return [self._close(sentence_end=True)] if self._line.words else []
+
+    def _write(self, piece: str) -> list[Event]:
+        events: list[Event] = []
+        words = self._line.words
+        if not words and not piece.strip(PUNCTUATION):
+            return events  # the line that this belonged to is closed
+        if piece.startswith(WORD_START) or not words:
+            piece = piece.removeprefix(WORD_START)
+            if words and self._is_full(piece):
+                events.append(self._close(sentence_end=False))
+                words = self._line.words
+            words.append(_Word(piece, self._step, self._step))
+        else:
+            words[-1].text += piece
+            words[-1].last_step = self._step
+        if words[-1].text.endswith(tuple(SENTENCE_END)):
+            events.append(self._close(sentence_end=True))
+        else:
+            events.append(self._draft())
+        return events
+
+    def _silent_ms(self) -> float:
+        return (self._step - self._line.words[-1].last_step) * self._step_ms
+
+    def _is_full(self, piece: str) -> bool:
+        words = self._line.words
+        long = len(self._line.text) + 1 + len(piece) > LINE_CHARS
+        return long or (self._step - words[0].first_step) * self._step_ms > LINE_MS
+
+    def _draft(self) -> Draft:
+        words = self._timed()
+        return Draft(" ".join(w.text for w in words), words[0].start_ms, words[-1].end_ms)
+
+    def _close(self, *, sentence_end: bool) -> Final:
+        words = tuple(self._timed())
+        self._line = _Line()
+        self._ended_ms = words[-1].end_ms
+        self._sentence_start = sentence_end
+        # Times before the last word can no longer be asked for.
+        self._clock.forget_before(self._spoken_ms(self._step) - self._step_ms)
+        return Final(" ".join(w.text for w in words), words, words[0].start_ms, words[-1].end_ms)
+
+    def _timed(self) -> list[Word]:
+        """The line's words with times on the source's clock, truecased for display."""
+        timed: list[Word] = []
+        ended_ms = self._ended_ms
+        for i, word in enumerate(self._line.words):
+            end_ms = max(ended_ms, self._clock.source_ms(self._spoken_ms(word.first_step)))
+            start_ms = max(ended_ms, end_ms - CHAR_MS * (1 + len(word.text)))
+            heard_ms = self._clock.source_ms((word.last_step + 1) * self._step_ms)
+            text = truecase(word.text, sentence_start=i == 0 and self._sentence_start)
+            timed.append(Word(text, start_ms, end_ms, heard_ms))
+            ended_ms = end_ms
+        return timed
+
+    def _spoken_ms(self, first_step: int) -> float:
+        """Stream time at which a word ended whose first token came in `first_step`."""
+        return max(0.0, (first_step - self._delay_frames + 0.5) * self._step_ms)
+
+
+def truecase(word: str, *, sentence_start: bool) -> str:
+    """Upper case for the first letter of a sentence and for "i", "i'm", "i'll", ..."""
+    pronoun = word.rstrip(PUNCTUATION).split("'")[0] == "i"
+    return word[:1].upper() + word[1:] if sentence_start or pronoun else word

@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line. stdout carries captions only; everything else goes to stderr."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from edgestream.errors import EdgestreamError
+
+if TYPE_CHECKING:
+    from edgestream.session import Session
+    from edgestream.source import Source
+    from edgestream.writer import Writer
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+
+SYNTHETIC_ONLY = (
+    "The built-in model tiny-en understands synthetic voices only, not people; -m takes other models."
+)
+
+
+class Format(str, Enum):
+    """How captions are written."""
+
+    text = "text"
+    jsonl = "jsonl"
+    srt = "srt"
+    vtt = "vtt"
+
+
+class SampleFormat(str, Enum):
+    """Samples of raw PCM, named as ffmpeg names them."""
+
+    u8 = "u8"
+    s16le = "s16le"
+    s24le = "s24le"
+    s32le = "s32le"
+    f32le = "f32le"
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        import edgestream
+
+        typer.echo(f"edgestream {edgestream.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show it.")
+    ] = False,
+) -> None:
+    """Streaming LLMs on small machines: captions that are written while you speak."""
+
+
+@app.command()
+def listen(
+    source: Annotated[
+        str | None,
+        typer.Argument(help="Audio file, or - for raw PCM on stdin. Default: the microphone."),
+    ] = None,
+    model: Annotated[str, typer.Option("-m", "--model", help="Name or folder.")] = "tiny-en",
+    delay: Annotated[
+        float | None, typer.Option(help="Milliseconds after a word's end at which it is written.")
+    ] = None,
+    confidence: Annotated[
+        float | None,
+        typer.Option(help="Hold back tokens less probable than this (0 to 1) for two steps."),
+    ] = None,
+    fast: Annotated[bool, typer.Option("--fast", help="Run a file as fast as possible.")] = False,
+    device: Annotated[
+        str | None, typer.Option(help="Microphone by name or index (--list-devices).")
+    ] = None,
+    list_devices: Annotated[
+        bool, typer.Option("--list-devices", help="Show the microphones and exit.")
+    ] = False,
+    rate: Annotated[int, typer.Option(help="Sample rate of raw PCM in Hz.")] = 16000,
+    channels: Annotated[int, typer.Option(help="Channels of raw PCM.")] = 1,
+    sample_format: Annotated[
+        SampleFormat, typer.Option(help="Samples of raw PCM.")
+    ] = SampleFormat.s16le,
+    format: Annotated[Format, typer.Option(help="How captions are written.")] = Format.text,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="File, written as captions come.")
+    ] = None,
+    stats: Annotated[bool, typer.Option("--stats", help="Figures at the end, on stderr.")] = False,
+) -> None:
+    """Live captions of a microphone, a file or a pipe."""
+    with _one_line_errors():
+        if list_devices:
+            _list_devices()
+            return
+        from edgestream.listening import listen as start
+
+        opened: Source | str | None = source
+        if source == "-":
+            from edgestream.source import PcmSource
+
+            opened = PcmSource(sys.stdin.buffer, rate, channels, sample_format.value)
+        elif source is None and model == "tiny-en":
+            typer.echo(SYNTHETIC_ONLY, err=True)
+        session = start(
+            opened,
+            model=model,
+            delay_ms=delay,
+            device=device,
+            fast=fast,
+            confidence=confidence,
+        )
+        _caption(session, format, output)
+        if stats:
+            _print_stats(session)
+
+
+@app.command()
+def doctor() -> None:
+    """Check devices, libraries and providers, and caption a sample to see that it works."""
+    with _one_line_errors():
+        from edgestream.doctor import examine
+
+        raise typer.Exit(0 if examine() else 1)
+
+
+def _caption(session: Session, format: Format, output: Path | None) -> None:
+    """Runs the session to its end; Ctrl-C or SIGTERM ends the input, not the captions."""
+    try:
+        outputs = _outputs(format, output)
+    except BaseException:
+        session.source.close()
+        raise
+    with _stop_on_signal(session):
+        try:
+            for events in session.blocks():
+                for event in events:
+                    for out in outputs:
+                        out.push(event)
+                _show_status(outputs, session)
+        except BrokenPipeError:
+            _forget_stdout()  # the reader of our stdout has gone, as with `| head`: a normal end
+        finally:
+            for out in outputs:
+                out.finish()
+
+
+def _outputs(format: Format, output: Path | None) -> list[Writer]:
+    """The live display when a person looks on; the written captions otherwise or as well."""
+    from edgestream.screen import Screen
+    from edgestream.writer import open_writer
+
+    watched = sys.stdout.isatty() and (output is not None or format is Format.text)
+    screen: list[Writer] = [Screen()] if watched else []
+    written = output is not None or not watched
+    return screen + ([open_writer(format.value, output)] if written else [])
+
+
+def _show_status(outputs: list[Writer], session: Session) -> None:
+    from edgestream.screen import Screen
+
+    for out in outputs:
+        if isinstance(out, Screen):
+            out.status(
+                session.stream.heard_ms, session.source.behind_ms, session.meter.level_dbfs
+            )
+
+
+def _forget_stdout() -> None:
+    """Points stdout at nothing, so that the interpreter's last flush does not fail."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextmanager
+def _stop_on_signal(session: Session) -> Iterator[None]:
+    """The first Ctrl-C ends the input and lets the last words come; the second ends at once."""
+    old = {}
+
+    def stop(signum: int, _frame: object) -> None:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+        session.stop()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        old[number] = signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+
+
+def _list_devices() -> None:
+    from edgestream.microphone import list_devices
+
+    for device in list_devices():
+        mark = "*" if device.default else " "
+        typer.echo(
+            f"{mark} {device.index:3d}  {device.name}  ({device.channels} ch, {device.rate_hz} Hz)"
+        )
+
+
+def _print_stats(session: Session) -> None:
+    import resource
+
+    m = session.meter
+    rss_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    typer.echo(
+        f"heard {m.heard_ms / 1000:.1f} s, computed {m.compute_ms / 1000:.2f} s"
+        f" (real-time factor {m.real_time_factor:.4f}), {m.n_words} words,"
+        f" delay {session.stream.delay_ms:.0f} ms, at most {m.worst_behind_ms:.0f} ms behind,"
+        f" lost {m.lost_ms / 1000:.1f} s, memory {rss_mb:.0f} MB",
+        err=True,
+    )
+
+
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    """What edgestream raises on purpose becomes one line on stderr and an exit code."""
+    try:
+        yield
+    except EdgestreamError as error:
+        _fail(error)
+
+
+def _fail(error: EdgestreamError) -> NoReturn:
+    typer.echo(f"edgestream: {error}", err=True)
+    raise typer.Exit(error.exit_code)
+
+
+def main() -> None:
+    """Entry point of the `edgestream` command."""
+    app()

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The manifest of a model directory, `model.toml`: strict, checked in one place."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import typing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from edgestream.errors import ModelError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+FORMAT = 1
+MANIFEST_LIMIT_BYTES = 64 * 1024  # a real manifest has about one kilobyte
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class AudioSpec:
+    """The log-mel that the encoder was trained on."""
+
+    sample_rate_hz: int
+    window_samples: int
+    hop_samples: int
+    fft_size: int
+    n_mels: int
+    min_hz: float
+    max_hz: float
+    log_floor: float
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderSpec:
+    """A streaming encoder: chunks of mel frames in, embeddings out, state carried."""
+
+    file: str
+    chunk_frames: int
+    left_frames: int
+    right_frames: int
+
+
+@dataclass(frozen=True, slots=True)
+class DecoderSpec:
+    """The decoder and its ring: `n_sinks` rows that stay, `window` rows that move."""
+
+    file: str
+    n_sinks: int
+    window: int
+    step_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSpec:
+    """Tokens with a meaning of their own; only tokens below `n_text` are ever written."""
+
+    pad: int
+    bos: int
+    delay_0: int
+    n_text: int
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySpec:
+    """Default delay, its range, and what is taken from the logit of PAD."""
+
+    delay_frames: int
+    min_delay_frames: int
+    max_delay_frames: int
+    pad_bias: float
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """All of `model.toml`. `files` maps each file's name to its sha256."""
+
+    format: int
+    name: str
+    family: str
+    description: str
+    languages: tuple[str, ...]
+    license: str
+    audio: AudioSpec
+    encoder: EncoderSpec
+    decoder: DecoderSpec
+    tokens: TokenSpec
+    policy: PolicySpec
+    files: dict[str, str]
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Reads and checks `model.toml`; raises ModelError naming the key that is wrong."""
+    try:
+        if path.stat().st_size > MANIFEST_LIMIT_BYTES:
+            raise ModelError(f"{path}: larger than {MANIFEST_LIMIT_BYTES} bytes, not a manifest")
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror}; a model is a folder with a model.toml") from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ModelError(f"{path}: not valid TOML ({error})".replace("\n", " ")) from None
+    manifest = _build(Manifest, data, f"{path}")
+    _check(manifest, path)
+    return manifest
+
+
+def _build(cls: type[T], data: object, where: str) -> T:
+    """Fills the dataclass `cls` from a table: every key present, none unknown, types as declared."""
+    if not isinstance(data, dict):
+        raise ModelError(f"{where}: must be a table")
+    hints = typing.get_type_hints(cls)
+    names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    if unknown := sorted(set(data) - set(names)):
+        raise ModelError(f"{where}: unknown key {unknown[0]!r}; known are {', '.join(names)}")
+    if missing := [name for name in names if name not in data]:
+        raise ModelError(f"{where}: key {missing[0]!r} is missing")
+    values = {name: _convert(hints[name], data[name], f"{where}: {name}") for name in names}
+    return cls(**values)
+
+
+def _convert(kind: Any, value: object, where: str) -> Any:
+    if dataclasses.is_dataclass(kind):
+        return _build(typing.cast(type, kind), value, where)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if kind in (int, float, str) and type(value) is kind:
+        return value
+    if typing.get_origin(kind) is tuple and isinstance(value, list):
+        return tuple(_convert(str, item, where) for item in value)
+    if typing.get_origin(kind) is dict and isinstance(value, dict):
+        return {str(key): _convert(str, item, f"{where}.{key}") for key, item in value.items()}
+    raise ModelError(f"{where}: {value!r} is not of type {getattr(kind, '__name__', kind)}"[:300])
+
+
+def _check(manifest: Manifest, path: Path) -> None:
+    """Ranges that later stages rely on; each line names what is wrong."""
+    audio, encoder, decoder = manifest.audio, manifest.encoder, manifest.decoder
+    tokens, policy = manifest.tokens, manifest.policy
+    rules = [
+        (manifest.format == FORMAT, f"format {manifest.format} (this version reads {FORMAT})"),
+        (manifest.family == "concatenated", f"family {manifest.family!r} (known: concatenated)"),
+        (8000 <= audio.sample_rate_hz <= 192000, "audio.sample_rate_hz must be 8000 to 192000"),
+        (0 < audio.hop_samples <= audio.window_samples <= audio.fft_size <= 1 << 16,
+         "audio needs 0 < hop_samples <= window_samples <= fft_size <= 65536"),
+        (0 < audio.n_mels <= 512, "audio.n_mels must be 1 to 512"),
+        (0 <= audio.min_hz < audio.max_hz <= audio.sample_rate_hz / 2,
+         "audio needs 0 <= min_hz < max_hz <= sample_rate_hz / 2"),
+        (0 < audio.log_floor < 1, "audio.log_floor must be above 0 and below 1"),
+        (0 < encoder.chunk_frames <= 4096, "encoder.chunk_frames must be 1 to 4096"),
+        (0 <= encoder.left_frames <= 4096, "encoder.left_frames must be 0 to 4096"),
+        (0 <= encoder.right_frames <= 4096, "encoder.right_frames must be 0 to 4096"),
+        (0 <= decoder.n_sinks <= 4096, "decoder.n_sinks must be 0 to 4096"),
+        (0 < decoder.window <= 1 << 20, "decoder.window must be 1 to 1048576"),
+        (encoder.chunk_frames * audio.hop_samples * 1000
+         == decoder.step_ms * audio.sample_rate_hz,
+         "decoder.step_ms must be encoder.chunk_frames times the hop"),
+        (min(tokens.pad, tokens.bos, tokens.delay_0, tokens.n_text - 1) >= 0,
+         "tokens must not be negative"),
+        (0 <= policy.min_delay_frames <= policy.delay_frames <= policy.max_delay_frames <= 4096,
+         "policy needs 0 <= min_delay_frames <= delay_frames <= max_delay_frames <= 4096"),
+        (-100 < policy.pad_bias < 100, "policy.pad_bias must be -100 to 100"),
+        (all(_is_plain_name(name) for name in manifest.files),
+         "files must be plain names inside the model's folder"),
+        ({encoder.file, decoder.file} <= set(manifest.files),
+         "encoder.file and decoder.file must be listed with their sha256 in [files]"),
+    ]  # fmt: skip
+    for holds, message in rules:
+        if not holds:
+            raise ModelError(f"{path}: {message}")
+
+
+def _is_plain_name(name: str) -> bool:
+    return name not in ("", ".", "..") and not set(name) & set("/\\:\0")

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A model directory, loaded once; builds the stages of as many streams as are wanted."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import edgestream
+from edgestream._native import (
+    Chunker,
+    ConcatenatedLoop,
+    ConfidenceThreshold,
+    GgufModel,
+    LogMel,
+    Policy,
+    RingDecoder,
+    SpecialTokens,
+    WaitK,
+)
+from edgestream.caption import Caption
+from edgestream.clock import Clock
+from edgestream.config import Manifest, read_manifest
+from edgestream.encoder import Encoder, EncoderWeights
+from edgestream.errors import ModelError, UsageError
+from edgestream.resample import Resampler
+from edgestream.session import Stages, Stream
+
+DEFAULT_MODEL = "tiny-en"
+MANIFEST = "model.toml"
+
+
+class Model:
+    """Weights and manifest of one model; immutable, may be shared between threads."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.manifest = read_manifest(folder / MANIFEST)
+        for name, sha256 in self.manifest.files.items():
+            _verify(folder / name, sha256)
+        m = self.manifest
+        self.encoder = EncoderWeights(
+            folder / m.encoder.file,
+            chunk_frames=m.encoder.left_frames + m.encoder.chunk_frames + m.encoder.right_frames,
+            n_mels=m.audio.n_mels,
+        )
+        try:
+            self.decoder = GgufModel(str(folder / m.decoder.file))
+        except (ValueError, RuntimeError) as error:
+            raise ModelError(str(error)) from None
+        self.token_texts: list[str] = self.decoder.token_texts()
+        self._check_tokens()
+
+    def stream(
+        self,
+        *,
+        delay_ms: float | None = None,
+        rate_hz: int | None = None,
+        confidence: float | None = None,
+        max_hold_ms: float = 160.0,
+    ) -> Stream:
+        """A new stream over these weights.
+
+        Args:
+            delay_ms: how long after a word's end it is written; the longer, the surer.
+            rate_hz: rate of the samples that will be pushed; the model's own if None.
+            confidence: if given, a token less probable than this is held back ...
+            max_hold_ms: ... but no longer than this.
+
+        Raises:
+            UsageError: a value is out of range; the message names the range.
+        """
+        m = self.manifest
+        rate_hz = m.audio.sample_rate_hz if rate_hz is None else rate_hz
+        delay_frames = self._delay_frames(delay_ms)
+        clock = Clock()
+        decoder = RingDecoder(self.decoder, n_sinks=m.decoder.n_sinks, window=m.decoder.window)
+        encoder = Encoder(self.encoder)
+        if encoder.n_embd != decoder.n_embd:
+            raise ModelError(
+                f"{self.folder}: the encoder gives rows of {encoder.n_embd},"
+                f" the decoder takes {decoder.n_embd}"
+            )
+        stages = Stages(
+            resampler=Resampler(rate_hz, m.audio.sample_rate_hz),
+            mel=_mel(m),
+            chunker=_chunker(m),
+            encoder=encoder,
+            loop=ConcatenatedLoop(
+                decoder,
+                _policy(delay_frames, confidence, max_hold_ms / m.decoder.step_ms),
+                SpecialTokens(
+                    pad=m.tokens.pad,
+                    bos=m.tokens.bos,
+                    delay_0=m.tokens.delay_0,
+                    n_text=m.tokens.n_text,
+                ),
+                delay_frames=delay_frames,
+                pad_bias=m.policy.pad_bias,
+            ),
+            caption=Caption(
+                self.token_texts,
+                clock,
+                pad=m.tokens.pad,
+                step_ms=m.decoder.step_ms,
+                delay_frames=delay_frames,
+            ),
+        )
+        return Stream(
+            stages, clock, rate_hz=rate_hz, delay_ms=float(delay_frames * m.decoder.step_ms)
+        )
+
+    def _delay_frames(self, delay_ms: float | None) -> int:
+        policy, step_ms = self.manifest.policy, self.manifest.decoder.step_ms
+        if delay_ms is None:
+            return policy.delay_frames
+        low, high = policy.min_delay_frames * step_ms, policy.max_delay_frames * step_ms
+        if not low <= delay_ms <= high:
+            raise UsageError(
+                f"delay: {delay_ms:g} ms is out of range; {self.manifest.name} takes"
+                f" {low} to {high} ms in steps of {step_ms}"
+            )
+        return round(delay_ms / step_ms)
+
+    def _check_tokens(self) -> None:
+        t, n = self.manifest.tokens, len(self.token_texts)
+        last = max(t.pad, t.bos, t.n_text - 1, t.delay_0 + self.manifest.policy.max_delay_frames)
+        if last >= n:
+            raise ModelError(
+                f"{self.folder / MANIFEST}: token {last} is named,"
+                f" {self.manifest.decoder.file} has {n} tokens"
+            )
+
+
+def load(name: str | os.PathLike[str] = DEFAULT_MODEL) -> Model:
+    """Loads a model by name (those that ship with edgestream) or from its folder.
+
+    Raises:
+        ModelError: there is no such model, or its files are damaged or not supported.
+    """
+    return Model(find(name))
+
+
+def find(name: str | os.PathLike[str]) -> Path:
+    """The folder of a model given by name or path."""
+    path = Path(name)
+    if (path / MANIFEST).is_file():
+        return path
+    if path.exists():
+        raise ModelError(f"{path}: not a model, a model is a folder with a {MANIFEST}")
+    folders = bundled()
+    if folder := folders.get(str(name)):
+        return folder
+    raise ModelError(f"{name}: no such model; give a folder or one of: {', '.join(folders)}")
+
+
+def bundled() -> dict[str, Path]:
+    """The models that ship with edgestream: name to folder."""
+    # An installed package has them inside; a source tree that is used in place, beside.
+    roots = [Path(p) / "models" for p in edgestream.__path__]
+    roots += [Path(p).parent / "models" for p in edgestream.__path__]
+    found = [m.parent for root in roots for m in sorted(root.glob(f"*/{MANIFEST}"))]
+    return {folder.name: folder for folder in reversed(found)}
+
+
+def _verify(path: Path, sha256: str) -> None:
+    """A file is read by a parser only after its checksum is right."""
+    try:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror}; install the model again") from None
+    if digest != sha256.lower():
+        raise ModelError(
+            f"{path}: altered or damaged (sha256 {digest[:12]}..., {MANIFEST} says"
+            f" {sha256[:12]}...); install the model again"
+        )
+
+
+def _mel(m: Manifest) -> LogMel:
+    a = m.audio
+    return LogMel(
+        sample_rate_hz=a.sample_rate_hz,
+        window_samples=a.window_samples,
+        hop_samples=a.hop_samples,
+        fft_size=a.fft_size,
+        n_bins=a.n_mels,
+        min_hz=a.min_hz,
+        max_hz=a.max_hz,
+        log_floor=a.log_floor,
+    )
+
+
+def _chunker(m: Manifest) -> Chunker:
+    e = m.encoder
+    return Chunker(
+        n_bins=m.audio.n_mels,
+        left_frames=e.left_frames,
+        chunk_frames=e.chunk_frames,
+        right_frames=e.right_frames,
+    )
+
+
+def _policy(delay_frames: int, confidence: float | None, max_hold_steps: float) -> Policy:
+    if confidence is None:
+        return WaitK(delay_frames)
+    try:
+        return ConfidenceThreshold(delay_frames, confidence, round(max_hold_steps))
+    except ValueError as error:
+        raise UsageError(str(error)) from None

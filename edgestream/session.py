@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The spine: a stream pushes samples through the stages, a session feeds it from a source."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from edgestream._native import Chunker, ConcatenatedLoop, LogMel
+from edgestream.caption import Caption
+from edgestream.clock import Clock
+from edgestream.encoder import Encoder
+from edgestream.errors import UsageError
+from edgestream.events import Event, Final, Gap, Lag
+from edgestream.meter import Meter
+from edgestream.resample import Resampler
+from edgestream.source import Source
+
+# Silence pushed after the end so that the last word, which comes after the delay and may have many
+# tokens, is written; and into a gap, so that what was said before it is written in time.
+SETTLE_MS = 1000.0
+
+
+@dataclass(slots=True)
+class Stages:
+    """One stream's stages in the order that data takes."""
+
+    resampler: Resampler  # [n] at the source's rate -> [m] at the model's
+    mel: LogMel  # [m] -> [frames, n_mels]
+    chunker: Chunker  # [frames, n_mels] -> [chunks, chunk_frames, n_mels]
+    encoder: Encoder  # -> [steps, n_embd]
+    loop: ConcatenatedLoop  # -> tokens [steps]
+    caption: Caption  # -> events
+
+
+class Stream:
+    """One stream of audio through a model: push samples, get events.
+
+    Any cutting of the samples gives the same events. One thread at a time; streams of one model
+    may run in different threads.
+    """
+
+    def __init__(self, stages: Stages, clock: Clock, *, rate_hz: int, delay_ms: float) -> None:
+        self._stages = stages
+        self._clock = clock
+        self.rate_hz = rate_hz
+        self.delay_ms = delay_ms
+        self.reset()
+
+    def reset(self) -> None:
+        """Back to an empty stream; its clock starts at 0 again."""
+        s = self._stages
+        for stage in (s.resampler, s.mel, s.chunker, s.encoder, s.loop, s.caption, self._clock):
+            stage.reset()
+        self._fed_samples = 0  # through the stages, silence put into gaps included
+        self._finished = False
+
+    @property
+    def heard_ms(self) -> float:
+        """Source time up to which input was taken or lost."""
+        return self._clock.source_ms(self._fed_ms)
+
+    def push(self, samples: ArrayLike, *, lost_samples: int = 0, reason: str = "") -> list[Event]:
+        """Takes float32 mono samples [n] in [-1, 1] at `rate_hz`, n >= 0.
+
+        `lost_samples` were lost just before them: a Gap with `reason` is reported.
+
+        Raises:
+            UsageError: samples are not one-dimensional, or the stream is finished.
+        """
+        block = np.ascontiguousarray(samples, np.float32)
+        if block.ndim != 1:
+            raise UsageError(f"stream: samples have shape {block.shape}; pass mono, shape (n,)")
+        if self._finished:
+            raise UsageError("stream: already finished; call reset() to start a new one")
+        events = self._lose(lost_samples, reason) if lost_samples > 0 else []
+        return events + self._feed(block)
+
+    def finish(self) -> list[Event]:
+        """Ends the input: writes what is still held and closes the open line."""
+        if self._finished:
+            return []
+        s = self._stages
+        settle = np.zeros(self._samples(self.delay_ms + SETTLE_MS), np.float32)
+        s.loop.finish()
+        events = self._feed(settle)
+        self._finished = True
+        mel = np.concatenate([s.mel.push(s.resampler.finish()), s.mel.finish()])
+        chunks = np.concatenate([s.chunker.push(mel), s.chunker.finish()])
+        return events + self._decode(chunks) + s.caption.finish()
+
+    def _feed(self, samples: NDArray[np.float32]) -> list[Event]:
+        s = self._stages
+        self._fed_samples += len(samples)
+        return self._decode(s.chunker.push(s.mel.push(s.resampler.push(samples))))
+
+    def _decode(self, chunks: NDArray[np.float32]) -> list[Event]:
+        s = self._stages
+        tokens, _ = s.loop.push(s.encoder.push(chunks))
+        return s.caption.push(tokens)
+
+    def _lose(self, lost_samples: int, reason: str) -> list[Event]:
+        """Hears silence for the start of a gap and lets the clock run over the rest."""
+        start_ms, lost_ms = self.heard_ms, 1000 * lost_samples / self.rate_hz
+        silent = min(lost_samples, self._samples(self.delay_ms + SETTLE_MS))
+        events = self._feed(np.zeros(silent, np.float32))
+        if lost_samples > silent:
+            self._clock.skip(self._fed_ms, 1000 * (lost_samples - silent) / self.rate_hz)
+        return [Gap(start_ms, start_ms + lost_ms, reason), *events]
+
+    @property
+    def _fed_ms(self) -> float:
+        return 1000 * self._fed_samples / self.rate_hz
+
+    def _samples(self, ms: float) -> int:
+        return round(ms * self.rate_hz / 1000)
+
+
+class Session:
+    """A source read to its end: iterate (`for` or `async for`) over its events.
+
+    `stop()` ends it from any thread or signal handler; the last words still come.
+    """
+
+    def __init__(self, source: Source, stream: Stream) -> None:
+        self.source = source
+        self.stream = stream
+        self.meter = Meter()
+
+    def __iter__(self) -> Iterator[Event]:
+        for events in self.blocks():
+            yield from events
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        blocks = self.blocks()
+        try:
+            while (events := await asyncio.to_thread(next, blocks, None)) is not None:
+                for event in events:
+                    yield event
+        finally:
+            self.stop()
+            await asyncio.to_thread(blocks.close)
+
+    def stop(self) -> None:
+        """No more input is read; iteration goes on to the end of what was."""
+        self.source.stop()
+
+    def blocks(self) -> Iterator[list[Event]]:
+        """The events of each block of input as soon as it is read; often an empty list."""
+        try:
+            for block in self.source:
+                start_s = time.perf_counter()
+                events = self.stream.push(
+                    block.samples, lost_samples=block.lost_samples, reason=block.reason
+                )
+                self.meter.push(block.samples, self.stream.rate_hz, time.perf_counter() - start_s)
+                yield self._counted(events)
+            yield self._counted(self.stream.finish())
+        finally:
+            self.source.close()
+
+    def _counted(self, events: list[Event]) -> list[Event]:
+        behind_ms = self.source.behind_ms
+        self.meter.worst_behind_ms = max(self.meter.worst_behind_ms, behind_ms)
+        self.meter.n_words += sum(len(e.words) for e in events if isinstance(e, Final))
+        gaps = [e for e in events if isinstance(e, Gap)]
+        self.meter.lost_ms += sum(gap.end_ms - gap.start_ms for gap in gaps)
+        if any(gap.reason == "overflow" for gap in gaps):
+            events.append(Lag(behind_ms, "dropped audio"))
+        return events

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+// The read/write loop against a decoder whose logits are a known function of all rows so far.
+#include "core/loop.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <random>
+#include <stdexcept>
+#include <vector>
+
+namespace edgestream {
+namespace {
+
+constexpr int kWidth = 4;
+constexpr int kVocab = 12;
+constexpr SpecialTokens kSpecial{.pad = 0, .bos = 8, .delay_0 = 9, .n_text = 8};
+
+// Logits mix a decaying memory of the inputs, so that each token depends on the whole past.
+class MemoryDecoder final : public Decoder {
+ public:
+  int n_embd() const override { return kWidth; }
+  int n_vocab() const override { return kVocab; }
+  void token_embedding(int32_t token, std::span<float> out) const override {
+    for (int i = 0; i < kWidth; ++i) out[i] = 0.1F * static_cast<float>((token * 7 + i * 3) % 11);
+  }
+  std::span<const float> step(std::span<const float> rows) override {
+    for (size_t r = 0; r < rows.size() / kWidth; ++r, ++pos_) {
+      for (int i = 0; i < kWidth; ++i) memory_[i] = 0.7F * memory_[i] + rows[r * kWidth + i];
+    }
+    for (int v = 0; v < kVocab; ++v) {
+      logits_[v] = 0;
+      for (int i = 0; i < kWidth; ++i) {
+        logits_[v] += memory_[i] * static_cast<float>((v * 5 + i * 2) % 7 - 3);
+      }
+    }
+    return logits_;
+  }
+  int64_t pos() const override { return pos_; }
+  void reset() override {
+    memory_ = {};
+    pos_ = 0;
+  }
+
+ private:
+  std::array<float, kWidth> memory_{};
+  std::array<float, kVocab> logits_{};
+  int64_t pos_ = 0;
+};
+
+std::vector<float> random_rows(int n, unsigned seed) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal;
+  std::vector<float> rows(static_cast<size_t>(n) * kWidth);
+  for (float& x : rows) x = normal(random);
+  return rows;
+}
+
+std::vector<int32_t> run(ConcatenatedLoop& loop, const std::vector<float>& rows,
+                         const std::vector<int>& cuts) {
+  std::vector<int32_t> tokens(rows.size() / kWidth);
+  std::vector<float> probabilities(tokens.size());
+  size_t at = 0;
+  for (const int n : cuts) {
+    loop.push(std::span(rows).subspan(at * kWidth, n * kWidth), std::span(tokens).subspan(at, n),
+              std::span(probabilities).subspan(at, n));
+    at += n;
+  }
+  CHECK(at == tokens.size());
+  return tokens;
+}
+
+TEST_CASE("any cutting gives the tokens of the whole, and reset starts anew") {
+  MemoryDecoder decoder;
+  const ConfidenceThreshold policy(2, 0.6F, 2);
+  ConcatenatedLoop loop(decoder, policy, kSpecial, 1, 0.5F);
+  const auto rows = random_rows(60, 1);
+  const auto whole = run(loop, rows, {60});
+  const int64_t written = loop.written();
+  CHECK(written > 5);
+  CHECK(written < 60);
+  for (const auto& cuts : {std::vector<int>(60, 1), {0, 17, 0, 43}, {1, 2, 3, 5, 7, 11, 31}}) {
+    loop.reset();
+    CHECK(run(loop, rows, cuts) == whole);
+    CHECK(loop.read() == 60);
+    CHECK(loop.written() == written);
+  }
+}
+
+TEST_CASE("the prompt is BOS and the delay, and goes in once") {
+  MemoryDecoder decoder;
+  const WaitK policy(0);
+  ConcatenatedLoop loop(decoder, policy, kSpecial, 2, 0.F);
+  run(loop, random_rows(3, 2), {1, 1, 1});
+  CHECK(decoder.pos() == 2 + 3);
+  MemoryDecoder other;
+  ConcatenatedLoop other_delay(other, policy, kSpecial, 0, 0.F);
+  run(other_delay, random_rows(3, 2), {3});
+  std::array<float, kWidth> row{};
+  const auto a = decoder.step(row);
+  const auto b = other.step(row);
+  CHECK(!std::equal(a.begin(), a.end(), b.begin()));
+}
+
+TEST_CASE("nothing is written before the delay, and only text tokens ever") {
+  MemoryDecoder decoder;
+  const WaitK policy(6);
+  ConcatenatedLoop loop(decoder, policy, kSpecial, 1, -1000.F);
+  const auto tokens = run(loop, random_rows(200, 3), {200});
+  for (int t = 0; t < 5; ++t) CHECK(tokens[t] == kSpecial.pad);
+  for (const int32_t token : tokens) CHECK((token >= 0 && token < kSpecial.n_text));
+}
+
+TEST_CASE("a large PAD bias writes always, a large negative one never") {
+  MemoryDecoder decoder;
+  const WaitK policy(0);
+  ConcatenatedLoop always(decoder, policy, kSpecial, 1, 1000.F);
+  run(always, random_rows(50, 4), {50});
+  CHECK(always.written() == 50);
+  ConcatenatedLoop never(decoder, policy, kSpecial, 1, -1000.F);
+  run(never, random_rows(50, 4), {50});
+  CHECK(never.written() == 0);
+}
+
+TEST_CASE("a held token is written at the limit or when the source ends") {
+  MemoryDecoder decoder;
+  const ConfidenceThreshold policy(0, 1.F, 3);
+  ConcatenatedLoop loop(decoder, policy, kSpecial, 1, 1000.F);
+  const auto tokens = run(loop, random_rows(40, 5), {40});
+  int held = 0;
+  int longest = 0;
+  for (const int32_t token : tokens) {
+    held = token == kSpecial.pad ? held + 1 : 0;
+    longest = std::max(longest, held);
+  }
+  CHECK(longest == 3);
+  loop.finish();
+  for (const int32_t token : run(loop, random_rows(10, 6), {10})) CHECK(token != kSpecial.pad);
+}
+
+TEST_CASE("the probability is that of the softmax over text tokens with the bias") {
+  MemoryDecoder decoder;
+  const WaitK policy(0);
+  ConcatenatedLoop loop(decoder, policy, kSpecial, 1, 0.25F);
+  const auto row = random_rows(1, 7);
+  std::vector<int32_t> token(1);
+  std::vector<float> probability(1);
+  loop.push(row, token, probability);
+  MemoryDecoder oracle;
+  std::array<float, kWidth> e{};
+  std::array<float, kWidth> input{};
+  oracle.token_embedding(kSpecial.bos, e);
+  oracle.step(e);
+  oracle.token_embedding(kSpecial.delay_0 + 1, e);
+  oracle.step(e);
+  oracle.token_embedding(kSpecial.pad, input);
+  for (int i = 0; i < kWidth; ++i) input[i] += row[i] + e[i];
+  const auto logits = oracle.step(input);
+  double sum = 0;
+  double best = 0;
+  for (int v = 0; v < kSpecial.n_text; ++v) {
+    const double p = std::exp(static_cast<double>(logits[v]) - (v == 0 ? 0.25 : 0.0));
+    sum += p;
+    best = std::max(best, p);
+  }
+  CHECK(probability[0] == doctest::Approx(best / sum).epsilon(1e-5));
+}
+
+TEST_CASE("tokens and sizes that do not fit are refused") {
+  MemoryDecoder decoder;
+  const WaitK policy(0);
+  const auto with = [&](SpecialTokens special, int delay) {
+    return ConcatenatedLoop(decoder, policy, special, delay, 0.F);
+  };
+  CHECK_THROWS_AS(with({0, kVocab, 9, 8}, 0), std::invalid_argument);
+  CHECK_THROWS_AS(with({8, 8, 9, 8}, 0), std::invalid_argument);
+  CHECK_THROWS_AS(with({0, 8, 9, kVocab + 1}, 0), std::invalid_argument);
+  CHECK_THROWS_AS(with({0, 8, 9, 0}, 0), std::invalid_argument);
+  CHECK_THROWS_AS(with({0, 8, 9, 8}, 3), std::invalid_argument);
+  CHECK_THROWS_AS(with({0, 8, 9, 8}, -1), std::invalid_argument);
+  CHECK_THROWS_AS(with({0, 8, -1, 8}, 0), std::invalid_argument);
+  auto loop = with(kSpecial, 0);
+  std::vector<int32_t> tokens(2);
+  std::vector<float> probabilities(2);
+  std::vector<float> rows(2 * kWidth + 1);
+  CHECK_THROWS_AS(loop.push(rows, tokens, probabilities), std::invalid_argument);
+}
+
+}  // namespace
+}  // namespace edgestream
