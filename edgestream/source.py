@@ -23,6 +23,7 @@ Samples = npt.NDArray[np.float32]
 BLOCK_MS = 40  # half a model step: short enough not to add delay, long enough to be cheap
 MIN_RATE_HZ = 1_000  # below this no speech is left
 MAX_RATE_HZ = 768_000  # the fastest audio hardware sold; beyond it a header is damaged
+HEADER_SLACK_MS = 100  # an mp3 header counts whole coder frames, padding included
 MAX_CHANNELS = 1_024  # libsndfile's own limit
 
 
@@ -114,12 +115,9 @@ class FileSource:
         block_frames = max(1, self.rate_hz * BLOCK_MS // 1000)
         read_frames = 0
         while not self._stopped.is_set():
-            try:
-                frames = self._file.read(block_frames, dtype="float32", always_2d=True)
-            except (soundfile.SoundFileError, OSError):
-                yield self._rest_lost(read_frames)
-                return
+            frames = self._read(block_frames)
             if len(frames) == 0:
+                yield from self._rest_lost(read_frames)
                 return
             read_frames += len(frames)
             self._wait_until_spoken(read_frames)
@@ -153,9 +151,17 @@ class FileSource:
         self._behind_s = max(0.0, now_s - due_s)
         self._stopped.wait(max(0.0, due_s - now_s))
 
-    def _rest_lost(self, read_frames: int) -> Block:
-        missing = max(0, self._file.frames - self._start_frame - read_frames)
-        return Block(np.zeros(0, np.float32), missing, "damaged file")
+    def _read(self, n_frames: int) -> npt.NDArray[np.float32]:
+        try:
+            frames = self._file.read(n_frames, dtype="float32", always_2d=True)
+        except (soundfile.SoundFileError, OSError):  # damage ends the file here
+            frames = []
+        return np.asarray(frames, np.float32)
+
+    def _rest_lost(self, read_frames: int) -> Iterator[Block]:
+        missing = self._file.frames - self._start_frame - read_frames
+        if missing * 1000 > HEADER_SLACK_MS * self.rate_hz:
+            yield Block(np.zeros(0, np.float32), missing, "damaged file")
 
 
 def _open_regular(path: Path) -> BinaryIO:
@@ -176,7 +182,7 @@ def _open_regular(path: Path) -> BinaryIO:
 def _open_audio(handle: BinaryIO, name: str) -> Any:
     try:
         file = soundfile.SoundFile(handle)
-    except soundfile.SoundFileError:
+    except (soundfile.SoundFileError, TypeError):  # a name in .raw makes it ask for a rate
         raise SourceError(
             f"{name}: not audio that can be read; give wav, flac, ogg or mp3 "
             f"(for others: ffmpeg -i {name} speech.wav)"
