@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes the decoder as a GGUF file of the llama architecture, matrices in Q8_0."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import gguf
+import torch
+from decoder import Decoder
+from encoder import RmsNorm
+from shape import PAD, STEP_S, Shape
+from torch import Tensor
+
+Q8_0 = gguf.GGMLQuantizationType.Q8_0
+NORMAL_TOKEN, CONTROL_TOKEN = 1, 3  # llama.cpp's token types
+CONTEXT_TOKENS = 4096
+
+
+def write_decoder(decoder: Decoder, vocabulary: list[str], path: Path) -> None:
+    """Writes `decoder` with the texts of its `n_text` tokens to `path`."""
+    shape = decoder.shape
+    if len(vocabulary) != shape.n_text:
+        raise ValueError(f"{path}: {len(vocabulary)} token texts for {shape.n_text} tokens")
+    writer = gguf.GGUFWriter(str(path), "llama")
+    _write_sizes(writer, shape)
+    _write_tokens(writer, shape, vocabulary)
+    spare_rows = torch.zeros(2 + shape.n_delays, shape.width)  # never chosen, but ggml wants a row
+    _matrix(writer, "token_embd", torch.cat([decoder.tokens.weight, decoder.delays.weight]))
+    _matrix(writer, "output", torch.cat([decoder.head.weight, spare_rows]))
+    _vector(writer, "output_norm", decoder.norm)
+    for i, layer in enumerate(decoder.layers):
+        block = f"blk.{i}."
+        _vector(writer, block + "attn_norm", layer.norm_attn)
+        _vector(writer, block + "ffn_norm", layer.norm_ffn)
+        _matrix(writer, block + "attn_q", _interleave(layer.q.weight, shape.n_heads))
+        _matrix(writer, block + "attn_k", _interleave(layer.k.weight, shape.n_kv_heads))
+        for name, part in [("attn_v", layer.v), ("attn_output", layer.o), ("ffn_gate", layer.gate)]:
+            _matrix(writer, block + name, part.weight)
+        _matrix(writer, block + "ffn_up", layer.up.weight)
+        _matrix(writer, block + "ffn_down", layer.down.weight)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def _write_sizes(writer: gguf.GGUFWriter, shape: Shape) -> None:
+    writer.add_name("edgestream tiny-en")
+    writer.add_license("Apache-2.0")
+    writer.add_block_count(shape.n_layers)
+    writer.add_context_length(CONTEXT_TOKENS)
+    writer.add_embedding_length(shape.width)
+    writer.add_feed_forward_length(shape.ffn)
+    writer.add_head_count(shape.n_heads)
+    writer.add_head_count_kv(shape.n_kv_heads)
+    writer.add_layer_norm_rms_eps(RmsNorm.EPSILON)
+    writer.add_rope_freq_base(shape.rope_base)
+    writer.add_rope_dimension_count(shape.head_width)
+    writer.add_uint32("edgestream.attention.sinks", shape.n_sinks)
+    writer.add_uint32("edgestream.attention.window", shape.window)
+    writer.add_uint32("edgestream.token.pad", PAD)
+    writer.add_uint32("edgestream.token.bos", shape.bos)
+    writer.add_uint32("edgestream.token.delay_0", shape.delay_0)
+    writer.add_uint32("edgestream.text_tokens", shape.n_text)
+    writer.add_float32("edgestream.frame_ms", STEP_S * 1000)
+
+
+def _write_tokens(writer: gguf.GGUFWriter, shape: Shape, vocabulary: list[str]) -> None:
+    control = ["<spare>", "<bos>", *(f"<delay_{k}>" for k in range(shape.n_delays))]
+    n_rows = shape.n_text + len(control)
+    writer.add_vocab_size(n_rows)
+    writer.add_tokenizer_model("llama")
+    writer.add_token_list(vocabulary + control)
+    writer.add_token_scores([0.0] * n_rows)
+    writer.add_token_types([NORMAL_TOKEN] * shape.n_text + [CONTROL_TOKEN] * len(control))
+
+
+def _interleave(weight: Tensor, n_heads: int) -> Tensor:
+    """Rows from the half-split rotary layout to the pairs that llama models use in ggml."""
+    rows, width = weight.shape
+    return weight.view(n_heads, 2, rows // n_heads // 2, width).swapaxes(1, 2).reshape(rows, width)
+
+
+def _matrix(writer: gguf.GGUFWriter, name: str, weight: Tensor) -> None:
+    data = gguf.quants.quantize(weight.detach().float().contiguous().numpy(), Q8_0)
+    writer.add_tensor(f"{name}.weight", data, raw_dtype=Q8_0)
+
+
+def _vector(writer: gguf.GGUFWriter, name: str, norm: RmsNorm) -> None:
+    writer.add_tensor(f"{name}.weight", norm.weight.detach().float().numpy())
