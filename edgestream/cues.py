@@ -6,6 +6,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from edgestream.events import Final
 
@@ -46,8 +47,8 @@ class CueCutter:
     def push(self, final: Final) -> list[Cue]:
         """The cues of one Final, with every word of it, in order."""
         groups = list(_groups(_pieces(final)))
-        starts_ms = [group[0].start_ms for group in groups[1:]] + [None]
-        return [self._timed(g, next_ms) for g, next_ms in zip(groups, starts_ms, strict=True)]
+        next_starts_ms = [group[0].start_ms for group in groups[1:]]
+        return [self._timed(*timed) for timed in zip_longest(groups, next_starts_ms)]
 
     def _timed(self, group: list[_Piece], next_start_ms: float | None) -> Cue:
         start_ms = max(round(group[0].start_ms), self._last_end_ms)

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cues: limits hold for any words at any times, no word is lost, and cuts fall where they read well."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgestream.cues import (
+    LINE_CHARS,
+    MAX_CUE_MS,
+    MAX_LINES,
+    MIN_CUE_MS,
+    Cue,
+    CueCutter,
+    printable,
+)
+from edgestream.events import Final, Word
+
+
+def spoken(text: str, start_ms: float = 0.0, word_ms: float = 300.0) -> Final:
+    """A Final whose words follow each other without a pause, `word_ms` each."""
+    words = tuple(
+        Word(word, start_ms + i * word_ms, start_ms + (i + 1) * word_ms, 0.0)
+        for i, word in enumerate(text.split())
+    )
+    return Final(text, words, start_ms, start_ms + len(words) * word_ms)
+
+
+def texts(cues: list[Cue]) -> list[str]:
+    return [" ".join(cue.lines) for cue in cues]
+
+
+@st.composite
+def finals(draw: st.DrawFn) -> list[Final]:
+    """Lines of words with pauses, overlaps, zero-length and over-long words, and steps back."""
+    out, now_ms = [], 0.0
+    for _ in range(draw(st.integers(0, 5))):
+        words = []
+        for _ in range(draw(st.integers(0, 30))):
+            text = draw(st.text(min_size=1, max_size=100))
+            start_ms = max(0.0, now_ms + draw(st.floats(-500, 3_000)))
+            end_ms = start_ms + draw(st.floats(0, 9_000))
+            words.append(Word(text, start_ms, end_ms, end_ms))
+            now_ms = end_ms
+        text = " ".join(word.text for word in words)
+        out.append(Final(text, tuple(words), words[0].start_ms if words else 0.0, now_ms))
+    return out
+
+
+@given(finals())
+def test_limits_hold_and_no_character_is_lost(lines: list[Final]) -> None:
+    cutter = CueCutter()
+    cues = [cue for line in lines for cue in cutter.push(line)]
+    last_end_ms = 0
+    for cue in cues:
+        assert last_end_ms <= cue.start_ms < cue.end_ms <= cue.start_ms + MAX_CUE_MS
+        assert 1 <= len(cue.lines) <= MAX_LINES
+        assert all(1 <= len(line) <= LINE_CHARS for line in cue.lines)
+        last_end_ms = cue.end_ms
+    written = "".join("".join(cue.lines) for cue in cues).replace(" ", "")
+    said = "".join(printable(word.text) for line in lines for word in line.words)
+    assert written == said.replace(" ", "")
+
+
+@given(st.lists(st.from_regex(r"[a-z']{1,12}[,.?]?", fullmatch=True), min_size=1, max_size=60))
+def test_ordinary_words_stay_whole_and_on_time(words: list[str]) -> None:
+    final = spoken(" ".join(words))
+    cues = CueCutter().push(final)
+    assert " ".join(texts(cues)).split() == words
+    at = 0
+    for cue in cues:
+        # Never before the first of its words, and still there when the last one ends.
+        n_words = len(" ".join(cue.lines).split())
+        assert cue.start_ms == final.words[at].start_ms
+        assert cue.end_ms >= final.words[at + n_words - 1].end_ms
+        at += n_words
+
+
+def test_a_short_line_stays_on_one_line_for_a_second() -> None:
+    assert CueCutter().push(spoken("Yes.", 5_000)) == [Cue(5_000, 6_000, ("Yes.",))]
+
+
+def test_two_lines_are_balanced() -> None:
+    (cue,) = CueCutter().push(spoken("one two three four five six seven eight nine ten"))
+    assert cue.lines == ("one two three four five", "six seven eight nine ten")
+
+
+def test_full_cues_end_at_sentences_then_at_clauses() -> None:
+    sentence = "The night train to the coast was late again. We waited on the platform for an hour"
+    more = " until somebody brought us tea and told us stories"
+    cues = CueCutter().push(spoken(sentence + more, word_ms=200))
+    assert texts(cues)[0] == "The night train to the coast was late again."
+    clause = "When the tide came in and covered the rocks, we walked slowly back along the wall"
+    cues = CueCutter().push(spoken(clause + more, word_ms=200))
+    assert texts(cues)[0] == "When the tide came in and covered the rocks,"
+
+
+def test_slow_speech_is_cut_by_time_and_pauses_start_anew() -> None:
+    cues = CueCutter().push(spoken("one two three four five six", word_ms=2_000))
+    assert texts(cues) == ["one two three", "four five six"]
+    first, second = spoken("before it").words, spoken("after it", 10_000).words
+    cues = CueCutter().push(Final("before it after it", first + second, 0.0, 10_600))
+    assert cues == [Cue(0, 1_000, ("before it",)), Cue(10_000, 11_000, ("after it",))]
+
+
+def test_a_cue_kept_on_screen_does_not_overlap_the_next() -> None:
+    cutter = CueCutter()
+    cues = [cue for i in range(6) for cue in cutter.push(spoken("Go.", i * 400.0, 300.0))]
+    for before, after in zip(cues, cues[1:], strict=False):
+        assert before.end_ms <= after.start_ms
+    # Pushing back does not add up: each starts at most one minimum late.
+    assert all(cue.start_ms - i * 400 <= MIN_CUE_MS for i, cue in enumerate(cues))
+
+
+def test_a_very_long_word_is_cut_hard() -> None:
+    cues = CueCutter().push(spoken("a" * 100))
+    assert [line for cue in cues for line in cue.lines] == ["a" * 42, "a" * 42, "a" * 16]
+
+
+def test_a_line_without_word_times_is_spread_evenly() -> None:
+    text = (
+        "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen"
+    )
+    cues = CueCutter().push(Final(text, (), 0.0, 15_000.0))
+    assert " ".join(texts(cues)) == text
+    assert cues[-1].end_ms == 15_000
+    assert all(cue.start_ms % 1_000 == 0 for cue in cues)
+
+
+def test_control_characters_do_not_reach_a_caption() -> None:
+    assert printable(" a\x1b[31mb\x00\n\u2028c\ud800\t d ") == "a[31mb c d"
+    assert CueCutter().push(Final("\x00 \n", (), 0.0, 1.0)) == []
