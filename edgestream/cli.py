@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
-SYNTHETIC_ONLY = (
-    "The built-in model tiny-en understands synthetic voices only, not people; -m takes other models."
-)
+SYNTHETIC_ONLY = "The built-in model tiny-en understands synthetic voices only, not people; -m takes other models."
 
 
 class Format(str, Enum):
@@ -169,9 +167,7 @@ def _show_status(outputs: list[Writer], session: Session) -> None:
 
     for out in outputs:
         if isinstance(out, Screen):
-            out.status(
-                session.stream.heard_ms, session.source.behind_ms, session.meter.level_dbfs
-            )
+            out.status(session.stream.heard_ms, session.source.behind_ms, session.meter.level_dbfs)
 
 
 def _forget_stdout() -> None:

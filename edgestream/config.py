@@ -101,7 +101,9 @@ def read_manifest(path: Path) -> Manifest:
             raise ModelError(f"{path}: larger than {MANIFEST_LIMIT_BYTES} bytes, not a manifest")
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ModelError(f"{path}: {error.strerror}; a model is a folder with a model.toml") from None
+        raise ModelError(
+            f"{path}: {error.strerror}; a model is a folder with a model.toml"
+        ) from None
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise ModelError(f"{path}: not valid TOML ({error})".replace("\n", " ")) from None
     manifest = _build(Manifest, data, f"{path}")

@@ -74,31 +74,14 @@ class Model:
         m = self.manifest
         rate_hz = m.audio.sample_rate_hz if rate_hz is None else rate_hz
         delay_frames = self._delay_frames(delay_ms)
+        policy = _policy(delay_frames, confidence, max_hold_ms / m.decoder.step_ms)
         clock = Clock()
-        decoder = RingDecoder(self.decoder, n_sinks=m.decoder.n_sinks, window=m.decoder.window)
-        encoder = Encoder(self.encoder)
-        if encoder.n_embd != decoder.n_embd:
-            raise ModelError(
-                f"{self.folder}: the encoder gives rows of {encoder.n_embd},"
-                f" the decoder takes {decoder.n_embd}"
-            )
         stages = Stages(
             resampler=Resampler(rate_hz, m.audio.sample_rate_hz),
             mel=_mel(m),
             chunker=_chunker(m),
-            encoder=encoder,
-            loop=ConcatenatedLoop(
-                decoder,
-                _policy(delay_frames, confidence, max_hold_ms / m.decoder.step_ms),
-                SpecialTokens(
-                    pad=m.tokens.pad,
-                    bos=m.tokens.bos,
-                    delay_0=m.tokens.delay_0,
-                    n_text=m.tokens.n_text,
-                ),
-                delay_frames=delay_frames,
-                pad_bias=m.policy.pad_bias,
-            ),
+            encoder=Encoder(self.encoder),
+            loop=self._loop(policy, delay_frames),
             caption=Caption(
                 self.token_texts,
                 clock,
@@ -107,8 +90,22 @@ class Model:
                 delay_frames=delay_frames,
             ),
         )
-        return Stream(
-            stages, clock, rate_hz=rate_hz, delay_ms=float(delay_frames * m.decoder.step_ms)
+        if stages.encoder.n_embd != self.decoder.n_embd:
+            raise ModelError(
+                f"{self.folder}: the encoder gives rows of {stages.encoder.n_embd},"
+                f" the decoder takes {self.decoder.n_embd}"
+            )
+        delay_ms = float(delay_frames * m.decoder.step_ms)
+        return Stream(stages, clock, rate_hz=rate_hz, delay_ms=delay_ms)
+
+    def _loop(self, policy: Policy, delay_frames: int) -> ConcatenatedLoop:
+        m, t = self.manifest, self.manifest.tokens
+        return ConcatenatedLoop(
+            RingDecoder(self.decoder, n_sinks=m.decoder.n_sinks, window=m.decoder.window),
+            policy,
+            SpecialTokens(pad=t.pad, bos=t.bos, delay_0=t.delay_0, n_text=t.n_text),
+            delay_frames=delay_frames,
+            pad_bias=m.policy.pad_bias,
         )
 
     def _delay_frames(self, delay_ms: float | None) -> int:

@@ -25,12 +25,18 @@ def missing_packages() -> "list[str]":
 def main() -> int:
     if sys.version_info < MIN_PYTHON:
         found, needed = sys.version.split()[0], ".".join(map(str, MIN_PYTHON))
-        print(f"edgestream needs Python {needed} or newer, this is {found};"
-              " name another one: make PYTHON=python3.12", file=sys.stderr)
+        print(
+            f"edgestream needs Python {needed} or newer, this is {found};"
+            " name another one: make PYTHON=python3.12",
+            file=sys.stderr,
+        )
         return 2
     if wanted := missing_packages():
-        print(f"edgestream cannot be built yet; first: sudo apt-get install {' '.join(wanted)}"
-              " (other systems: the same under their names)", file=sys.stderr)
+        print(
+            f"edgestream cannot be built yet; first: sudo apt-get install {' '.join(wanted)}"
+            " (other systems: the same under their names)",
+            file=sys.stderr,
+        )
         return 2
     return 0
 

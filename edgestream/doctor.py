@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`edgestream doctor`: what is there, what really runs, and the line that mends what does not."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.metadata
+import os
+import platform
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import edgestream
+from edgestream.errors import EdgestreamError
+from edgestream.events import Final
+
+LLAMA_CPP_PYTHON = "0.3.36"  # as pinned in pyproject.toml: the native decoder is linked to its ggml
+SAMPLE = Path(__file__).parent / "data" / "sample.flac"
+SELF_TEST_LIKENESS = 0.7  # share of the sample's words that a working installation gets right
+
+
+class Finding(NamedTuple):
+    """One line of the report; `ok` None is a remark that fails nothing."""
+
+    ok: bool | None
+    what: str
+    found: str
+
+
+def examine() -> bool:
+    """Prints the report to stdout; True if captions of a file work on this machine."""
+    from rich.console import Console
+
+    console = Console(highlight=False, soft_wrap=True)
+    checks: list[Callable[[], Iterator[Finding]]] = [
+        _machine,
+        _llama_cpp,
+        _onnxruntime,
+        _microphones,
+        _self_test,
+    ]
+    healthy = True
+    for check in checks:
+        try:
+            findings = list(check())
+        except Exception as error:  # a check must never hide the ones after it
+            findings = [Finding(False, check.__name__.strip("_"), f"{error}".splitlines()[0])]
+        for ok, what, found in findings:
+            healthy &= ok is not False
+            mark = {True: "[green]ok  [/]", False: "[red]FAIL[/]", None: "[yellow]note[/]"}[ok]
+            console.print(mark, f"{what}:", end=" ")
+            console.print(found, markup=False)
+    return healthy
+
+
+def _machine() -> Iterator[Finding]:
+    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    yield Finding(
+        True, "edgestream", f"{edgestream.__version__}, Python {platform.python_version()}"
+    )
+    yield Finding(
+        True,
+        "machine",
+        f"{platform.system()} {platform.machine()}, {threads} threads may be used;"
+        " the built-in model uses one",
+    )
+
+
+def _llama_cpp() -> Iterator[Finding]:
+    found = importlib.metadata.version("llama-cpp-python")
+    mend = (
+        "" if found == LLAMA_CPP_PYTHON else f"; pip install llama-cpp-python=={LLAMA_CPP_PYTHON}"
+    )
+    yield Finding(not mend, "llama-cpp-python", f"{found}, built for {LLAMA_CPP_PYTHON}{mend}")
+    from edgestream._native import backends
+
+    yield Finding(True, "decoder runs on", ", ".join(backends()))
+
+
+def _onnxruntime() -> Iterator[Finding]:
+    names = {d.metadata["Name"].lower() for d in importlib.metadata.distributions()}
+    builds = sorted(names & {"onnxruntime", "onnxruntime-gpu"})
+    mend = f"pip uninstall -y {' '.join(builds)}; pip install {builds[-1] if builds else ''}"
+    if len(builds) != 1:
+        yield Finding(
+            False,
+            "onnxruntime",
+            f"{' and '.join(builds) or 'nothing'} installed, must be exactly one; {mend}",
+        )
+        return
+    try:
+        import onnxruntime as ort
+
+        providers = ort.get_available_providers()
+    except (ImportError, AttributeError):
+        yield Finding(False, "onnxruntime", f"{builds[0]} cannot be imported; {mend}")
+        return
+    from edgestream.model import load
+
+    yield Finding(True, "onnxruntime", f"{builds[0]} {ort.__version__}")
+    yield Finding(True, "providers built in", ", ".join(providers))
+    yield Finding(True, "encoder runs on", ", ".join(load().encoder.providers))
+
+
+def _microphones() -> Iterator[Finding]:
+    try:
+        from edgestream.microphone import list_devices
+
+        devices = list_devices()
+    except EdgestreamError as error:
+        yield Finding(None, "microphone", str(error))
+        return
+    if not devices:
+        yield Finding(None, "microphone", "none found; captions of files and pipes still work")
+    for device in devices:
+        default = ", the default" if device.default else ""
+        yield Finding(True, f"microphone {device.index}", f"{device.name}{default}")
+
+
+def _self_test() -> Iterator[Finding]:
+    """Captions the bundled sample and compares it with what was spoken."""
+    from edgestream.listening import listen
+
+    session = listen(SAMPLE, fast=True)
+    heard = " ".join(event.text for event in session if isinstance(event, Final))
+    spoken = SAMPLE.with_suffix(".txt").read_text(encoding="utf-8")
+    likeness = difflib.SequenceMatcher(None, _words(spoken), _words(heard)).ratio()
+    yield Finding(
+        likeness >= SELF_TEST_LIKENESS,
+        "self-test",
+        f"{100 * likeness:.0f}% of the sample's words,"
+        f" {session.meter.real_time_factor:.3f} of real time on one thread",
+    )
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"[a-z']+", text.lower())

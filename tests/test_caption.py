@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgestream.caption import LINE_CHARS, LINE_MS, Caption, truecase
+from edgestream.clock import Clock
+from edgestream.events import Draft, Final
+
+TEXTS = ["<pad>", "▁hel", "lo", "▁i", "▁world", ".", ",", "?", "▁i'm", "▁extraordinarily", "▁a"]
+STEP_MS, DELAY_FRAMES = 80.0, 6
+
+
+def caption(clock=None):
+    return Caption(TEXTS, clock or Clock(), pad=0, step_ms=STEP_MS, delay_frames=DELAY_FRAMES)
+
+
+def run(stage, tokens):
+    return stage.push(np.array(tokens, np.int32))
+
+
+def finals(events):
+    return [e for e in events if isinstance(e, Final)]
+
+
+def test_words_drafts_and_a_final_at_the_full_stop():
+    events = run(caption(), [0] * 10 + [1, 2, 6, 4, 5])
+    assert [e.text for e in events] == ["Hel", "Hello", "Hello,", "Hello, world", "Hello, world."]
+    assert [type(e) for e in events] == [Draft] * 4 + [Final]
+    hello, world = events[-1].words
+    assert hello.text == "Hello,"
+    # The first token of "hello" came in step 10, so the word ended in the step 6 before it.
+    assert 4 * STEP_MS <= hello.end_ms <= 5 * STEP_MS
+    assert hello.emitted_ms == 13 * STEP_MS
+    assert world.emitted_ms == 15 * STEP_MS
+    assert 0 <= hello.start_ms < hello.end_ms <= world.start_ms < world.end_ms
+
+
+def test_a_sentence_begins_with_a_capital_and_so_does_i():
+    texts = [f.text for f in finals(run(caption(), [4, 3, 5, 3, 8, 10, 7]))]
+    assert texts == ["World I.", "I I'm a?"]
+
+
+def test_silence_ends_a_line_without_a_full_stop():
+    events = run(caption(), [0, 4, *[0] * 60])
+    assert [e.text for e in finals(events)] == ["World"]
+
+
+def test_finish_closes_the_open_line_once():
+    stage = caption()
+    run(stage, [4])
+    assert [e.text for e in stage.finish()] == ["World"]
+    assert stage.finish() == []
+
+
+def test_punctuation_after_a_closed_line_is_not_a_caption():
+    assert finals(run(caption(), [4, 5, 5, 6])) == finals(run(caption(), [4, 5]))
+
+
+def test_a_long_line_is_cut_at_a_word_without_a_capital_after_it():
+    stage = caption()
+    events = run(stage, [9] * 40) + stage.finish()
+    lines = finals(events)
+    assert len(lines) > 1
+    assert all(len(line.text) <= LINE_CHARS for line in lines)
+    assert lines[0].text.startswith("Extra")
+    assert lines[1].text.startswith("extra")
+    assert sum(len(line.words) for line in lines) == 40
+
+
+def test_times_run_over_a_gap():
+    clock = Clock()
+    stage = caption(clock)
+    before = finals(run(stage, [0] * 20 + [4, 5]))
+    clock.skip(22 * STEP_MS, 60_000)
+    after = finals(run(stage, [0] * 20 + [4, 5]))
+    assert before[0].end_ms < 22 * STEP_MS
+    assert after[0].start_ms > 60_000
+
+
+@given(st.lists(st.integers(0, len(TEXTS) - 1), max_size=300), st.data())
+def test_any_cutting_gives_the_same_events(tokens, data):
+    whole, cut = caption(), caption()
+    expected = run(whole, tokens) + whole.finish()
+    got, rest = [], tokens
+    while rest:
+        n = data.draw(st.integers(0, len(rest)))
+        got += run(cut, rest[:n])
+        rest = rest[n:]
+    assert got + cut.finish() == expected
+
+
+@given(st.lists(st.integers(0, len(TEXTS) - 1), max_size=300))
+def test_no_word_is_lost_and_time_never_runs_back(tokens):
+    stage = caption()
+    events = run(stage, tokens) + stage.finish()
+    words = [w for f in finals(events) for w in f.words]
+    spoken = "".join(TEXTS[t] for t in tokens if t).replace("▁", " ")
+    letters = [c for c in spoken.lower() if c.isalpha()]
+    assert [c for w in words for c in w.text.lower() if c.isalpha()] == letters
+    times = [t for w in words for t in (w.start_ms, w.end_ms)]
+    assert times == sorted(times)
+    for final in finals(events):
+        assert final.end_ms - final.start_ms <= LINE_MS + 2000
+
+
+@pytest.mark.parametrize(
+    ("word", "shown"), [("i", "I"), ("i'll", "I'll"), ("i,", "I,"), ("it", "it"), ("", "")]
+)
+def test_truecase(word, shown):
+    assert truecase(word, sentence_start=False) == shown

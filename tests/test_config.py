@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgestream.config import read_manifest
+from edgestream.errors import ModelError
+
+GOOD = """
+format = 1
+name = "m"
+family = "concatenated"
+description = "d"
+languages = ["en"]
+license = "Apache-2.0"
+[audio]
+sample_rate_hz = 16000
+window_samples = 400
+hop_samples = 160
+fft_size = 512
+n_mels = 80
+min_hz = 20
+max_hz = 7600.0
+log_floor = 1e-5
+[encoder]
+file = "encoder.onnx"
+chunk_frames = 8
+left_frames = 0
+right_frames = 0
+[decoder]
+file = "decoder.gguf"
+n_sinks = 2
+window = 125
+step_ms = 80
+[tokens]
+pad = 0
+bos = 1001
+delay_0 = 1002
+n_text = 1000
+[policy]
+delay_frames = 6
+min_delay_frames = 1
+max_delay_frames = 8
+pad_bias = 0.5
+[files]
+"encoder.onnx" = "00"
+"decoder.gguf" = "00"
+"""
+
+
+def read(folder, text):
+    path = folder / "model.toml"
+    path.write_text(text, encoding="utf-8")
+    return read_manifest(path)
+
+
+def test_a_good_manifest_is_read(tmp_path):
+    manifest = read(tmp_path, GOOD)
+    assert manifest.audio.min_hz == 20.0
+    assert manifest.languages == ("en",)
+    assert manifest.files["encoder.onnx"] == "00"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("format = 1", "format = 2", "format 2"),
+        ("format = 1", "", "'format' is missing"),
+        ("format = 1", "format = 1\ncolour = 3", "unknown key 'colour'"),
+        ("format = 1", "format = true", "not of type int"),
+        ("n_mels = 80", "n_mels = 80.0", "not of type int"),
+        ("n_mels = 80", "n_mels = 0", "n_mels"),
+        ("[policy]", "[politics]", "unknown key 'politics'"),
+        ("delay_frames = 6", "delay_frames = 9", "delay_frames"),
+        ("max_hz = 7600.0", "max_hz = nan", "max_hz"),
+        ("pad_bias = 0.5", "pad_bias = inf", "pad_bias"),
+        ("step_ms = 80", "step_ms = 40", "step_ms"),
+        ('family = "concatenated"', 'family = "other"', "family 'other'"),
+        ('languages = ["en"]', "languages = [1]", "languages"),
+        ('file = "encoder.onnx"', 'file = "other.onnx"', "listed with their sha256"),
+        ('"encoder.onnx" = "00"', '"../encoder.onnx" = "00"', "plain names"),
+        ('"encoder.onnx" = "00"', '"/etc/passwd" = "00"', "plain names"),
+        ("[audio]", "[audio", "not valid TOML"),
+    ],
+)
+def test_a_wrong_manifest_is_refused_in_one_line(tmp_path, old, new, said):
+    with pytest.raises(ModelError, match=said) as caught:
+        read(tmp_path, GOOD.replace(old, new, 1))
+    assert "\n" not in str(caught.value)
+    assert "model.toml" in str(caught.value)
+
+
+def test_a_missing_or_huge_manifest_is_refused(tmp_path):
+    with pytest.raises(ModelError, match="No such file"):
+        read_manifest(tmp_path / "model.toml")
+    with pytest.raises(ModelError, match="larger than"):
+        read(tmp_path, GOOD + "#" * 70_000)
+
+
+@given(st.binary(max_size=200), st.integers(0, len(GOOD)), st.integers(0, 30))
+def test_bytes_put_anywhere_end_in_a_manifest_or_an_error(tmp_path_factory, noise, at, cut):
+    path = tmp_path_factory.mktemp("m") / "model.toml"
+    path.write_bytes(GOOD[:at].encode() + noise + GOOD[at + cut :].encode())
+    try:
+        read_manifest(path)
+    except ModelError as error:
+        assert "\n" not in str(error)

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The walk: files import only what comes before them, stay small, and the core has no Python."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+import edgestream
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "edgestream"
+# In the order that data takes. model.py builds the stages, session.py runs them.
+WALK = [
+    "errors", "events", "config", "source", "pcm", "microphone", "resample", "encoder",
+    "clock", "caption", "cues", "screen", "writer", "meter", "session", "model", "listening",
+    "doctor", "bench", "cli", "__main__",
+]  # fmt: skip
+FILE_LINES = 300
+FUNCTION_LINES = 40
+
+
+def modules():
+    return sorted(p.stem for p in PACKAGE.glob("*.py") if p.stem != "__init__")
+
+
+def rank(name):
+    return WALK.index("bench" if name.startswith("bench") else name)
+
+
+def imported(path):
+    """Names of edgestream's modules that a file imports anywhere."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name}: relative import"
+            if (node.module or "").startswith("edgestream."):
+                yield node.module.split(".")[1]
+
+
+@pytest.mark.parametrize("name", modules())
+def test_a_module_imports_only_what_is_before_it(name):
+    for other in imported(PACKAGE / f"{name}.py"):
+        if other != "_native" and not (name.startswith("bench") and other.startswith("bench")):
+            assert rank(other) < rank(name), f"{name} imports {other}, which comes after it"
+
+
+def test_every_module_has_its_place_in_the_walk():
+    assert {rank(name) for name in modules()} <= set(range(len(WALK)))
+
+
+def test_public_names_are_these():
+    assert sorted(edgestream.__all__) == [
+        "Draft", "EdgestreamError", "Final", "Gap", "Lag", "Word", "listen", "load",
+    ]  # fmt: skip
+    for name in edgestream.__all__:
+        assert getattr(edgestream, name) is not None
+
+
+@pytest.mark.parametrize(
+    "path",
+    [*PACKAGE.glob("*.py"), *(ROOT / "native").rglob("*.cc"), *(ROOT / "native").rglob("*.h")],
+    ids=lambda p: p.name,
+)
+def test_files_are_small_and_licensed(path):
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert "SPDX-License-Identifier: Apache-2.0" in lines[0]
+    if "tests" not in path.parts:
+        assert len(lines) <= FILE_LINES
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.glob("*.py")), ids=lambda p: p.name)
+def test_functions_are_small(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.body:
+            # A signature with help texts is a table and a docstring is prose: neither is code.
+            first = node.body[1] if ast.get_docstring(node) and node.body[1:] else node.body[0]
+            assert node.end_lineno - first.lineno < FUNCTION_LINES, f"{path.name}: {node.name}"
+
+
+def test_the_core_knows_neither_python_nor_ggml():
+    for path in (ROOT / "native" / "core").iterdir():
+        text = path.read_text(encoding="utf-8")
+        found = re.findall(r'#include\s+[<"](Python\.h|nanobind|ggml|gguf|llama)', text)
+        assert not found, f"{path.name} includes {found}"
+
+
+def test_there_are_no_rooms_for_leftovers():
+    names = {p.stem for p in PACKAGE.rglob("*")} | {p.stem for p in (ROOT / "native").rglob("*")}
+    assert not names & {"utils", "util", "helpers", "helper", "common", "base", "misc"}
