@@ -112,7 +112,7 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def _build(cls: type[T], data: object, where: str) -> T:
-    """Fills the dataclass `cls` from a table: every key present, none unknown, types as declared."""
+    """Fills the dataclass `cls` from a table: all keys present, none unknown, types as declared."""
     if not isinstance(data, dict):
         raise ModelError(f"{where}: must be a table")
     hints = typing.get_type_hints(cls)

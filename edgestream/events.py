@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One written word. `emitted_ms` is how much of the source had been heard when it was complete."""
+    """One written word; `emitted_ms` of the source had been heard when it was complete."""
 
     text: str
     start_ms: float

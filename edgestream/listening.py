@@ -23,7 +23,7 @@ def listen(
     """Captions of a microphone, a file or any other source, as an iterator of events.
 
     Args:
-        source: the microphone if None; the path of an audio file; or an object with Source's methods.
+        source: the microphone if None; the path of an audio file; or any Source.
         model: name, folder, or a Model that is loaded already.
         delay_ms: how long after a word's end it is written; the model's default if None.
         device: microphone by name or index; the system's default if None.

@@ -68,7 +68,8 @@ class Stream:
     def push(self, samples: ArrayLike, *, lost_samples: int = 0, reason: str = "") -> list[Event]:
         """Takes float32 mono samples [n] in [-1, 1] at `rate_hz`, n >= 0.
 
-        `lost_samples` were lost just before them: a Gap with `reason` is reported.
+        `lost_samples` were lost just before them: a Gap with `reason` is reported. Samples that
+        are not finite are heard as silence.
 
         Raises:
             UsageError: samples are not one-dimensional, or the stream is finished.
@@ -78,6 +79,8 @@ class Stream:
             raise UsageError(f"stream: samples have shape {block.shape}; pass mono, shape (n,)")
         if self._finished:
             raise UsageError("stream: already finished; call reset() to start a new one")
+        if not np.isfinite(block).all():  # else the resampler would spread them
+            block = np.where(np.isfinite(block), block, np.float32(0))
         events = self._lose(lost_samples, reason) if lost_samples > 0 else []
         return events + self._feed(block)
 
