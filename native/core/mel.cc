@@ -18,6 +18,9 @@ constexpr int kMaxBins = 1 << 12;
 double hz_to_mel(double hz) { return 2595.0 * std::log10(1.0 + hz / 700.0); }
 double mel_to_hz(double mel) { return 700.0 * (std::pow(10.0, mel / 2595.0) - 1.0); }
 
+/// |x|^2; std::norm goes through a square root and back without -ffast-math.
+double power_of(RealFft::Complex x) { return x.real() * x.real() + x.imag() * x.imag(); }
+
 [[noreturn]] void refuse(const std::string& what) { throw std::invalid_argument("mel: " + what); }
 
 void expect_between(const char* name, int value, int low, int high) {
@@ -150,7 +153,7 @@ void LogMel::complete_frame(std::span<float> frame) {
   const std::size_t first = history_.size() - window_.size();
   for (std::size_t i = 0; i < window_.size(); ++i) padded_[i] = window_[i] * history_[first + i];
   fft_.forward(padded_, spectrum_);
-  for (std::size_t bin = 0; bin < power_.size(); ++bin) power_[bin] = std::norm(spectrum_[bin]);
+  for (std::size_t bin = 0; bin < power_.size(); ++bin) power_[bin] = power_of(spectrum_[bin]);
   for (std::size_t row = 0; row < filters_.size(); ++row) {
     const Filter& filter = filters_[row];
     double sum = config_.log_floor;
