@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
-SYNTHETIC_ONLY = "The built-in model tiny-en understands synthetic voices only, not people; -m takes other models."
+SYNTHETIC_ONLY = "tiny-en understands synthetic voices only, not people; -m takes other models."
 
 
 class Format(str, Enum):
