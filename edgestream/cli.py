@@ -17,6 +17,8 @@ import typer
 from edgestream.errors import EdgestreamError
 
 if TYPE_CHECKING:
+    from edgestream.events import Event
+    from edgestream.screen import Screen
     from edgestream.session import Session
     from edgestream.source import Source
     from edgestream.writer import Writer
@@ -103,7 +105,7 @@ def listen(
 
         opened: Source | str | None = source
         if source == "-":
-            from edgestream.source import PcmSource
+            from edgestream.pcm import PcmSource
 
             opened = PcmSource(sys.stdin.buffer, rate, channels, sample_format.value)
         elif source is None and model == "tiny-en":
@@ -133,41 +135,42 @@ def doctor() -> None:
 def _caption(session: Session, format: Format, output: Path | None) -> None:
     """Runs the session to its end; Ctrl-C or SIGTERM ends the input, not the captions."""
     try:
-        outputs = _outputs(format, output)
+        writer, screen = _outputs(format, output)
     except BaseException:
         session.source.close()
         raise
     with _stop_on_signal(session):
         try:
             for events in session.blocks():
-                for event in events:
-                    for out in outputs:
-                        out.push(event)
-                _show_status(outputs, session)
+                _show(events, writer, screen)
+                if screen:
+                    behind_ms, level_dbfs = session.source.behind_ms, session.meter.level_dbfs
+                    screen.status(session.stream.heard_ms, behind_ms, level_dbfs)
         except BrokenPipeError:
             _forget_stdout()  # the reader of our stdout has gone, as with `| head`: a normal end
         finally:
-            for out in outputs:
-                out.finish()
+            if screen:
+                screen.finish()
+            if writer:
+                writer.finish()
 
 
-def _outputs(format: Format, output: Path | None) -> list[Writer]:
+def _show(events: list[Event], writer: Writer | None, screen: Screen | None) -> None:
+    for event in events:
+        if writer:
+            writer.push(event)
+        if screen:
+            screen.push(event)
+
+
+def _outputs(format: Format, output: Path | None) -> tuple[Writer | None, Screen | None]:
     """The live display when a person looks on; the written captions otherwise or as well."""
     from edgestream.screen import Screen
     from edgestream.writer import open_writer
 
     watched = sys.stdout.isatty() and (output is not None or format is Format.text)
-    screen: list[Writer] = [Screen()] if watched else []
-    written = output is not None or not watched
-    return screen + ([open_writer(format.value, output)] if written else [])
-
-
-def _show_status(outputs: list[Writer], session: Session) -> None:
-    from edgestream.screen import Screen
-
-    for out in outputs:
-        if isinstance(out, Screen):
-            out.status(session.stream.heard_ms, session.source.behind_ms, session.meter.level_dbfs)
+    writer = None if watched and output is None else open_writer(format.value, output)
+    return writer, Screen() if watched else None
 
 
 def _forget_stdout() -> None:
@@ -195,7 +198,7 @@ def _stop_on_signal(session: Session) -> Iterator[None]:
 
 
 def _list_devices() -> None:
-    from edgestream.microphone import list_devices
+    from edgestream.devices import list_devices
 
     for device in list_devices():
         mark = "*" if device.default else " "

@@ -106,7 +106,7 @@ def _onnxruntime() -> Iterator[Finding]:
 
 def _microphones() -> Iterator[Finding]:
     try:
-        from edgestream.microphone import list_devices
+        from edgestream.devices import list_devices
 
         devices = list_devices()
     except EdgestreamError as error:
