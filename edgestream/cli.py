@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -181,15 +181,14 @@ def _forget_stdout() -> None:
 @contextmanager
 def _stop_on_signal(session: Session) -> Iterator[None]:
     """The first Ctrl-C ends the input and lets the last words come; the second ends at once."""
-    old = {}
+    old: dict[int, Any] = {}
 
     def stop(signum: int, _frame: object) -> None:
         for number, handler in old.items():
             signal.signal(number, handler)
         session.stop()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        old[number] = signal.signal(number, stop)
+    old |= {wanted: signal.signal(wanted, stop) for wanted in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:

@@ -87,7 +87,7 @@ class Encoder:
     @property
     def n_embd(self) -> int:
         """Width of an embedding."""
-        return self._rows.shape[1]
+        return int(self._rows.shape[1])
 
     def push(self, chunks: Floats) -> Floats:
         """Mel chunks [n, chunk_frames, n_mels] to embeddings [n * rows, n_embd]."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -153,7 +153,7 @@ class Session:
         """No more input is read; iteration goes on to the end of what was."""
         self.source.stop()
 
-    def blocks(self) -> Iterator[list[Event]]:
+    def blocks(self) -> Generator[list[Event], None, None]:
         """The events of each block of input as soon as it is read; often an empty list."""
         try:
             for block in self.source:
