@@ -11,8 +11,8 @@ namespace edgestream {
 
 namespace {
 
-// Vector kernels take the keys 32 at a time; a partial block would leave another summation order.
-constexpr int kSlotMultiple = 32;
+// ggml sums 64 products at a time (AVX-512); a partial block would be summed in another order.
+constexpr int kSlotMultiple = 64;
 constexpr int kMaxSinks = 1 << 16;
 constexpr int kMaxWindow = 1 << 20;
 constexpr int kMaxRows = 1 << 10;

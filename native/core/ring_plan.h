@@ -21,8 +21,8 @@ struct RingShape {
 /// absolute position by a number that changes at a rebase only, so that angles stay small.
 struct RingStep {
   int n_rows = 0;
-  bool into_sinks = false;  ///< all rows are sinks; otherwise none is
-  int32_t rebase_by = 0;    ///< first rotate every key of the window by -rebase_by; 0: do not
+  bool into_sinks = false;    ///< all rows are sinks; otherwise none is
+  int32_t rebase_by = 0;      ///< first rotate every key of the window by -rebase_by; 0: do not
   int32_t sink_position = 0;  ///< RoPE position of sink 0 in this step; sink i is at + i
   std::span<const int64_t> slots;      ///< [n_rows] where the rows' keys and values go
   std::span<const int32_t> positions;  ///< [n_rows] RoPE position of each row
@@ -45,7 +45,7 @@ class RingPlan {
   explicit RingPlan(RingShape shape);
 
   const RingShape& shape() const { return shape_; }
-  /// Physical slots: sinks first, then the ring, then unused ones up to a multiple of 32.
+  /// Physical slots: sinks first, then the ring, then unused ones up to a multiple of 64.
   int n_slots() const { return n_slots_; }
   /// Absolute position of the next row.
   int64_t pos() const { return pos_; }
@@ -68,13 +68,13 @@ class RingPlan {
   int32_t rebase_before(int64_t first, int64_t last);
 
   const RingShape shape_;
-  const int ring_slots_;        // window + max_rows - 1
+  const int ring_slots_;  // window + max_rows - 1
   const int n_slots_;
-  const int64_t far_;           // n_sinks + window - 1: RoPE position of a row after which sinks move
-  int64_t pos_ = 0;             // absolute position of the next row
-  int64_t base_ = 0;            // absolute position of RoPE position 0
-  RingStep step_;               // the last step; its spans view the three vectors
-  std::vector<int64_t> slots_;  // [max_rows]
+  const int64_t far_;  // n_sinks + window - 1: RoPE position of a row after which sinks move
+  int64_t pos_ = 0;    // absolute position of the next row
+  int64_t base_ = 0;   // absolute position of RoPE position 0
+  RingStep step_;      // the last step; its spans view the three vectors
+  std::vector<int64_t> slots_;                 // [max_rows]
   std::vector<int32_t> positions_;             // [max_rows]
   std::vector<int32_t> sink_query_positions_;  // [max_rows]
 };

@@ -3,6 +3,7 @@
 #include <nanobind/nanobind.h>
 
 void bind_chunker(nanobind::module_& m);
+void bind_decoder(nanobind::module_& m);
 void bind_loop(nanobind::module_& m);
 void bind_mel(nanobind::module_& m);
 void bind_policy(nanobind::module_& m);
@@ -14,5 +15,6 @@ NB_MODULE(_native, m) {
   bind_mel(m);
   bind_chunker(m);
   bind_policy(m);
+  bind_decoder(m);
   bind_loop(m);
 }

@@ -65,12 +65,11 @@ void check_step(const RingPlan& plan, const RingStep& step, const Keys& keys, in
       REQUIRE(keys.n_rebases[slot] <= 1);
       const bool sink = key < n_sinks;
       const int64_t looks_from = sink ? step.sink_query_positions[r] : step.positions[r];
-      const int64_t distance =
-          sink ? std::min(pos - key, n_sinks + window - 1 - key) : pos - key;
+      const int64_t distance = sink ? std::min(pos - key, n_sinks + window - 1 - key) : pos - key;
       REQUIRE(looks_from - keys.rotation[slot] == distance);
     }
-    REQUIRE(n_seen == std::min(pos + 1, n_sinks) +
-                          std::clamp<int64_t>(pos + 1 - n_sinks, 0, window));
+    REQUIRE(n_seen ==
+            std::min(pos + 1, n_sinks) + std::clamp<int64_t>(pos + 1 - n_sinks, 0, window));
   }
   REQUIRE(step.sink_query_positions[step.n_rows - 1] == step.positions[step.n_rows - 1]);
 }
@@ -133,10 +132,10 @@ TEST_CASE("steps are powers of two and end with the sinks") {
   CHECK(taken == std::vector<int>{2, 1, 16, 8, 2, 1});
 }
 
-TEST_CASE("slots are a multiple of 32 and hold the window of every row of a step") {
+TEST_CASE("slots are a multiple of 64 and hold the window of every row of a step") {
   CHECK(RingPlan({2, 125, 1}).n_slots() == 128);
-  CHECK(RingPlan({2, 125, 32}).n_slots() == 160);
-  CHECK(RingPlan({0, 1, 1}).n_slots() == 32);
+  CHECK(RingPlan({2, 125, 32}).n_slots() == 192);
+  CHECK(RingPlan({0, 1, 1}).n_slots() == 64);
 }
 
 TEST_CASE("a shape out of range is refused with its number") {

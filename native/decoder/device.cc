@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "decoder/device.h"
+
+#include <dlfcn.h>
+
+#include <filesystem>
+#include <stdexcept>
+
+namespace edgestream {
+
+namespace {
+
+constexpr int kMaxThreads = 256;
+
+// A ggml that keeps its backends in plugins has none until they are loaded. They lie beside
+// libggml; ggml's own search would also look into the current directory, which anybody may have
+// filled.
+void load_plugins_once() {
+  static const bool loaded = [] {
+    Dl_info library;
+    if (ggml_backend_dev_count() == 0 &&
+        dladdr(reinterpret_cast<void*>(&ggml_backend_dev_count), &library) != 0) {
+      const auto folder = std::filesystem::path(library.dli_fname).parent_path();
+      ggml_backend_load_all_from_path(folder.c_str());
+    }
+    return true;
+  }();
+  static_cast<void>(loaded);
+}
+
+std::string device_names() {
+  std::string names;
+  for (size_t i = 0; i < ggml_backend_dev_count(); ++i) {
+    names += (i == 0 ? "" : ", ") + std::string(ggml_backend_dev_name(ggml_backend_dev_get(i)));
+  }
+  return names.empty() ? "none" : names;
+}
+
+void set_threads(ggml_backend_dev_t device, ggml_backend_t backend, int n_threads) {
+  auto* const set =
+      reinterpret_cast<ggml_backend_set_n_threads_t>(ggml_backend_reg_get_proc_address(
+          ggml_backend_dev_backend_reg(device), "ggml_backend_set_n_threads"));
+  if (set != nullptr) set(backend, n_threads);
+}
+
+}  // namespace
+
+ggml_backend_dev_t find_device(const std::string& name) {
+  load_plugins_once();
+  ggml_backend_dev_t device = ggml_backend_dev_by_name(name.c_str());
+  if (device == nullptr) {
+    throw std::invalid_argument("device: there is no '" + name +
+                                "'; this build of llama-cpp-python has: " + device_names());
+  }
+  return device;
+}
+
+BackendHandle open_device(ggml_backend_dev_t device, int n_threads) {
+  if (n_threads < 1 || n_threads > kMaxThreads) {
+    throw std::invalid_argument("decoder: n_threads is " + std::to_string(n_threads) +
+                                ", it must be 1 to " + std::to_string(kMaxThreads));
+  }
+  BackendHandle backend(ggml_backend_dev_init(device, nullptr));
+  if (!backend) {
+    throw std::runtime_error("device: " + std::string(ggml_backend_dev_name(device)) +
+                             " cannot be opened; try the device CPU");
+  }
+  set_threads(device, backend.get(), n_threads);
+  return backend;
+}
+
+BufferHandle allocate_tensors(ggml_context* context, ggml_backend_dev_t device, const char* what) {
+  ggml_backend_buffer_type_t type = ggml_backend_dev_buffer_type(device);
+  BufferHandle buffer(ggml_backend_alloc_ctx_tensors_from_buft(context, type));
+  if (!buffer) {
+    const size_t bytes = ggml_backend_alloc_ctx_tensors_from_buft_size(context, type);
+    throw std::runtime_error(std::string(what) + ": " + std::to_string(bytes >> 20) +
+                             " MiB cannot be had on " + ggml_backend_dev_name(device) +
+                             "; use a smaller model or window");
+  }
+  ggml_backend_buffer_clear(buffer.get(), 0);
+  return buffer;
+}
+
+}  // namespace edgestream

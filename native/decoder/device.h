@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// The device that computes, found through ggml's registry.
+#pragma once
+
+#include <string>
+
+#include "decoder/ggml_handles.h"
+
+namespace edgestream {
+
+/// Name of ggml's device for the processor itself; there always is one.
+inline constexpr const char* kCpuDevice = "CPU";
+
+/// The device called `name`, as ggml calls it. Throws std::invalid_argument listing those that this
+/// build of ggml has.
+ggml_backend_dev_t find_device(const std::string& name);
+
+/// A stream of work on `device` that uses `n_threads` threads where the device has threads. Throws
+/// std::invalid_argument on a count out of range and std::runtime_error when the device fails.
+BackendHandle open_device(ggml_backend_dev_t device, int n_threads);
+
+/// Memory on `device` for every tensor of `context`, zeroed. `what` is named in the
+/// std::runtime_error that is thrown when there is too little.
+BufferHandle allocate_tensors(ggml_context* context, ggml_backend_dev_t device, const char* what);
+
+}  // namespace edgestream

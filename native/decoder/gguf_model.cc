@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "decoder/gguf_model.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <fstream>
+#include <stdexcept>
+#include <utility>
+
+namespace edgestream {
+
+namespace {
+
+// Weight types that ggml multiplies with on every backend's reference, the CPU.
+constexpr std::array kMatrixTypes = {
+    GGML_TYPE_F32,     GGML_TYPE_F16,    GGML_TYPE_BF16,  GGML_TYPE_Q4_0,  GGML_TYPE_Q4_1,
+    GGML_TYPE_Q5_0,    GGML_TYPE_Q5_1,   GGML_TYPE_Q8_0,  GGML_TYPE_Q2_K,  GGML_TYPE_Q3_K,
+    GGML_TYPE_Q4_K,    GGML_TYPE_Q5_K,   GGML_TYPE_Q6_K,  GGML_TYPE_IQ1_S, GGML_TYPE_IQ1_M,
+    GGML_TYPE_IQ2_XXS, GGML_TYPE_IQ2_XS, GGML_TYPE_IQ2_S, GGML_TYPE_IQ3_S, GGML_TYPE_IQ3_XXS,
+    GGML_TYPE_IQ4_NL,  GGML_TYPE_IQ4_XS, GGML_TYPE_TQ1_0, GGML_TYPE_TQ2_0, GGML_TYPE_MXFP4};
+constexpr int kTensorsPerLayer = 9;
+constexpr int kTensorsBesides = 3;  // output norm, output, rope factors
+constexpr size_t kReadBytes = size_t{4} << 20;
+
+const char* const kTokenRows = "token_embd.weight";
+
+std::string shape_text(const int64_t* shape, size_t n_dims) {
+  std::string text = "[";
+  for (size_t i = 0; i < n_dims; ++i) text += (i == 0 ? "" : ", ") + std::to_string(shape[i]);
+  return text + "]";
+}
+
+bool same_shape(const TensorEntry& entry, std::initializer_list<int64_t> shape) {
+  return std::equal(shape.begin(), shape.end(), entry.shape) &&
+         std::all_of(entry.shape + shape.size(), entry.shape + GGML_MAX_DIMS,
+                     [](int64_t extent) { return extent == 1; });
+}
+
+void check_entry(const GgufFile& file, const TensorEntry& entry,
+                 std::initializer_list<int64_t> shape) {
+  if (!same_shape(entry, shape)) {
+    file.fail("the tensor " + entry.name + " is " + shape_text(entry.shape, GGML_MAX_DIMS) +
+              ", the metadata asks for " + shape_text(shape.begin(), shape.size()));
+  }
+  const bool known = shape.size() == 1
+                         ? entry.type == GGML_TYPE_F32
+                         : std::ranges::find(kMatrixTypes, entry.type) != kMatrixTypes.end();
+  if (!known) {
+    file.fail("the tensor " + entry.name + " is of the type " + ggml_type_name(entry.type) +
+              ", which cannot be computed with here");
+  }
+}
+
+void read_bytes(const GgufFile& file, std::ifstream& stream, std::span<std::byte> out) {
+  stream.read(reinterpret_cast<char*>(out.data()), static_cast<std::streamsize>(out.size()));
+  if (!stream) file.fail("cannot be read to its end");
+}
+
+}  // namespace
+
+GgufModel::GgufModel(const std::string& path, const std::string& device)
+    : file_(path), shape_(read_llama_shape(file_)), device_(find_device(device)) {
+  describe_weights();
+  refuse_unknown_tensors();
+  read_token_texts();
+  read_weights();
+  read_token_rows();
+}
+
+size_t GgufModel::weight_bytes() const {
+  return ggml_backend_buffer_get_size(buffer_.get()) + token_rows_.size();
+}
+
+ggml_tensor* GgufModel::claim(const std::string& name, std::initializer_list<int64_t> shape) {
+  const TensorEntry* const entry = file_.find_tensor(name);
+  if (entry == nullptr) file_.fail("the tensor " + name + " is missing");
+  check_entry(file_, *entry, shape);
+  ggml_tensor* const tensor =
+      ggml_new_tensor(context_.get(), entry->type, static_cast<int>(shape.size()), shape.begin());
+  ggml_set_name(tensor, name.c_str());
+  return tensor;
+}
+
+LlamaLayer GgufModel::describe_layer(int index) {
+  const std::string layer = "blk." + std::to_string(index) + ".";
+  const auto& s = shape_;
+  return {.attention_norm = claim(layer + "attn_norm.weight", {s.n_embd}),
+          .query = claim(layer + "attn_q.weight", {s.n_embd, s.query_width()}),
+          .key = claim(layer + "attn_k.weight", {s.n_embd, s.kv_width()}),
+          .value = claim(layer + "attn_v.weight", {s.n_embd, s.kv_width()}),
+          .attention_out = claim(layer + "attn_output.weight", {s.query_width(), s.n_embd}),
+          .ffn_norm = claim(layer + "ffn_norm.weight", {s.n_embd}),
+          .ffn_gate = claim(layer + "ffn_gate.weight", {s.n_embd, s.n_ff}),
+          .ffn_up = claim(layer + "ffn_up.weight", {s.n_embd, s.n_ff}),
+          .ffn_down = claim(layer + "ffn_down.weight", {s.n_ff, s.n_embd})};
+}
+
+void GgufModel::describe_weights() {
+  context_ = make_context(size_t{kTensorsPerLayer} * shape_.n_layers + kTensorsBesides);
+  token_rows_entry_ = file_.find_tensor(kTokenRows);
+  check_entry(file_, *token_rows_entry_, {shape_.n_embd, shape_.n_vocab});
+  for (int i = 0; i < shape_.n_layers; ++i) weights_.layers.push_back(describe_layer(i));
+  weights_.output_norm = claim("output_norm.weight", {shape_.n_embd});
+  const bool tied = file_.find_tensor("output.weight") == nullptr;
+  weights_.output = claim(tied ? kTokenRows : "output.weight", {shape_.n_embd, shape_.n_vocab});
+  const bool scaled = file_.find_tensor("rope_freqs.weight") != nullptr;
+  weights_.rope_factors = scaled ? claim("rope_freqs.weight", {shape_.head_dim / 2}) : nullptr;
+}
+
+// A tensor that is left out, a bias say, would change every result without a sign.
+void GgufModel::refuse_unknown_tensors() const {
+  for (const TensorEntry& entry : file_.tensors()) {
+    if (entry.name == kTokenRows) continue;
+    if (ggml_get_tensor(context_.get(), entry.name.c_str()) == nullptr) {
+      file_.fail("the tensor " + entry.name + " has no place in the llama architecture");
+    }
+  }
+}
+
+void GgufModel::read_token_texts() {
+  auto texts = file_.find_texts("tokenizer.ggml.tokens");
+  if (!texts) return;
+  if (std::cmp_not_equal(texts->size(), shape_.n_vocab)) {
+    file_.fail("the tokenizer has " + std::to_string(texts->size()) + " tokens, the weights " +
+               std::to_string(shape_.n_vocab));
+  }
+  token_texts_ = *std::move(texts);
+}
+
+void GgufModel::read_weights() {
+  buffer_ = allocate_tensors(context_.get(), device_, "weights");
+  ggml_backend_buffer_set_usage(buffer_.get(), GGML_BACKEND_BUFFER_USAGE_WEIGHTS);
+  std::ifstream stream(file_.path(), std::ios::binary);
+  std::vector<std::byte> block;
+  for (ggml_tensor* tensor = ggml_get_first_tensor(context_.get()); tensor != nullptr;
+       tensor = ggml_get_next_tensor(context_.get(), tensor)) {
+    const TensorEntry& entry = *file_.find_tensor(tensor->name);
+    stream.seekg(static_cast<std::streamoff>(entry.file_offset));
+    for (size_t done = 0; done < entry.n_bytes; done += block.size()) {
+      block.resize(std::min(kReadBytes, entry.n_bytes - done));
+      read_bytes(file_, stream, block);
+      ggml_backend_tensor_set(tensor, block.data(), done, block.size());
+    }
+  }
+}
+
+void GgufModel::read_token_rows() {
+  token_row_bytes_ = ggml_row_size(token_rows_entry_->type, shape_.n_embd);
+  token_rows_.resize(token_rows_entry_->n_bytes);
+  std::ifstream stream(file_.path(), std::ios::binary);
+  stream.seekg(static_cast<std::streamoff>(token_rows_entry_->file_offset));
+  read_bytes(file_, stream, token_rows_);
+}
+
+void GgufModel::token_embedding(int32_t token, std::span<float> out) const {
+  if (token < 0 || token >= shape_.n_vocab) {
+    throw std::invalid_argument("decoder: there is no token " + std::to_string(token) +
+                                "; this model has " + std::to_string(shape_.n_vocab));
+  }
+  if (std::cmp_not_equal(out.size(), shape_.n_embd)) {
+    throw std::invalid_argument("decoder: an embedding has " + std::to_string(shape_.n_embd) +
+                                " numbers, room was given for " + std::to_string(out.size()));
+  }
+  const std::byte* const row = token_rows_.data() + token * token_row_bytes_;
+  const auto to_float = ggml_get_type_traits(token_rows_entry_->type)->to_float;
+  if (to_float == nullptr) {  // stored as float32
+    std::memcpy(out.data(), row, token_row_bytes_);
+  } else {
+    to_float(row, out.data(), shape_.n_embd);
+  }
+}
+
+}  // namespace edgestream

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "decoder/llama_shape.h"
+
+#include <cmath>
+#include <string>
+
+namespace edgestream {
+
+namespace {
+
+constexpr const char* kArchitecture = "llama";
+constexpr int64_t kMaxLayers = 1 << 10;
+constexpr int64_t kMaxHeads = 1 << 12;
+constexpr int64_t kMaxHeadDim = 1 << 12;
+constexpr int64_t kMaxWidth = 1 << 20;  // embedding, feed-forward and all heads together
+constexpr int64_t kMaxVocab = 1 << 24;
+constexpr double kDefaultRopeBase = 10000.0;
+
+class Reader {
+ public:
+  explicit Reader(const GgufFile& file) : file_(file) {}
+
+  int integer(const std::string& name, int64_t low, int64_t high) const {
+    const auto value = file_.find_integer(key(name));
+    if (!value) file_.fail("the key " + key(name) + " is missing");
+    return in_range(name, *value, low, high);
+  }
+
+  int integer_or(const std::string& name, int64_t otherwise, int64_t low, int64_t high) const {
+    return in_range(name, file_.find_integer(key(name)).value_or(otherwise), low, high);
+  }
+
+  float positive(const std::string& name, double otherwise) const {
+    const double value = file_.find_number(key(name)).value_or(otherwise);
+    if (!(value > 0.0) || !std::isfinite(static_cast<float>(value))) {
+      file_.fail(key(name) + " is " + std::to_string(value) + ", it must be positive");
+    }
+    return static_cast<float>(value);
+  }
+
+  float required_positive(const std::string& name) const {
+    if (!file_.find_number(key(name))) file_.fail("the key " + key(name) + " is missing");
+    return positive(name, 0.0);
+  }
+
+  static std::string key(const std::string& name) {
+    return std::string(kArchitecture) + "." + name;
+  }
+
+ private:
+  int in_range(const std::string& name, int64_t value, int64_t low, int64_t high) const {
+    if (value < low || value > high) {
+      file_.fail(key(name) + " is " + std::to_string(value) + ", it must be " +
+                 std::to_string(low) + " to " + std::to_string(high));
+    }
+    return static_cast<int>(value);
+  }
+
+  const GgufFile& file_;
+};
+
+void check_architecture(const GgufFile& file) {
+  const auto name = file.find_text("general.architecture");
+  if (!name) file.fail("the key general.architecture is missing");
+  if (*name != kArchitecture) {
+    file.fail("the architecture '" + *name + "' is not supported; supported: " + kArchitecture);
+  }
+}
+
+// What would change the result and is not implemented is refused rather than left out.
+void check_options(const GgufFile& file, const Reader& reader) {
+  reader.integer_or("expert_count", 0, 0, 0);
+  if (!file.find_flag(reader.key("attention.causal")).value_or(true)) {
+    file.fail("attention that is not causal is not supported");
+  }
+  const double factor = file.find_number(reader.key("rope.scaling.attn_factor")).value_or(1.0);
+  if (factor != 1.0) file.fail("rope.scaling.attn_factor other than 1 is not supported");
+}
+
+float read_rope_scale(const GgufFile& file, const Reader& reader) {
+  const auto kind = file.find_text(reader.key("rope.scaling.type")).value_or("linear");
+  if (kind == "none") return 1.F;
+  if (kind != "linear") {
+    file.fail("rope scaling of the type '" + kind + "' is not supported; supported: none, linear");
+  }
+  return 1.F / reader.positive("rope.scaling.factor", 1.0);
+}
+
+void check_heads(const GgufFile& file, const LlamaShape& shape) {
+  if (shape.n_heads % shape.n_kv_heads != 0) {
+    file.fail(std::to_string(shape.n_heads) + " query heads cannot share " +
+              std::to_string(shape.n_kv_heads) + " key heads");
+  }
+  if (shape.head_dim % 2 != 0) {
+    file.fail("the head width " + std::to_string(shape.head_dim) + " is odd, it must be even");
+  }
+  if (int64_t{shape.n_heads} * shape.head_dim > kMaxWidth) {
+    file.fail("all heads together are wider than " + std::to_string(kMaxWidth));
+  }
+}
+
+int read_head_dim(const GgufFile& file, const Reader& reader, int n_embd, int n_heads) {
+  if (!file.find_integer(reader.key("attention.key_length")) && n_embd % n_heads != 0) {
+    file.fail("rows of " + std::to_string(n_embd) + " cannot be cut into " +
+              std::to_string(n_heads) + " heads");
+  }
+  const int head_dim = reader.integer_or("attention.key_length", n_embd / n_heads, 1, kMaxHeadDim);
+  reader.integer_or("attention.value_length", head_dim, head_dim, head_dim);
+  reader.integer_or("rope.dimension_count", head_dim, head_dim, head_dim);
+  return head_dim;
+}
+
+int read_vocab_size(const GgufFile& file) {
+  const TensorEntry* const embeddings = file.find_tensor("token_embd.weight");
+  if (embeddings == nullptr) file.fail("the tensor token_embd.weight is missing");
+  const int64_t n = embeddings->shape[1];
+  if (n < 1 || n > kMaxVocab) {
+    file.fail("a vocabulary of " + std::to_string(n) + ", it must be 1 to " +
+              std::to_string(kMaxVocab));
+  }
+  return static_cast<int>(n);
+}
+
+}  // namespace
+
+LlamaShape read_llama_shape(const GgufFile& file) {
+  check_architecture(file);
+  const Reader reader(file);
+  check_options(file, reader);
+  LlamaShape shape{};
+  shape.n_layers = reader.integer("block_count", 1, kMaxLayers);
+  shape.n_embd = reader.integer("embedding_length", 1, kMaxWidth);
+  shape.n_ff = reader.integer("feed_forward_length", 1, kMaxWidth);
+  shape.n_heads = reader.integer("attention.head_count", 1, kMaxHeads);
+  shape.n_kv_heads = reader.integer_or("attention.head_count_kv", shape.n_heads, 1, kMaxHeads);
+  shape.head_dim = read_head_dim(file, reader, shape.n_embd, shape.n_heads);
+  shape.n_vocab = read_vocab_size(file);
+  shape.rms_epsilon = reader.required_positive("attention.layer_norm_rms_epsilon");
+  shape.rope_base = reader.positive("rope.freq_base", kDefaultRopeBase);
+  shape.rope_scale = read_rope_scale(file, reader);
+  shape.attention_scale =
+      reader.positive("attention.scale", 1.0 / std::sqrt(static_cast<double>(shape.head_dim)));
+  check_heads(file, shape);
+  return shape;
+}
+
+}  // namespace edgestream

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// The streaming decoder: a GGUF model over a ring of keys and values.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/decoder.h"
+#include "core/ring_plan.h"
+#include "decoder/gguf_model.h"
+#include "decoder/kv_ring.h"
+#include "decoder/step_graph.h"
+
+namespace edgestream {
+
+struct RingDecoderConfig {
+  int n_sinks = 0;              ///< first rows that are kept for ever
+  int window = 0;               ///< newest rows that are kept besides
+  int n_threads = 1;            ///< small models are fastest on one
+  std::string kv_type = "f16";  ///< of keys and values: f16 or f32
+  int max_rows = 32;    ///< rows computed at once; a power of two. More memory, faster ingest
+  int rebase_rows = 0;  ///< rows between two rebases; 0: chosen by the plan
+};
+
+/// One stream over a shared model. All memory is taken and every graph is built at construction;
+/// step() allocates nothing of its own. One caller at a time: a second one is refused.
+class RingDecoder final : public Decoder {
+ public:
+  /// Throws std::invalid_argument on a configuration out of range and std::runtime_error when the
+  /// device lacks memory or an operation.
+  RingDecoder(std::shared_ptr<const GgufModel> model, const RingDecoderConfig& config);
+
+  int n_embd() const override { return model_->shape().n_embd; }
+  int n_vocab() const override { return model_->shape().n_vocab; }
+  void token_embedding(int32_t token, std::span<float> out) const override {
+    model_->token_embedding(token, out);
+  }
+
+  /// Throws std::invalid_argument on an empty or ragged input or a number that is not finite, with
+  /// nothing taken; std::runtime_error when the computation fails or its result is not finite: the
+  /// stream must then be reset.
+  std::span<const float> step(std::span<const float> embeddings) override;
+
+  int64_t pos() const override { return plan_.pos(); }
+  void reset() override;
+
+  const GgufModel& model() const { return *model_; }
+  const RingShape& ring_shape() const { return plan_.shape(); }
+  /// Memory of this stream on the device, weights not counted.
+  size_t state_bytes() const;
+
+ private:
+  void build_graphs();
+  void check_input(std::span<const float> embeddings) const;
+  void run_rows(std::span<const float> rows, bool wants_logits);
+  void rebase(int32_t by);
+  void send(const RingStep& step, std::span<const float> rows);
+  void compute(StepGraph& step);
+  void read_logits(const StepGraph& step);
+
+  const std::shared_ptr<const GgufModel> model_;
+  RingPlan plan_;
+  BackendHandle backend_;
+  KvRing ring_;
+  StepInputs inputs_;
+  AllocatorHandle allocator_;      // memory between the nodes, shared by all graphs
+  std::vector<StepGraph> graphs_;  // by graph_index()
+  StepGraph rebase_graph_;
+  std::vector<float> mask_;              // [max_rows, n_slots]
+  std::vector<int64_t> value_cells_;     // [max_rows, kv_width]
+  std::vector<int32_t> sink_positions_;  // [n_layers, n_sinks]
+  std::vector<int32_t> rebase_turns_;    // [n_layers, n_slots]
+  std::vector<float> logits_;            // [n_vocab] of the last step
+  bool failed_ = false;                  // a step failed half-way; only reset() helps
+  std::atomic_flag busy_;                // a step is being computed
+};
+
+}  // namespace edgestream

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// The computation of a step: built once per kind of step, run many times.
+#pragma once
+
+#include "decoder/kv_ring.h"
+
+namespace edgestream {
+
+/// What distinguishes one graph from another.
+struct StepKind {
+  int n_rows = 1;
+  bool into_sinks = false;   ///< the rows are sinks: their unrotated keys are kept too
+  bool wants_logits = true;  ///< otherwise the rows only enter the ring
+};
+
+/// A graph over a stream's ring and inputs. `logits` [n_vocab] of the last row, or null.
+struct StepGraph {
+  ContextHandle context;  // descriptions of the nodes
+  ggml_cgraph* graph = nullptr;
+  ggml_tensor* logits = nullptr;
+};
+
+/// Llama (Touvron et al. 2023) over the ring: attention as a softmax in which the query heads that
+/// share a key head are rows of one product ("folded"), so every key is read once.
+StepGraph build_step_graph(const GgufModel& model, const RingPlan& plan, const KvRing& ring,
+                           const StepInputs& inputs, StepKind kind);
+
+/// Rotates every key by the inputs' rebase_turns.
+StepGraph build_rebase_graph(const GgufModel& model, const KvRing& ring, const StepInputs& inputs);
+
+}  // namespace edgestream

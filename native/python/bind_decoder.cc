@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/shared_ptr.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/variant.h>
+#include <nanobind/stl/vector.h>
+
+#include <algorithm>
+#include <memory>
+#include <new>
+#include <stdexcept>
+
+#include "decoder/ring_decoder.h"
+#include "owned_array.h"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace {
+
+using edgestream::Decoder;
+using edgestream::GgufModel;
+using edgestream::RingDecoder;
+using edgestream::RingDecoderConfig;
+using Rows = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+
+OwnedArray<1>::Array step(Decoder& decoder, const Rows& rows) {
+  if (std::cmp_not_equal(rows.shape(1), decoder.n_embd())) {
+    throw std::invalid_argument("decoder: got rows of " + std::to_string(rows.shape(1)) +
+                                " numbers, this decoder takes " + std::to_string(decoder.n_embd()));
+  }
+  OwnedArray<1> logits({static_cast<size_t>(decoder.n_vocab())});
+  {
+    nb::gil_scoped_release release;
+    std::ranges::copy(decoder.step({rows.data(), rows.size()}), logits.values().begin());
+  }
+  return logits.release();
+}
+
+template <typename Source>
+OwnedArray<1>::Array token_embedding(const Source& source, int32_t token, int n_embd) {
+  OwnedArray<1> row({static_cast<size_t>(n_embd)});
+  source.token_embedding(token, row.values());
+  return row.release();
+}
+
+// The bytes of a damaged file need not be UTF-8.
+nb::list token_texts(const GgufModel& model) {
+  nb::list texts;
+  for (const std::string& text : model.token_texts()) {
+    texts.append(nb::steal(
+        PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "replace")));
+  }
+  return texts;
+}
+
+void bind_model(nb::module_& m) {
+  nb::class_<GgufModel>(m, "GgufModel",
+                        "The weights of a GGUF decoder of the llama architecture, shared by its "
+                        "streams. Immutable: may be used from several threads.")
+      .def(
+          "__init__",
+          [](GgufModel* self, const std::string& path, const std::string& device) {
+            nb::gil_scoped_release release;
+            new (self) GgufModel(path, device);
+          },
+          "path"_a, nb::kw_only(), "device"_a = edgestream::kCpuDevice,
+          "Raises ValueError naming file and finding on a file that is damaged or not supported, "
+          "RuntimeError when memory or the device fails. `device` is ggml's name for it.")
+      .def(
+          "token_embedding",
+          [](const GgufModel& self, int32_t token) {
+            return token_embedding(self, token, self.shape().n_embd);
+          },
+          "token"_a, "The input embedding of a token, float32 [n_embd].")
+      .def("token_texts", &token_texts, nb::sig("def token_texts(self) -> list[str]"),
+           "The tokenizer's text of every token as it stands in the file; empty when it has none.")
+      .def("metadata", &GgufModel::metadata, "key"_a, "The value of a key of the file, or None.")
+      .def_prop_ro("n_embd", [](const GgufModel& self) { return self.shape().n_embd; })
+      .def_prop_ro("n_vocab", [](const GgufModel& self) { return self.shape().n_vocab; })
+      .def_prop_ro("n_layers", [](const GgufModel& self) { return self.shape().n_layers; })
+      .def_prop_ro("weight_bytes", &GgufModel::weight_bytes);
+}
+
+void bind_ring_decoder(nb::module_& m) {
+  const RingDecoderConfig defaults;
+  nb::class_<RingDecoder, Decoder>(m, "RingDecoder",
+                                   "One stream over a GgufModel: sinks, a window, constant memory. "
+                                   "One thread at a time.")
+      .def(
+          "__init__",
+          [](RingDecoder* self, std::shared_ptr<const GgufModel> model, int n_sinks, int window,
+             int n_threads, const std::string& kv_type, int max_rows, int rebase_rows) {
+            nb::gil_scoped_release release;
+            new (self) RingDecoder(std::move(model),
+                                   {n_sinks, window, n_threads, kv_type, max_rows, rebase_rows});
+          },
+          "model"_a, nb::kw_only(), "n_sinks"_a, "window"_a, "n_threads"_a = defaults.n_threads,
+          "kv_type"_a = defaults.kv_type, "max_rows"_a = defaults.max_rows,
+          "rebase_rows"_a = defaults.rebase_rows,
+          "Keeps the first n_sinks rows for ever and the newest `window` rows. kv_type is f16 or "
+          "f32; at most max_rows (a power of two) are computed at once; rebase_rows 0 chooses how "
+          "often positions are rebased.")
+      .def_prop_ro("state_bytes", &RingDecoder::state_bytes);
+}
+
+}  // namespace
+
+void bind_decoder(nb::module_& m) {
+  nb::class_<Decoder>(m, "Decoder", "Takes embeddings row by row, gives logits.")
+      .def("step", &step, nb::arg("rows").noconvert(),
+           "Appends float32 [n, n_embd], n >= 1; returns the logits of the last row, float32 "
+           "[n_vocab].")
+      .def(
+          "token_embedding",
+          [](const Decoder& self, int32_t token) {
+            return token_embedding(self, token, self.n_embd());
+          },
+          "token"_a, "The input embedding of a token, float32 [n_embd].")
+      .def("reset", &Decoder::reset, "Forgets everything; the next row is position 0.")
+      .def_prop_ro("pos", &Decoder::pos, "Rows taken since the last reset.")
+      .def_prop_ro("n_embd", &Decoder::n_embd)
+      .def_prop_ro("n_vocab", &Decoder::n_vocab);
+  bind_model(m);
+  bind_ring_decoder(m);
+}
