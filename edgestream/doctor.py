@@ -74,9 +74,9 @@ def _llama_cpp() -> Iterator[Finding]:
         "" if found == LLAMA_CPP_PYTHON else f"; pip install llama-cpp-python=={LLAMA_CPP_PYTHON}"
     )
     yield Finding(not mend, "llama-cpp-python", f"{found}, built for {LLAMA_CPP_PYTHON}{mend}")
-    from edgestream._native import backends
+    from edgestream._native import device_names
 
-    yield Finding(True, "decoder runs on", ", ".join(backends()))
+    yield Finding(True, "decoder runs on", device_names())
 
 
 def _onnxruntime() -> Iterator[Finding]:

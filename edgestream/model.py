@@ -101,7 +101,10 @@ class Model:
     def _loop(self, policy: Policy, delay_frames: int) -> ConcatenatedLoop:
         m, t = self.manifest, self.manifest.tokens
         return ConcatenatedLoop(
-            RingDecoder(self.decoder, n_sinks=m.decoder.n_sinks, window=m.decoder.window),
+            # A step's input holds the token of the step before: rows come one by one.
+            RingDecoder(
+                self.decoder, n_sinks=m.decoder.n_sinks, window=m.decoder.window, max_rows=1
+            ),
             policy,
             SpecialTokens(pad=t.pad, bos=t.bos, delay_0=t.delay_0, n_text=t.n_text),
             delay_frames=delay_frames,

@@ -28,14 +28,6 @@ void load_plugins_once() {
   static_cast<void>(loaded);
 }
 
-std::string device_names() {
-  std::string names;
-  for (size_t i = 0; i < ggml_backend_dev_count(); ++i) {
-    names += (i == 0 ? "" : ", ") + std::string(ggml_backend_dev_name(ggml_backend_dev_get(i)));
-  }
-  return names.empty() ? "none" : names;
-}
-
 void set_threads(ggml_backend_dev_t device, ggml_backend_t backend, int n_threads) {
   auto* const set =
       reinterpret_cast<ggml_backend_set_n_threads_t>(ggml_backend_reg_get_proc_address(
@@ -44,6 +36,15 @@ void set_threads(ggml_backend_dev_t device, ggml_backend_t backend, int n_thread
 }
 
 }  // namespace
+
+std::string device_names() {
+  load_plugins_once();
+  std::string names;
+  for (size_t i = 0; i < ggml_backend_dev_count(); ++i) {
+    names += (i == 0 ? "" : ", ") + std::string(ggml_backend_dev_name(ggml_backend_dev_get(i)));
+  }
+  return names.empty() ? "none" : names;
+}
 
 ggml_backend_dev_t find_device(const std::string& name) {
   load_plugins_once();

@@ -11,6 +11,9 @@ namespace edgestream {
 /// Name of ggml's device for the processor itself; there always is one.
 inline constexpr const char* kCpuDevice = "CPU";
 
+/// What this build of ggml can compute on, in its own names and with commas between.
+std::string device_names();
+
 /// The device called `name`, as ggml calls it. Throws std::invalid_argument listing those that this
 /// build of ggml has.
 ggml_backend_dev_t find_device(const std::string& name);

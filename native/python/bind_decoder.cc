@@ -123,6 +123,8 @@ void bind_decoder(nb::module_& m) {
       .def_prop_ro("pos", &Decoder::pos, "Rows taken since the last reset.")
       .def_prop_ro("n_embd", &Decoder::n_embd)
       .def_prop_ro("n_vocab", &Decoder::n_vocab);
+  m.def("device_names", &edgestream::device_names,
+        "What ggml can compute on, with commas between.");
   bind_model(m);
   bind_ring_decoder(m);
 }
