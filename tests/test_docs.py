@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the docs show works: Python is run, options exist, links lead somewhere."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer.testing
+
+from edgestream.cli import app
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *ROOT.glob("models/*/*.md")])
+NEEDS_MICROPHONE = "es.listen():"
+
+
+def blocks(language):
+    for page in PAGES:
+        for found in re.findall(
+            rf"^```{language}\n(.*?)^```", page.read_text("utf-8"), re.M | re.S
+        ):
+            yield pytest.param(found, id=f"{page.name}: {found.splitlines()[0][:40]}")
+
+
+@pytest.mark.parametrize("code", blocks("python"))
+def test_python_runs(code):
+    if NEEDS_MICROPHONE in code:
+        compile(code, "docs", "exec")
+        return
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd="/")
+    assert done.returncode == 0, done.stderr
+
+
+def edgestream_commands(shell):
+    """Argument lists of the edgestream calls in a shell block."""
+    for line in re.sub(r"\\\n", " ", shell).splitlines():
+        for part in re.split(r"[|;&]", line.split("#")[0]):
+            if re.match(r"\s*(\S*/)?edgestream\s", part):
+                yield shlex.split(part)[1:]
+
+
+@pytest.mark.parametrize("shell", blocks("sh"))
+def test_shown_options_exist(shell):
+    for words in edgestream_commands(shell):
+        commands = []
+        for word in words:
+            if not word.isalpha() or word not in ("listen", "doctor", "bench"):
+                break
+            commands.append(word)
+        shown = typer.testing.CliRunner().invoke(
+            app, [*commands, "--help"], env={"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"}
+        )
+        assert shown.exit_code == 0, commands
+        for option in (w.split("=")[0] for w in words if w.startswith("-") and w != "-"):
+            assert re.search(rf"(?<![\w-]){option}(?![\w-])", shown.output), (commands, option)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_links_lead_somewhere(page):
+    text = page.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
+    for target in re.findall(r"`((?:docs|tools|models|tests|native|edgestream)/[\w./-]+)`", text):
+        assert (ROOT / target).exists() or list(ROOT.glob(target + "*")), target
