@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cues: limits hold for any words at any times, no word is lost, and cuts fall where they read well."""
+"""Cues: limits hold for any words at any times, no word is lost, and cuts read well."""
 
 from __future__ import annotations
+
+import itertools
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -107,7 +109,7 @@ def test_slow_speech_is_cut_by_time_and_pauses_start_anew() -> None:
 def test_a_cue_kept_on_screen_does_not_overlap_the_next() -> None:
     cutter = CueCutter()
     cues = [cue for i in range(6) for cue in cutter.push(spoken("Go.", i * 400.0, 300.0))]
-    for before, after in zip(cues, cues[1:], strict=False):
+    for before, after in itertools.pairwise(cues):
         assert before.end_ms <= after.start_ms
     # Pushing back does not add up: each starts at most one minimum late.
     assert all(cue.start_ms - i * 400 <= MIN_CUE_MS for i, cue in enumerate(cues))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Captions on disk: valid at every moment, whole after a crash or a full disk, clear when refused."""
+"""Captions on disk: valid at every moment, whole after a crash or on a full disk."""
 
 from __future__ import annotations
 
@@ -193,13 +193,17 @@ def test_really_full_disk(tmp_path: Path) -> None:
     try:
         path = tmp_path / "out.srt"
         writer = open_writer("srt", path)
-        n_written = 0
-        with pytest.raises(OutputError, match="No space left on device"):
+        written_finals = []
+
+        def fill() -> None:
             for n in range(10_000):
                 writer.push(spoken(TEXT, n * 10_000.0))
-                n_written += 1
+                written_finals.append(n)
+
+        with pytest.raises(OutputError, match="No space left on device"):
+            fill()
         writer.finish()
-        assert count_finals(path.read_text(), "srt") == n_written > 100
+        assert count_finals(path.read_text(), "srt") == len(written_finals) > 100
     finally:
         subprocess.run(["umount", str(tmp_path)], check=True)
 
