@@ -2,7 +2,9 @@
 #include "core/mel.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <cstdio>
 #include <numbers>
 #include <stdexcept>
 #include <string>
@@ -21,6 +23,12 @@ double mel_to_hz(double mel) { return 700.0 * (std::pow(10.0, mel / 2595.0) - 1.
 /// |x|^2; std::norm goes through a square root and back without -ffast-math.
 double power_of(RealFft::Complex x) { return x.real() * x.real() + x.imag() * x.imag(); }
 
+std::string text(double number) {
+  std::array<char, 32> buffer{};
+  std::snprintf(buffer.data(), buffer.size(), "%g", number);
+  return buffer.data();
+}
+
 [[noreturn]] void refuse(const std::string& what) { throw std::invalid_argument("mel: " + what); }
 
 void expect_between(const char* name, int value, int low, int high) {
@@ -38,11 +46,11 @@ const LogMelConfig& checked(const LogMelConfig& config) {
   const double nyquist_hz = 0.5 * config.sample_rate_hz;
   // Written so that NaN is refused too.
   if (!(config.min_hz >= 0.0 && config.min_hz < config.max_hz && config.max_hz <= nyquist_hz)) {
-    refuse("band is " + std::to_string(config.min_hz) + " to " + std::to_string(config.max_hz) +
-           " Hz; give a rising band within 0 to " + std::to_string(nyquist_hz) + " Hz");
+    refuse("band is " + text(config.min_hz) + " to " + text(config.max_hz) +
+           " Hz; give a rising band within 0 to " + text(nyquist_hz) + " Hz");
   }
   if (!(config.log_floor > 0.0 && std::isfinite(config.log_floor))) {
-    refuse("log_floor is " + std::to_string(config.log_floor) + "; give a power above 0");
+    refuse("log_floor is " + text(config.log_floor) + "; give a power above 0");
   }
   return config;
 }
@@ -81,7 +89,7 @@ void LogMel::add_filter(double low_hz, double centre_hz, double high_hz) {
     const double hz = static_cast<double>(bin) * hz_per_bin;
     const double weight =
         std::min((hz - low_hz) / (centre_hz - low_hz), (high_hz - hz) / (high_hz - centre_hz));
-    if (weight <= 0.0) continue;
+    if (!(weight > 0.0)) continue;  // NaN where two corners fall together
     if (filter.n_weights == 0) filter.first_fft_bin = bin;
     weights_.push_back(weight);
     ++filter.n_weights;
