@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""As much of a terminal as a live display needs; an escape code that it does not know is an error."""
+"""As much of a terminal as a live display needs; any other escape code is an error."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class TinyTerminal(io.StringIO):
 
     @property
     def rows(self) -> list[str]:
-        """Rows from the first written, without trailing spaces, up to the last that is not empty."""
+        """Rows without trailing spaces, up to the last that is not empty."""
         rows = [row.rstrip() for row in self._cells]
         while rows and not rows[-1]:
             rows.pop()
