@@ -61,7 +61,6 @@ class LogMel {
   [[nodiscard]] std::size_t n_bins() const noexcept { return filters_.size(); }
   /// Samples since the start of the stream that were NaN or infinite and were taken as 0.
   [[nodiscard]] std::int64_t nonfinite_samples() const noexcept { return nonfinite_samples_; }
-  [[nodiscard]] const LogMelConfig& config() const noexcept { return config_; }
 
  private:
   /// The non-zero part of one row of the filterbank.
