@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Turns a checkpoint into a model directory that edgestream loads.
 
-    python export.py CHECKPOINT TOKENIZER OUT_DIR [--delay-frames 6] [--pad-bias 0.5]
+python export.py CHECKPOINT TOKENIZER OUT_DIR [--delay-frames 6] [--pad-bias 0.5]
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# ruff: noqa: SIM905 - long word lists read better as text
 """Synthesised speech: audio, the end of every word, and phones with their ends."""
 
 from __future__ import annotations

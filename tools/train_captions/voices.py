@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# ruff: noqa: SIM905 - long word lists read better as text
 """Which voices are trained on, which are kept unseen, and how a voice is drawn.
 
 A voice is named `engine:voice`, such as `espeak:gmw/en-US+f2`, `flite:slt` or

@@ -129,9 +129,7 @@ def _word_ends(
     return [_without_pause(end, start, pauses) for end, start in zip(ends, starts, strict=True)]
 
 
-def _without_pause(
-    end: float, start: float | None, pauses: list[tuple[float, float]]
-) -> float:
+def _without_pause(end: float, start: float | None, pauses: list[tuple[float, float]]) -> float:
     """`end` moved back before every pause that runs up to it."""
     for first, last in reversed(pauses):
         if abs(last - end) < EDGE_S and first < end and (start is None or first > start):
