@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from edgestream.errors import ModelError
 Floats = NDArray[np.float32]
 INPUT, OUTPUT = "mel", "embeddings"
 STATE, STATE_OUT = "state.", ".out"
+STATE_LIMIT = 1 << 26  # floats; real encoders carry some thousands
 
 
 class EncoderWeights:
@@ -29,14 +31,13 @@ class EncoderWeights:
         options = ort.SessionOptions()
         # A tiny network on 80 ms of audio: a second thread costs more in hand-over than it saves.
         options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
+        options.log_severity_level = 4  # its errors come back as exceptions
         try:
             self.session = ort.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
+                str(path), options, providers=["CPUExecutionProvider"], enable_fallback=0
             )
         except Exception as error:  # onnxruntime raises its own types, not one base
-            line = str(error).splitlines()[0]
-            raise ModelError(f"{path}: onnxruntime cannot load it ({line})") from None
+            raise ModelError(f"{path}: onnxruntime cannot load it: {_line(error)}") from None
         self.path = path
         self.mel_shape = (1, chunk_frames, n_mels)
         self.state_shapes = self._check()
@@ -60,8 +61,9 @@ class EncoderWeights:
             )
         shapes = {name: tuple(inputs[name].shape) for name in sorted(states)}
         for name, shape in shapes.items():
-            if not all(isinstance(n, int) and n > 0 for n in shape):
-                raise ModelError(f"{self.path}: {name} has no fixed shape ({shape})")
+            fixed = all(isinstance(n, int) and n > 0 for n in shape)
+            if not fixed or math.prod(shape) > STATE_LIMIT:
+                raise ModelError(f"{self.path}: {name} has no usable shape ({shape})")
         return shapes
 
 
@@ -79,9 +81,13 @@ class Encoder:
             {name: np.zeros(shape, np.float32) for name, shape in weights.state_shapes.items()}
             for _ in range(2)
         ]
-        self._rows = self._probe(weights)  # [rows, n_embd]
-        self._bindings = [self._bind(0, 1), self._bind(1, 0)]
         self._turn = 0
+        try:
+            self._rows = self._probe()  # [rows, n_embd]
+            self._bindings = [self._bind(0, 1), self._bind(1, 0)]
+            self.push(np.zeros((2, *self._mel.shape[1:]), np.float32))
+        except Exception as error:  # whatever a damaged graph makes onnxruntime say
+            raise ModelError(f"{weights.path}: does not run on a chunk: {_line(error)}") from None
         self.reset()
 
     @property
@@ -109,15 +115,11 @@ class Encoder:
             for state in buffers.values():
                 state.fill(0)
 
-    def _probe(self, weights: EncoderWeights) -> Floats:
+    def _probe(self) -> Floats:
         """A buffer for one chunk's embeddings; its shape is found by running the graph once."""
         feed: dict[str, Any] = {INPUT: self._mel, **self._states[0]}
-        try:
-            result = self._session.run([OUTPUT], feed)[0]
-        except Exception as error:
-            line = str(error).splitlines()[0]
-            raise ModelError(f"{weights.path}: does not run on a chunk ({line})") from None
-        return np.empty(result.shape[1:], np.float32)
+        _, rows, n_embd = self._session.run([OUTPUT], feed)[0].shape
+        return np.empty((rows, n_embd), np.float32)
 
     def _bind(self, source: int, target: int) -> Any:
         binding = self._session.io_binding()
@@ -129,3 +131,7 @@ class Encoder:
         for name, array in results.items():
             binding.bind_output(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
         return binding
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]

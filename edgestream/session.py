@@ -15,7 +15,7 @@ from edgestream._native import Chunker, ConcatenatedLoop, LogMel
 from edgestream.caption import Caption
 from edgestream.clock import Clock
 from edgestream.encoder import Encoder
-from edgestream.errors import UsageError
+from edgestream.errors import OperationError, UsageError
 from edgestream.events import Event, Final, Gap, Lag
 from edgestream.meter import Meter
 from edgestream.resample import Resampler
@@ -104,7 +104,10 @@ class Stream:
 
     def _decode(self, chunks: NDArray[np.float32]) -> list[Event]:
         s = self._stages
-        tokens, _ = s.loop.push(s.encoder.push(chunks))
+        try:
+            tokens, _ = s.loop.push(s.encoder.push(chunks))
+        except RuntimeError as error:  # weights that give no numbers, a device that failed
+            raise OperationError(str(error)) from None
         return s.caption.push(tokens)
 
     def _lose(self, lost_samples: int, reason: str) -> list[Event]:
