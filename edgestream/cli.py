@@ -105,9 +105,9 @@ def listen(
 
         opened: Source | str | None = source
         if source == "-":
-            from edgestream.pcm import PcmSource
+            from edgestream.pcm import PcmSource, standard_input
 
-            opened = PcmSource(sys.stdin.buffer, rate, channels, sample_format.value)
+            opened = PcmSource(standard_input(), rate, channels, sample_format.value)
         elif source is None and model == "tiny-en":
             typer.echo(SYNTHETIC_ONLY, err=True)
         session = start(
@@ -168,7 +168,8 @@ def _outputs(format: Format, output: Path | None) -> tuple[Writer | None, Screen
     from edgestream.screen import Screen
     from edgestream.writer import open_writer
 
-    watched = sys.stdout.isatty() and (output is not None or format is Format.text)
+    terminal = sys.stdout is not None and sys.stdout.isatty()  # None where it is closed
+    watched = terminal and (output is not None or format is Format.text)
     writer = None if watched and output is None else open_writer(format.value, output)
     return writer, Screen() if watched else None
 

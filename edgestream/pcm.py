@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import select
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -44,11 +45,19 @@ SAMPLE_FORMATS = {
 CONTAINER_MAGIC = {b"RIFF": "wav", b"fLaC": "flac", b"OggS": "ogg", b"ID3": "mp3"}
 
 
+def standard_input() -> BinaryIO:
+    """The bytes of stdin. Raises SourceError where it is closed."""
+    if sys.stdin is None:
+        raise SourceError("stdin is closed; pipe raw PCM into it or name an audio file")
+    return sys.stdin.buffer
+
+
 class PcmSource:
     """Raw PCM from a byte stream such as `sys.stdin.buffer`; a Block as soon as bytes are there.
 
     With a file descriptor it is read directly, so nothing may have been read through a buffer
-    before. Frames cut by a read are carried; half a frame at the end is dropped.
+    before. Frames cut by a read are carried; half a frame at the end is dropped. SourceError when
+    it cannot be read, holds no sample at all, or turns out to be a wav, flac, ogg or mp3 file.
     """
 
     live = False
@@ -78,16 +87,20 @@ class PcmSource:
     def __iter__(self) -> Iterator[Block]:
         frame_bytes = self._layout.n_bytes * self._channels
         read_bytes = frame_bytes * max(1, self.rate_hz * BLOCK_MS // 1000)
-        begun = False
+        heard = False
         while data := self._read(read_bytes):
-            if not begun:
+            if not heard:
                 _refuse_container(data)
-                begun = True
             data = self._carry + data
             whole = len(data) - len(data) % frame_bytes
             self._carry = data[whole:]
             if whole:
+                heard = True
                 yield Block(to_mono(self._decode(data[:whole])))
+        if not heard and not self._stopped.is_set():
+            raise SourceError(
+                "stdin: it ended before there was any sound; look at what should feed the pipe"
+            )
 
     def stop(self) -> None:
         self._stopped.set()
@@ -120,8 +133,10 @@ class PcmSource:
             wide = np.zeros((len(narrow), 4), np.uint8)
             wide[:, slice(1, 4) if layout.dtype == "<i4" else slice(0, 3)] = narrow
             data = wide.tobytes()
-        values = np.frombuffer(data, layout.dtype).astype(np.float32)
-        return ((values - layout.offset) / layout.full_scale).reshape(-1, self._channels)
+        with np.errstate(invalid="ignore"):  # not-a-number may come in; it becomes silence later
+            values = np.frombuffer(data, layout.dtype).astype(np.float32)
+            values = (values - np.float32(layout.offset)) / np.float32(layout.full_scale)
+        return values.reshape(-1, self._channels)
 
 
 def _refuse_container(data: bytes) -> None:

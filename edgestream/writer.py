@@ -85,7 +85,7 @@ class Sink:
     def _error(self, error: OSError) -> OutputError:
         return OutputError(
             f"{self._name}: captions cannot be written: {error.strerror}; "
-            "what is there is whole; free some space or choose another place with --output"
+            "free some space or choose another place with --output"
         )
 
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgestream.errors import SourceError, UsageError
-from edgestream.pcm import SAMPLE_FORMATS, PcmSource
+from edgestream.pcm import SAMPLE_FORMATS, PcmSource, standard_input
 from edgestream.source import Samples
 
 VALUES = np.array([0.0, 0.5, -0.5, 0.25, -1.0, 0.125])
@@ -58,7 +58,9 @@ def test_each_format_under_any_cutting(sample_format: str, stream: type[io.Bytes
     assert heard(source).tolist() == VALUES.tolist()
 
 
-@given(st.binary(max_size=400), st.sampled_from(sorted(SAMPLE_FORMATS)), st.integers(1, 7))
+@given(
+    st.binary(min_size=28, max_size=400), st.sampled_from(sorted(SAMPLE_FORMATS)), st.integers(1, 7)
+)
 def test_any_bytes_are_samples_in_range(data: bytes, sample_format: str, channels: int) -> None:
     if data[:4] in (b"RIFF", b"fLaC", b"OggS") or data[:3] == b"ID3":
         return
@@ -124,6 +126,18 @@ def test_directory_as_stdin(tmp_path) -> None:  # type: ignore[no-untyped-def]
 def test_audio_files_on_stdin_are_not_taken_for_noise(magic: bytes, name: str) -> None:
     with pytest.raises(SourceError, match=f"this is a {name} file, not raw PCM"):
         list(PcmSource(io.BytesIO(magic + bytes(1000)), 16_000))
+
+
+@pytest.mark.parametrize("data", [b"", b"\x01"])
+def test_no_sound_at_all(data: bytes) -> None:
+    with pytest.raises(SourceError, match="stdin: it ended before there was any sound"):
+        list(PcmSource(io.BytesIO(data), 16_000))
+
+
+def test_closed_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(SourceError, match="stdin is closed"):
+        standard_input()
 
 
 def test_terminal_as_stdin() -> None:

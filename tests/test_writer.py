@@ -180,7 +180,9 @@ def test_full_disk_takes_back_the_half_caption(tmp_path: Path, format_name: str)
     result = run_python(code, format_name, path)
     assert result.stderr == ""
     n_written, message = result.stdout.splitlines()
-    assert message.startswith(f"{path}: captions cannot be written: File too large; what is there")
+    assert message.startswith(
+        f"{path}: captions cannot be written: File too large; free some space"
+    )
     assert path.stat().st_size < 2_000
     assert count_finals(path.read_text(), format_name) == int(n_written) > 0
 
