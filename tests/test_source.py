@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,16 @@ def tone(seconds: float, rate_hz: int = RATE_HZ, channels: int = 1) -> np.ndarra
     frames = np.zeros((len(t), channels))
     frames[:, 0] = 0.5 * np.sin(2 * np.pi * 440 * t)
     return frames
+
+
+OpenFile = Callable[..., FileSource]
+
+
+@pytest.fixture
+def open_file() -> Iterator[OpenFile]:
+    """FileSource, closed after the test."""
+    with ExitStack() as opened:
+        yield lambda *args, **options: opened.enter_context(closing(FileSource(*args, **options)))
 
 
 def heard(path: Path, **options: float) -> Samples:
@@ -96,10 +108,10 @@ def test_start_in_the_middle(tmp_path: Path) -> None:
         FileSource(path, pace=False, start_s=2.0)
 
 
-def test_blocks_are_small_so_that_hours_fit_in_memory(tmp_path: Path) -> None:
+def test_blocks_are_small_so_that_hours_fit_in_memory(open_file: OpenFile, tmp_path: Path) -> None:
     path = tmp_path / "long.flac"
     soundfile.write(path, tone(2.0), RATE_HZ)
-    sizes = [len(block.samples) for block in FileSource(path, pace=False)]
+    sizes = [len(block.samples) for block in open_file(path, pace=False)]
     assert max(sizes) == RATE_HZ * BLOCK_MS // 1000
     assert sum(sizes) == 2 * RATE_HZ
 
@@ -115,13 +127,15 @@ def test_truncated_wav_gives_what_is_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["flac", "ogg", "mp3"])
-def test_truncated_compressed_file_ends_and_loses_no_time(tmp_path: Path, suffix: str) -> None:
+def test_truncated_compressed_file_ends_and_loses_no_time(
+    open_file: OpenFile, tmp_path: Path, suffix: str
+) -> None:
     path = tmp_path / f"cut.{suffix}"
     noise = np.random.default_rng(1).standard_normal(4 * RATE_HZ) * 0.1
     soundfile.write(path, noise, RATE_HZ)
     data = path.read_bytes()
     path.write_bytes(data[: len(data) // 2])
-    source = FileSource(path, pace=False)
+    source = open_file(path, pace=False)
     blocks = list(source)
     n_samples = sum(len(block.samples) for block in blocks)
     assert RATE_HZ // 2 < n_samples < 3 * RATE_HZ
@@ -159,10 +173,10 @@ def test_headerless_file_is_not_taken_for_audio(tmp_path: Path) -> None:
         FileSource(path, pace=False)
 
 
-def test_paced_file_takes_its_own_time(tmp_path: Path) -> None:
+def test_paced_file_takes_its_own_time(open_file: OpenFile, tmp_path: Path) -> None:
     path = tmp_path / "speech.wav"
     soundfile.write(path, tone(0.4), RATE_HZ)
-    source = FileSource(path, pace=True)
+    source = open_file(path, pace=True)
     begun_s = time.monotonic()
     for n, _ in enumerate(source, start=1):
         due_s = n * BLOCK_MS / 1000
@@ -170,10 +184,10 @@ def test_paced_file_takes_its_own_time(tmp_path: Path) -> None:
     assert time.monotonic() - begun_s < 0.8
 
 
-def test_late_reader_loses_nothing_and_is_told(tmp_path: Path) -> None:
+def test_late_reader_loses_nothing_and_is_told(open_file: OpenFile, tmp_path: Path) -> None:
     path = tmp_path / "speech.wav"
     soundfile.write(path, tone(0.4), RATE_HZ)
-    source = FileSource(path, pace=True)
+    source = open_file(path, pace=True)
     n_samples, worst_ms = 0, 0.0
     for block in source:
         if n_samples == 0:
@@ -185,10 +199,10 @@ def test_late_reader_loses_nothing_and_is_told(tmp_path: Path) -> None:
     assert 120 <= worst_ms <= 400
 
 
-def test_stop_ends_a_paced_file_at_once(tmp_path: Path) -> None:
+def test_stop_ends_a_paced_file_at_once(open_file: OpenFile, tmp_path: Path) -> None:
     path = tmp_path / "speech.wav"
     soundfile.write(path, tone(30.0), RATE_HZ)
-    source = FileSource(path, pace=True)
+    source = open_file(path, pace=True)
     threading.Timer(0.1, source.stop).start()
     begun_s = time.monotonic()
     blocks = list(source)
