@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from pathlib import Path
 
@@ -198,6 +199,7 @@ def _chunker(m: Manifest) -> Chunker:
         left_frames=e.left_frames,
         chunk_frames=e.chunk_frames,
         right_frames=e.right_frames,
+        pad_value=math.log(m.audio.log_floor),
     )
 
 

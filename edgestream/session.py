@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Generator, Iterator
 from dataclasses import dataclass
@@ -41,13 +42,14 @@ class Stages:
 class Stream:
     """One stream of audio through a model: push samples, get events.
 
-    Any cutting of the samples gives the same events. One thread at a time; streams of one model
-    may run in different threads.
+    Any cutting of the samples gives the same events. One thread at a time (a second one waits);
+    streams of one model may run in different threads.
     """
 
     def __init__(self, stages: Stages, clock: Clock, *, rate_hz: int, delay_ms: float) -> None:
         self._stages = stages
         self._clock = clock
+        self._busy = threading.Lock()  # the stages compute without the interpreter's lock
         self.rate_hz = rate_hz
         self.delay_ms = delay_ms
         self.reset()
@@ -55,10 +57,12 @@ class Stream:
     def reset(self) -> None:
         """Back to an empty stream; its clock starts at 0 again."""
         s = self._stages
-        for stage in (s.resampler, s.mel, s.chunker, s.encoder, s.loop, s.caption, self._clock):
-            stage.reset()
-        self._fed_samples = 0  # through the stages, silence put into gaps included
-        self._finished = False
+        with self._busy:
+            for stage in (s.resampler, s.mel, s.chunker, s.encoder, s.loop, s.caption):
+                stage.reset()
+            self._clock.reset()
+            self._fed_samples = 0  # through the stages, silence put into gaps included
+            self._finished = False
 
     @property
     def heard_ms(self) -> float:
@@ -77,25 +81,26 @@ class Stream:
         block = np.ascontiguousarray(samples, np.float32)
         if block.ndim != 1:
             raise UsageError(f"stream: samples have shape {block.shape}; pass mono, shape (n,)")
-        if self._finished:
-            raise UsageError("stream: already finished; call reset() to start a new one")
         if not np.isfinite(block).all():  # else the resampler would spread them
             block = np.where(np.isfinite(block), block, np.float32(0))
-        events = self._lose(lost_samples, reason) if lost_samples > 0 else []
-        return events + self._feed(block)
+        with self._busy:
+            if self._finished:
+                raise UsageError("stream: already finished; call reset() to start a new one")
+            events = self._lose(lost_samples, reason) if lost_samples > 0 else []
+            return events + self._feed(block)
 
     def finish(self) -> list[Event]:
         """Ends the input: writes what is still held and closes the open line."""
-        if self._finished:
-            return []
-        s = self._stages
-        settle = np.zeros(self._samples(self.delay_ms + SETTLE_MS), np.float32)
-        s.loop.finish()
-        events = self._feed(settle)
-        self._finished = True
-        mel = np.concatenate([s.mel.push(s.resampler.finish()), s.mel.finish()])
-        chunks = np.concatenate([s.chunker.push(mel), s.chunker.finish()])
-        return events + self._decode(chunks) + s.caption.finish()
+        with self._busy:
+            if self._finished:
+                return []
+            self._finished = True
+            s = self._stages
+            s.loop.finish()
+            events = self._feed(np.zeros(self._samples(self.delay_ms + SETTLE_MS), np.float32))
+            mel = np.concatenate([s.mel.push(s.resampler.finish()), s.mel.finish()])
+            chunks = np.concatenate([s.chunker.push(mel), s.chunker.finish()])
+            return events + self._decode(chunks) + s.caption.finish()
 
     def _feed(self, samples: NDArray[np.float32]) -> list[Event]:
         s = self._stages
