@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A llama decoder in float64 that keeps every row and attends to exactly those a ring would keep."""
+"""A llama decoder in float64 that keeps all rows and attends to exactly those a ring would keep."""
 
 from __future__ import annotations
 

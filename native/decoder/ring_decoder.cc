@@ -125,11 +125,14 @@ void RingDecoder::check_input(std::span<const float> embeddings) const {
                                 " numbers, a step takes one or more rows of " +
                                 std::to_string(n_embd()));
   }
-  const auto bad = std::ranges::find_if_not(embeddings, [](float x) { return std::isfinite(x); });
-  if (bad != embeddings.end()) {
-    throw std::invalid_argument("decoder: row " +
-                                std::to_string((bad - embeddings.begin()) / n_embd()) +
-                                " of the step holds a number that is not finite");
+  for (size_t at = 0; at < embeddings.size(); at += n_embd()) {
+    // The first norm sums the squares; where that overflows it would silently make zeros of a row.
+    float squares = 0.F;
+    for (const float x : embeddings.subspan(at, n_embd())) squares += x * x;
+    if (!std::isfinite(squares)) {
+      throw std::invalid_argument("decoder: row " + std::to_string(at / n_embd()) +
+                                  " of the step holds a number that is not finite or too large");
+    }
   }
 }
 

@@ -38,9 +38,9 @@ class RingDecoder final : public Decoder {
     model_->token_embedding(token, out);
   }
 
-  /// Throws std::invalid_argument on an empty or ragged input or a number that is not finite, with
-  /// nothing taken; std::runtime_error when the computation fails or its result is not finite: the
-  /// stream must then be reset.
+  /// Throws std::invalid_argument on an empty or ragged input or a number that is not finite or too
+  /// large to square, with nothing taken; std::runtime_error when the computation fails or its
+  /// result is not finite: the stream must then be reset.
   std::span<const float> step(std::span<const float> embeddings) override;
 
   int64_t pos() const override { return plan_.pos(); }
