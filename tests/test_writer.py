@@ -149,6 +149,7 @@ def test_kill_9_loses_no_final_caption(tmp_path: Path, format_name: str) -> None
     time.sleep(0.2)
     child.send_signal(signal.SIGKILL)
     reported = [1, *(int(line) for line in child.stdout.read().splitlines() if line)]
+    child.stdout.close()
     child.wait()
     n_found = count_finals(path.read_text(), format_name)
     assert n_found >= 2  # it was in the middle of its work
