@@ -26,7 +26,7 @@ LATENCY_S = 0.1
 POLL_MS = 10  # how often the reader looks; bounds the delay that it adds
 LOST_AFTER_S = 2.0  # a device that is silent (not: quiet) for this long is gone
 RETRY_FIRST_S = 0.5  # then doubled each time
-RETRY_MAX_S = 4.0
+RETRY_MAX_S = 2.0
 OVERFLOW = "overflow"
 LOST = "microphone lost"
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import TextIO
@@ -15,6 +16,7 @@ from rich.text import Text
 from edgestream.cues import printable
 from edgestream.events import Draft, Event, Final, Gap
 
+STDERR_FD = 2
 REFRESH_HZ = 12  # faster than reading, slow enough for a terminal at the end of a thin line
 DRAFT_ROWS = 3  # of a long line being spoken, its end is shown
 LAG_SHOWN_S = 5.0  # how long what was given up stays in the status line
@@ -27,7 +29,9 @@ LOUD_DBFS = -3.0  # about to clip
 class Screen:
     """Takes events as a writer does, and `status` as often as one likes; draws at REFRESH_HZ.
 
-    On a stream that is no terminal only the finished lines are printed.
+    On a stream that is no terminal only the finished lines are printed. Until `finish`, what C
+    libraries write to a terminal's stderr is dropped, since it would tear the display apart
+    (PortAudio does when a microphone vanishes); with `2>FILE` it is all there.
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
@@ -50,6 +54,7 @@ class Screen:
             redirect_stderr=sys.stderr.isatty(),
         )
         self._live.start()
+        self._stderr_fd = _hush_stderr() if self._console.is_terminal else None
 
     def push(self, event: Event) -> None:
         """Show one event."""
@@ -65,6 +70,10 @@ class Screen:
     def finish(self) -> None:
         """Take the live lines away and give the cursor back; may be repeated."""
         self._live.stop()
+        if self._stderr_fd is not None:
+            os.dup2(self._stderr_fd, STDERR_FD)
+            os.close(self._stderr_fd)
+            self._stderr_fd = None
 
     def _take(self, event: Event) -> None:
         if isinstance(event, Final):
@@ -120,6 +129,20 @@ class Screen:
         if time.monotonic() < self._lag_until_s:
             parts.append(Text(f"too slow: {self._lag}", style="yellow"))
         return parts
+
+
+def _hush_stderr() -> int | None:
+    """Point the process's stderr at nothing; what it was, or None if it is no terminal.
+
+    Python's own sys.stderr is not affected: the live display prints it above itself.
+    """
+    if not os.isatty(STDERR_FD):
+        return None
+    saved_fd = os.dup(STDERR_FD)
+    null_fd = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null_fd, STDERR_FD)
+    os.close(null_fd)
+    return saved_fd
 
 
 def _meter(level_dbfs: float) -> Text:

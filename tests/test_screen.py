@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
+import textwrap
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -155,3 +158,31 @@ def test_redraws_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert terminal.n_writes == before
     display.push(final("Final lines never wait."))
     assert terminal.rows[0] == "Final lines never wait."
+
+
+def test_libraries_do_not_write_into_the_display() -> None:
+    """In a process whose stdout and stderr are one terminal."""
+    code = """
+        import os, sys
+        from edgestream.events import Draft
+        from edgestream.screen import Screen
+        display = Screen()
+        display.push(Draft("speaking", 0, 1))
+        os.write(2, b"noise of a library")
+        print("a warning", file=sys.stderr)
+        display.finish()
+        display.finish()
+        os.write(2, b"afterwards")
+    """
+    leader_fd, terminal_fd = os.openpty()
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    environment = {**os.environ, "TERM": "xterm"}
+    done = subprocess.run(command, stdout=terminal_fd, stderr=terminal_fd, env=environment)
+    os.close(terminal_fd)
+    text = os.read(leader_fd, 100_000).decode()
+    os.close(leader_fd)
+    assert done.returncode == 0
+    assert "noise" not in text
+    assert "speaking" in text
+    assert "a warning" in text
+    assert text.endswith("afterwards")
