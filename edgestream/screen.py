@@ -19,7 +19,7 @@ from edgestream.events import Draft, Event, Final, Gap
 STDERR_FD = 2
 REFRESH_HZ = 12  # faster than reading, slow enough for a terminal at the end of a thin line
 DRAFT_ROWS = 3  # of a long line being spoken, its end is shown
-LAG_SHOWN_S = 5.0  # how long what was given up stays in the status line
+TROUBLE_SHOWN_S = 5.0  # how long the last gap or lag stays in the status line
 LAG_WORTH_SHOWING_MS = 100.0
 METER_CELLS = 10
 METER_FLOOR_DBFS = -60.0
@@ -41,8 +41,8 @@ class Screen:
         self._level_dbfs = METER_FLOOR_DBFS
         self._n_gaps = 0
         self._lost_ms = 0.0
-        self._lag = ""
-        self._lag_until_s = 0.0
+        self._trouble = ""
+        self._trouble_until_s = 0.0
         self._drawn_s = 0.0
         self._console = Console(file=stream or sys.stdout, highlight=False, markup=False)
         self._live = Live(
@@ -60,7 +60,7 @@ class Screen:
         """Show one event."""
         with self._console:  # whatever it takes, the terminal gets it in one piece
             self._take(event)
-            self._draw(at_once=isinstance(event, Final))
+            self._draw(at_once=not isinstance(event, Draft))
 
     def status(self, time_ms: float, behind_ms: float, level_dbfs: float) -> None:
         """Source time heard so far, distance to the live edge, and loudness of the last block."""
@@ -85,9 +85,13 @@ class Screen:
         elif isinstance(event, Gap):
             self._n_gaps += 1
             self._lost_ms += event.end_ms - event.start_ms
+            self._note(event.reason)
         else:
-            self._lag = printable(event.action)
-            self._lag_until_s = time.monotonic() + LAG_SHOWN_S
+            self._note(f"too slow: {event.action}")
+
+    def _note(self, trouble: str) -> None:
+        self._trouble = printable(trouble)
+        self._trouble_until_s = time.monotonic() + TROUBLE_SHOWN_S
 
     def _draw(self, *, at_once: bool) -> None:
         now_s = time.monotonic()
@@ -118,16 +122,17 @@ class Screen:
 
     def _parts(self) -> list[Text]:
         parts = [_meter(self._level_dbfs)]
+        troubled = time.monotonic() < self._trouble_until_s
         if self._behind_ms >= LAG_WORTH_SHOWING_MS:
             parts.append(Text(f"{self._behind_ms / 1000:.1f} s behind", style="yellow"))
-        else:
+        elif not troubled:
             parts.append(Text("live", style="green"))
         if self._n_gaps:
             plural = "" if self._n_gaps == 1 else "s"
             lost = f"{self._n_gaps} gap{plural}, {self._lost_ms / 1000:.1f} s lost"
             parts.append(Text(lost, style="red"))
-        if time.monotonic() < self._lag_until_s:
-            parts.append(Text(f"too slow: {self._lag}", style="yellow"))
+        if troubled:
+            parts.append(Text(self._trouble, style="yellow"))
         return parts
 
 

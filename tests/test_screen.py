@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import time
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -85,6 +86,20 @@ def test_trouble_is_in_the_status(monkeypatch: pytest.MonkeyPatch) -> None:
     assert status == (
         "1:02:03  ▯▯▯▯▯▯▯▯▯▯  -60 dB  0.9 s behind  2 gaps, 1.4 s lost  too slow: dropped audio"
     )
+
+
+def test_trouble_is_shown_at_once_and_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(screen, "REFRESH_HZ", 0.01)  # no other event may come for long
+    monkeypatch.setattr(screen, "TROUBLE_SHOWN_S", 0.05)
+    monkeypatch.setenv("COLUMNS", "80")
+    terminal = TinyTerminal(80)
+    display = Screen(terminal)
+    display.push(Draft("speak", 0, 1))
+    display.push(Gap(0, 2_000, "microphone lost"))
+    assert terminal.rows[-1].endswith("-60 dB  1 gap, 2.0 s lost  microphone lost")
+    time.sleep(0.06)
+    display.push(final("speaking"))
+    assert terminal.rows[-1].endswith("-60 dB  live  1 gap, 2.0 s lost")
 
 
 @pytest.mark.parametrize("width", [1, 5, 8, 20, 40, 200])
