@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+// The ring decoder in C++ alone: memory, threads, and damaged files under the sanitizers.
+#include "decoder/ring_decoder.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <new>
+#include <random>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+#include "tiny_gguf.h"
+
+namespace {
+
+std::atomic<int64_t> n_allocations{0};
+
+void* counted(std::size_t n_bytes) {
+  n_allocations.fetch_add(1, std::memory_order_relaxed);
+  void* const memory = std::malloc(std::max<std::size_t>(n_bytes, 1));
+  if (memory == nullptr) throw std::bad_alloc();
+  return memory;
+}
+
+}  // namespace
+
+void* operator new(std::size_t n_bytes) { return counted(n_bytes); }
+void* operator new[](std::size_t n_bytes) { return counted(n_bytes); }
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete[](void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
+
+namespace {
+
+using edgestream::GgufModel;
+using edgestream::kTinyEmbd;
+using edgestream::kTinyVocab;
+using edgestream::RingDecoder;
+using edgestream::RingDecoderConfig;
+using edgestream::TinyGguf;
+
+RingDecoderConfig small_ring() {
+  return {.n_sinks = 2, .window = 12, .max_rows = 8, .rebase_rows = 20};
+}
+
+std::vector<float> random_rows(int n_rows, unsigned seed) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal;
+  std::vector<float> rows(static_cast<size_t>(n_rows) * kTinyEmbd);
+  std::ranges::generate(rows, [&] { return normal(random); });
+  return rows;
+}
+
+// The logits after each of the rows, one step a row.
+std::vector<float> run(RingDecoder& decoder, std::span<const float> rows) {
+  std::vector<float> all;
+  for (size_t at = 0; at < rows.size(); at += kTinyEmbd) {
+    const auto logits = decoder.step(rows.subspan(at, kTinyEmbd));
+    all.insert(all.end(), logits.begin(), logits.end());
+  }
+  return all;
+}
+
+float greatest_difference(std::span<const float> a, std::span<const float> b) {
+  float greatest = 0.F;
+  for (size_t i = 0; i < a.size(); ++i) greatest = std::max(greatest, std::abs(a[i] - b[i]));
+  return greatest;
+}
+
+}  // namespace
+
+TEST_CASE("after the first lap steps allocate nothing, rebases included") {
+  const TinyGguf file("edgestream_memory.gguf");
+  RingDecoder decoder(std::make_shared<const GgufModel>(file.path()), small_ring());
+  const std::vector<float> rows = random_rows(200, 1);
+  const std::span all(rows);
+  for (int n : {1, 1, 2, 4, 8, 13, 30}) decoder.step(all.first(n * kTinyEmbd));
+  const int64_t before = n_allocations.load();
+  for (int i = 0; i < 100; ++i) decoder.step(all.subspan(i * kTinyEmbd, kTinyEmbd));
+  decoder.step(all);
+  decoder.reset();
+  decoder.step(all.first(31 * kTinyEmbd));
+  CHECK(n_allocations.load() == before);
+}
+
+TEST_CASE("a stream cut anyhow gives what single rows give") {
+  const TinyGguf file("edgestream_cuts.gguf");
+  const auto model = std::make_shared<const GgufModel>(file.path());
+  const std::vector<float> rows = random_rows(300, 2);
+  RingDecoder single(model, small_ring());
+  const std::vector<float> expected = run(single, rows);
+  std::mt19937 random(3);
+  for (int trial = 0; trial < 5; ++trial) {
+    RingDecoder decoder(model, small_ring());
+    for (int at = 0; at < 300;) {
+      const int n = std::min(std::uniform_int_distribution<>(1, 40)(random), 300 - at);
+      const auto logits = decoder.step(std::span(rows).subspan(at * kTinyEmbd, n * kTinyEmbd));
+      at += n;
+      const auto wanted = std::span(expected).subspan((at - 1) * kTinyVocab, kTinyVocab);
+      REQUIRE(greatest_difference(logits, wanted) < 0.02F);  // float16 keys, values, activations
+    }
+    CHECK(decoder.pos() == 300);
+  }
+}
+
+TEST_CASE("streams of one model in four threads give what they give one after the other") {
+  const TinyGguf file("edgestream_threads.gguf");
+  const auto model = std::make_shared<const GgufModel>(file.path());
+  constexpr int kStreams = 4;
+  std::vector<std::vector<float>> alone(kStreams);
+  std::vector<std::vector<float>> together(kStreams);
+  for (int i = 0; i < kStreams; ++i) {
+    RingDecoder decoder(model, small_ring());
+    alone[i] = run(decoder, random_rows(80, i));
+  }
+  std::vector<std::thread> threads;
+  for (int i = 0; i < kStreams; ++i) {
+    threads.emplace_back([&, i] {
+      RingDecoder decoder(model, small_ring());
+      together[i] = run(decoder, random_rows(80, i));
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(alone == together);
+}
+
+TEST_CASE("only one of two threads in the same decoder is served at a time") {
+  const TinyGguf file("edgestream_busy.gguf");
+  RingDecoder decoder(std::make_shared<const GgufModel>(file.path()), small_ring());
+  const std::vector<float> rows = random_rows(64, 4);
+  std::atomic<int> n_served{0};
+  std::atomic<int> n_refused{0};
+  const auto work = [&] {
+    for (int i = 0; i < 200; ++i) {
+      try {
+        decoder.step(rows);
+        ++n_served;
+      } catch (const std::runtime_error&) {
+        ++n_refused;
+      }
+    }
+  };
+  std::thread one(work);
+  std::thread other(work);
+  one.join();
+  other.join();
+  CHECK(n_served + n_refused == 400);
+  CHECK(decoder.pos() == int64_t{64} * n_served);
+}
+
+TEST_CASE("a damaged file is refused or harmless") {
+  const TinyGguf file("edgestream_whole.gguf");
+  std::ifstream stream(file.path(), std::ios::binary);
+  const std::vector<char> whole{std::istreambuf_iterator<char>(stream), {}};
+  const std::string path = file.path() + ".damaged";
+  constexpr size_t kHeadBytes = 2000;  // what is parsed: metadata and the list of tensors
+  std::mt19937 random(6);
+  int n_refused = 0;
+  for (int trial = 0; trial < 400; ++trial) {
+    std::vector<char> damaged = whole;
+    if (trial % 4 == 0) {
+      damaged.resize(std::uniform_int_distribution<size_t>(0, whole.size() - 64)(random));
+    } else {
+      damaged[std::uniform_int_distribution<size_t>(0, kHeadBytes)(random)] =
+          static_cast<char>(random());
+    }
+    std::ofstream(path, std::ios::binary).write(damaged.data(), std::ssize(damaged));
+    try {
+      RingDecoder decoder(std::make_shared<const GgufModel>(path), small_ring());
+      decoder.step(random_rows(3, trial));
+    } catch (const std::exception&) {
+      ++n_refused;
+    }
+  }
+  std::filesystem::remove(path);
+  CHECK(n_refused >= 100);
+}
+
+TEST_CASE("wrong use is refused with its numbers") {
+  const TinyGguf file("edgestream_errors.gguf");
+  const auto model = std::make_shared<const GgufModel>(file.path());
+  RingDecoder decoder(model, small_ring());
+  std::vector<float> room(kTinyEmbd - 1);
+  CHECK_THROWS_WITH_AS(decoder.step({}),
+                       "decoder: got 0 numbers, a step takes one or more rows of 64",
+                       std::invalid_argument);
+  CHECK_THROWS_WITH_AS(decoder.token_embedding(48, room),
+                       "decoder: there is no token 48; this model has 48", std::invalid_argument);
+  CHECK_THROWS_WITH_AS(decoder.token_embedding(0, room),
+                       "decoder: an embedding has 64 numbers, room was given for 63",
+                       std::invalid_argument);
+  CHECK_THROWS_AS(RingDecoder(model, {.n_sinks = 0, .window = 4, .kv_type = "q8_0"}),
+                  std::invalid_argument);
+}
