@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import math
-import threading
 import time
 from collections.abc import Iterator
 from types import ModuleType
@@ -52,7 +51,7 @@ class MicrophoneSource:
         self.name = found.name
         self.rate_hz = found.rate_hz
         check_rate(found.rate_hz, found.channels, f"microphone '{found.name}'")
-        self._stopped = threading.Event()
+        self._stopped = False  # a lock here could hang a signal handler that stops us
         self._retry_s = RETRY_FIRST_S
         self._lost = False  # between a loss and the first sample after it
         self._accounted_s = time.monotonic()  # up to here time went into samples or losses
@@ -64,12 +63,12 @@ class MicrophoneSource:
         return float(1000 * self._ring.readable / self._capture.rate_hz)
 
     def __iter__(self) -> Iterator[Block]:
-        while not self._stopped.is_set():
+        while not self._stopped:
             block = self._read()
             if block is not None:
                 yield block
             elif time.monotonic() < self._patient_until_s:
-                self._stopped.wait(POLL_MS / 1000)
+                time.sleep(POLL_MS / 1000)
             elif not self._lost:
                 self._lost = True
                 yield Block(np.zeros(0, np.float32), self._unaccounted(), LOST)
@@ -77,7 +76,7 @@ class MicrophoneSource:
                 self._reconnect()
 
     def stop(self) -> None:
-        self._stopped.set()
+        self._stopped = True
 
     def close(self) -> None:
         self._capture.close()

@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import select
 import sys
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -81,7 +80,7 @@ class PcmSource:
         self._stream = stream
         self._channels = channels
         self._layout = SAMPLE_FORMATS[sample_format]
-        self._stopped = threading.Event()
+        self._stopped = False  # a lock here could hang a signal handler that stops us
         self._carry = b""  # less than one frame
 
     def __iter__(self) -> Iterator[Block]:
@@ -97,13 +96,13 @@ class PcmSource:
             if whole:
                 heard = True
                 yield Block(to_mono(self._decode(data[:whole])))
-        if not heard and not self._stopped.is_set():
+        if not heard and not self._stopped:
             raise SourceError(
                 "stdin: it ended before there was any sound; look at what should feed the pipe"
             )
 
     def stop(self) -> None:
-        self._stopped.set()
+        self._stopped = True
 
     def close(self) -> None:
         """Does nothing: the stream belongs to the caller."""
@@ -116,15 +115,15 @@ class PcmSource:
             if error.errno is not None:
                 raise SourceError(f"stdin: cannot be read: {error.strerror}") from None
         # No descriptor behind it (BytesIO raises an OSError without a number).
-        return b"" if self._stopped.is_set() else self._stream.read(n_bytes)
+        return b"" if self._stopped else self._stream.read(n_bytes)
 
     def _read_descriptor(self, fd: int, n_bytes: int) -> bytes:
         if hasattr(select, "poll"):  # on Windows a read simply blocks
             poll = select.poll()
             poll.register(fd, select.POLLIN)
-            while not self._stopped.is_set() and not poll.poll(STOP_POLL_MS):
+            while not self._stopped and not poll.poll(STOP_POLL_MS):
                 pass
-        return b"" if self._stopped.is_set() else os.read(fd, n_bytes)
+        return b"" if self._stopped else os.read(fd, n_bytes)
 
     def _decode(self, data: bytes) -> npt.NDArray[np.float32]:
         layout = self._layout

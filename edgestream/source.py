@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import stat
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -87,7 +86,7 @@ class FileSource:
     def __init__(self, path: str | os.PathLike[str], *, pace: bool, start_s: float = 0.0) -> None:
         self._name = os.fspath(path)
         self._pace = pace
-        self._stopped = threading.Event()
+        self._stopped = False  # a lock here could hang a signal handler that stops us
         self._begun_s: float | None = None  # monotonic clock at the first sample
         self._behind_s = 0.0
         self._handle = _open_regular(Path(path))
@@ -114,7 +113,7 @@ class FileSource:
     def __iter__(self) -> Iterator[Block]:
         block_frames = max(1, self.rate_hz * BLOCK_MS // 1000)
         read_frames = 0
-        while not self._stopped.is_set():
+        while not self._stopped:
             frames = self._read(block_frames)
             if len(frames) == 0:
                 yield from self._rest_lost(read_frames)
@@ -124,7 +123,7 @@ class FileSource:
             yield Block(to_mono(frames))
 
     def stop(self) -> None:
-        self._stopped.set()
+        self._stopped = True
 
     def close(self) -> None:
         self._file.close()
@@ -149,7 +148,7 @@ class FileSource:
             self._begun_s = now_s
         due_s = self._begun_s + read_frames / self.rate_hz
         self._behind_s = max(0.0, now_s - due_s)
-        self._stopped.wait(max(0.0, due_s - now_s))
+        time.sleep(max(0.0, due_s - now_s))
 
     def _read(self, n_frames: int) -> npt.NDArray[np.float32]:
         try:
