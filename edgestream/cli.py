@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from edgestream.bench import app as bench
 from edgestream.errors import EdgestreamError
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from edgestream.writer import Writer
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+app.add_typer(bench, name="bench")
 
 SYNTHETIC_ONLY = "tiny-en understands synthetic voices only, not people; -m takes other models."
 
@@ -237,4 +239,8 @@ def _fail(error: EdgestreamError) -> NoReturn:
 
 def main() -> None:
     """Entry point of the `edgestream` command."""
-    app()
+    try:
+        app()
+    except EdgestreamError as error:  # of `bench`, which comes before this file
+        typer.echo(f"edgestream: {error}", err=True)
+        sys.exit(error.exit_code)

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The machine that measures: what it is, and one core of it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import edgestream
+from edgestream.model import MANIFEST, Model
+
+
+@contextmanager
+def one_core() -> Iterator[bool]:
+    """Keeps this process on one core, where the system can; yields whether it does."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield False
+        return
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(allowed)})
+    try:
+        yield True
+    finally:
+        os.sched_setaffinity(0, allowed)
+
+
+def describe(model: Model) -> dict[str, Any]:
+    """What is needed to know which run this was."""
+    return {
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "edgestream": edgestream.__version__,
+        "commit": _commit(),
+        "model": model.manifest.name,
+        "model_sha256": hashlib.sha256((model.folder / MANIFEST).read_bytes()).hexdigest(),
+        "machine": {
+            "cpu": _cpu(),
+            "cores": len(os.sched_getaffinity(0))
+            if hasattr(os, "sched_getaffinity")
+            else os.cpu_count(),
+            "load_average_1min": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+            "system": f"{platform.system()} {platform.machine()}",
+            "python": platform.python_version(),
+        },
+    }
+
+
+def _commit() -> str | None:
+    """The checkout's commit, with a + if files differ from it; None for an installed package."""
+    root = Path(edgestream.__path__[0]).parent
+    if not (root / ".git").exists():
+        return None
+    try:
+        found = subprocess.run(
+            ["git", "-C", str(root), "describe", "--always", "--dirty=+", "--exclude=*"],
+            capture_output=True,
+            text=True,
+        )
+    except OSError:
+        return None
+    return found.stdout.strip() or None
+
+
+def _cpu() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

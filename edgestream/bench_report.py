@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Figures of a benchmark as a table for people, as JSON for programs, as a picture."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from edgestream.errors import OutputError, UsageError
+
+# What a run is asked to reach; the delay is added to the emission latency.
+TARGETS = {
+    "rtf": 0.03,
+    "step_p99_over_p50": 2.5,
+    "emission_over_delay_ms": 160.0,
+    "startup_s": 1.5,
+    "rss_mb": 300.0,
+    "nonspeech_words_per_hour": 2.0,
+}
+PLOT_INCHES = (9.0, 8.0)
+PLOT_DPI = 110
+
+
+def write_json(figures: dict[str, Any], path: Path) -> None:
+    """The figures as one JSON object."""
+    try:
+        path.write_text(json.dumps(_without_nan(figures), indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def _without_nan(figures: dict[str, Any]) -> dict[str, Any]:
+    """JSON has no such number: null instead."""
+    return {
+        key: None if isinstance(value, float) and math.isnan(value) else value
+        for key, value in figures.items()
+    }
+
+
+def check_places(json_file: Path | None, plot_file: Path | None) -> None:
+    """Before anything is measured: can the results be written? Raises UsageError, OutputError."""
+    for path in (json_file, plot_file):
+        if path and not path.parent.is_dir():
+            raise OutputError(f"{path}: there is no folder {path.parent}; make it first")
+    if plot_file:
+        _matplotlib()
+
+
+def print_table(figures: dict[str, Any]) -> None:
+    """The figures on stdout."""
+    from rich.console import Console
+    from rich.table import Table
+
+    machine = figures["machine"]
+    table = Table(
+        title=f"{figures['model']}, delay {figures['delay_ms']:.0f} ms, {machine['cpu']}",
+        caption="\n".join(f"{part}." for part in figures["not_measured"]),
+        caption_justify="left",
+    )
+    for heading in ("", "measured", "target"):
+        table.add_column(heading, justify="left" if not heading else "right")
+    for row in _rows(figures):
+        table.add_row(*row)
+    Console().print(table)
+
+
+def _rows(f: dict[str, Any]) -> list[tuple[str, str, str]]:
+    limit_ms = f["delay_ms"] + TARGETS["emission_over_delay_ms"]
+    slope = f"{_number(f['rss_slope_mb_per_hour'], 2)} MB/h"
+    rows = [
+        ("real-time factor, one core", _number(f["rtf"], 4), "≤ 0.03"),
+        ("  in processor time", _number(f["rtf_cpu"], 4), ""),
+        ("step p50 / p95 / p99", _milliseconds(f, "step", (50, 95, 99), 2), ""),
+        ("  in processor time", _milliseconds(f, "step_cpu", (50, 95, 99), 2), ""),
+        ("  p99 / p50", _number(f["step_p99_over_p50"], 2), "≤ 2.5"),
+        ("  in processor time", _number(f["step_cpu_p99_over_p50"], 2), ""),
+        ("word end to word shown p50 / p95", _milliseconds(f, "emission", (50, 95), 0), ""),
+        ("  with the time for computing", _milliseconds(f, "emission_with_compute", (50, 95), 0),
+         f"p50 ≤ {limit_ms:.0f} ms"),
+        ("start to first samples taken", f"{_number(f['startup_s'], 2)} s", "≤ 1.5 s"),
+        ("memory, most", f"{_number(f['rss_mb'], 0)} MB", "≤ 300 MB"),
+        ("  after 1 / 30 minutes",
+         f"{_number(f['rss_1min_mb'], 1)} / {_number(f['rss_30min_mb'], 1)} MB", ""),
+        ("  growth after the first minute", slope, "none"),
+    ]  # fmt: skip
+    for said in f["speech"]:
+        label = f"word error rate, {said['set']}"
+        rows.append((label, f"{_percent(said['wer'])} of {said['words']}", ""))
+    label = f"  in one stream of {f['stream_minutes']:.0f} min"
+    rows.append((label, f"{_percent(f['wer_stream'])} of {f['wer_stream_words']}", ""))
+    for heard in f["nonspeech"]:
+        per_hour = heard["words"] * 60 / heard["minutes"]
+        found = f"{heard['words']} in {heard['minutes']:g} min"
+        if heard["minutes"] != 60:
+            found += f", {per_hour:.0f} an hour"
+        rows.append((f"words in {heard['kind']}", found, "≤ 2 an hour"))
+    return rows
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "-" if value is None or math.isnan(value) else f"{value:.{digits}f}"
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f} %"
+
+
+def _milliseconds(f: dict[str, Any], name: str, percentiles: tuple[int, ...], digits: int) -> str:
+    return " / ".join(_number(f[f"{name}_p{p}_ms"], digits) for p in percentiles) + " ms"
+
+
+def draw(figures: dict[str, Any], path: Path) -> None:
+    """Latency, step time and memory over the long stream, as a PNG."""
+    plt = _matplotlib()
+    series = figures["series"]
+    figure, (words, steps, memory) = plt.subplots(
+        3, 1, figsize=PLOT_INCHES, dpi=PLOT_DPI, sharex=True, layout="constrained"
+    )
+    words.plot(series["word_minute"], series["emission_with_compute_ms"], ".", ms=2, color="C0")
+    words.axhline(figures["delay_ms"], color="0.5", lw=1, label="chosen delay")
+    limit_ms = figures["delay_ms"] + TARGETS["emission_over_delay_ms"]
+    words.axhline(limit_ms, color="C3", lw=1, ls="--", label="target for the median")
+    words.axhline(figures["emission_with_compute_p50_ms"], color="C0", lw=1, label="median")
+    words.set_ylim(0, 2 * limit_ms)
+    words.set_ylabel("word shown after\nits end [ms]")
+    words.legend(loc="upper right", fontsize=8, ncols=3)
+    for percentile in (50, 99):
+        times_ms = series[f"step_p{percentile}_ms"]
+        steps.plot(series["step_minute"], times_ms, label=f"p{percentile}")
+    steps.set_ylim(0, None)
+    steps.set_ylabel("decoder step [ms]")
+    steps.legend(loc="upper right", fontsize=8, ncols=2)
+    memory.plot(figures["memory_series"]["minute"], figures["memory_series"]["rss_mb"], color="C2")
+    memory.set_ylim(bottom=0)
+    memory.axhline(TARGETS["rss_mb"], color="C3", lw=1, ls="--", label="target")
+    memory.set_ylabel("resident memory [MB]")
+    memory.set_xlabel("minutes of speech heard")
+    memory.legend(loc="upper right", fontsize=8)
+    figure.suptitle(f"edgestream {figures['edgestream']}, {figures['model']}", fontsize=10)
+    try:
+        figure.savefig(path, format="png")
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror}") from None
+    finally:
+        plt.close(figure)
+
+
+def _matplotlib() -> Any:
+    try:
+        import matplotlib
+
+        matplotlib.use("agg")  # to files, without a display
+        import matplotlib.pyplot as plt
+    except ImportError:
+        raise UsageError(
+            "bench: a plot needs matplotlib; pip install 'edgestream[bench]' or leave --plot out"
+        ) from None
+    return plt

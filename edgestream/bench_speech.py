@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Speech with known words: clips, and long streams made of them."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import soundfile
+
+from edgestream.bench_words import spoken_words
+from edgestream.errors import SourceError
+from edgestream.source import Samples
+
+BUNDLED = Path(__file__).parent / "data" / "bench"
+INDEX = "speech.jsonl"  # as tools/train_captions/speak.py writes it
+RATE_HZ = 16000  # of all benchmark speech
+BLOCK_SAMPLES = 640  # 40 ms, what a file source hands over
+
+# Between sentences: mostly a breath, now and then long enough to think.
+PAUSE_MS = (200.0, 1200.0)
+LONG_PAUSE_MS = (2000.0, 12000.0)
+LONG_PAUSE_SHARE = 0.06
+TAIL_MS = 3000.0  # at the end, longer than any delay, so that all words come while it is heard
+SEED = 11
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """One sentence: float32 samples [n] at RATE_HZ and the end of each of its spoken words."""
+
+    text: str
+    voice: str
+    samples: Samples
+    word_ends_ms: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SpokenWord:
+    """A word of the reference and when it ended, on the clock of the stream it was put into.
+
+    The end is None where the synthesiser does not tell it: for the first of two words that it
+    speaks as one, both have the same end.
+    """
+
+    text: str
+    end_ms: float | None
+
+
+def read_clips(folder: Path) -> list[Clip]:
+    """The clips of a folder with a `speech.jsonl`.
+
+    Raises SourceError naming the file and the line that cannot be used.
+    """
+    index = folder / INDEX
+    try:
+        lines = index.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise SourceError(
+            f"{index}: {error.strerror}; make a folder of speech with tools/train_captions/speak.py"
+        ) from None
+    clips = []
+    for number, line in enumerate(lines, 1):
+        try:
+            clips.append(_read_clip(folder, json.loads(line)))
+        except (ValueError, KeyError, TypeError, soundfile.SoundFileError) as error:
+            raise SourceError(f"{index}, line {number}: {error}".replace("\n", " ")) from None
+    if not clips:
+        raise SourceError(f"{index}: there is no speech in it")
+    return clips
+
+
+def _read_clip(folder: Path, row: dict[str, Any]) -> Clip:
+    samples, rate_hz = soundfile.read(folder / row["file"], dtype="float32")
+    if rate_hz != RATE_HZ or samples.ndim != 1:
+        raise ValueError(f"{row['file']} must be mono at {RATE_HZ} Hz")
+    ends_ms = tuple(1000.0 * float(end_s) for end_s in row["word_ends_s"])
+    if len(ends_ms) != len(spoken_words(row["text"])):
+        raise ValueError(f"{len(ends_ms)} word ends for the text {row['text']!r}")
+    return Clip(row["text"], row["voice"], samples, ends_ms)
+
+
+def silence(length_ms: float) -> Samples:
+    """Digital silence, rounded up to whole blocks."""
+    n_blocks = -(-round(length_ms * RATE_HZ / 1000) // BLOCK_SAMPLES)
+    return np.zeros(n_blocks * BLOCK_SAMPLES, np.float32)
+
+
+def padded(samples: Samples, silence_ms: float) -> Samples:
+    """`samples`, then at least so much silence that whole blocks result."""
+    n = len(samples) + round(silence_ms * RATE_HZ / 1000)
+    n += -n % BLOCK_SAMPLES
+    return np.pad(samples, (0, n - len(samples)))
+
+
+def long_stream(clips: list[Clip], minutes: float) -> Iterator[tuple[Samples, list[SpokenWord]]]:
+    """Clips in a random order with pauses between, all of them before any again.
+
+    Yields pieces of whole blocks with their words until `minutes` are full, then the tail.
+    """
+    rng = Random(SEED)
+    heard_samples = 0
+    while True:
+        for clip in rng.sample(clips, len(clips)):
+            if heard_samples >= minutes * 60 * RATE_HZ:
+                yield silence(TAIL_MS), []
+                return
+            span = LONG_PAUSE_MS if rng.random() < LONG_PAUSE_SHARE else PAUSE_MS
+            piece = padded(clip.samples, rng.uniform(*span))
+            yield piece, _spoken(clip, 1000 * heard_samples / RATE_HZ)
+            heard_samples += len(piece)
+
+
+def _spoken(clip: Clip, start_ms: float) -> list[SpokenWord]:
+    texts, ends_ms = spoken_words(clip.text), [*clip.word_ends_ms, math.inf]
+    known = [0 < end_ms < following for end_ms, following in pairwise(ends_ms)]
+    return [
+        SpokenWord(text, start_ms + end_ms if sure else None)
+        for text, end_ms, sure in zip(texts, clip.word_ends_ms, known, strict=True)
+    ]
+
+
+def blocks(samples: Samples) -> Iterator[Samples]:
+    """`samples` in blocks of BLOCK_SAMPLES, the last one as short as it is."""
+    for start in range(0, len(samples), BLOCK_SAMPLES):
+        yield samples[start : start + BLOCK_SAMPLES]
