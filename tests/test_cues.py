@@ -101,9 +101,18 @@ def test_full_cues_end_at_sentences_then_at_clauses() -> None:
 def test_slow_speech_is_cut_by_time_and_pauses_start_anew() -> None:
     cues = CueCutter().push(spoken("one two three four five six", word_ms=2_000))
     assert texts(cues) == ["one two three", "four five six"]
-    first, second = spoken("before it").words, spoken("after it", 10_000).words
-    cues = CueCutter().push(Final("before it after it", first + second, 0.0, 10_600))
-    assert cues == [Cue(0, 1_000, ("before it",)), Cue(10_000, 11_000, ("after it",))]
+    first, second = spoken("before it").words, spoken("after it", 4_000).words
+    cues = CueCutter().push(Final("before it after it", first + second, 0.0, 4_600))
+    assert cues == [Cue(0, 1_000, ("before it",)), Cue(4_000, 5_000, ("after it",))]
+
+
+def test_fast_speech_stays_on_time_rather_than_on_screen() -> None:
+    final = spoken(" ".join(f"word{n:02}" for n in range(60)), word_ms=40)
+    cues = CueCutter().push(final)
+    assert len(cues) > 4
+    begun_ms = {word.text: word.start_ms for word in final.words}
+    assert [cue.start_ms for cue in cues] == [begun_ms[cue.lines[0].split()[0]] for cue in cues]
+    assert all(cue.end_ms - cue.start_ms < MIN_CUE_MS for cue in cues[:-1])
 
 
 def test_a_cue_kept_on_screen_does_not_overlap_the_next() -> None:
