@@ -5,7 +5,7 @@
         [--minutes 75] [--start CHECKPOINT] [--learning-rate 1.5e-3] [--threads 2]
 
 Writes `RUN_DIR/checkpoint.pt` (averaged weights, for evaluate.py and export.py) and
-`RUN_DIR/resume.pt` (everything) every few minutes, and a line of losses every 50 steps.
+`RUN_DIR/resume.pt` (everything) every few minutes, and a line of losses every 20 steps.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import torch
 import torch.nn.functional as F
 from augment import augment
 from batches import RowMaker, Speech
+from muon import Muon
 from network import CaptionNetwork, load_network, save_network
 from shape import PAD, STEP_S, UNKNOWN, Shape
 from text import held_out
@@ -36,7 +37,7 @@ FLAT_SHARE, LAST_RATE = 0.3, 0.02  # the learning rate falls linearly after this
 OUTER = ("tokens", "delays", "head", "phone")  # matrices that AdamW trains
 AVERAGE_DECAY = 0.995
 WEIGHT_DECAY, CLIP_NORM = 0.05, 1.0
-REPORT_STEPS, SAVE_S, REFRESH_S, QUEUE_BATCHES = 50, 240, 60, 4
+REPORT_STEPS, SAVE_S, REFRESH_S, QUEUE_BATCHES = 20, 240, 60, 4
 
 
 class Batches:
@@ -93,7 +94,7 @@ def losses(
 
 
 def optimizers(network: CaptionNetwork, rate: float) -> list[torch.optim.Optimizer]:
-    """Muon (Jordan et al. 2024) for the inner matrices, AdamW for the rest."""
+    """Muon for the inner matrices, AdamW for the rest."""
     inner, matrices, vectors = [], [], []
     for name, p in network.named_parameters():
         is_inner = p.dim() == 2 and not any(part in name for part in OUTER)
@@ -102,10 +103,7 @@ def optimizers(network: CaptionNetwork, rate: float) -> list[torch.optim.Optimiz
         {"params": matrices, "weight_decay": WEIGHT_DECAY},
         {"params": vectors, "weight_decay": 0.0},
     ]
-    muon = torch.optim.Muon(
-        inner, lr=rate, weight_decay=WEIGHT_DECAY, adjust_lr_fn="match_rms_adamw"
-    )
-    return [torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98)), muon]
+    return [torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98)), Muon(inner, rate, WEIGHT_DECAY)]
 
 
 def rate_factor(progress: float, step: int) -> float:
