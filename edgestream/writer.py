@@ -17,6 +17,7 @@ from edgestream.errors import OutputError, UsageError
 from edgestream.events import Draft, Event, Final
 
 SYNC_INTERVAL_S = 1.0  # a power cut may cost the captions of this long; a crash costs none
+PAGE_BYTES = 4096  # of the smallest page cache in use; larger ones end at its multiples
 FILE_MODE = 0o666  # less the umask, as for any other file
 
 
@@ -31,8 +32,9 @@ class Writer(Protocol):
 class Sink:
     """Bytes to a file (truncated when opened) or, without a path, to stdout.
 
-    Each piece is handed to the system in one call, so after `kill -9` the file ends with a whole
-    piece; one that fails half way (disk full) is taken back.
+    Each piece, which ends with a newline or two, is handed to the system in one call and kept
+    within a page of the file, so that after `kill -9` the file ends with a whole piece (if it is
+    no longer than a page); one that fails half way (disk full) is taken back.
     """
 
     def __init__(self, path: str | os.PathLike[str] | None) -> None:
@@ -42,15 +44,19 @@ class Sink:
         # What stdout is redirected to may be shared with other writers: never cut that back.
         self._regular = self._owned and stat.S_ISREG(os.fstat(self._fd).st_mode)
         self._good_bytes = 0  # length of the file that is whole pieces
+        self._ending = b""  # the newlines after the last one
         self._synced_s = time.monotonic()
 
     def write(self, text: str) -> None:
         data = text.encode("utf-8", "replace")
         rest = memoryview(data)
         try:
+            if self._regular:
+                self._start_page_for(len(data))
             while rest:
                 rest = rest[os.write(self._fd, rest) :]
             self._good_bytes += len(data)
+            self._ending = data[len(data.rstrip(b"\n")) :]
             self._sync_now_and_then()
         except BrokenPipeError:
             raise
@@ -76,6 +82,17 @@ class Sink:
         if self._regular and now_s - self._synced_s >= SYNC_INTERVAL_S:
             os.fsync(self._fd)
             self._synced_s = now_s
+
+    def _start_page_for(self, n_bytes: int) -> None:
+        """Fill the page with spaces after the last piece if the next would cross its end.
+
+        The system looks for a deadly signal between two pages, and then writes half of a piece.
+        """
+        room_bytes = -self._good_bytes % PAGE_BYTES
+        if room_bytes < n_bytes <= PAGE_BYTES and self._good_bytes > 0:
+            os.lseek(self._fd, self._good_bytes - len(self._ending), os.SEEK_SET)
+            os.write(self._fd, b" " * room_bytes + self._ending)
+            self._good_bytes += room_bytes
 
     def _take_back(self) -> None:
         if self._regular:

@@ -48,4 +48,4 @@ def _cue(lines: list[str], point: str) -> Parsed:
     assert not any("-->" in line for line in lines[1:]), "an arrow in the text"
     start_ms = ((h0 * 60 + m0) * 60 + s0) * 1000 + ms0
     end_ms = ((h1 * 60 + m1) * 60 + s1) * 1000 + ms1
-    return start_ms, end_ms, lines[1:]
+    return start_ms, end_ms, [line.rstrip(" ") for line in lines[1:]]

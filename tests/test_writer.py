@@ -21,7 +21,7 @@ from test_cues import finals, spoken
 from edgestream.cues import printable
 from edgestream.errors import OutputError, UsageError
 from edgestream.events import Draft, Event, Final, Gap, Lag, Word
-from edgestream.writer import FORMATS, open_writer
+from edgestream.writer import FORMATS, PAGE_BYTES, open_writer
 
 TEXT = "We crossed the river at dawn, and nobody spoke until the far bank."
 
@@ -119,7 +119,7 @@ def count_finals(text: str, format_name: str) -> int:
     if format_name == "vtt":
         return sum(" ".join(lines) == TEXT for _, _, lines in parse_vtt(text))
     assert text == "" or text.endswith("\n")
-    lines = text.splitlines()
+    lines = [line.rstrip() for line in text.splitlines()]
     if format_name == "jsonl":
         lines = [json.loads(line)["text"] for line in lines]
     return sum(line == TEXT for line in lines)
@@ -154,6 +154,21 @@ def test_kill_9_loses_no_final_caption(tmp_path: Path, format_name: str) -> None
     n_found = count_finals(path.read_text(), format_name)
     assert n_found >= 2  # it was in the middle of its work
     assert n_found in (reported[-1], reported[-1] + 1)
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_no_piece_crosses_a_page(tmp_path: Path, format_name: str) -> None:
+    """Where a page ends the system may be killed in the middle of a write."""
+    events: list[Event] = [spoken(TEXT[: 10 + n % 50], n * 10_000.0) for n in range(500)]
+    data = written(tmp_path / "out", format_name, events).encode()
+    for end in range(PAGE_BYTES, len(data), PAGE_BYTES):
+        assert data[:end].endswith(b"\n\n" if format_name in ("srt", "vtt") else b"\n")
+    assert len(data) > 4 * PAGE_BYTES
+    text = data.decode()
+    if format_name in ("srt", "vtt"):
+        assert len(parse_srt(text) if format_name == "srt" else parse_vtt(text)) == 500
+    else:
+        assert len(text.splitlines()) == 500
 
 
 @pytest.mark.parametrize("format_name", FORMATS)
