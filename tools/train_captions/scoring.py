@@ -1,15 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Word errors, and tokens back to text."""
+"""Word errors."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-from shape import UNKNOWN
 from speech import spoken_words
-from tokenizers import Tokenizer
 
 
 def word_errors(wanted: list[str], got: list[str]) -> int:
@@ -30,24 +27,15 @@ class Score:
     errors: int = 0
     words: int = 0
 
-    def add(self, wanted: str, got: str) -> None:
-        """Counts one text; case and punctuation do not count."""
-        reference = spoken_words(wanted)
-        self.errors += word_errors(reference, spoken_words(got))
+    def add(self, wanted: str, got: str) -> int:
+        """Counts one text and returns its errors; case and punctuation do not count."""
+        reference = spoken_words(wanted.lower())
+        errors = word_errors(reference, spoken_words(got.lower()))
+        self.errors += errors
         self.words += len(reference)
+        return errors
 
     @property
     def wer(self) -> float:
         """Word error rate, 0 and up."""
         return self.errors / max(self.words, 1)
-
-
-class Detokenizer:
-    """Written tokens to text."""
-
-    def __init__(self, path: Path) -> None:
-        self._tokenizer = Tokenizer.from_file(str(path))
-
-    def text(self, tokens: list[int]) -> str:
-        """Text of tokens; PAD and the unknown token are left out."""
-        return str(self._tokenizer.decode([t for t in tokens if t > UNKNOWN])).strip()
