@@ -129,9 +129,9 @@ def _measure_stream(stream: Stream, clips: list[Clip], plan: Plan) -> dict[str, 
         **steps,
         "step_p99_over_p50": steps["step_p99_ms"] / steps["step_p50_ms"],
         "step_cpu_p99_over_p50": steps["step_cpu_p99_ms"] / steps["step_cpu_p50_ms"],
-        "emission_words": len(run.ends_ms),
-        **_percentiles("emission", run.heard_after_ms),
-        **_percentiles("emission_with_compute", run.shown_after_ms),
+        "emission_words": len(run.latency.ends_ms),
+        **_percentiles("emission", run.latency.heard_after_ms),
+        **_percentiles("emission_with_compute", run.latency.shown_after_ms),
         "wer_stream": run.score.wer,
         "wer_stream_words": run.score.words,
         "series": _series(run),
@@ -180,8 +180,8 @@ def _series(run: LongRun) -> dict[str, list[float]]:
     groups = [steps_ms[i : i + SERIES_STEPS] for i in range(0, len(steps_ms), SERIES_STEPS)]
     step_minutes = run.probe.heard_ms / len(steps_ms) / 60_000
     return {
-        "word_minute": [round(end_ms / 60_000, 4) for end_ms in run.ends_ms],
-        "emission_with_compute_ms": [round(ms, 1) for ms in run.shown_after_ms],
+        "word_minute": [round(end_ms / 60_000, 4) for end_ms in run.latency.ends_ms],
+        "emission_with_compute_ms": [round(ms, 1) for ms in run.latency.shown_after_ms],
         "step_minute": [i * SERIES_STEPS * step_minutes for i in range(len(groups))],
         "step_p50_ms": [float(np.percentile(group, 50)) for group in groups],
         "step_p99_ms": [float(np.percentile(group, 99)) for group in groups],

@@ -133,7 +133,7 @@ def draw(figures: dict[str, Any], path: Path) -> None:
     steps.set_ylabel("decoder step [ms]")
     steps.legend(loc="upper right", fontsize=8, ncols=2)
     memory.plot(figures["memory_series"]["minute"], figures["memory_series"]["rss_mb"], color="C2")
-    memory.set_ylim(bottom=0)
+    memory.set_ylim(0, 1.1 * max(figures["rss_mb"] or 0, TARGETS["rss_mb"]))
     memory.axhline(TARGETS["rss_mb"], color="C3", lw=1, ls="--", label="target")
     memory.set_ylabel("resident memory [MB]")
     memory.set_xlabel("minutes of speech heard")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from edgestream.bench_speech import (
     padded,
     silence,
 )
-from edgestream.bench_words import Score, Watch, align, spoken_words
+from edgestream.bench_words import Score, ShownWord, Watch, align, spoken_words
 from edgestream.events import Event, Final
 from edgestream.session import Stream
 from edgestream.source import Samples
@@ -90,15 +90,32 @@ class Probe:
 
 
 @dataclass(slots=True)
+class Latency:
+    """How long after its end each word was shown that was right, in the order of speech."""
+
+    ends_ms: list[float] = field(default_factory=list)  # true end of the word
+    heard_after_ms: list[float] = field(default_factory=list)  # heard more when it was shown
+    shown_after_ms: list[float] = field(default_factory=list)  # with the time for computing
+
+    def add(self, spoken: list[SpokenWord], shown: list[ShownWord]) -> None:
+        """Pairs the words of one stream by an alignment; those without a known end are left."""
+        for i, j in align([w.text for w in spoken], [w.text for w in shown]):
+            if i is None or j is None or spoken[i].text != shown[j].text:
+                continue
+            end_ms = spoken[i].end_ms
+            if end_ms is not None:
+                self.ends_ms.append(end_ms)
+                self.heard_after_ms.append(shown[j].heard_ms - end_ms)
+                self.shown_after_ms.append(shown[j].done_ms - end_ms)
+
+
+@dataclass(slots=True)
 class LongRun:
     """What one long stream of speech gave."""
 
     probe: Probe
-    delay_ms: float
     score: Score
-    ends_ms: list[float]  # true end of each word that was right, in the order of speech ...
-    heard_after_ms: list[float]  # ... how much more had been heard when it was shown ...
-    shown_after_ms: list[float]  # ... and the same with the time for computing
+    latency: Latency
 
     def steps_ms(self) -> list[float]:
         """Times of the steps after the warm-up, by the clock."""
@@ -121,18 +138,9 @@ def run_long(stream: Stream, clips: list[Clip], minutes: float) -> LongRun:
         for block in blocks(piece):
             probe.push(block)
     probe.finish()
-    run = LongRun(probe, stream.delay_ms, Score(), [], [], [])
-    shown = probe.watch.words
-    reference, hypothesis = [w.text for w in spoken], [w.text for w in shown]
-    run.score.add(reference, hypothesis)
-    for i, j in align(reference, hypothesis):
-        if i is None or j is None or reference[i] != hypothesis[j]:
-            continue
-        end_ms = spoken[i].end_ms
-        if end_ms is not None:
-            run.ends_ms.append(end_ms)
-            run.heard_after_ms.append(shown[j].heard_ms - end_ms)
-            run.shown_after_ms.append(shown[j].done_ms - end_ms)
+    run = LongRun(probe, Score(), Latency())
+    run.score.add([w.text for w in spoken], [w.text for w in probe.watch.words])
+    run.latency.add(spoken, probe.watch.words)
     return run
 
 

@@ -34,7 +34,10 @@ SEED = 11
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """One sentence: float32 samples [n] at RATE_HZ and the end of each of its spoken words."""
+    """One sentence: float32 samples [n] at RATE_HZ and the end of each of its spoken words.
+
+    There are no ends where nobody knows them, as in recordings: no latency is measured then.
+    """
 
     text: str
     voice: str
@@ -82,7 +85,7 @@ def _read_clip(folder: Path, row: dict[str, Any]) -> Clip:
     if rate_hz != RATE_HZ or samples.ndim != 1:
         raise ValueError(f"{row['file']} must be mono at {RATE_HZ} Hz")
     ends_ms = tuple(1000.0 * float(end_s) for end_s in row["word_ends_s"])
-    if len(ends_ms) != len(spoken_words(row["text"])):
+    if ends_ms and len(ends_ms) != len(spoken_words(row["text"])):
         raise ValueError(f"{len(ends_ms)} word ends for the text {row['text']!r}")
     return Clip(row["text"], row["voice"], samples, ends_ms)
 
@@ -114,13 +117,16 @@ def long_stream(clips: list[Clip], minutes: float) -> Iterator[tuple[Samples, li
                 return
             span = LONG_PAUSE_MS if rng.random() < LONG_PAUSE_SHARE else PAUSE_MS
             piece = padded(clip.samples, rng.uniform(*span))
-            yield piece, _spoken(clip, 1000 * heard_samples / RATE_HZ)
+            yield piece, spoken(clip, 1000 * heard_samples / RATE_HZ)
             heard_samples += len(piece)
 
 
-def _spoken(clip: Clip, start_ms: float) -> list[SpokenWord]:
-    texts, ends_ms = spoken_words(clip.text), [*clip.word_ends_ms, math.inf]
-    known = [0 < end_ms < following for end_ms, following in pairwise(ends_ms)]
+def spoken(clip: Clip, start_ms: float) -> list[SpokenWord]:
+    """The words of a clip that starts at `start_ms` of its stream."""
+    texts = spoken_words(clip.text)
+    if not clip.word_ends_ms:
+        return [SpokenWord(text, None) for text in texts]
+    known = [0 < end < following for end, following in pairwise([*clip.word_ends_ms, math.inf])]
     return [
         SpokenWord(text, start_ms + end_ms if sure else None)
         for text, end_ms, sure in zip(texts, clip.word_ends_ms, known, strict=True)
