@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import itertools
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgestream.cues import (
@@ -50,6 +50,7 @@ def finals(draw: st.DrawFn) -> list[Final]:
     return out
 
 
+@settings(deadline=None)
 @given(finals())
 def test_limits_hold_and_no_character_is_lost(lines: list[Final]) -> None:
     cutter = CueCutter()
@@ -65,6 +66,7 @@ def test_limits_hold_and_no_character_is_lost(lines: list[Final]) -> None:
     assert written == said.replace(" ", "")
 
 
+@settings(deadline=None)
 @given(st.lists(st.from_regex(r"[a-z']{1,12}[,.?]?", fullmatch=True), min_size=1, max_size=60))
 def test_ordinary_words_stay_whole_and_on_time(words: list[str]) -> None:
     final = spoken(" ".join(words))

@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgestream.errors import SourceError, UsageError
@@ -58,6 +58,7 @@ def test_each_format_under_any_cutting(sample_format: str, stream: type[io.Bytes
     assert heard(source).tolist() == VALUES.tolist()
 
 
+@settings(deadline=None)
 @given(
     st.binary(min_size=28, max_size=400), st.sampled_from(sorted(SAMPLE_FORMATS)), st.integers(1, 7)
 )

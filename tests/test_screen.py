@@ -121,7 +121,9 @@ def test_nothing_in_a_caption_is_a_command(monkeypatch: pytest.MonkeyPatch) -> N
     assert terminal.rows[0] == "[red]a[/red] [2Jb 31m :smile: http://x.y new {c}"
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None
+)
 @given(st.text(max_size=200), st.integers(10, 100))
 def test_any_text_can_be_shown(monkeypatch: pytest.MonkeyPatch, text: str, width: int) -> None:
     monkeypatch.setenv("COLUMNS", str(width))

@@ -79,7 +79,9 @@ def test_marks_in_the_text_do_not_break_the_format(tmp_path: Path) -> None:
     assert parse_srt(written(tmp_path / "b", "srt", [final]))[0][2] == ["R&D <b> → &amp; 7"]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=None
+)
 @given(finals(), st.sampled_from(["srt", "vtt"]))
 def test_any_words_make_valid_subtitles(
     tmp_path: Path, lines: list[Final], format_name: str
