@@ -61,7 +61,7 @@ def test_samples_come_through_and_stop_ends_it(fake: FakeSoundDevice) -> None:
     threading.Timer(0.1, source.stop).start()
     begun_s = time.monotonic()
     assert list(blocks) == []
-    assert time.monotonic() - begun_s < 0.5
+    assert time.monotonic() - begun_s < 2.0
     source.close()
     source.close()
     assert fake.streams[0].closed
@@ -146,15 +146,15 @@ def test_a_lost_microphone_comes_back_and_the_clock_ran_on(fake: FakeSoundDevice
         time.sleep(0.05)
         stream.feed(held)
 
-    held = np.tile(BLOCK, 5)  # what a sound system kept for us while it opened
-    threading.Timer(0.3, plug_in_again).start()
+    held = np.tile(BLOCK, 20)  # what a sound system kept for us while it opened
+    threading.Timer(0.7, plug_in_again).start()
     back = next(blocks)
     away_s = time.monotonic() - heard_s - len(held) / RATE_HZ
     assert fake.streams[1].options["device"] == 1
     assert fake.streams[0].closed
     assert back.reason == LOST
     assert np.array_equal(back.samples, held)
-    assert abs((loss.lost_samples + back.lost_samples) / RATE_HZ - away_s) < 0.03
+    assert abs((loss.lost_samples + back.lost_samples) / RATE_HZ - away_s) < 0.1
     fake.streams[1].feed(BLOCK)
     assert next(blocks).lost_samples == 0
     assert fake.n_restarts > 2

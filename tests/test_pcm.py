@@ -87,7 +87,7 @@ def test_pipe_gives_samples_as_soon_as_they_are_there() -> None:
         os.write(write_fd, encoded(VALUES, "s16le") + b"\x00")  # and half a sample
         begun_s = time.monotonic()
         assert len(next(blocks).samples) == len(VALUES)
-        assert time.monotonic() - begun_s < 0.05  # it does not wait for a full buffer
+        assert time.monotonic() - begun_s < 0.5  # it does not wait for a full buffer
         os.write(write_fd, b"\x40")
         assert next(blocks).samples.tolist() == [0.5]
         os.close(write_fd)
