@@ -20,7 +20,7 @@ constexpr int kMaxRebaseRows = 1 << 22;
 // An angle in float32 is off by 6e-8 of the position: keeping positions near the window keeps the
 // logits of float32 rings within 1e-4 of float64. Turning the keys back costs each row once more
 // than writing it did, under 1% of a step.
-constexpr int kDefaultRebaseRows = 256;
+constexpr int kDefaultRebaseRows = 64;
 
 void check(const char* what, int value, int low, int high) {
   if (value < low || value > high) {

@@ -20,8 +20,8 @@ KvRing::KvRing(const GgufModel& model, const RingPlan& plan, ggml_type type)
   keys = ggml_new_tensor_3d(context.get(), type, s.kv_width(), plan.n_slots(), s.n_layers);
   values = ggml_new_tensor_3d(context.get(), type, plan.n_slots(), s.kv_width(), s.n_layers);
   sink_keys = n_sinks == 0 ? nullptr
-                           : ggml_new_tensor_3d(context.get(), GGML_TYPE_F32, s.kv_width(), n_sinks,
-                                                s.n_layers);
+                           : ggml_new_tensor_3d(context.get(), GGML_TYPE_F32, s.kv_width(),
+                                                s.n_layers, n_sinks);
   buffer = allocate_tensors(context.get(), model.device(), "KV ring");
 }
 
@@ -37,9 +37,9 @@ StepInputs::StepInputs(const GgufModel& model, const RingPlan& plan)
   mask = ggml_new_tensor_2d(c, GGML_TYPE_F32, plan.n_slots(), n_rows);
   key_slots = ggml_new_tensor_1d(c, GGML_TYPE_I64, n_rows);
   value_cells = ggml_new_tensor_1d(c, GGML_TYPE_I64, n_rows * s.kv_width());
-  rebase_turns = ggml_new_tensor_1d(c, GGML_TYPE_I32, int64_t{plan.n_slots()} * s.n_layers);
+  rebase_turn = ggml_new_tensor_1d(c, GGML_TYPE_I32, 1);
   const bool has_sinks = n_sinks > 0;
-  sink_positions = has_sinks ? ggml_new_tensor_1d(c, GGML_TYPE_I32, n_sinks * s.n_layers) : nullptr;
+  sink_positions = has_sinks ? ggml_new_tensor_1d(c, GGML_TYPE_I32, n_sinks) : nullptr;
   sink_slots = has_sinks ? ggml_new_tensor_1d(c, GGML_TYPE_I64, n_sinks) : nullptr;
   buffer = allocate_tensors(c, model.device(), "step inputs");
   if (!has_sinks) return;

@@ -15,7 +15,7 @@ struct KvRing {
   BufferHandle buffer;     // zeroed: what was never written must not be NaN, 0 * NaN is NaN
   ggml_tensor* keys;       // [kv_width, n_slots, n_layers], rotated
   ggml_tensor* values;     // [n_slots, kv_width, n_layers]: transposed, a head's sums run along it
-  ggml_tensor* sink_keys;  // [kv_width, n_sinks, n_layers] float32 before rotation; null: no sinks
+  ggml_tensor* sink_keys;  // [kv_width, n_layers, n_sinks] float32 before rotation; null: no sinks
 };
 
 /// Inputs of a step. In a buffer of their own: the graph allocator would reuse their memory.
@@ -30,9 +30,9 @@ struct StepInputs {
   ggml_tensor* mask;                  // [n_slots, max_rows] 0 or -infinity
   ggml_tensor* key_slots;             // [max_rows] i64
   ggml_tensor* value_cells;           // [kv_width * max_rows] i64, in a layer's values
-  ggml_tensor* sink_positions;        // [n_sinks * n_layers] i32; null without sinks
+  ggml_tensor* sink_positions;        // [n_sinks] i32; null without sinks
   ggml_tensor* sink_slots;            // [n_sinks] i64; null without sinks
-  ggml_tensor* rebase_turns;          // [n_slots * n_layers] i32
+  ggml_tensor* rebase_turn;           // [1] i32 added to every key's position
 };
 
 }  // namespace edgestream

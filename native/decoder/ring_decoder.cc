@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <numeric>
 #include <stdexcept>
 #include <utility>
 
@@ -74,8 +75,7 @@ RingDecoder::RingDecoder(std::shared_ptr<const GgufModel> model, const RingDecod
       allocator_(ggml_gallocr_new(ggml_backend_dev_buffer_type(model_->device()))),
       mask_(static_cast<size_t>(plan_.n_slots()) * plan_.shape().max_rows),
       value_cells_(static_cast<size_t>(model_->shape().kv_width()) * plan_.shape().max_rows),
-      sink_positions_(static_cast<size_t>(model_->shape().n_layers) * plan_.shape().n_sinks),
-      rebase_turns_(static_cast<size_t>(model_->shape().n_layers) * plan_.n_slots()),
+      sink_positions_(plan_.shape().n_sinks),
       logits_(model_->shape().n_vocab) {
   build_graphs();
 }
@@ -160,13 +160,10 @@ void RingDecoder::run_rows(std::span<const float> rows, bool wants_logits) {
   if (wants_logits) read_logits(graph);
 }
 
+// Turns the sinks too; every step places them anew.
 void RingDecoder::rebase(int32_t by) {
-  std::ranges::fill(rebase_turns_, -by);
-  for (int layer = 0; layer < model_->shape().n_layers; ++layer) {
-    // The sinks are placed anew by every step.
-    std::fill_n(rebase_turns_.begin() + int64_t{layer} * plan_.n_slots(), plan_.shape().n_sinks, 0);
-  }
-  set_front<int32_t>(inputs_.rebase_turns, rebase_turns_);
+  const int32_t turn = -by;
+  set_front<int32_t>(inputs_.rebase_turn, {&turn, 1});
   compute(rebase_graph_);
 }
 
@@ -184,9 +181,7 @@ void RingDecoder::send(const RingStep& step, std::span<const float> rows) {
   }
   set_front<int64_t>(inputs_.value_cells, std::span(value_cells_).first(step.n_rows * kv_width));
   if (step.into_sinks || plan_.shape().n_sinks == 0) return;
-  for (size_t i = 0; i < sink_positions_.size(); ++i) {
-    sink_positions_[i] = step.sink_position + static_cast<int32_t>(i % plan_.shape().n_sinks);
-  }
+  std::iota(sink_positions_.begin(), sink_positions_.end(), step.sink_position);
   set_front<int32_t>(inputs_.sink_positions, sink_positions_);
 }
 

@@ -70,8 +70,7 @@ class RingDecoder final : public Decoder {
   StepGraph rebase_graph_;
   std::vector<float> mask_;              // [max_rows, n_slots]
   std::vector<int64_t> value_cells_;     // [max_rows, kv_width]
-  std::vector<int32_t> sink_positions_;  // [n_layers, n_sinks]
-  std::vector<int32_t> rebase_turns_;    // [n_layers, n_slots]
+  std::vector<int32_t> sink_positions_;  // [n_sinks]
   std::vector<float> logits_;            // [n_vocab] of the last step
   bool failed_ = false;                  // a step failed half-way; only reset() helps
   std::atomic_flag busy_;                // a step is being computed

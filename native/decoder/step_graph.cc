@@ -70,12 +70,13 @@ class Builder {
 
   // One rotation and one write put the sinks of every layer where this step's last row looks.
   void place_sinks() {
-    ggml_tensor* const master = ggml_reshape_3d(c_, ring_.sink_keys, shape_.head_dim,
-                                                shape_.n_kv_heads, n_sinks_ * shape_.n_layers);
-    ggml_tensor* const placed = rotate(c_, model_, master, inputs_.sink_positions);
-    run(ggml_set_rows(c_, ring_.keys,
-                      ggml_reshape_3d(c_, placed, shape_.kv_width(), n_sinks_, shape_.n_layers),
-                      inputs_.sink_slots));
+    const int64_t n_layers = shape_.n_layers;
+    // All layers' heads of a sink turn together: sines and cosines are computed once for them.
+    ggml_tensor* placed = ggml_reshape_3d(c_, ring_.sink_keys, shape_.head_dim,
+                                          shape_.n_kv_heads * n_layers, n_sinks_);
+    placed = rotate(c_, model_, placed, inputs_.sink_positions);
+    placed = ggml_reshape_3d(c_, placed, shape_.kv_width(), n_layers, n_sinks_);
+    run(ggml_set_rows(c_, ring_.keys, ggml_permute(c_, placed, 0, 2, 1, 3), inputs_.sink_slots));
   }
 
   // Nothing is asked of an ingesting step beyond the last layer's keys and values; otherwise only
@@ -123,7 +124,10 @@ class Builder {
     ggml_tensor* const key = ggml_mul_mat(c_, w.key, normed);      // [kv_width, n]
     ggml_tensor* const value = ggml_mul_mat(c_, w.value, normed);  // [kv_width, n]
     if (kind_.into_sinks) {
-      run(ggml_set_rows(c_, layer_of(ring_.sink_keys, layer), key, key_slots_));
+      ggml_tensor* const sinks =
+          ggml_view_2d(c_, ring_.sink_keys, shape_.kv_width(), n_sinks_, ring_.sink_keys->nb[2],
+                       layer * ring_.sink_keys->nb[1]);
+      run(ggml_set_rows(c_, sinks, key, key_slots_));
     }
     ggml_tensor* const rotated = rotate(
         c_, model_, ggml_reshape_3d(c_, key, shape_.head_dim, shape_.n_kv_heads, kind_.n_rows),
@@ -226,10 +230,11 @@ StepGraph build_rebase_graph(const GgufModel& model, const KvRing& ring, const S
   const LlamaShape& s = model.shape();
   StepGraph step = make_graph(s.n_layers);
   ggml_context* const c = step.context.get();
-  ggml_tensor* const keys =
-      ggml_reshape_3d(c, ring.keys, s.head_dim, s.n_kv_heads, ring.keys->ne[1] * ring.keys->ne[2]);
+  // As if all were heads of one row: one position, so sines and cosines are computed once.
+  const int64_t n_heads = int64_t{s.n_kv_heads} * ring.keys->ne[1] * ring.keys->ne[2];
+  ggml_tensor* const keys = ggml_reshape_3d(c, ring.keys, s.head_dim, n_heads, 1);
   ggml_build_forward_expand(step.graph,
-                            rotate(c, model, keys, inputs.rebase_turns, /*in_place=*/true));
+                            rotate(c, model, keys, inputs.rebase_turn, /*in_place=*/true));
   return step;
 }
 

@@ -25,7 +25,7 @@ struct StepGraph {
 StepGraph build_step_graph(const GgufModel& model, const RingPlan& plan, const KvRing& ring,
                            const StepInputs& inputs, StepKind kind);
 
-/// Rotates every key by the inputs' rebase_turns.
+/// Rotates every key by the inputs' rebase_turn.
 StepGraph build_rebase_graph(const GgufModel& model, const KvRing& ring, const StepInputs& inputs);
 
 }  // namespace edgestream
