@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from edgestream.bench import app as bench
-from edgestream.errors import EdgestreamError
+from edgestream.errors import EdgestreamError, UsageError
 
 if TYPE_CHECKING:
     from edgestream.events import Event
@@ -47,6 +47,10 @@ class SampleFormat(str, Enum):
     s24le = "s24le"
     s32le = "s32le"
     f32le = "f32le"
+    s16be = "s16be"
+    s24be = "s24be"
+    s32be = "s32be"
+    f32be = "f32be"
 
 
 def _print_version(wanted: bool) -> None:
@@ -96,6 +100,9 @@ def listen(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="File, written as captions come.")
     ] = None,
+    drafts: Annotated[
+        bool, typer.Option("--drafts", help="JSONL also holds the line being spoken, as it grows.")
+    ] = False,
     stats: Annotated[bool, typer.Option("--stats", help="Figures at the end, on stderr.")] = False,
 ) -> None:
     """Live captions of a microphone, a file or a pipe."""
@@ -105,6 +112,8 @@ def listen(
             return
         from edgestream.listening import listen as start
 
+        if source and output and _same_file(Path(source), output):
+            raise UsageError(f"{output}: is the input as well; choose another --output")
         opened: Source | str | None = source
         if source == "-":
             from edgestream.pcm import PcmSource, standard_input
@@ -120,7 +129,7 @@ def listen(
             fast=fast,
             confidence=confidence,
         )
-        _caption(session, format, output)
+        _caption(session, format, output, drafts=drafts)
         if stats:
             _print_stats(session)
 
@@ -134,10 +143,10 @@ def doctor() -> None:
         raise typer.Exit(0 if examine() else 1)
 
 
-def _caption(session: Session, format: Format, output: Path | None) -> None:
+def _caption(session: Session, format: Format, output: Path | None, *, drafts: bool) -> None:
     """Runs the session to its end; Ctrl-C or SIGTERM ends the input, not the captions."""
     try:
-        writer, screen = _outputs(format, output)
+        writer, screen = _outputs(format, output, drafts=drafts)
     except BaseException:
         session.source.close()
         raise
@@ -157,6 +166,10 @@ def _caption(session: Session, format: Format, output: Path | None) -> None:
                 writer.finish()
 
 
+def _same_file(one: Path, other: Path) -> bool:
+    return one.exists() and other.exists() and one.samefile(other)
+
+
 def _show(events: list[Event], writer: Writer | None, screen: Screen | None) -> None:
     for event in events:
         if writer:
@@ -165,14 +178,17 @@ def _show(events: list[Event], writer: Writer | None, screen: Screen | None) -> 
             screen.push(event)
 
 
-def _outputs(format: Format, output: Path | None) -> tuple[Writer | None, Screen | None]:
+def _outputs(
+    format: Format, output: Path | None, *, drafts: bool
+) -> tuple[Writer | None, Screen | None]:
     """The live display when a person looks on; the written captions otherwise or as well."""
     from edgestream.screen import Screen
     from edgestream.writer import open_writer
 
     terminal = sys.stdout is not None and sys.stdout.isatty()  # None where it is closed
     watched = terminal and (output is not None or format is Format.text)
-    writer = None if watched and output is None else open_writer(format.value, output)
+    written = output is not None or not watched
+    writer = open_writer(format.value, output, drafts=drafts) if written else None
     return writer, Screen() if watched else None
 
 

@@ -94,6 +94,21 @@ def test_wrong_use_is_one_line_and_an_exit_code(args, code, said):
     assert "Traceback" not in done.stderr
 
 
+def test_the_input_is_never_overwritten(tmp_path):
+    path = tmp_path / "talk.flac"
+    shutil.copy(SAMPLE, path)
+    done = run("listen", path, "--output", path)
+    assert done.returncode == 2
+    assert "input" in done.stderr
+    assert path.read_bytes() == SAMPLE.read_bytes()
+
+
+def test_drafts_grow_in_jsonl():
+    done = run("listen", SAMPLE, "--fast", "--format", "jsonl", "--drafts")
+    types = [json.loads(line)["type"] for line in done.stdout.splitlines()]
+    assert types.count("draft") > types.count("final") > 3
+
+
 def test_an_unknown_option_is_wrong_use():
     done = run("listen", "--nothing")
     assert done.returncode == 2

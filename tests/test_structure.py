@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "edgestream"
 # In the order that data takes. model.py builds the stages, session.py runs them.
 WALK = [
-    "errors", "events", "config", "source", "pcm", "devices", "microphone", "resample", "encoder",
+    "errors", "events", "config", "source", "pcm", "resample", "devices", "microphone", "encoder",
     "clock", "caption", "cues", "screen", "writer", "meter", "session", "model", "listening",
     "doctor", "bench", "cli", "__main__",
 ]  # fmt: skip
