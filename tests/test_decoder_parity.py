@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The ring decoder against libllama before it wraps, and against float64 long after."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from float64_llama import Float64Llama
@@ -17,6 +19,7 @@ KINDS = ["f32", "f16", "q8_0", "q4_K"]
 # about 17, as measured on random weights (which amplify it most), with room to spare:
 FOLDED_BOUND = {"f32": 0.02, "f16": 0.05, "q8_0": 0.6, "q4_K": 1.2}
 N_SINKS, WINDOW = 4, 28
+DEFAULT_MODEL = Path(__file__).resolve().parent.parent / "models" / "tiny-en" / "decoder.gguf"
 LAPS = 22
 
 
@@ -134,6 +137,18 @@ def test_quantized_weights_are_used_as_they_are_stored(folder, kind):
     # ggml rounds activations to 8 bits before it multiplies.
     assert np.abs(ours - expected).max() < 1.5
     assert np.mean(ours.argmax(1) == expected.argmax(1)) > 0.9
+
+
+@pytest.mark.skipif(not DEFAULT_MODEL.exists(), reason="the default model is not in this tree")
+def test_the_default_model_says_what_it_says_in_libllama():
+    model = GgufModel(str(DEFAULT_MODEL))
+    rows = token_rows(model, 2 + 125)
+    decoder = RingDecoder(model, n_sinks=2, window=125)
+    with Libllama(DEFAULT_MODEL) as oracle:
+        ours, theirs = steps(decoder, rows), steps(oracle, rows)
+    assert np.abs(ours - theirs).max() <= FOLDED_BOUND["q8_0"]
+    assert np.mean(ours.argmax(1) == theirs.argmax(1)) >= 0.95
+    np.testing.assert_array_equal(ours[0], theirs[0])
 
 
 @settings(max_examples=25, deadline=None)
