@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Everything that docs/benchmarks.md shows, measured into the folder OUT and written into the page:
+# about 20 minutes on two idle cores. Needs `make dev` and the packages of tools/train_captions.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+out=$(realpath -m "${1:?usage: tools/bench_all.sh OUT}")
+python=$PWD/.venv/bin/python
+mkdir -p "$out"
+
+speak() { # sentences voices options...
+  [ -e "$out/$1-$2/speech.jsonl" ] ||
+    (cd tools/train_captions && "$python" speak.py "$1_test.txt" "$out/$1-$2" --voices "$2" "${@:3}")
+}
+speak everyday trained --every
+speak everyday unseen --every
+speak wider trained
+speak wider unseen
+
+"$python" -m edgestream bench listen --quick --json "$out/quick.json"
+"$python" -m edgestream bench listen --speech "$out/everyday-trained" \
+  --speech "$out/everyday-unseen" --speech "$out/wider-trained" --speech "$out/wider-unseen" \
+  --json "$out/listen.json" --plot docs/benchmarks-listen.png
+for set in everyday-trained everyday-unseen wider-unseen; do
+  "$python" tools/bench_pocketsphinx.py "$out/$set" --json "$out/pocketsphinx-$set.json"
+done
+"$python" tools/bench_delays.py "$out/everyday-trained" --json "$out/delays.json"
+"$python" tools/bench_soak.py "$out/everyday-trained" --json "$out/soak.json" \
+  --plot docs/benchmarks-soak.png
+"$python" tools/bench_tables.py "$out" docs/benchmarks.md
