@@ -23,7 +23,7 @@ from edgestream.bench_machine import describe
 from edgestream.bench_run import Latency, Probe
 from edgestream.bench_speech import RATE_HZ, Clip, blocks, padded, read_clips, silence, spoken
 from edgestream.bench_words import Score, spoken_words
-from edgestream.model import Model, load
+from edgestream.model import DEFAULT_MODEL, Model, load
 
 LEAD_MS, TAIL_MS = 300.0, 1500.0  # the tail is longer than any delay
 SEED = 3
@@ -49,12 +49,13 @@ def measure(model: Model, clips: list[Clip], delay_ms: float) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("speech_dir", type=Path)
+    parser.add_argument("-m", "--model", default=DEFAULT_MODEL)
     parser.add_argument("--limit", type=int, default=300)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     clips = read_clips(args.speech_dir)
     clips = Random(SEED).sample(clips, min(args.limit, len(clips)))
-    model = load()
+    model = load(args.model)
     policy, step_ms = model.manifest.policy, model.manifest.decoder.step_ms
     frames = range(policy.min_delay_frames, policy.max_delay_frames + 1)
     rows = [measure(model, clips, float(n * step_ms)) for n in frames]

@@ -31,7 +31,7 @@ from edgestream.bench_run import Latency, settle
 from edgestream.bench_speech import RATE_HZ, Clip, blocks, padded, read_clips, silence, spoken
 from edgestream.bench_words import Score, Watch, spoken_words
 from edgestream.events import Draft, Event, Final
-from edgestream.model import load
+from edgestream.model import DEFAULT_MODEL, load
 from edgestream.source import Samples
 
 LEAD_MS, TAIL_MS = 300.0, 1000.0  # silence around a sentence
@@ -39,12 +39,12 @@ SEED = 3
 
 
 class Edgestream:
-    """The default model; a stream per sentence."""
+    """A model; a stream per sentence."""
 
     name = "edgestream"
 
-    def __init__(self, delay_ms: float | None) -> None:
-        self.model = load()
+    def __init__(self, model: str, delay_ms: float | None) -> None:
+        self.model = load(model)
         self._stream = self.model.stream(delay_ms=delay_ms)
         self.delay_ms = self._stream.delay_ms
         settle(self._stream)
@@ -157,6 +157,7 @@ def show(figures: dict[str, dict[str, Any]], title: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("speech_dir", type=Path)
+    parser.add_argument("-m", "--model", default=DEFAULT_MODEL)
     parser.add_argument("--limit", type=int, default=200)
     parser.add_argument("--delay", type=float)
     parser.add_argument("--json", type=Path)
@@ -164,7 +165,7 @@ def main() -> None:
     clips = read_clips(args.speech_dir)
     clips = Random(SEED).sample(clips, min(args.limit, len(clips)))
     with one_core() as pinned:
-        ours, peer = Edgestream(args.delay), Pocketsphinx()
+        ours, peer = Edgestream(args.model, args.delay), Pocketsphinx()
         results = {captioner.name: Result() for captioner in (ours, peer)}
         for i, clip in enumerate(clips):
             for captioner in (ours, peer) if i % 2 else (peer, ours):

@@ -26,7 +26,7 @@ from edgestream.bench_machine import describe
 from edgestream.bench_process import Memory, Reading, feed
 from edgestream.bench_speech import RATE_HZ, Clip, long_stream, read_clips
 from edgestream.bench_words import Score, spoken_words
-from edgestream.model import Model, load
+from edgestream.model import DEFAULT_MODEL, Model, load
 from edgestream.source import Samples
 
 SEGMENT_MS = 30 * 60_000.0
@@ -144,11 +144,12 @@ def draw(figures: dict[str, Any], path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("speech_dir", type=Path)
+    parser.add_argument("-m", "--model", default=DEFAULT_MODEL)
     parser.add_argument("--hours", type=float, default=3.0)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plot", type=Path)
     args = parser.parse_args()
-    model = load()
+    model = load(args.model)
     readings, scores = soak(model, read_clips(args.speech_dir), args.hours)
     figures = describe(model) | {"speech": args.speech_dir.name}
     figures |= figures_of(model, readings, scores)
