@@ -13,10 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-WARP_SHARE, WARP = 0.35, (0.88, 1.13)  # vocal tract length
-EQ_TILT, EQ_WAVES, EQ_WAVE_STD = 0.9, (1, 2, 3, 5), 0.3
-REVERB_SHARE, REVERB_TIME_S, REVERB_POWER, REVERB_FRAMES = 0.18, (0.15, 0.6), (0.02, 0.15), 50
-NOISE_SHARE, NOISE_LEVEL = 0.55, (-10.0, -1.0)  # ln power beside speech of about 0 to +4
+WARP_SHARE, WARP = 0.20, (0.88, 1.13)  # vocal tract length
+EQ_TILT, EQ_WAVES, EQ_WAVE_STD = 0.6, (1, 2, 3, 5), 0.2
+REVERB_SHARE, REVERB_TIME_S, REVERB_POWER, REVERB_FRAMES = 0.10, (0.15, 0.6), (0.02, 0.15), 50
+NOISE_SHARE, NOISE_LEVEL = 0.40, (-10.0, -1.0)  # ln power beside speech of about 0 to +4
 CLEAN_LEVEL = -14.0
 BAND_LIMIT_SHARE, BAND_LIMIT_DROP = 0.10, 18.0
 MASKED_BINS, MASKED_FRAMES, FRAMES_PER_MASK = 7, 6, 500

@@ -23,7 +23,7 @@ SPOKEN_WORD = re.compile(r"[a-z']+[^a-z']*")  # with the punctuation after it
 DB = np.log(10) / 10  # one decibel in natural log of power
 PHONE_LEAD_S = 0.02  # a phone score may see this far past its frame's centre
 
-DELAY_SHARES = [0.06, 0.08, 0.10, 0.12, 0.14, 0.25, 0.12, 0.13]  # of delays 1..8 steps
+DELAY_SHARES = [0.03, 0.05, 0.08, 0.11, 0.13, 0.38, 0.11, 0.11]  # of delays 1..8 steps
 SOUND_ROW_SHARE = 0.07  # rows without any speech
 BACKGROUND_SHARE = 0.12  # rows with another sound under the speech
 BACKGROUND_DB = (-45.0, -14.0)
