@@ -12,7 +12,7 @@ listen: $(VENV)/.installed
 	$(BIN)/edgestream listen edgestream/data/sample.flac
 
 test: $(VENV)/.tested
-	$(BIN)/python -m pytest -q
+	$(BIN)/pytest -q
 
 $(VENV)/.python: tools/preflight.py
 	@$(PYTHON) tools/preflight.py
