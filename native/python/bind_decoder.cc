@@ -77,7 +77,10 @@ void bind_model(nb::module_& m) {
           "token"_a, "The input embedding of a token, float32 [n_embd].")
       .def("token_texts", &token_texts, nb::sig("def token_texts(self) -> list[str]"),
            "The tokenizer's text of every token as it stands in the file; empty when it has none.")
-      .def("metadata", &GgufModel::metadata, "key"_a, "The value of a key of the file, or None.")
+      .def("metadata", &GgufModel::metadata, "key"_a,
+           nb::sig("def metadata(self, key: str) -> bool | int | float | str | list[bool] | "
+                   "list[int] | list[float] | list[str] | None"),
+           "The value of a key of the file, or None.")
       .def_prop_ro("n_embd", [](const GgufModel& self) { return self.shape().n_embd; })
       .def_prop_ro("n_vocab", [](const GgufModel& self) { return self.shape().n_vocab; })
       .def_prop_ro("n_layers", [](const GgufModel& self) { return self.shape().n_layers; })
