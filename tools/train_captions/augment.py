@@ -13,10 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-WARP_SHARE, WARP = 0.20, (0.88, 1.13)  # vocal tract length
-EQ_TILT, EQ_WAVES, EQ_WAVE_STD = 0.6, (1, 2, 3, 5), 0.2
-REVERB_SHARE, REVERB_TIME_S, REVERB_POWER, REVERB_FRAMES = 0.10, (0.15, 0.6), (0.02, 0.15), 50
-NOISE_SHARE, NOISE_LEVEL = 0.40, (-10.0, -1.0)  # ln power beside speech of about 0 to +4
+WARP_SHARE, WARP = 0.35, (0.88, 1.13)  # vocal tract length
+EQ_TILT, EQ_WAVES, EQ_WAVE_STD = 0.9, (1, 2, 3, 5), 0.3
+REVERB_SHARE, REVERB_TIME_S, REVERB_POWER, REVERB_FRAMES = 0.18, (0.15, 0.6), (0.02, 0.15), 50
+NOISE_SHARE, NOISE_LEVEL = 0.55, (-10.0, -1.0)  # ln power beside speech of about 0 to +4
 CLEAN_LEVEL = -14.0
 BAND_LIMIT_SHARE, BAND_LIMIT_DROP = 0.10, 18.0
 MASKED_BINS, MASKED_FRAMES, FRAMES_PER_MASK = 7, 6, 500
@@ -24,11 +24,14 @@ GATE_SHARE = 0.3  # rows whose gaps become digital silence, as behind a noise ga
 DECAY_60_DB = 13.8  # ln of 60 dB of power
 
 
-def augment(mel: Tensor, gain: Tensor, quiet: Tensor) -> Tensor:
-    """mel [B, M, bins] natural log, gain [B] of its speech, quiet [B, M] gap frames -> mel."""
-    mel = _equalise(_warp(mel))
-    power = _reverberate(mel.exp())
-    power = power + _noise(power, gain)
+def augment(mel: Tensor, gain: Tensor, quiet: Tensor, strength: float) -> Tensor:
+    """mel [B, M, bins] natural log, gain [B] of its speech, quiet [B, M] gap frames -> mel.
+
+    `strength` scales how many rows are changed, and how far their colour is.
+    """
+    mel = _equalise(_warp(mel, strength), strength)
+    power = _reverberate(mel.exp(), strength)
+    power = power + _noise(power, gain, strength)
     mel = (power * _band_limit(power) + sizes.LOG_FLOOR).log()
     gate = quiet & (torch.rand(len(mel), 1, device=mel.device) < GATE_SHARE)
     return _mask(torch.where(gate[..., None], math.log(sizes.LOG_FLOOR), mel))
@@ -43,8 +46,8 @@ def _axis(like: Tensor) -> Tensor:
     return torch.linspace(-1, 1, like.shape[2], device=like.device)[None]
 
 
-def _warp(mel: Tensor) -> Tensor:
-    rows = (_draw(mel, len(mel)) < WARP_SHARE).nonzero()[:, 0]
+def _warp(mel: Tensor, strength: float) -> Tensor:
+    rows = (_draw(mel, len(mel)) < WARP_SHARE * strength).nonzero()[:, 0]
     if not len(rows):
         return mel
     n_bins = mel.shape[2]
@@ -61,7 +64,7 @@ def _warp(mel: Tensor) -> Tensor:
     return mel.index_copy(0, rows, warped)
 
 
-def _equalise(mel: Tensor) -> Tensor:
+def _equalise(mel: Tensor, strength: float) -> Tensor:
     x = _axis(mel)
     curve = _draw(mel, len(mel), 1, span=(-EQ_TILT, EQ_TILT)) * x
     for n in EQ_WAVES:
@@ -69,12 +72,12 @@ def _equalise(mel: Tensor) -> Tensor:
         curve = curve + depth * torch.cos(
             math.pi * n * (x + 1) / 2 + 2 * math.pi * _draw(mel, len(mel), 1)
         )
-    return mel + curve[:, None]
+    return mel + strength * curve[:, None]
 
 
-def _reverberate(power: Tensor) -> Tensor:
+def _reverberate(power: Tensor, strength: float) -> Tensor:
     """An exponential tail on the power of some rows."""
-    rows = (_draw(power, len(power)) < REVERB_SHARE).nonzero()[:, 0]
+    rows = (_draw(power, len(power)) < REVERB_SHARE * strength).nonzero()[:, 0]
     if not len(rows):
         return power
     t = torch.arange(REVERB_FRAMES, device=power.device) * sizes.MEL_S
@@ -87,11 +90,11 @@ def _reverberate(power: Tensor) -> Tensor:
     return power.index_copy(0, rows, wet)
 
 
-def _noise(power: Tensor, gain: Tensor) -> Tensor:
+def _noise(power: Tensor, gain: Tensor, strength: float) -> Tensor:
     """Coloured noise with a slowly wandering level; none to speak of in the other rows."""
     b, m, n = power.shape
     device = power.device
-    noisy = _draw(power, b) < NOISE_SHARE
+    noisy = _draw(power, b) < NOISE_SHARE * strength
     level = torch.where(noisy, gain + _draw(power, b, span=NOISE_LEVEL), CLEAN_LEVEL)
     colour = _draw(power, b, 1, span=(-2.0, 0.4)) * _axis(power)
     slow = torch.randn(b, 1, m // 40 + 2, device=device) * 0.6

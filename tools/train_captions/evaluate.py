@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measures a checkpoint or a model directory on speech of `speak.py` and on other sound.
 
-    python evaluate.py speech MODEL SPEECH_DIR [--delay-frames 6] [--show 20]
+    python evaluate.py speech MODEL SPEECH_DIR [--delay-frames 6] [--gain-db 0] [--bare] [--show 20]
     python evaluate.py stream MODEL SPEECH_DIR [--minutes 30]
     python evaluate.py sound MODEL [--minutes 60]
 
@@ -47,20 +47,24 @@ def read_speech(folder: Path) -> list[tuple[dict[str, str], Signal]]:
     return [(row, soundfile.read(folder / row["file"], dtype="float32")[0]) for row in rows]
 
 
-def with_silence(samples: Signal) -> Signal:
-    """Silence before and after."""
+def prepared(samples: Signal, gain_db: float, bare: bool) -> Signal:
+    """Samples at another level, clipped as by a sound card, with silence around unless bare."""
+    louder = np.clip(samples * np.float32(10 ** (gain_db / 20)), -1, 1)
     around = (int(LEAD_S * SAMPLE_RATE_HZ), int(TAIL_S * SAMPLE_RATE_HZ))
-    return np.pad(samples, around)
+    return louder if bare else np.pad(louder, around)
 
 
-def measure_speech(captioner: Captioner, folder: Path, show: int) -> None:
+def measure_speech(
+    captioner: Captioner, folder: Path, gain_db: float, bare: bool, show: int
+) -> None:
     """Prints word error rates per voice and some captions with errors."""
-    files = sorted(read_speech(folder), key=lambda file: len(file[1]))
+    files = [(row, prepared(x, gain_db, bare)) for row, x in read_speech(folder)]
+    files.sort(key=lambda file: len(file[1]))
     scores: dict[str, Score] = defaultdict(Score)
     total, wrong = Score(), []
     for start in range(0, len(files), BATCH_FILES):
         batch = files[start : start + BATCH_FILES]
-        captions = captioner.captions([with_silence(samples) for _, samples in batch])
+        captions = captioner.captions([samples for _, samples in batch])
         for (row, _), words in zip(batch, captions, strict=True):
             scores[row["voice"]].add(row["text"], text_of(words))
             if total.add(row["text"], text_of(words)):
@@ -69,7 +73,8 @@ def measure_speech(captioner: Captioner, folder: Path, show: int) -> None:
         print(f"{voice:36} {score.wer:.3f} of {score.words} words")
     print(f"{'all':36} {total.wer:.3f} of {total.words} words", flush=True)
     Random(0).shuffle(wrong)
-    print("\n".join(wrong[:show]))
+    for line in wrong[:show]:
+        print(line)
 
 
 def stream_of(folder: Path, minutes: float) -> tuple[Signal, list[tuple[float, str]]]:
@@ -139,6 +144,8 @@ def main() -> None:
     parser.add_argument("--delay-frames", type=int, default=6)
     parser.add_argument("--pad-bias", type=float, default=0.5, help="of a checkpoint")
     parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument("--gain-db", type=float, default=0.0, help="of speech, stored at -23 dBFS")
+    parser.add_argument("--bare", action="store_true", help="no silence around the speech")
     parser.add_argument("--show", type=int, default=0)
     args = parser.parse_args()
     if args.what != "sound" and args.speech_dir is None:
@@ -152,7 +159,7 @@ def main() -> None:
         settings = (args.model, args.tokenizer, args.delay_frames, args.pad_bias)
         captioner = CheckpointCaptioner(*settings)
     if args.what == "speech":
-        measure_speech(captioner, args.speech_dir, args.show)
+        measure_speech(captioner, args.speech_dir, args.gain_db, args.bare, args.show)
     elif args.what == "stream":
         measure_stream(captioner, args.speech_dir, args.minutes, args.delay_frames * STEP_S / 2)
     else:

@@ -3,6 +3,7 @@
 
     OMP_WAIT_POLICY=passive python train.py DATA_DIR RUN_DIR --tokenizer tokenizer.json
         [--minutes 75] [--start CHECKPOINT] [--learning-rate 1.5e-3] [--threads 2]
+        [--corruption 0.45] [--augmentation 1.0]
 
 Writes `RUN_DIR/checkpoint.pt` (averaged weights, for evaluate.py and export.py) and
 `RUN_DIR/resume.pt` (everything) every few minutes, and a line of losses every 20 steps.
@@ -30,8 +31,7 @@ from torch import Tensor
 
 PAD_WEIGHT = 0.5  # most steps are PAD; at full weight the model falls silent
 PHONE_WEIGHT = 0.4  # of the auxiliary phone loss, which speeds learning
-MOST_CORRUPTION = 0.30  # 0.45 in the first half; a row's previous tokens are wrong at a rate of U(0, this) ...
-CORRUPT_TO_PAD = 0.12  # ... so that it must listen; this share of them to PAD
+CORRUPT_TO_PAD = 0.12  # of the previous tokens that are made wrong
 WARM_UP_STEPS = 60
 FLAT_SHARE, LAST_RATE = 0.3, 0.02  # the learning rate falls linearly after this share of the run
 OUTER = ("tokens", "delays", "head", "phone")  # matrices that AdamW trains
@@ -68,10 +68,10 @@ class Batches:
                     print(f"speech: {self._speech.hours():.1f} h", flush=True)
 
 
-def corrupted(labels: Tensor, n_text: int) -> Tensor:
-    """The previous token of every step, some of them wrong."""
+def corrupted(labels: Tensor, n_text: int, most: float) -> Tensor:
+    """The previous token of every step, wrong at a rate of U(0, most) per row: it must listen."""
     previous = F.pad(labels[:, :-1], (1, 0), value=PAD)
-    rate = MOST_CORRUPTION * torch.rand(len(labels), 1)
+    rate = most * torch.rand(len(labels), 1)
     wrong = (previous != PAD) & (torch.rand(labels.shape) < rate)
     other = torch.randint(UNKNOWN + 1, n_text, labels.shape)
     other = torch.where(torch.rand(labels.shape) < CORRUPT_TO_PAD, PAD, other)
@@ -158,8 +158,8 @@ class Run:
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = self.args.learning_rate * factor
-        previous = corrupted(labels, self.network.shape.n_text)
-        mel = augment(mel, gain, quiet)
+        previous = corrupted(labels, self.network.shape.n_text, self.args.corruption)
+        mel = augment(mel, gain, quiet, self.args.augmentation)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.args.bfloat16):
             parts = compiled_losses(  # type: ignore[operator]
                 self.network, mel, labels, previous, phones, delay
@@ -212,6 +212,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=256)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--bfloat16", action="store_true", help="8x slower without AVX512")
+    parser.add_argument("--corruption", type=float, default=0.45)
+    parser.add_argument("--augmentation", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
