@@ -28,14 +28,19 @@ class Recording:
     phone_ends_s: NDArray[np.float32]  # [phones]
 
 
-def record(utterance: Utterance) -> Recording:
-    """Brings speech to one level and computes its log-mel."""
+def record(utterance: Utterance, drive_db: float = 0.0) -> Recording:
+    """Brings speech to one level and computes its log-mel.
+
+    With `drive_db` it is first clipped as by a sound card that is driven that much too far.
+    """
     rms = float(np.sqrt(np.mean(utterance.samples**2)))
-    gain = STORED_RMS / max(rms, SILENT_RMS)
+    gain = np.float32(STORED_RMS / max(rms, SILENT_RMS))
+    drive = np.float32(10 ** (drive_db / 20))
+    samples = np.clip(utterance.samples * gain * drive, -1, 1) / drive
     return Recording(
         utterance.text,
         utterance.voice,
-        quantise(log_mel(utterance.samples * np.float32(gain))),
+        quantise(log_mel(samples)),
         np.array(utterance.word_ends_s, np.float32),
         np.array(utterance.phones, np.uint8),
         np.array(utterance.phone_ends_s, np.float32),

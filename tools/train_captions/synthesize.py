@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Speaks the training text with the trained voices, shard by shard.
 
-    python synthesize.py TEXT.tsv OUT_DIR [--worker 0 --workers 1 --shards 90] [--voice flite:kal16]
+    python synthesize.py TEXT.tsv OUT_DIR [--worker 0 --workers 1 --shards 90]
+        [--voice flite:kal16] [--clipped]
 
 Start one process per core with different --worker numbers; training may run meanwhile and picks
 up new shards. Every worker's sentences, voices and rates are fixed by its number.
@@ -22,6 +23,7 @@ from shards import record, write_shard
 from voices import Speakers, draw_voice
 
 SENTENCES_PER_SHARD = 1000
+CLIP_DRIVE_DB = (8.0, 20.0)
 
 
 def main() -> None:
@@ -32,11 +34,13 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--shards", type=int, default=90)
     parser.add_argument("--voice", help="instead of drawn ones: more of a voice that lags behind")
+    parser.add_argument("--clipped", action="store_true", help="too loud, 8 to 20 dB above usual")
     args = parser.parse_args()
     args.out_dir.mkdir(parents=True, exist_ok=True)
     lines = args.text.read_text(encoding="utf-8").splitlines()[args.worker :: args.workers]
     texts = [line.partition("\t")[2] for line in lines]
     name = args.voice.replace(":", "_") if args.voice else "speech"
+    name = f"{name}_clipped" if args.clipped else name
     rng = Random(f"train {args.worker}")
     speakers = Speakers(rng)
     for shard in range(args.shards):
@@ -45,7 +49,11 @@ def main() -> None:
             break
         started = time.monotonic()
         spoken = speakers.speak([(args.voice or draw_voice(rng), text) for text in part])
-        recordings = [record(u) for u in spoken if len(u.samples)]
+        recordings = [
+            record(u, rng.uniform(*CLIP_DRIVE_DB) if args.clipped else 0.0)
+            for u in spoken
+            if len(u.samples)
+        ]
         write_shard(recordings, args.out_dir / f"{name}_{args.worker}_{shard:03d}.npz")
         speech_s = sum(len(r.mel) for r in recordings) * MEL_S
         took_s = time.monotonic() - started
