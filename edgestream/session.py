@@ -121,6 +121,7 @@ class Stream:
         silent = min(lost_samples, self._samples(self.delay_ms + SETTLE_MS))
         events = self._feed(np.zeros(silent, np.float32))
         if lost_samples > silent:
+            events += self._stages.caption.finish()  # no line runs on over what was not heard
             self._clock.skip(self._fed_ms, 1000 * (lost_samples - silent) / self.rate_hz)
         return [Gap(start_ms, start_ms + lost_ms, reason), *events]
 
@@ -149,12 +150,18 @@ class Session:
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         blocks = self.blocks()
+        reading: asyncio.Future[list[Event] | None] | None = None
         try:
-            while (events := await asyncio.to_thread(next, blocks, None)) is not None:
+            while True:
+                reading = asyncio.ensure_future(asyncio.to_thread(next, blocks, None))
+                if (events := await asyncio.shield(reading)) is None:
+                    break
                 for event in events:
                     yield event
         finally:
             self.stop()
+            if reading is not None:  # a cancelled wait leaves its thread at work on a block
+                await asyncio.wait([reading])
             await asyncio.to_thread(blocks.close)
 
     def stop(self) -> None:

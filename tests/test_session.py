@@ -3,6 +3,7 @@
 
 import asyncio
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -193,6 +194,41 @@ def test_a_session_iterates_asynchronously(model, speech):
         return [event async for event in Session(source, model.stream())]
 
     assert asyncio.run(collect()) == caption(model.stream(), speech)
+
+
+def test_a_cancelled_task_stops_and_closes_the_source(model, speech):
+    class SlowSource(ListSource):
+        def __iter__(self):
+            for block in super().__iter__():
+                reading.set()
+                time.sleep(0.2)  # cancelled in here, on the other thread
+                yield block
+
+    reading = threading.Event()
+    source = SlowSource([Block(part) for part in np.array_split(speech, 600)])
+
+    async def cancel():
+        async def read():
+            async for _ in Session(source, model.stream()):
+                pass
+
+        task = asyncio.create_task(read())
+        await asyncio.to_thread(reading.wait)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cancel())
+    assert source.closed
+
+
+def test_a_long_gap_ends_the_line(model):
+    word = next(i for i, text in enumerate(model.token_texts) if len(text) > 2 and text[0] == "▁")
+    stream = model.stream()
+    stream._stages.caption.push(np.array([word], np.int32))  # a line that has no full stop yet
+    events = stream.push([], lost_samples=600 * RATE_HZ, reason="test")
+    assert [len(final.words) for final in finals(events)] == [1]
+    assert finals(events)[0].end_ms < 1000
 
 
 def test_stop_ends_the_input_and_keeps_the_last_words(model, speech):
