@@ -104,7 +104,7 @@ def read_manifest(path: Path) -> Manifest:
         raise ModelError(
             f"{path}: {error.strerror}; a model is a folder with a model.toml"
         ) from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, too many digits or levels
         raise ModelError(f"{path}: not valid TOML ({error})".replace("\n", " ")) from None
     manifest = _build(Manifest, data, f"{path}")
     _check(manifest, path)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgestream.errors import ModelError
+from edgestream.errors import ModelError, OperationError
 
 Floats = NDArray[np.float32]
 INPUT, OUTPUT = "mel", "embeddings"
@@ -100,7 +100,10 @@ class Encoder:
         embeddings = np.empty((len(chunks), *self._rows.shape), np.float32)
         for chunk, out in zip(chunks, embeddings, strict=True):
             self._mel[0] = chunk
-            self._session.run_with_iobinding(self._bindings[self._turn])
+            try:
+                self._session.run_with_iobinding(self._bindings[self._turn])
+            except Exception as error:  # onnxruntime raises its own types, not one base
+                raise OperationError(f"encoder: onnxruntime failed: {_line(error)}") from None
             self._turn ^= 1
             out[:] = self._rows
         return embeddings.reshape(-1, self.n_embd)

@@ -76,9 +76,26 @@ class Model:
         rate_hz = m.audio.sample_rate_hz if rate_hz is None else rate_hz
         delay_frames = self._delay_frames(delay_ms)
         policy = _policy(delay_frames, confidence, max_hold_ms / m.decoder.step_ms)
+        resampler = Resampler(rate_hz, m.audio.sample_rate_hz)
         clock = Clock()
-        stages = Stages(
-            resampler=Resampler(rate_hz, m.audio.sample_rate_hz),
+        try:
+            stages = self._stages(resampler, policy, clock, delay_frames)
+        except ValueError as error:  # numbers of the manifest that the native stages cannot serve
+            raise ModelError(f"{self.folder / MANIFEST}: {error}") from None
+        if stages.encoder.n_embd != self.decoder.n_embd:
+            raise ModelError(
+                f"{self.folder}: the encoder gives rows of {stages.encoder.n_embd},"
+                f" the decoder takes {self.decoder.n_embd}"
+            )
+        delay_ms = float(delay_frames * m.decoder.step_ms)
+        return Stream(stages, clock, rate_hz=rate_hz, delay_ms=delay_ms)
+
+    def _stages(
+        self, resampler: Resampler, policy: Policy, clock: Clock, delay_frames: int
+    ) -> Stages:
+        m = self.manifest
+        return Stages(
+            resampler=resampler,
             mel=_mel(m),
             chunker=_chunker(m),
             encoder=Encoder(self.encoder),
@@ -91,13 +108,6 @@ class Model:
                 delay_frames=delay_frames,
             ),
         )
-        if stages.encoder.n_embd != self.decoder.n_embd:
-            raise ModelError(
-                f"{self.folder}: the encoder gives rows of {stages.encoder.n_embd},"
-                f" the decoder takes {self.decoder.n_embd}"
-            )
-        delay_ms = float(delay_frames * m.decoder.step_ms)
-        return Stream(stages, clock, rate_hz=rate_hz, delay_ms=delay_ms)
 
     def _loop(self, policy: Policy, delay_frames: int) -> ConcatenatedLoop:
         m, t = self.manifest, self.manifest.tokens
@@ -144,15 +154,14 @@ def load(name: str | os.PathLike[str] = DEFAULT_MODEL) -> Model:
 
 
 def find(name: str | os.PathLike[str]) -> Path:
-    """The folder of a model given by name or path."""
-    path = Path(name)
-    if (path / MANIFEST).is_file():
-        return path
-    if path.exists():
-        raise ModelError(f"{path}: not a model, a model is a folder with a {MANIFEST}")
+    """The folder of a model given by name or path; a path to what has a name begins with ./"""
     folders = bundled()
     if folder := folders.get(str(name)):
         return folder
+    if os.path.isfile(os.path.join(name, MANIFEST)):  # no error for a name too long or forbidden
+        return Path(name)
+    if os.path.exists(name):
+        raise ModelError(f"{name}: not a model, a model is a folder with a {MANIFEST}")
     raise ModelError(f"{name}: no such model; give a folder or one of: {', '.join(folders)}")
 
 

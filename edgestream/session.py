@@ -111,7 +111,7 @@ class Stream:
         s = self._stages
         try:
             tokens, _ = s.loop.push(s.encoder.push(chunks))
-        except RuntimeError as error:  # weights that give no numbers, a device that failed
+        except (RuntimeError, ValueError) as error:  # weights that give no numbers, a lost device
             raise OperationError(str(error)) from None
         return s.caption.push(tokens)
 

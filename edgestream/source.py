@@ -164,16 +164,17 @@ class FileSource:
 
 
 def _open_regular(path: Path) -> BinaryIO:
-    if not path.exists():
-        raise SourceError(f"{path}: no such file")
-    if path.is_dir():
-        raise SourceError(f"{path}: is a directory; name one audio file")
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise SourceError(f"{path}: not a regular file; give raw PCM on stdin with '-' instead")
-    if path.stat().st_size == 0:
-        raise SourceError(f"{path}: the file is empty")
     try:
+        found = path.stat()
+        if stat.S_ISDIR(found.st_mode):
+            raise SourceError(f"{path}: is a directory; name one audio file")
+        if not stat.S_ISREG(found.st_mode):
+            raise SourceError(f"{path}: not a regular file; give raw PCM on stdin with '-' instead")
+        if found.st_size == 0:
+            raise SourceError(f"{path}: the file is empty")
         return path.open("rb")
+    except FileNotFoundError:
+        raise SourceError(f"{path}: no such file") from None
     except OSError as error:
         raise SourceError(f"{path}: cannot be read: {error.strerror}") from None
 

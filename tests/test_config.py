@@ -83,6 +83,7 @@ def test_a_good_manifest_is_read(tmp_path):
         ('"encoder.onnx" = "00"', '"../encoder.onnx" = "00"', "plain names"),
         ('"encoder.onnx" = "00"', '"/etc/passwd" = "00"', "plain names"),
         ("[audio]", "[audio", "not valid TOML"),
+        ("format = 1", "format = " + 5000 * "1", "not valid TOML"),
     ],
 )
 def test_a_wrong_manifest_is_refused_in_one_line(tmp_path, old, new, said):

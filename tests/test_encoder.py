@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 import edgestream as es
 from edgestream.encoder import Encoder
+from edgestream.errors import OperationError
 
 CHUNKS = 40
 
@@ -50,3 +51,14 @@ def test_no_chunks_give_no_embeddings(weights):
     encoder = Encoder(weights)
     assert encoder.push(np.empty((0, 8, 80), np.float32)).shape == (0, encoder.n_embd)
     assert encoder.finish().shape == (0, encoder.n_embd)
+
+
+def test_an_onnxruntime_that_fails_is_one_error(weights, chunks):
+    class Failing:
+        def run_with_iobinding(self, _binding):
+            raise Exception("no\nmemory")
+
+    encoder = Encoder(weights)
+    encoder._session = Failing()
+    with pytest.raises(OperationError, match="no memory"):
+        encoder.push(chunks)

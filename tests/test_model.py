@@ -64,6 +64,30 @@ def test_a_folder_without_a_manifest_is_not_a_model(tmp_path):
         es.load(tmp_path)
 
 
+def test_a_folder_of_the_same_name_does_not_hide_a_model(tmp_path, monkeypatch):
+    (tmp_path / "tiny-en").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert es.load("tiny-en").manifest == es.load().manifest
+    with pytest.raises(ModelError, match=r"model\.toml"):
+        es.load("./tiny-en")
+
+
+def test_a_name_too_long_for_a_file_is_unknown():
+    with pytest.raises(ModelError, match="no such model"):
+        es.load(5000 * "a")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [("fft_size = 512", "fft_size = 514", "514"), ("pad = 0", "pad = 1001", "token pad is 1001")],
+)
+def test_numbers_that_the_native_stages_refuse(folder, old, new, said):
+    manifest = folder / "model.toml"
+    manifest.write_text(manifest.read_text().replace(old, new, 1))
+    with pytest.raises(ModelError, match=rf"model\.toml: .*{said}"):
+        es.load(folder).stream()
+
+
 def test_an_altered_file_is_refused_before_it_is_parsed(folder):
     path = folder / "decoder.gguf"
     path.write_bytes(b"GGUF" + path.read_bytes()[4:-1] + b"x")

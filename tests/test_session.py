@@ -5,6 +5,7 @@ import asyncio
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import edgestream as es
-from edgestream.errors import UsageError
+from edgestream.errors import OperationError, UsageError
 from edgestream.session import Session
 from edgestream.source import Block
 
@@ -177,6 +178,16 @@ def test_four_threads_share_one_copy_of_the_weights(model, speech):
     for thread in threads:
         thread.join()
     assert got == expected
+
+
+def test_an_encoder_that_gives_no_numbers_is_one_error(model, speech):
+    stream = model.stream()
+    width = model.decoder.n_embd
+    stream._stages.encoder = SimpleNamespace(
+        push=lambda chunks: np.full((len(chunks), width), np.nan, np.float32)
+    )
+    with pytest.raises(OperationError, match="not finite"):
+        stream.push(speech)
 
 
 def test_a_session_iterates_and_closes_its_source(model, speech):

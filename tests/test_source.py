@@ -166,6 +166,11 @@ def test_unusable_files_in_one_line(tmp_path: Path, make, message: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_a_name_too_long_for_a_file_is_one_line() -> None:
+    with pytest.raises(SourceError, match="cannot be read"):
+        FileSource(5000 * "a", pace=False)
+
+
 def test_headerless_file_is_not_taken_for_audio(tmp_path: Path) -> None:
     path = tmp_path / "samples.raw"
     path.write_bytes(bytes(range(256)) * 100)
