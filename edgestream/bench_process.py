@@ -140,11 +140,12 @@ def _listening(model: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
     """
     command = [sys.executable, "-m", "edgestream", "listen", "-", "--rate", str(RATE_HZ)]
     with subprocess.Popen(
-        [*command, "-m", str(model), *options],
+        [*command, "-m", str(model.resolve()), *options],
         bufsize=0,
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
+        cwd=Path(__file__).parent.parent,  # so that it imports this very package
     ) as process:
         try:
             yield process

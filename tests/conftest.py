@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+"""For all tests: an empty folder to work in, and property tests that may take their time."""
+
+import os
+
+import hypothesis
+import pytest
+
+# No timed assertions: a busy machine must not fail a test.
+hypothesis.settings.register_profile("edgestream", deadline=None)
+hypothesis.settings.load_profile("edgestream")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _elsewhere(tmp_path_factory):
+    """Python puts the current folder first: in the checkout, processes that tests start would
+    import the sources, which have no native module, instead of the package under test."""
+    os.chdir(tmp_path_factory.mktemp("work"))
