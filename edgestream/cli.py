@@ -98,7 +98,8 @@ def listen(
     ] = SampleFormat.s16le,
     format: Annotated[Format, typer.Option(help="How captions are written.")] = Format.text,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="File, written as captions come.")
+        Path | None,
+        typer.Option("-o", "--output", help="File, written as captions come; - for stdout."),
     ] = None,
     drafts: Annotated[
         bool, typer.Option("--drafts", help="JSONL also holds the line being spoken, as it grows.")
@@ -112,7 +113,9 @@ def listen(
             return
         from edgestream.listening import listen as start
 
-        if source and output and _same_file(Path(source), output):
+        if output == Path("-"):  # stdout, by an old custom
+            output = None
+        if source and output and _same_file(source, output):
             raise UsageError(f"{output}: is the input as well; choose another --output")
         opened: Source | str | None = source
         if source == "-":
@@ -154,20 +157,26 @@ def _caption(session: Session, format: Format, output: Path | None, *, drafts: b
         try:
             for events in session.blocks():
                 _show(events, writer, screen)
+                if format is not Format.jsonl:
+                    _tell_losses(events, screen)
                 if screen:
                     behind_ms, level_dbfs = session.source.behind_ms, session.meter.level_dbfs
                     screen.status(session.stream.heard_ms, behind_ms, level_dbfs)
         except BrokenPipeError:
             _forget_stdout()  # the reader of our stdout has gone, as with `| head`: a normal end
         finally:
-            if screen:
-                screen.finish()
-            if writer:
-                writer.finish()
+            try:
+                if screen:
+                    screen.finish()
+            finally:
+                if writer:
+                    writer.finish()
+    if screen and session.meter.lost_ms:
+        typer.echo(f"{session.meter.lost_ms / 1000:.1f} s of the input were not heard", err=True)
 
 
-def _same_file(one: Path, other: Path) -> bool:
-    return one.exists() and other.exists() and one.samefile(other)
+def _same_file(one: str, other: Path) -> bool:
+    return os.path.exists(one) and os.path.exists(other) and os.path.samefile(one, other)
 
 
 def _show(events: list[Event], writer: Writer | None, screen: Screen | None) -> None:
@@ -176,6 +185,16 @@ def _show(events: list[Event], writer: Writer | None, screen: Screen | None) -> 
             writer.push(event)
         if screen:
             screen.push(event)
+
+
+def _tell_losses(events: list[Event], screen: Screen | None) -> None:
+    """Where no status line counts the gaps, each is a line on stderr."""
+    from edgestream.events import Gap
+
+    for gap in events if screen is None else []:
+        if isinstance(gap, Gap):
+            start_s, end_s = gap.start_ms / 1000, gap.end_ms / 1000
+            typer.echo(f"not heard: {start_s:.1f} s to {end_s:.1f} s, {gap.reason}", err=True)
 
 
 def _outputs(
@@ -218,7 +237,10 @@ def _stop_on_signal(session: Session) -> Iterator[None]:
 def _list_devices() -> None:
     from edgestream.devices import list_devices
 
-    for device in list_devices():
+    devices = list_devices()
+    if not devices:
+        typer.echo("no microphone was found", err=True)
+    for device in devices:
         mark = "*" if device.default else " "
         typer.echo(
             f"{mark} {device.index:3d}  {device.name}  ({device.channels} ch, {device.rate_hz} Hz)"
@@ -226,17 +248,25 @@ def _list_devices() -> None:
 
 
 def _print_stats(session: Session) -> None:
-    import resource
-
     m = session.meter
-    rss_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     typer.echo(
         f"heard {m.heard_ms / 1000:.1f} s, computed {m.compute_ms / 1000:.2f} s"
         f" (real-time factor {m.real_time_factor:.4f}), {m.n_words} words,"
         f" delay {session.stream.delay_ms:.0f} ms, at most {m.worst_behind_ms:.0f} ms behind,"
-        f" lost {m.lost_ms / 1000:.1f} s, memory {rss_mb:.0f} MB",
+        f" lost {m.lost_ms / 1000:.1f} s{_memory()}",
         err=True,
     )
+
+
+def _memory() -> str:
+    """The most memory that this process had, where the system counts it."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return ""
+    unit_bytes = 1 if sys.platform == "darwin" else 1024
+    peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit_bytes
+    return f", memory {peak_bytes / 2**20:.0f} MB"
 
 
 @contextmanager

@@ -4,6 +4,7 @@
 import json
 import os
 import pty
+import re
 import select
 import shutil
 import signal
@@ -15,8 +16,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import typer.testing
 
 import edgestream
+from edgestream.cli import app
 
 COMMAND = [sys.executable, "-m", "edgestream"]
 SAMPLE = Path(edgestream.__file__).parent / "data" / "sample.flac"
@@ -50,6 +53,7 @@ def test_piped_text_is_plain_lines_on_stdout_alone(expected):
     assert len(expected.split()) > 20
     assert "\x1b" not in done.stdout
     assert "real-time factor" in done.stderr
+    assert 20 < int(re.search(r"memory (\d+) MB", done.stderr)[1]) < 1000
 
 
 def test_jsonl_has_word_times():
@@ -78,6 +82,7 @@ def test_output_holds_the_words_of_stdout(format, tmp_path, expected):
         ([__file__], 2, "audio"),
         ([SAMPLE, "-m", "nothing"], 2, "tiny-en"),
         ([SAMPLE, "-m", "/"], 2, "model.toml"),
+        ([5000 * "a", "-o", "/nothing/here.srt"], 2, "cannot be read"),
         ([SAMPLE, "--delay", "9000"], 2, "80 to 640 ms"),
         ([SAMPLE, "--confidence", "7"], 2, "0 to 1"),
         ([SAMPLE, "--output", "/nothing/here.srt"], 1, "/nothing/here.srt"),
@@ -101,6 +106,41 @@ def test_the_input_is_never_overwritten(tmp_path):
     assert done.returncode == 2
     assert "input" in done.stderr
     assert path.read_bytes() == SAMPLE.read_bytes()
+
+
+@pytest.fixture
+def damaged(tmp_path):
+    path = tmp_path / "damaged.flac"
+    path.write_bytes(SAMPLE.read_bytes()[: SAMPLE.stat().st_size // 2])
+    return path
+
+
+@pytest.mark.parametrize("format", ["text", "srt", "vtt"])
+def test_what_a_damaged_file_lost_is_one_line(damaged, format):
+    done = run("listen", damaged, "--fast", "--format", format)
+    assert done.returncode == 0
+    assert len(done.stderr.splitlines()) == 1
+    assert re.fullmatch(r"not heard: [\d.]+ s to [\d.]+ s, damaged file\n", done.stderr)
+    assert "not heard" not in done.stdout
+
+
+def test_jsonl_holds_its_gaps_itself(damaged):
+    done = run("listen", damaged, "--fast", "--format", "jsonl")
+    assert '"reason": "damaged file"' in done.stdout
+    assert done.stderr == ""
+
+
+def test_output_to_a_dash_is_stdout(expected, tmp_path):
+    done = run("listen", SAMPLE, "--fast", "--output", "-", cwd=tmp_path)
+    assert done.stdout == expected
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_microphone_is_said(monkeypatch):
+    monkeypatch.setattr("edgestream.devices.list_devices", list)
+    done = typer.testing.CliRunner().invoke(app, ["listen", "--list-devices"])
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert done.stderr == "no microphone was found\n"
 
 
 def test_drafts_grow_in_jsonl():
