@@ -95,7 +95,7 @@ def feed(
     Yields a Reading every `interval_s` of the stream (Linux only); `captions` receives JSONL.
     """
     options = ["--delay", f"{delay_ms:g}", "--format", "jsonl"]
-    options += ["--output", str(captions)] if captions else []
+    options += ["--output", str(captions.resolve())] if captions else []
     n_fed, n_read = 0, 0
     with _listening(model, *options) as process:
         for piece in pieces:

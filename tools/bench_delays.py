@@ -56,6 +56,7 @@ def main() -> None:
     clips = read_clips(args.speech_dir)
     clips = Random(SEED).sample(clips, min(args.limit, len(clips)))
     model = load(args.model)
+    about = describe(model) | {"speech": args.speech_dir.name, "sentences": len(clips)}
     policy, step_ms = model.manifest.policy, model.manifest.decoder.step_ms
     frames = range(policy.min_delay_frames, policy.max_delay_frames + 1)
     rows = [measure(model, clips, float(n * step_ms)) for n in frames]
@@ -65,7 +66,6 @@ def main() -> None:
         table.add_row(f"{row['delay_ms']:.0f} ms", f"{row['wer']:.1%}", shown)
     Console().print(table)
     if args.json:
-        about = describe(model) | {"speech": args.speech_dir.name, "sentences": len(clips)}
         args.json.write_text(json.dumps(about | {"delays": rows}, indent=1) + "\n")
 
 

@@ -166,6 +166,8 @@ def main() -> None:
     clips = Random(SEED).sample(clips, min(args.limit, len(clips)))
     with one_core() as pinned:
         ours, peer = Edgestream(args.model, args.delay), Pocketsphinx()
+        about = describe(ours.model) | {"one_core": pinned, "delay_ms": ours.delay_ms}
+        about |= {"speech": args.speech_dir.name, "sentences": len(clips)}
         results = {captioner.name: Result() for captioner in (ours, peer)}
         for i, clip in enumerate(clips):
             for captioner in (ours, peer) if i % 2 else (peer, ours):
@@ -174,8 +176,6 @@ def main() -> None:
     words = results[ours.name].score.words
     show(figures, f"{args.speech_dir.name}: {len(clips)} sentences, {words} words")
     if args.json:
-        about = describe(ours.model) | {"one_core": pinned, "delay_ms": ours.delay_ms}
-        about |= {"speech": args.speech_dir.name, "sentences": len(clips)}
         args.json.write_text(json.dumps(about | figures, indent=1) + "\n", encoding="utf-8")
 
 

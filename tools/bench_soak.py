@@ -150,8 +150,8 @@ def main() -> None:
     parser.add_argument("--plot", type=Path)
     args = parser.parse_args()
     model = load(args.model)
-    readings, scores = soak(model, read_clips(args.speech_dir), args.hours)
     figures = describe(model) | {"speech": args.speech_dir.name}
+    readings, scores = soak(model, read_clips(args.speech_dir), args.hours)
     figures |= figures_of(model, readings, scores)
     show(figures)
     if args.json:
