@@ -61,6 +61,7 @@ class Caption:
         self._line = _Line()
         self._ended_ms = 0.0  # source time at which the last word of the last line ended
         self._sentence_start = True
+        self._space_step: int | None = None  # of a last token that was a space alone
 
     def push(self, tokens: NDArray[np.int32]) -> list[Event]:
         """One token a step [n]; returns the drafts and finals that they make."""
@@ -80,6 +81,14 @@ class Caption:
     def _write(self, piece: str) -> list[Event]:
         events: list[Event] = []
         words = self._line.words
+        if piece == WORD_START:  # the word's letters come in tokens of their own
+            self._space_step = self._step
+            return events
+        first_step = self._step
+        letters = piece.strip(PUNCTUATION) and not piece.startswith(WORD_START)
+        if self._space_step is not None and letters:
+            piece, first_step = WORD_START + piece, self._space_step
+        self._space_step = None
         if not words and not piece.strip(PUNCTUATION):
             return events  # the line that this belonged to is closed
         if piece.startswith(WORD_START) or not words:
@@ -87,7 +96,7 @@ class Caption:
             if words and self._is_full(piece):
                 events.append(self._close(sentence_end=False))
                 words = self._line.words
-            words.append(_Word(piece, self._step, self._step))
+            words.append(_Word(piece, first_step, self._step))
         else:
             words[-1].text += piece
             words[-1].last_step = self._step
@@ -112,6 +121,7 @@ class Caption:
     def _close(self, *, sentence_end: bool) -> Final:
         words = tuple(self._timed())
         self._line = _Line()
+        self._space_step = None
         self._ended_ms = words[-1].end_ms
         self._sentence_start = sentence_end
         # Times before the last word can no longer be asked for.

@@ -8,7 +8,7 @@ from edgestream.caption import LINE_CHARS, LINE_MS, Caption, truecase
 from edgestream.clock import Clock
 from edgestream.events import Draft, Final
 
-TEXTS = ["<pad>", "▁hel", "lo", "▁i", "▁world", ".", ",", "?", "▁i'm", "▁extraordinarily", "▁a"]
+TEXTS = ["<pad>", "▁hel", "lo", "▁i", "▁world", ".", ",", "?", "▁i'm", "▁extraordinary", "▁a", "▁"]
 STEP_MS, DELAY_FRAMES = 80.0, 6
 
 
@@ -58,6 +58,17 @@ def test_punctuation_after_a_closed_line_is_not_a_caption():
     assert finals(run(caption(), [4, 5, 5, 6])) == finals(run(caption(), [4, 5]))
 
 
+def test_a_space_alone_starts_the_next_word_and_is_none_itself():
+    (final,) = finals(run(caption(), [11, 11, 1, 2, 11, 4, 11, 2, 11, 5]))
+    assert final.text == "Hello world lo."
+    assert [word.text for word in final.words] == ["Hello", "world", "lo."]
+    (alone,) = finals(run(caption(), [0] * 20 + [11, 2, 5]))
+    (whole,) = finals(run(caption(), [0] * 20 + [4, 5]))
+    assert alone.end_ms == whole.end_ms  # the word ended before its space was written
+    silent = caption()
+    assert run(silent, [11, *[0] * 60]) + silent.finish() == []
+
+
 def test_a_long_line_is_cut_at_a_word_without_a_capital_after_it():
     stage = caption()
     events = run(stage, [9] * 40) + stage.finish()
@@ -96,6 +107,7 @@ def test_no_word_is_lost_and_time_never_runs_back(tokens):
     stage = caption()
     events = run(stage, tokens) + stage.finish()
     words = [w for f in finals(events) for w in f.words]
+    assert all(word.text for word in words)
     spoken = "".join(TEXTS[t] for t in tokens if t).replace("▁", " ")
     letters = [c for c in spoken.lower() if c.isalpha()]
     assert [c for w in words for c in w.text.lower() if c.isalpha()] == letters
