@@ -74,6 +74,9 @@ class MicrophoneSource:
                 yield Block(np.zeros(0, np.float32), self._unaccounted(), LOST)
             else:
                 self._reconnect()
+        self._capture.close()  # what is in the ring was spoken before the stop
+        while (block := self._read()) is not None:
+            yield block
 
     def stop(self) -> None:
         self._stopped = True

@@ -67,6 +67,18 @@ def test_samples_come_through_and_stop_ends_it(fake: FakeSoundDevice) -> None:
     assert fake.streams[0].closed
 
 
+def test_what_was_spoken_before_the_stop_is_heard(fake: FakeSoundDevice) -> None:
+    source = MicrophoneSource()
+    blocks = iter(source)
+    fake.streams[0].feed(BLOCK)
+    next(blocks)
+    fake.streams[0].feed(-BLOCK)  # while the reader was busy
+    source.stop()
+    (last,) = blocks
+    assert np.array_equal(last.samples, -BLOCK)
+    assert fake.streams[0].closed
+
+
 def test_waiting_costs_next_to_nothing(fake: FakeSoundDevice) -> None:
     source = MicrophoneSource()
     threading.Timer(0.5, source.stop).start()
