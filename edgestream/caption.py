@@ -17,6 +17,7 @@ PUNCTUATION = ",.?!"
 SILENCE_MS = 1600.0  # a line without a full stop ends after this much silence
 LINE_CHARS = 84  # two caption lines of 42 characters, as broadcasters set them
 LINE_MS = 7000.0  # the longest that one caption stands, likewise
+WORD_CHARS = 40  # no word that people say is longer; without it a model could grow one for ever
 CHAR_MS = 70.0  # English speech runs at about 14 characters a second
 
 
@@ -91,7 +92,8 @@ class Caption:
         self._space_step = None
         if not words and not piece.strip(PUNCTUATION):
             return events  # the line that this belonged to is closed
-        if piece.startswith(WORD_START) or not words:
+        too_long = bool(words) and len(words[-1].text) + len(piece) > WORD_CHARS
+        if piece.startswith(WORD_START) or not words or too_long:
             piece = piece.removeprefix(WORD_START)
             if words and self._is_full(piece):
                 events.append(self._close(sentence_end=False))

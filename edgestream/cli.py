@@ -30,6 +30,12 @@ app.add_typer(bench, name="bench")
 SYNTHETIC_ONLY = "tiny-en understands synthetic voices only, not people; -m takes other models."
 
 
+# Ctrl-C, a service manager, a terminal that is closed.
+ENDINGS = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
+
+
 class Format(str, Enum):
     """How captions are written."""
 
@@ -226,7 +232,7 @@ def _stop_on_signal(session: Session) -> Iterator[None]:
             signal.signal(number, handler)
         session.stop()
 
-    old |= {wanted: signal.signal(wanted, stop) for wanted in (signal.SIGINT, signal.SIGTERM)}
+    old |= {wanted: signal.signal(wanted, stop) for wanted in ENDINGS}
     try:
         yield
     finally:

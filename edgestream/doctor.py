@@ -46,7 +46,13 @@ def examine() -> bool:
         try:
             findings = list(check())
         except Exception as error:  # a check must never hide the ones after it
-            findings = [Finding(False, check.__name__.strip("_"), f"{error}".splitlines()[0])]
+            findings = [
+                Finding(
+                    False,
+                    check.__name__.strip("_"),
+                    str(error).partition("\n")[0] or type(error).__name__,
+                )
+            ]
         for ok, what, found in findings:
             healthy &= ok is not False
             mark = {True: "[green]ok  [/]", False: "[red]FAIL[/]", None: "[yellow]note[/]"}[ok]
@@ -82,7 +88,8 @@ def _llama_cpp() -> Iterator[Finding]:
 def _onnxruntime() -> Iterator[Finding]:
     names = {d.metadata["Name"].lower() for d in importlib.metadata.distributions()}
     builds = sorted(names & {"onnxruntime", "onnxruntime-gpu"})
-    mend = f"pip uninstall -y {' '.join(builds)}; pip install {builds[-1] if builds else ''}"
+    wanted = builds[-1] if builds else "onnxruntime"
+    mend = f"pip uninstall -y onnxruntime onnxruntime-gpu; pip install {wanted}"
     if len(builds) != 1:
         yield Finding(
             False,
@@ -130,7 +137,7 @@ def _self_test() -> Iterator[Finding]:
     yield Finding(
         likeness >= SELF_TEST_LIKENESS,
         "self-test",
-        f"{100 * likeness:.0f}% of the sample's words,"
+        f"text {100 * likeness:.0f}% like the sample's,"
         f" {session.meter.real_time_factor:.3f} of real time on one thread",
     )
 

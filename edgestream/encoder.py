@@ -122,6 +122,8 @@ class Encoder:
         """A buffer for one chunk's embeddings; its shape is found by running the graph once."""
         feed: dict[str, Any] = {INPUT: self._mel, **self._states[0]}
         _, rows, n_embd = self._session.run([OUTPUT], feed)[0].shape
+        if rows != 1:
+            raise ModelError(f"{rows} embeddings for a chunk; a step of the decoder takes one")
         return np.empty((rows, n_embd), np.float32)
 
     def _bind(self, source: int, target: int) -> Any:

@@ -76,9 +76,14 @@ class Stream:
         are not finite are heard as silence.
 
         Raises:
-            UsageError: samples are not one-dimensional, or the stream is finished.
+            UsageError: samples are no floats or not one-dimensional, or the stream is finished.
         """
-        block = np.ascontiguousarray(samples, np.float32)
+        given = np.asarray(samples)
+        if given.dtype.kind != "f" and given.size:
+            raise UsageError(
+                f"stream: samples are {given.dtype}; pass floats from -1 to 1 (int16: / 32768)"
+            )
+        block = np.ascontiguousarray(given, np.float32)
         if block.ndim != 1:
             raise UsageError(f"stream: samples have shape {block.shape}; pass mono, shape (n,)")
         if not np.isfinite(block).all():  # else the resampler would spread them
@@ -122,6 +127,7 @@ class Stream:
         events = self._feed(np.zeros(silent, np.float32))
         if lost_samples > silent:
             events += self._stages.caption.finish()  # no line runs on over what was not heard
+            self._clock.forget_before(self._fed_ms)  # what came before is written
             self._clock.skip(self._fed_ms, 1000 * (lost_samples - silent) / self.rate_hz)
         return [Gap(start_ms, start_ms + lost_ms, reason), *events]
 

@@ -49,12 +49,10 @@ class Sink:
 
     def write(self, text: str) -> None:
         data = text.encode("utf-8", "replace")
-        rest = memoryview(data)
         try:
             if self._regular:
                 self._start_page_for(len(data))
-            while rest:
-                rest = rest[os.write(self._fd, rest) :]
+            self._write_all(data)
             self._good_bytes += len(data)
             self._ending = data[len(data.rstrip(b"\n")) :]
             self._sync_now_and_then()
@@ -77,6 +75,11 @@ class Sink:
         finally:
             os.close(fd)
 
+    def _write_all(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(self._fd, rest) :]
+
     def _sync_now_and_then(self) -> None:
         now_s = time.monotonic()
         if self._regular and now_s - self._synced_s >= SYNC_INTERVAL_S:
@@ -91,7 +94,7 @@ class Sink:
         room_bytes = -self._good_bytes % PAGE_BYTES
         if room_bytes < n_bytes <= PAGE_BYTES and self._good_bytes > 0:
             os.lseek(self._fd, self._good_bytes - len(self._ending), os.SEEK_SET)
-            os.write(self._fd, b" " * room_bytes + self._ending)
+            self._write_all(b" " * room_bytes + self._ending)
             self._good_bytes += room_bytes
 
     def _take_back(self) -> None:

@@ -179,7 +179,7 @@ def test_a_full_disk_is_one_line():
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_ctrl_c_finishes_with_the_last_words(number, sample, tmp_path):
     """Stopped after the last sample of a word was fed, the word is still written."""
     spoken = sample[: 4 * 16000]

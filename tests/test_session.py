@@ -120,10 +120,13 @@ def test_a_finished_stream_takes_no_more(model):
         stream.push(np.zeros(10, np.float32))
 
 
-def test_stereo_is_refused_and_any_number_type_taken(model):
+def test_stereo_and_integers_are_refused_and_any_float_taken(model):
     with pytest.raises(UsageError, match="mono"):
         model.stream().push(np.zeros((10, 2), np.float32))
-    assert model.stream().push([0, 0, 0]) == []
+    assert model.stream().push([0.0, 0.0, 0.0]) == []
+    assert model.stream().push([]) == []
+    with pytest.raises(UsageError, match="int16"):
+        model.stream().push(np.zeros(100, np.int16))
     assert model.stream().push(np.zeros(100, np.float64)) == []
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import edgestream
+from edgestream.doctor import LLAMA_CPP_PYTHON
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "edgestream"
@@ -88,3 +89,12 @@ def test_the_core_knows_neither_python_nor_ggml():
 def test_there_are_no_rooms_for_leftovers():
     names = {p.stem for p in PACKAGE.rglob("*")} | {p.stem for p in (ROOT / "native").rglob("*")}
     assert not names & {"utils", "util", "helpers", "helper", "common", "base", "misc"}
+
+
+def test_versions_are_the_same_everywhere():
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    pins = re.findall(r"llama-cpp-python==([\d.]+)", project)
+    pins += re.findall(r"llama-cpp-python==([\d.]+)", (ROOT / "Makefile").read_text("utf-8"))
+    assert len(pins) >= 3
+    assert set(pins) == {LLAMA_CPP_PYTHON}
+    assert re.search(r'^version = "(.+)"', project, re.M)[1] == edgestream.__version__

@@ -15,7 +15,7 @@ namespace {
 
 using edgestream::Chunker;
 using FramesIn = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
-using Chunks = OwnedArray<3>;
+using Chunks = OwnedArray<float, 3>;
 
 Chunks::Array push(Chunker& chunker, const FramesIn& frames) {
   if (frames.shape(1) != chunker.n_bins()) {

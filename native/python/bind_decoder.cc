@@ -26,12 +26,12 @@ using edgestream::RingDecoder;
 using edgestream::RingDecoderConfig;
 using Rows = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 
-OwnedArray<1>::Array step(Decoder& decoder, const Rows& rows) {
+OwnedArray<float, 1>::Array step(Decoder& decoder, const Rows& rows) {
   if (std::cmp_not_equal(rows.shape(1), decoder.n_embd())) {
     throw std::invalid_argument("decoder: got rows of " + std::to_string(rows.shape(1)) +
                                 " numbers, this decoder takes " + std::to_string(decoder.n_embd()));
   }
-  OwnedArray<1> logits({static_cast<size_t>(decoder.n_vocab())});
+  OwnedArray<float, 1> logits({static_cast<size_t>(decoder.n_vocab())});
   {
     nb::gil_scoped_release release;
     std::ranges::copy(decoder.step({rows.data(), rows.size()}), logits.values().begin());
@@ -40,8 +40,8 @@ OwnedArray<1>::Array step(Decoder& decoder, const Rows& rows) {
 }
 
 template <typename Source>
-OwnedArray<1>::Array token_embedding(const Source& source, int32_t token, int n_embd) {
-  OwnedArray<1> row({static_cast<size_t>(n_embd)});
+OwnedArray<float, 1>::Array token_embedding(const Source& source, int32_t token, int n_embd) {
+  OwnedArray<float, 1> row({static_cast<size_t>(n_embd)});
   source.token_embedding(token, row.values());
   return row.release();
 }

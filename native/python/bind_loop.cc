@@ -3,9 +3,8 @@
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/pair.h>
 
-#include <memory>
-
 #include "core/loop.h"
+#include "owned_array.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -13,24 +12,18 @@ using namespace nb::literals;
 namespace {
 
 using Rows = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
-template <typename T>
-using Vector = nb::ndarray<nb::numpy, T, nb::ndim<1>>;
+using Tokens = OwnedArray<int32_t, 1>;
+using Probabilities = OwnedArray<float, 1>;
 
-template <typename T>
-Vector<T> own(std::unique_ptr<T[]> data, size_t n) {
-  nb::capsule owner(data.get(), [](void* p) noexcept { delete[] static_cast<T*>(p); });
-  return Vector<T>(data.release(), {n}, owner);
-}
-
-std::pair<Vector<int32_t>, Vector<float>> push(edgestream::ConcatenatedLoop& loop, Rows rows) {
-  const size_t n = rows.shape(0);
-  auto tokens = std::make_unique<int32_t[]>(n);
-  auto probabilities = std::make_unique<float[]>(n);
+std::pair<Tokens::Array, Probabilities::Array> push(edgestream::ConcatenatedLoop& loop,
+                                                    const Rows& rows) {
+  Tokens tokens({rows.shape(0)});
+  Probabilities probabilities({rows.shape(0)});
   {
     nb::gil_scoped_release release;
-    loop.push({rows.data(), rows.size()}, {tokens.get(), n}, {probabilities.get(), n});
+    loop.push({rows.data(), rows.size()}, tokens.values(), probabilities.values());
   }
-  return {own(std::move(tokens), n), own(std::move(probabilities), n)};
+  return {tokens.release(), probabilities.release()};
 }
 
 }  // namespace

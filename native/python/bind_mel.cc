@@ -13,7 +13,7 @@ namespace {
 using edgestream::LogMel;
 using edgestream::LogMelConfig;
 using Samples = nb::ndarray<const float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-using Frames = OwnedArray<2>;
+using Frames = OwnedArray<float, 2>;
 
 Frames::Array push(LogMel& mel, const Samples& samples) {
   Frames frames({mel.frames_after(samples.size()), mel.n_bins()});

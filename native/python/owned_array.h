@@ -9,23 +9,23 @@
 #include <memory>
 #include <span>
 
-/// A new float32 numpy array of a given shape: filled through `values`, then handed to Python.
-template <std::size_t n_dims>
+/// A new numpy array of a given shape: filled through `values`, then handed to Python.
+template <typename T, std::size_t n_dims>
 class OwnedArray {
  public:
-  using Array = nanobind::ndarray<nanobind::numpy, float, nanobind::ndim<n_dims>>;
+  using Array = nanobind::ndarray<nanobind::numpy, T, nanobind::ndim<n_dims>>;
 
   explicit OwnedArray(const std::array<std::size_t, n_dims>& shape) : shape_(shape) {
     for (const std::size_t extent : shape) size_ *= extent;
-    data_ = std::make_unique_for_overwrite<float[]>(size_);
+    data_ = std::make_unique_for_overwrite<T[]>(size_);
   }
 
-  std::span<float> values() { return {data_.get(), size_}; }
+  std::span<T> values() { return {data_.get(), size_}; }
 
   /// GIL needed. The array owns the memory from now on.
   Array release() {
     nanobind::capsule owner(data_.get(), [](void* data) noexcept {
-      std::unique_ptr<float[]>(static_cast<float*>(data)).reset();
+      std::unique_ptr<T[]>(static_cast<T*>(data)).reset();
     });
     return Array(data_.release(), n_dims, shape_.data(), owner);
   }
@@ -33,5 +33,5 @@ class OwnedArray {
  private:
   std::array<std::size_t, n_dims> shape_;
   std::size_t size_ = 1;
-  std::unique_ptr<float[]> data_;
+  std::unique_ptr<T[]> data_;
 };
