@@ -31,8 +31,12 @@ SAMPLE = [
     ("espeak:gmw/en-US", "let me know when you get home."),
 ]
 CLIPS = {
-    "tea_rms": ("flite:rms", "i prefer black tea without sugar."),
     "music_en_us": ("espeak:gmw/en-US", "could you turn the music down a little, please?"),
+    "umbrella_slt": ("flite:slt", "i left my umbrella on the bus this morning."),
+    "pharmacy_f2": ("espeak:gmw/en-US+f2", "what time does the pharmacy close on sundays?"),
+    "lunch_rms": ("flite:rms", "she said she would call back after lunch."),
+    "milk_en_us": ("espeak:gmw/en-US", "we ran out of milk again."),
+    "tea_rms": ("flite:rms", "i prefer black tea without sugar."),
     "letter_slt": ("flite:slt", "i got a letter from the bank yesterday."),
     "lake_awb": ("flite:awb", "the water in the lake is surprisingly warm."),
     "door_f2": ("espeak:gmw/en-US+f2", "please remember to lock the back door."),
