@@ -18,11 +18,12 @@ NEEDS_MICROPHONE = "es.listen():"
 
 
 def blocks(language):
-    for page in PAGES:
-        for found in re.findall(
-            rf"^```{language}\n(.*?)^```", page.read_text("utf-8"), re.M | re.S
-        ):
-            yield pytest.param(found, id=f"{page.name}: {found.splitlines()[0][:40]}")
+    fenced = rf"^```{language}\n(.*?)^```"
+    return [
+        pytest.param(found, id=f"{page.name}: {found.splitlines()[0][:40]}")
+        for page in PAGES
+        for found in re.findall(fenced, page.read_text("utf-8"), re.M | re.S)
+    ]
 
 
 @pytest.mark.parametrize("code", blocks("python"))
