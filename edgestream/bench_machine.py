@@ -53,7 +53,7 @@ def describe(model: Model) -> dict[str, Any]:
 
 def _commit() -> str | None:
     """The checkout's commit, with a + if files differ from it; None for an installed package."""
-    root = Path(edgestream.__path__[0]).parent
+    root = Path(__file__).parent.parent
     if not (root / ".git").exists():
         return None
     try:

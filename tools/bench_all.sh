@@ -18,6 +18,7 @@ speak wider trained
 speak wider unseen
 
 model=$PWD/models/tiny-en # as it is in the tree, whatever is installed
+"$python" -m edgestream bench listen -m "$model" --quick --json "$out/quick.json"
 "$python" -m edgestream bench listen -m "$model" --speech "$out/everyday-trained" \
   --speech "$out/everyday-unseen" --speech "$out/wider-trained" --speech "$out/wider-unseen" \
   --json "$out/listen.json" --plot docs/benchmarks-listen.png

@@ -37,8 +37,9 @@ def megabytes(value: float | None) -> str:
 
 def about(f: Figures) -> str:
     machine = f["machine"]
+    commit = f" at commit `{f['commit']}`" if f["commit"] else ""
     return (
-        f"Measured {f['date'][:10]} at commit `{f['commit']}`, model sha256 "
+        f"Measured {f['date'][:10]}, edgestream {f['edgestream']}{commit}, model sha256 "
         f"`{f['model_sha256'][:12]}`, on {machine['cpu']} ({machine['cores']} cores,"
         f" {machine['system']}, Python {machine['python']}),"
         f" load {machine['load_average_1min']:.1f} at the start."
@@ -113,7 +114,8 @@ def delays(f: Figures) -> str:
         (f"{row['delay_ms']:.0f} ms", percent(row["wer"]), pair(row, "emission"))
         for row in f["delays"]
     ]
-    return table("delay | word error rate | shown after p50 / p95", *rows)
+    heading = f"{f['sentences']} sentences of {f['speech']}, delay"
+    return table(f"{heading} | word error rate | shown after p50 / p95", *rows)
 
 
 def soak(f: Figures) -> str:
@@ -135,12 +137,13 @@ def soak(f: Figures) -> str:
 
 def measured(folder: Path) -> str:
     """All sections."""
-    listen, trade, hours = (
+    listen, quick, trade, hours = (
         json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
-        for name in ("listen", "delays", "soak")
+        for name in ("listen", "quick", "delays", "soak")
     )
     parts = [
         about(listen), listening(listen), "![latency, steps, memory](benchmarks-listen.png)",
+        "### The same by `--quick`", about(quick), listening(quick),
         "### Words", words(listen), voices(listen),
         "### Sounds that are not speech", sounds(listen),
         "### Beside pocketsphinx", beside(folder),
