@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from edgestream.config import DEFAULT_MODEL
+
 if TYPE_CHECKING:
     from edgestream.bench_run import LongRun
     from edgestream.bench_speech import Clip
@@ -41,7 +43,7 @@ QUICK = Plan(startups=3, stream_minutes=2.5, sound_minutes=1.0)
 
 @app.command()
 def listen(
-    model: Annotated[str, typer.Option("-m", "--model", help="Name or folder.")] = "tiny-en",
+    model: Annotated[str, typer.Option("-m", "--model", help="Name or folder.")] = DEFAULT_MODEL,
     delay: Annotated[
         float | None, typer.Option(help="Milliseconds after a word's end at which it is written.")
     ] = None,

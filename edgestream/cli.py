@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from edgestream.bench import app as bench
+from edgestream.config import DEFAULT_MODEL
 from edgestream.errors import EdgestreamError, UsageError
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def listen(
         str | None,
         typer.Argument(help="Audio file, or - for raw PCM on stdin. Default: the microphone."),
     ] = None,
-    model: Annotated[str, typer.Option("-m", "--model", help="Name or folder.")] = "tiny-en",
+    model: Annotated[str, typer.Option("-m", "--model", help="Name or folder.")] = DEFAULT_MODEL,
     delay: Annotated[
         float | None, typer.Option(help="Milliseconds after a word's end at which it is written.")
     ] = None,
@@ -128,7 +129,7 @@ def listen(
             from edgestream.pcm import PcmSource, standard_input
 
             opened = PcmSource(standard_input(), rate, channels, sample_format.value)
-        elif source is None and model == "tiny-en":
+        elif source is None and model == DEFAULT_MODEL:
             typer.echo(SYNTHETIC_ONLY, err=True)
         session = start(
             opened,

@@ -17,6 +17,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+DEFAULT_MODEL = "tiny-en"  # ships with the package
 FORMAT = 1
 MANIFEST_LIMIT_BYTES = 64 * 1024  # a real manifest has about one kilobyte
 T = TypeVar("T")

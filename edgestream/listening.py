@@ -6,7 +6,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from edgestream.model import DEFAULT_MODEL, Model, load
+from edgestream.config import DEFAULT_MODEL
+from edgestream.model import Model, load
 from edgestream.session import Session
 from edgestream.source import FileSource, Source
 

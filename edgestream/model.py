@@ -22,13 +22,12 @@ from edgestream._native import (
 )
 from edgestream.caption import Caption
 from edgestream.clock import Clock
-from edgestream.config import Manifest, read_manifest
+from edgestream.config import DEFAULT_MODEL, Manifest, read_manifest
 from edgestream.encoder import Encoder, EncoderWeights
 from edgestream.errors import ModelError, UsageError
 from edgestream.resample import Resampler
 from edgestream.session import Stages, Stream
 
-DEFAULT_MODEL = "tiny-en"
 MANIFEST = "model.toml"
 
 

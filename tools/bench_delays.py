@@ -23,7 +23,8 @@ from edgestream.bench_machine import describe
 from edgestream.bench_run import Latency, Probe
 from edgestream.bench_speech import RATE_HZ, Clip, blocks, padded, read_clips, silence, spoken
 from edgestream.bench_words import Score, spoken_words
-from edgestream.model import DEFAULT_MODEL, Model, load
+from edgestream.config import DEFAULT_MODEL
+from edgestream.model import Model, load
 
 LEAD_MS, TAIL_MS = 300.0, 1500.0  # the tail is longer than any delay
 SEED = 3

@@ -30,8 +30,9 @@ from edgestream.bench_machine import describe, one_core
 from edgestream.bench_run import Latency, settle
 from edgestream.bench_speech import RATE_HZ, Clip, blocks, padded, read_clips, silence, spoken
 from edgestream.bench_words import Score, Watch, spoken_words
+from edgestream.config import DEFAULT_MODEL
 from edgestream.events import Draft, Event, Final
-from edgestream.model import DEFAULT_MODEL, load
+from edgestream.model import load
 from edgestream.source import Samples
 
 LEAD_MS, TAIL_MS = 300.0, 1000.0  # silence around a sentence

@@ -26,7 +26,8 @@ from edgestream.bench_machine import describe
 from edgestream.bench_process import Memory, Reading, feed
 from edgestream.bench_speech import RATE_HZ, Clip, long_stream, read_clips
 from edgestream.bench_words import Score, spoken_words
-from edgestream.model import DEFAULT_MODEL, Model, load
+from edgestream.config import DEFAULT_MODEL
+from edgestream.model import Model, load
 from edgestream.source import Samples
 
 SEGMENT_MS = 30 * 60_000.0
