@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/loop.h"
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 #include <stdexcept>
 #include <string>
 
@@ -49,19 +51,29 @@ ConcatenatedLoop::Proposal ConcatenatedLoop::propose(std::span<const float> logi
   const auto n_text = static_cast<size_t>(special_.n_text);
   const auto score = [&](size_t i) { return i == pad ? logits[i] - pad_bias_ : logits[i]; };
   size_t best = 0;
+  float second = -std::numeric_limits<float>::infinity();
   for (size_t i = 1; i < n_text; ++i) {
-    if (score(i) > score(best)) best = i;
+    if (score(i) > score(best)) {
+      second = score(best);
+      best = i;
+    } else {
+      second = std::max(second, score(i));
+    }
   }
+  const double top = score(best);
   double sum = 0;
   double weighted = 0;
   for (size_t i = 0; i < n_text; ++i) {
-    const double below = static_cast<double>(score(i)) - score(best);
+    const double below = static_cast<double>(score(i)) - top;
     const double e = std::exp(below);
     sum += e;
     weighted += e * below;
   }
-  return {static_cast<int32_t>(best), static_cast<float>(1.0 / sum),
-          static_cast<float>(std::log(sum) - weighted / sum)};
+  return {.token = static_cast<int32_t>(best),
+          .probability = static_cast<float>(1.0 / sum),
+          .margin = static_cast<float>((1.0 - std::exp(second - top)) / sum),
+          .silence = static_cast<float>(std::exp(score(pad) - top) / sum),
+          .entropy = static_cast<float>(std::log(sum) - weighted / sum)};
 }
 
 bool ConcatenatedLoop::writes(const Proposal& proposal) {
@@ -69,7 +81,17 @@ bool ConcatenatedLoop::writes(const Proposal& proposal) {
     held_ = 0;
     return false;
   }
-  const Observation seen{read_, written_, held_, finished_, proposal.probability, proposal.entropy};
+  const Observation seen{.read = read_,
+                         .written = written_,
+                         .held = held_,
+                         .turn = turn_,
+                         .since_write = since_write_,
+                         .finished = finished_,
+                         .writing = turn_ > 0,
+                         .probability = proposal.probability,
+                         .margin = proposal.margin,
+                         .silence = proposal.silence,
+                         .entropy = proposal.entropy};
   const bool write = policy_.decide(seen) == Action::kWrite;
   held_ = write ? 0 : held_ + 1;
   return write;
@@ -88,8 +110,13 @@ void ConcatenatedLoop::push(std::span<const float> rows, std::span<int32_t> toke
     for (size_t i = 0; i < width_; ++i) row_[i] += rows[t * width_ + i] + delay_row_[i];
     const Proposal proposal = propose(decoder_.step(row_));
     ++read_;
+    ++since_write_;
     const bool write = writes(proposal);
-    written_ += write ? 1 : 0;
+    turn_ = write ? turn_ + 1 : 0;
+    if (write) {
+      ++written_;
+      since_write_ = 0;
+    }
     previous_ = write ? proposal.token : special_.pad;
     tokens[t] = previous_;
     probabilities[t] = proposal.probability;
@@ -98,7 +125,7 @@ void ConcatenatedLoop::push(std::span<const float> rows, std::span<int32_t> toke
 
 void ConcatenatedLoop::reset() {
   previous_ = special_.pad;
-  read_ = written_ = held_ = 0;
+  read_ = written_ = held_ = turn_ = since_write_ = 0;
   finished_ = false;
 }
 

@@ -52,6 +52,8 @@ class ConcatenatedLoop {
   struct Proposal {
     int32_t token;
     float probability;
+    float margin;   // to the second token
+    float silence;  // probability of PAD
     float entropy;
   };
 
@@ -70,6 +72,8 @@ class ConcatenatedLoop {
   int64_t read_ = 0;              // units read since reset
   int64_t written_ = 0;           // tokens other than PAD written since reset
   int64_t held_ = 0;              // proposals held back in a row
+  int64_t turn_ = 0;              // steps in a row, up to the last one, that wrote a token
+  int64_t since_write_ = 0;       // units read after the last token other than PAD
   bool finished_ = false;         // set by finish()
 };
 

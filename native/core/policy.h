@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 
 namespace edgestream {
 
@@ -10,12 +11,21 @@ enum class Action { kRead, kWrite };
 
 /// What a policy may look at when the model proposes a token.
 struct Observation {
-  int64_t read = 0;         ///< input units read so far, the current one included
-  int64_t written = 0;      ///< tokens written so far
-  int64_t held = 0;         ///< steps in a row that a proposal has been held back just before this
-  bool finished = false;    ///< the source has ended: waiting brings nothing more
-  float probability = 0.F;  ///< of the proposed token, 0 to 1
-  float entropy = 0.F;      ///< of the distribution it was taken from, in nats
+  int64_t read = 0;           ///< input units read so far, the current one included
+  int64_t written = 0;        ///< tokens written so far
+  int64_t held = 0;           ///< times in a row that a proposal was held back just before this
+  int64_t turn = 0;           ///< tokens written since the last READ
+  int64_t since_write = 0;    ///< input units read after the last written token; all if none is
+  int64_t agreed = -1;        ///< hypothesis tokens beyond the written ones on which the last n
+                              ///< hypotheses agree; -1 unless re-encoded
+  int64_t attended_lag = -1;  ///< input units from the most attended to the newest; -1 if unknown
+  bool finished = false;      ///< the source has ended: waiting brings nothing more
+  bool writing = false;       ///< the last action was WRITE
+  float probability = 0.F;    ///< of the proposed token, 0 to 1
+  float margin = 0.F;         ///< probability of the likeliest token over that of the second
+  float silence = 0.F;        ///< probability of the token that means nothing to write
+  float entropy = 0.F;        ///< of the distribution it was taken from, in nats
+  float outside = std::numeric_limits<float>::quiet_NaN();  ///< score of a decision from outside
 };
 
 /// Stateless; may be shared between streams and threads.

@@ -168,6 +168,67 @@ TEST_CASE("the probability is that of the softmax over text tokens with the bias
   CHECK(probability[0] == doctest::Approx(best / sum).epsilon(1e-5));
 }
 
+// Writes two proposals of every four and keeps what it was shown.
+class Witness final : public Policy {
+ public:
+  Action decide(const Observation& seen) const override {
+    shown.push_back(seen);
+    return shown.size() % 4 > 1 ? Action::kWrite : Action::kRead;
+  }
+  mutable std::vector<Observation> shown;
+};
+
+TEST_CASE("a policy sees the scores of the softmax and the counts of the stream") {
+  MemoryDecoder decoder;
+  const Witness policy;
+  ConcatenatedLoop loop(decoder, policy, kSpecial, 1, 0.5F);
+  const auto rows = random_rows(80, 8);
+  int64_t last_write = 0;
+  int64_t written = 0;
+  int64_t turn = 0;
+  int64_t longest_turn = 0;
+  for (int64_t t = 1; t <= 80; ++t) {
+    const size_t before = policy.shown.size();
+    int32_t token = 0;
+    float probability = 0;
+    loop.push(std::span(rows).subspan((t - 1) * kWidth, kWidth), {&token, 1}, {&probability, 1});
+    if (policy.shown.size() > before) {
+      const Observation& seen = policy.shown.back();
+      std::array<double, kSpecial.n_text> p{};
+      const std::array<float, kWidth> nothing{};
+      CHECK(seen.read == t);
+      CHECK(seen.written == written);
+      CHECK(seen.since_write == t - last_write);
+      CHECK(seen.turn == turn);
+      CHECK(seen.writing == (turn > 0));
+      CHECK(seen.agreed == -1);
+      CHECK(seen.attended_lag == -1);
+      CHECK(std::isnan(seen.outside));
+      const auto logits = decoder.step({nothing.data(), 0});  // of the row just taken
+      double sum = 0;
+      for (int v = 0; v < kSpecial.n_text; ++v) {
+        sum += p[v] = std::exp(static_cast<double>(logits[v]) - (v == kSpecial.pad ? 0.5 : 0.0));
+      }
+      double entropy = 0;
+      for (double& x : p) {
+        x /= sum;
+        entropy -= x * std::log(x);
+      }
+      CHECK(seen.silence == doctest::Approx(p[kSpecial.pad]).epsilon(1e-5));
+      CHECK(seen.entropy == doctest::Approx(entropy).epsilon(1e-4));
+      std::sort(p.rbegin(), p.rend());
+      CHECK(seen.probability == doctest::Approx(p[0]).epsilon(1e-5));
+      CHECK(seen.margin == doctest::Approx(p[0] - p[1]).epsilon(1e-4));
+    }
+    longest_turn = std::max(longest_turn, turn);
+    turn = token == kSpecial.pad ? 0 : turn + 1;
+    written += token == kSpecial.pad ? 0 : 1;
+    if (token != kSpecial.pad) last_write = t;
+  }
+  CHECK(written > 5);
+  CHECK(longest_turn > 1);
+}
+
 TEST_CASE("tokens and sizes that do not fit are refused") {
   MemoryDecoder decoder;
   const WaitK policy(0);
