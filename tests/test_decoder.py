@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tiny_llama import TinyShape, random_weights, write_gguf
 
 from edgestream._native import Decoder, GgufModel, RingDecoder
@@ -20,6 +22,12 @@ SHAPE = TinyShape(n_embd=64, n_ff=64, n_heads=4, n_kv_heads=2, n_vocab=40)
 def model(tmp_path_factory):
     path = tmp_path_factory.mktemp("gguf") / "tiny.gguf"
     return GgufModel(str(write_gguf(path, SHAPE, random_weights(SHAPE), "q8_0")))
+
+
+@pytest.fixture(scope="module")
+def model_f32(tmp_path_factory):
+    path = tmp_path_factory.mktemp("gguf") / "tiny.gguf"
+    return GgufModel(str(write_gguf(path, SHAPE, random_weights(SHAPE), "f32")))
 
 
 @pytest.fixture
@@ -62,6 +70,80 @@ def test_the_logits_stay_what_they_were(model, decoder):
     kept = first.copy()
     decoder.step(rows[1:])
     np.testing.assert_array_equal(first, kept)
+
+
+def test_logits_of_every_row_are_those_of_single_steps(model_f32):
+    rows = rows_of(model_f32, 45)
+    single, decoder = (RingDecoder(model_f32, n_sinks=2, window=12, kv_type="f32") for _ in "ab")
+    single = run(single, rows)
+    every = decoder.step_groups([(0, rows[:20]), (0, rows[20:])], logits="every")
+    np.testing.assert_allclose(every, single, atol=1e-4)
+    assert decoder.pos == 45
+    assert decoder.step_groups([(0, rows[:3])], logits="none").shape == (0, 40)
+    assert decoder.step_groups([(0, rows[:3])]).shape == (1, 40)
+
+
+@settings(max_examples=25)
+@given(proposals=st.lists(st.tuples(st.integers(1, 8), st.floats(0, 1)), min_size=1, max_size=30))
+def test_what_is_kept_of_proposals_is_the_stream(model_f32, proposals):
+    rows = rows_of(model_f32, 200)
+    options = {"n_sinks": 2, "window": 12, "kv_type": "f32", "max_rows": 8, "rebase_rows": 20}
+    decoder, plain = (RingDecoder(model_f32, **options) for _ in range(2))
+    at = 0
+    for n_rows, share in proposals:
+        kept = round(share * n_rows)
+        chunk = rows[at : at + kept]
+        wrong = rows_of(model_f32, n_rows - kept, seed=at) if kept < n_rows else rows[:0]
+        logits = decoder.propose([(0, np.concatenate([chunk, wrong]))])
+        assert logits.shape == (n_rows, 40)
+        assert decoder.pos == at
+        decoder.keep(kept)
+        at += kept
+        assert decoder.pos == at
+        if kept:
+            expected = plain.step_groups([(0, chunk)], logits="every")
+            np.testing.assert_allclose(logits[:kept], expected, atol=1e-4)
+    np.testing.assert_allclose(decoder.step(rows[-1:]), plain.step(rows[-1:]), atol=1e-4)
+
+
+def test_a_fork_goes_its_own_way(model, decoder):
+    rows = rows_of(model, 60)
+    decoder.step(rows[:30])
+    other = decoder.fork()
+    assert isinstance(other, RingDecoder)
+    assert other.pos == 30
+    other.step(rows[:7])
+    third = decoder.fork()
+    ours = run(decoder, rows[30:])
+    np.testing.assert_array_equal(run(third, rows[30:]), ours)
+    assert not np.array_equal(other.step(rows[-1:]), ours[-1])
+
+
+def test_calls_that_do_not_fit_a_proposal_are_refused(model, decoder):
+    rows = rows_of(model, 40)
+    with pytest.raises(ValueError, match="cannot keep 1 rows of an open proposal of 0"):
+        decoder.keep(1)
+    with pytest.raises(ValueError, match="a proposal of 40 rows, this decoder takes up to 32"):
+        decoder.propose([(0, rows)])
+    decoder.propose([(0, rows[:5])])
+    for call in (
+        decoder.fork,
+        lambda: decoder.step(rows[:1]),
+        lambda: decoder.propose([(0, rows[:1])]),
+    ):
+        with pytest.raises(ValueError, match="a proposal of 5 rows is open"):
+            call()
+    for n_rows in (-1, 6):
+        with pytest.raises(ValueError, match=f"cannot keep {n_rows} rows of an open proposal of 5"):
+            decoder.keep(n_rows)
+    decoder.keep(0)
+    assert decoder.pos == 0
+    with pytest.raises(ValueError, match="there is no region 1; this decoder has 1"):
+        decoder.step_groups([(1, rows[:1])])
+    with pytest.raises(ValueError, match="logits of 'all' rows are not known"):
+        decoder.step_groups([(0, rows[:1])], logits="all")
+    with pytest.raises(ValueError, match="a step takes one or more groups"):
+        decoder.step_groups([])
 
 
 def test_metadata_and_token_texts(model):

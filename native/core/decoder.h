@@ -3,13 +3,24 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 
 namespace edgestream {
 
-/// The seam between the read/write loop and whatever computes the logits. Not thread-safe: one
-/// stream, one caller at a time. Every method throws std::invalid_argument on a wrong width or a
-/// token that does not exist.
+/// A run of rows that enter one region of a decoder's memory, in order.
+struct RegionRows {
+  int region = 0;                     ///< index in the decoder's regions
+  std::span<const float> embeddings;  ///< [n, n_embd], n >= 1
+};
+
+/// Which rows of a step get logits.
+enum class LogitsOf { kNone, kLastRow, kEveryRow };
+
+/// The seam between the read/write loops and whatever computes the logits. Not thread-safe: one
+/// stream, one caller at a time. Every method throws std::invalid_argument, with nothing taken, on
+/// a wrong width, a region or a token that does not exist, or a call that does not fit an open
+/// proposal.
 class Decoder {
  public:
   virtual ~Decoder() = default;
@@ -18,18 +29,45 @@ class Decoder {
   virtual int n_embd() const = 0;
   /// Width of the logits.
   virtual int n_vocab() const = 0;
+  /// Regions of the memory, each with its own window.
+  virtual int n_regions() const = 0;
+  /// Most rows that one propose() may take.
+  virtual int max_proposal() const = 0;
 
   /// Writes the input embedding of `token` (0 <= token < n_vocab) into `out` [n_embd].
   virtual void token_embedding(int32_t token, std::span<float> out) const = 0;
 
-  /// Appends rows [n, n_embd], n >= 1, and returns the logits [n_vocab] of the last one. The view
-  /// is valid until the next call.
-  virtual std::span<const float> step(std::span<const float> embeddings) = 0;
+  /// Appends the groups as if their rows came one after the other, computed together; who sees whom
+  /// is the decoder's configuration. Returns logits [n, n_vocab] of no row, of the last row, or of
+  /// every row of all groups in order. The view is valid until the next call.
+  virtual std::span<const float> step(std::span<const RegionRows> groups, LogitsOf wanted) = 0;
 
-  /// Rows ever taken since the last reset; never goes down in between.
+  /// One run of rows [n, n_embd] into region 0; returns the logits [n_vocab] of the last one.
+  std::span<const float> step(std::span<const float> embeddings) {
+    const RegionRows group{0, embeddings};
+    return step({&group, 1}, LogitsOf::kLastRow);
+  }
+
+  /// As step() with the logits of every row, but open: the rows count only after keep(). Until then
+  /// nothing but keep() and reset() may be called.
+  virtual std::span<const float> propose(std::span<const RegionRows> groups) = 0;
+
+  /// Closes the proposal: its first `n_rows` >= 0 rows stay, the others were never taken.
+  virtual void keep(int n_rows) = 0;
+
+  /// Attention weights of the last row of the last step over the kept rows of a region, oldest
+  /// first: the mean over the captured layers and their heads. Empty when none is captured. The
+  /// view is valid until the next call.
+  virtual std::span<const float> attention(int region) const = 0;
+
+  /// A second stream with the same past that goes its own way from here; the weights are shared.
+  virtual std::unique_ptr<Decoder> fork() const = 0;
+
+  /// Rows ever taken since the last reset, of all regions; never goes down in between. Rows of an
+  /// open proposal are not counted.
   virtual int64_t pos() const = 0;
 
-  /// Forgets everything; the next row is position 0.
+  /// Forgets everything, an open proposal too; the next row is position 0.
   virtual void reset() = 0;
 };
 

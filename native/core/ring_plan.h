@@ -38,7 +38,7 @@ struct RingStep {
 /// not depend on how a stream is cut into steps; the ring has max_rows - 1 slots more than the
 /// window for that.
 ///
-/// Allocates nothing after construction. Not thread-safe.
+/// Allocates nothing after construction. A copy goes on by itself. Not thread-safe.
 class RingPlan {
  public:
   /// Throws std::invalid_argument, naming the number and its range, on a shape out of range.
@@ -61,19 +61,24 @@ class RingPlan {
   /// `mask` [n_rows, n_slots].
   void write_mask(std::span<float> mask) const;
 
+  /// Takes the last `n_rows` rows back, at most max_rows since they came: the next row is the first
+  /// of them again. What the rows before them see was not overwritten; where RoPE position 0 lies
+  /// stays as it is.
+  void take_back(int n_rows) { pos_ -= n_rows; }
+
   void reset();
 
  private:
   int64_t slot_of(int64_t pos) const;
   int32_t rebase_before(int64_t first, int64_t last);
 
-  const RingShape shape_;
-  const int ring_slots_;  // window + max_rows - 1
-  const int n_slots_;
-  const int64_t far_;  // n_sinks + window - 1: RoPE position of a row after which sinks move
-  int64_t pos_ = 0;    // absolute position of the next row
-  int64_t base_ = 0;   // absolute position of RoPE position 0
-  RingStep step_;      // the last step; its spans view the three vectors
+  RingShape shape_;
+  int ring_slots_;  // window + max_rows - 1
+  int n_slots_;
+  int64_t far_;       // n_sinks + window - 1: RoPE position of a row after which sinks move
+  int64_t pos_ = 0;   // absolute position of the next row
+  int64_t base_ = 0;  // absolute position of RoPE position 0
+  RingStep step_;     // the last step; its spans view the three vectors
   std::vector<int64_t> slots_;                 // [max_rows]
   std::vector<int32_t> positions_;             // [max_rows]
   std::vector<int32_t> sink_query_positions_;  // [max_rows]

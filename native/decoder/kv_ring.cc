@@ -25,6 +25,15 @@ KvRing::KvRing(const GgufModel& model, const RingPlan& plan, ggml_type type)
   buffer = allocate_tensors(context.get(), model.device(), "KV ring");
 }
 
+void KvRing::copy_from(const KvRing& other) {
+  ggml_tensor* from = ggml_get_first_tensor(other.context.get());
+  for (ggml_tensor* to = ggml_get_first_tensor(context.get()); to != nullptr;
+       to = ggml_get_next_tensor(context.get(), to)) {
+    ggml_backend_tensor_copy(from, to);
+    from = ggml_get_next_tensor(other.context.get(), from);
+  }
+}
+
 StepInputs::StepInputs(const GgufModel& model, const RingPlan& plan)
     : context(make_context(kInputTensors)) {
   const LlamaShape& s = model.shape();

@@ -11,6 +11,9 @@ namespace edgestream {
 struct KvRing {
   KvRing(const GgufModel& model, const RingPlan& plan, ggml_type type);
 
+  /// Takes over the contents of a ring of the same model, plan and type.
+  void copy_from(const KvRing& other);
+
   ContextHandle context;
   BufferHandle buffer;     // zeroed: what was never written must not be NaN, 0 * NaN is NaN
   ggml_tensor* keys;       // [kv_width, n_slots, n_layers], rotated

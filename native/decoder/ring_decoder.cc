@@ -12,7 +12,8 @@ namespace edgestream {
 
 namespace {
 
-constexpr size_t kKindsPerSize = 4;  // into sinks or not, with logits or not
+constexpr size_t kLogitsKinds = 3;                  // none, of the last row, of every row
+constexpr size_t kKindsPerSize = 2 * kLogitsKinds;  // into sinks or not
 
 ggml_type read_kv_type(const std::string& name) {
   if (name == "f16") return GGML_TYPE_F16;
@@ -23,13 +24,13 @@ ggml_type read_kv_type(const std::string& name) {
 
 size_t graph_index(StepKind kind) {
   const size_t size = std::countr_zero(static_cast<unsigned>(kind.n_rows));
-  return size * kKindsPerSize + 2 * kind.into_sinks + kind.wants_logits;
+  return size * kKindsPerSize + kLogitsKinds * kind.into_sinks + static_cast<size_t>(kind.logits);
 }
 
 StepKind graph_kind(size_t index) {
   return {.n_rows = 1 << (index / kKindsPerSize),
-          .into_sinks = (index & 2) != 0,
-          .wants_logits = (index & 1) != 0};
+          .into_sinks = index % kKindsPerSize >= kLogitsKinds,
+          .logits = static_cast<LogitsOf>(index % kLogitsKinds)};
 }
 
 template <typename T>
@@ -68,6 +69,7 @@ class Turn {
 
 RingDecoder::RingDecoder(std::shared_ptr<const GgufModel> model, const RingDecoderConfig& config)
     : model_(std::move(model)),
+      config_(config),
       plan_({config.n_sinks, config.window, config.max_rows, config.rebase_rows}),
       backend_(open_device(model_->device(), config.n_threads)),
       ring_(*model_, plan_, read_kv_type(config.kv_type)),
@@ -76,14 +78,14 @@ RingDecoder::RingDecoder(std::shared_ptr<const GgufModel> model, const RingDecod
       mask_(static_cast<size_t>(plan_.n_slots()) * plan_.shape().max_rows),
       value_cells_(static_cast<size_t>(model_->shape().kv_width()) * plan_.shape().max_rows),
       sink_positions_(plan_.shape().n_sinks),
-      logits_(model_->shape().n_vocab) {
+      logits_(static_cast<size_t>(model_->shape().n_vocab) * plan_.shape().max_rows) {
   build_graphs();
 }
 
 // All graphs share one block of memory: first it grows to what the greediest needs, then each is
 // laid out in it, for good.
 void RingDecoder::build_graphs() {
-  graphs_.resize(graph_index({plan_.shape().max_rows, true, true}) + 1);
+  graphs_.resize(graph_index({plan_.shape().max_rows, true, LogitsOf::kEveryRow}) + 1);
   for (size_t i = 0; i < graphs_.size(); ++i) {
     const StepKind kind = graph_kind(i);
     if (kind.into_sinks && kind.n_rows > plan_.shape().n_sinks) continue;
@@ -114,12 +116,27 @@ size_t RingDecoder::state_bytes() const {
 void RingDecoder::reset() {
   const Turn turn(busy_);
   plan_.reset();
+  n_proposed_ = 0;
   // Hidden slots are multiplied by zero, which only hides what is finite.
   if (failed_) ggml_backend_buffer_clear(ring_.buffer.get(), 0);
   failed_ = false;
 }
 
-void RingDecoder::check_input(std::span<const float> embeddings) const {
+int64_t RingDecoder::checked_rows(std::span<const RegionRows> groups) const {
+  int64_t n_rows = 0;
+  for (const RegionRows& group : groups) {
+    if (group.region < 0 || group.region >= n_regions()) {
+      throw std::invalid_argument("decoder: there is no region " + std::to_string(group.region) +
+                                  "; this decoder has " + std::to_string(n_regions()));
+    }
+    check_embeddings(group.embeddings);
+    n_rows += static_cast<int64_t>(group.embeddings.size()) / n_embd();
+  }
+  if (n_rows == 0) throw std::invalid_argument("decoder: a step takes one or more groups of rows");
+  return n_rows;
+}
+
+void RingDecoder::check_embeddings(std::span<const float> embeddings) const {
   if (embeddings.empty() || embeddings.size() % n_embd() != 0) {
     throw std::invalid_argument("decoder: got " + std::to_string(embeddings.size()) +
                                 " numbers, a step takes one or more rows of " +
@@ -136,28 +153,83 @@ void RingDecoder::check_input(std::span<const float> embeddings) const {
   }
 }
 
-std::span<const float> RingDecoder::step(std::span<const float> embeddings) {
-  const Turn turn(busy_);
-  check_input(embeddings);
-  if (failed_) throw std::runtime_error("decoder: an earlier step failed; reset the stream");
-  failed_ = true;
-  while (!embeddings.empty()) {
-    const int n_rows = plan_.next_rows(static_cast<int64_t>(embeddings.size()) / n_embd());
-    const size_t n_numbers = static_cast<size_t>(n_rows) * n_embd();
-    run_rows(embeddings.first(n_numbers), n_numbers == embeddings.size());
-    embeddings = embeddings.subspan(n_numbers);
+void RingDecoder::check_ready() const {
+  if (n_proposed_ > 0) {
+    throw std::invalid_argument("decoder: a proposal of " + std::to_string(n_proposed_) +
+                                " rows is open; keep() some or none of them first");
   }
-  failed_ = false;
-  return logits_;
+  if (failed_) throw std::runtime_error("decoder: an earlier step failed; reset the stream");
 }
 
-void RingDecoder::run_rows(std::span<const float> rows, bool wants_logits) {
+std::span<const float> RingDecoder::step(std::span<const RegionRows> groups, LogitsOf wanted) {
+  const Turn turn(busy_);
+  checked_rows(groups);
+  check_ready();
+  append(groups, wanted);
+  return std::span(logits_).first(n_logits_);
+}
+
+std::span<const float> RingDecoder::propose(std::span<const RegionRows> groups) {
+  const Turn turn(busy_);
+  const int64_t n_rows = checked_rows(groups);
+  check_ready();
+  if (n_rows > max_proposal()) {
+    throw std::invalid_argument("decoder: a proposal of " + std::to_string(n_rows) +
+                                " rows, this decoder takes up to " +
+                                std::to_string(max_proposal()) + " (max_rows)");
+  }
+  append(groups, LogitsOf::kEveryRow);
+  n_proposed_ = static_cast<int>(n_rows);
+  return std::span(logits_).first(n_logits_);
+}
+
+void RingDecoder::keep(int n_rows) {
+  const Turn turn(busy_);
+  if (n_rows < 0 || n_rows > n_proposed_ || n_proposed_ == 0) {
+    throw std::invalid_argument("decoder: cannot keep " + std::to_string(n_rows) +
+                                " rows of an open proposal of " + std::to_string(n_proposed_));
+  }
+  plan_.take_back(n_proposed_ - n_rows);
+  n_proposed_ = 0;
+}
+
+// No layer is captured.
+std::span<const float> RingDecoder::attention(int /*region*/) const { return {}; }
+
+std::unique_ptr<Decoder> RingDecoder::fork() const {
+  const Turn turn(busy_);
+  check_ready();
+  auto other = std::make_unique<RingDecoder>(model_, config_);
+  other->plan_ = plan_;
+  other->ring_.copy_from(ring_);
+  return other;
+}
+
+// Logits of the last row are those of the last run of the last group.
+void RingDecoder::append(std::span<const RegionRows> groups, LogitsOf wanted) {
+  failed_ = true;
+  n_logits_ = 0;
+  for (const RegionRows& group : groups) {
+    std::span<const float> rows = group.embeddings;
+    while (!rows.empty()) {
+      const int n_rows = plan_.next_rows(static_cast<int64_t>(rows.size()) / n_embd());
+      const size_t n_numbers = static_cast<size_t>(n_rows) * n_embd();
+      const bool last = n_numbers == rows.size() && &group == &groups.back();
+      const bool only_enters = wanted == LogitsOf::kLastRow && !last;
+      run_rows(rows.first(n_numbers), only_enters ? LogitsOf::kNone : wanted);
+      rows = rows.subspan(n_numbers);
+    }
+  }
+  failed_ = false;
+}
+
+void RingDecoder::run_rows(std::span<const float> rows, LogitsOf wanted) {
   const RingStep& step = plan_.take(static_cast<int>(rows.size() / n_embd()));
   if (step.rebase_by != 0) rebase(step.rebase_by);
   send(step, rows);
-  StepGraph& graph = graphs_[graph_index({step.n_rows, step.into_sinks, wants_logits})];
+  StepGraph& graph = graphs_[graph_index({step.n_rows, step.into_sinks, wanted})];
   compute(graph);
-  if (wants_logits) read_logits(graph);
+  if (wanted != LogitsOf::kNone) read_logits(graph);
 }
 
 // Turns the sinks too; every step places them anew.
@@ -194,13 +266,18 @@ void RingDecoder::compute(StepGraph& step) {
   }
 }
 
+// Grows when a step of more than max_rows rows first wants them all.
 void RingDecoder::read_logits(const StepGraph& step) {
-  ggml_backend_tensor_get(step.logits, logits_.data(), 0, ggml_nbytes(step.logits));
-  if (!std::ranges::all_of(logits_, [](float x) { return std::isfinite(x); })) {
+  const auto n = static_cast<size_t>(ggml_nelements(step.logits));
+  if (logits_.size() < n_logits_ + n) logits_.resize(n_logits_ + n);
+  const std::span read = std::span(logits_).subspan(n_logits_, n);
+  ggml_backend_tensor_get(step.logits, read.data(), 0, read.size_bytes());
+  if (!std::ranges::all_of(read, [](float x) { return std::isfinite(x); })) {
     throw std::runtime_error(
         "decoder: the logits are not finite; the input or the weights are out of range. Reset the "
         "stream");
   }
+  n_logits_ += n;
 }
 
 }  // namespace edgestream

@@ -34,6 +34,8 @@ class RingDecoder final : public Decoder {
 
   int n_embd() const override { return model_->shape().n_embd; }
   int n_vocab() const override { return model_->shape().n_vocab; }
+  int n_regions() const override { return 1; }
+  int max_proposal() const override { return plan_.shape().max_rows; }
   void token_embedding(int32_t token, std::span<float> out) const override {
     model_->token_embedding(token, out);
   }
@@ -41,9 +43,18 @@ class RingDecoder final : public Decoder {
   /// Throws std::invalid_argument on an empty or ragged input or a number that is not finite or too
   /// large to square, with nothing taken; std::runtime_error when the computation fails or its
   /// result is not finite: the stream must then be reset.
-  std::span<const float> step(std::span<const float> embeddings) override;
+  std::span<const float> step(std::span<const RegionRows> groups, LogitsOf wanted) override;
+  using Decoder::step;
 
-  int64_t pos() const override { return plan_.pos(); }
+  /// As step(). Rows that are not kept cost what they cost, and nothing is copied: the ring has
+  /// room for max_rows rows beside what the next row sees.
+  std::span<const float> propose(std::span<const RegionRows> groups) override;
+  void keep(int n_rows) override;
+
+  std::span<const float> attention(int region) const override;
+  std::unique_ptr<Decoder> fork() const override;
+
+  int64_t pos() const override { return plan_.pos() - n_proposed_; }
   void reset() override;
 
   const GgufModel& model() const { return *model_; }
@@ -53,14 +64,18 @@ class RingDecoder final : public Decoder {
 
  private:
   void build_graphs();
-  void check_input(std::span<const float> embeddings) const;
-  void run_rows(std::span<const float> rows, bool wants_logits);
+  int64_t checked_rows(std::span<const RegionRows> groups) const;
+  void check_embeddings(std::span<const float> embeddings) const;
+  void check_ready() const;
+  void append(std::span<const RegionRows> groups, LogitsOf wanted);
+  void run_rows(std::span<const float> rows, LogitsOf wanted);
   void rebase(int32_t by);
   void send(const RingStep& step, std::span<const float> rows);
   void compute(StepGraph& step);
   void read_logits(const StepGraph& step);
 
   const std::shared_ptr<const GgufModel> model_;
+  const RingDecoderConfig config_;
   RingPlan plan_;
   BackendHandle backend_;
   KvRing ring_;
@@ -71,9 +86,11 @@ class RingDecoder final : public Decoder {
   std::vector<float> mask_;              // [max_rows, n_slots]
   std::vector<int64_t> value_cells_;     // [max_rows, kv_width]
   std::vector<int32_t> sink_positions_;  // [n_sinks]
-  std::vector<float> logits_;            // [n_vocab] of the last step
+  std::vector<float> logits_;            // [rows that got some, n_vocab] of the last step
+  size_t n_logits_ = 0;                  // numbers in logits_ that are of the last step
+  int n_proposed_ = 0;                   // rows of the open proposal; 0: none is open
   bool failed_ = false;                  // a step failed half-way; only reset() helps
-  std::atomic_flag busy_;                // a step is being computed
+  mutable std::atomic_flag busy_;        // a step is being computed
 };
 
 }  // namespace edgestream

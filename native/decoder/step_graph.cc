@@ -80,15 +80,19 @@ class Builder {
   }
 
   // Nothing is asked of an ingesting step beyond the last layer's keys and values; otherwise only
-  // the last row goes on to the logits.
+  // rows that get logits go on.
   void last_layer(ggml_tensor* x) {
     const int layer = shape_.n_layers - 1;
-    if (!kind_.wants_logits) {
+    if (kind_.logits == LogitsOf::kNone) {
       write_rows(norm(x, model_.weights().layers[layer].attention_norm), layer);
       return;
     }
-    ggml_tensor* const attended = last_row(attention(x, layer));
-    x = feed_forward(ggml_add(c_, attended, last_row(x)), layer);
+    ggml_tensor* attended = attention(x, layer);
+    if (kind_.logits == LogitsOf::kLastRow) {
+      attended = last_row(attended);
+      x = last_row(x);
+    }
+    x = feed_forward(ggml_add(c_, attended, x), layer);
     x = norm(x, model_.weights().output_norm);
     step_.logits = ggml_mul_mat(c_, model_.weights().output, x);
     ggml_set_output(step_.logits);

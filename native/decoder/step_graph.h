@@ -2,6 +2,7 @@
 // The computation of a step: built once per kind of step, run many times.
 #pragma once
 
+#include "core/decoder.h"
 #include "decoder/kv_ring.h"
 
 namespace edgestream {
@@ -9,11 +10,11 @@ namespace edgestream {
 /// What distinguishes one graph from another.
 struct StepKind {
   int n_rows = 1;
-  bool into_sinks = false;   ///< the rows are sinks: their unrotated keys are kept too
-  bool wants_logits = true;  ///< otherwise the rows only enter the ring
+  bool into_sinks = false;  ///< the rows are sinks: their unrotated keys are kept too
+  LogitsOf logits = LogitsOf::kLastRow;
 };
 
-/// A graph over a stream's ring and inputs. `logits` [n_vocab] of the last row, or null.
+/// A graph over a stream's ring and inputs. `logits` [n_vocab, rows that get some], or null.
 struct StepGraph {
   ContextHandle context;  // descriptions of the nodes
   ggml_cgraph* graph = nullptr;

@@ -2,8 +2,10 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/variant.h>
 #include <nanobind/stl/vector.h>
 
@@ -26,17 +28,70 @@ using edgestream::RingDecoder;
 using edgestream::RingDecoderConfig;
 using Rows = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 
-OwnedArray<float, 1>::Array step(Decoder& decoder, const Rows& rows) {
+using Groups = std::vector<std::pair<int, Rows>>;
+using edgestream::LogitsOf;
+using edgestream::RegionRows;
+
+std::span<const float> checked(const Decoder& decoder, const Rows& rows) {
   if (std::cmp_not_equal(rows.shape(1), decoder.n_embd())) {
     throw std::invalid_argument("decoder: got rows of " + std::to_string(rows.shape(1)) +
                                 " numbers, this decoder takes " + std::to_string(decoder.n_embd()));
   }
+  return {rows.data(), rows.size()};
+}
+
+OwnedArray<float, 1>::Array step(Decoder& decoder, const Rows& rows) {
+  const std::span<const float> embeddings = checked(decoder, rows);
   OwnedArray<float, 1> logits({static_cast<size_t>(decoder.n_vocab())});
   {
     nb::gil_scoped_release release;
-    std::ranges::copy(decoder.step({rows.data(), rows.size()}), logits.values().begin());
+    std::ranges::copy(decoder.step(embeddings), logits.values().begin());
   }
   return logits.release();
+}
+
+LogitsOf read_logits_of(const std::string& name) {
+  if (name == "none") return LogitsOf::kNone;
+  if (name == "last") return LogitsOf::kLastRow;
+  if (name == "every") return LogitsOf::kEveryRow;
+  throw std::invalid_argument("decoder: logits of '" + name +
+                              "' rows are not known; known: none, last, every");
+}
+
+// Runs `act` on the groups without the GIL; the logits that it gives become [n, n_vocab].
+template <typename Act>
+OwnedArray<float, 2>::Array logits_of(const Decoder& decoder, const Groups& groups, Act act) {
+  std::vector<RegionRows> native;
+  for (const auto& [region, rows] : groups) native.push_back({region, checked(decoder, rows)});
+  std::span<const float> given;
+  {
+    nb::gil_scoped_release release;
+    given = act(std::span<const RegionRows>(native));
+  }
+  const auto n_vocab = static_cast<size_t>(decoder.n_vocab());
+  OwnedArray<float, 2> logits({given.size() / n_vocab, n_vocab});
+  std::ranges::copy(given, logits.values().begin());
+  return logits.release();
+}
+
+OwnedArray<float, 2>::Array step_groups(Decoder& decoder, const Groups& groups,
+                                        const std::string& logits) {
+  const LogitsOf wanted = read_logits_of(logits);
+  return logits_of(decoder, groups, [&](std::span<const RegionRows> native) {
+    return decoder.step(native, wanted);
+  });
+}
+
+OwnedArray<float, 2>::Array propose(Decoder& decoder, const Groups& groups) {
+  return logits_of(decoder, groups,
+                   [&](std::span<const RegionRows> native) { return decoder.propose(native); });
+}
+
+OwnedArray<float, 1>::Array attention(const Decoder& decoder, int region) {
+  const std::span<const float> seen = decoder.attention(region);
+  OwnedArray<float, 1> weights({seen.size()});
+  std::ranges::copy(seen, weights.values().begin());
+  return weights.release();
 }
 
 template <typename Source>
@@ -114,8 +169,23 @@ void bind_ring_decoder(nb::module_& m) {
 void bind_decoder(nb::module_& m) {
   nb::class_<Decoder>(m, "Decoder", "Takes embeddings row by row, gives logits.")
       .def("step", &step, nb::arg("rows").noconvert(),
-           "Appends float32 [n, n_embd], n >= 1; returns the logits of the last row, float32 "
-           "[n_vocab].")
+           "Appends float32 [n, n_embd], n >= 1, to region 0; returns the logits of the last row, "
+           "float32 [n_vocab].")
+      .def("step_groups", &step_groups, nb::arg("groups").noconvert(), nb::kw_only(),
+           "logits"_a = "last",
+           "Appends pairs of a region and its float32 [n, n_embd], computed together, as if their "
+           "rows came one after the other. Returns float32 [n, n_vocab] of 'none', the 'last' or "
+           "'every' row.")
+      .def("propose", &propose, nb::arg("groups").noconvert(),
+           "As step_groups with the logits of every row, but open: the rows count only after keep. "
+           "At most max_proposal rows.")
+      .def("keep", &Decoder::keep, "n_rows"_a, nb::call_guard<nb::gil_scoped_release>(),
+           "Closes the proposal: its first n_rows stay, the others were never taken.")
+      .def("attention", &attention, "region"_a,
+           "Attention of the last row over the kept rows of a region, oldest first, float32 [n]; "
+           "empty when no layer is captured.")
+      .def("fork", &Decoder::fork, nb::call_guard<nb::gil_scoped_release>(),
+           "A second stream with the same past that goes its own way from here.")
       .def(
           "token_embedding",
           [](const Decoder& self, int32_t token) {
@@ -123,9 +193,12 @@ void bind_decoder(nb::module_& m) {
           },
           "token"_a, "The input embedding of a token, float32 [n_embd].")
       .def("reset", &Decoder::reset, "Forgets everything; the next row is position 0.")
-      .def_prop_ro("pos", &Decoder::pos, "Rows taken since the last reset.")
+      .def_prop_ro("pos", &Decoder::pos,
+                   "Rows taken since the last reset; those of an open proposal are not counted.")
       .def_prop_ro("n_embd", &Decoder::n_embd)
-      .def_prop_ro("n_vocab", &Decoder::n_vocab);
+      .def_prop_ro("n_vocab", &Decoder::n_vocab)
+      .def_prop_ro("n_regions", &Decoder::n_regions)
+      .def_prop_ro("max_proposal", &Decoder::max_proposal, "Most rows that one propose may take.");
   m.def("device_names", &edgestream::device_names,
         "What ggml can compute on, with commas between.");
   bind_model(m);

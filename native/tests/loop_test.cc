@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <memory>
 #include <random>
 #include <stdexcept>
 #include <vector>
@@ -26,18 +27,36 @@ class MemoryDecoder final : public Decoder {
   void token_embedding(int32_t token, std::span<float> out) const override {
     for (int i = 0; i < kWidth; ++i) out[i] = 0.1F * static_cast<float>((token * 7 + i * 3) % 11);
   }
-  std::span<const float> step(std::span<const float> rows) override {
-    for (size_t r = 0; r < rows.size() / kWidth; ++r, ++pos_) {
-      for (int i = 0; i < kWidth; ++i) memory_[i] = 0.7F * memory_[i] + rows[r * kWidth + i];
-    }
-    for (int v = 0; v < kVocab; ++v) {
-      logits_[v] = 0;
-      for (int i = 0; i < kWidth; ++i) {
-        logits_[v] += memory_[i] * static_cast<float>((v * 5 + i * 2) % 7 - 3);
+  int n_regions() const override { return 1; }
+  int max_proposal() const override { return 16; }
+  std::span<const float> step(std::span<const RegionRows> groups, LogitsOf wanted) override {
+    all_.clear();
+    for (const RegionRows& group : groups) {
+      for (size_t at = 0; at < group.embeddings.size(); at += kWidth) {
+        take(group.embeddings.subspan(at, kWidth));
+        all_.insert(all_.end(), logits_.begin(), logits_.end());
       }
     }
-    return logits_;
+    if (wanted == LogitsOf::kEveryRow) return all_;
+    return std::span(logits_).first(wanted == LogitsOf::kNone ? 0 : kVocab);
   }
+  using Decoder::step;
+  std::span<const float> propose(std::span<const RegionRows> groups) override {
+    before_ = memory_;
+    pos_before_ = pos_;
+    proposed_.clear();
+    for (const RegionRows& group : groups) {
+      proposed_.insert(proposed_.end(), group.embeddings.begin(), group.embeddings.end());
+    }
+    return step(groups, LogitsOf::kEveryRow);
+  }
+  void keep(int n_rows) override {
+    memory_ = before_;
+    pos_ = pos_before_;
+    for (int r = 0; r < n_rows; ++r) take(std::span(proposed_).subspan(r * kWidth, kWidth));
+  }
+  std::span<const float> attention(int /*region*/) const override { return {}; }
+  std::unique_ptr<Decoder> fork() const override { return std::make_unique<MemoryDecoder>(*this); }
   int64_t pos() const override { return pos_; }
   void reset() override {
     memory_ = {};
@@ -45,7 +64,22 @@ class MemoryDecoder final : public Decoder {
   }
 
  private:
+  void take(std::span<const float> row) {
+    for (int i = 0; i < kWidth; ++i) memory_[i] = 0.7F * memory_[i] + row[i];
+    for (int v = 0; v < kVocab; ++v) {
+      logits_[v] = 0;
+      for (int i = 0; i < kWidth; ++i) {
+        logits_[v] += memory_[i] * static_cast<float>((v * 5 + i * 2) % 7 - 3);
+      }
+    }
+    ++pos_;
+  }
+
   std::array<float, kWidth> memory_{};
+  std::array<float, kWidth> before_{};  // memory before the open proposal
+  int64_t pos_before_ = 0;
+  std::vector<float> proposed_;  // rows of the open proposal
+  std::vector<float> all_;       // logits of every row of the last step
   std::array<float, kVocab> logits_{};
   int64_t pos_ = 0;
 };
