@@ -73,6 +73,25 @@ def listen(
         draw(figures, plot)
 
 
+@app.command()
+def decoder(
+    model: Annotated[str, typer.Option("-m", "--model", help="Name or folder.")] = DEFAULT_MODEL,
+    quick: Annotated[bool, typer.Option("--quick", help="Well under a minute.")] = False,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the figures to this file.")
+    ] = None,
+) -> None:
+    """The streaming decoder beside llama_decode: exactness and speed."""
+    from edgestream import bench_decoder
+    from edgestream.bench_report import check_places, write_json
+
+    check_places(json_file, None)
+    figures = bench_decoder.measure(model, quick=quick)
+    bench_decoder.print_tables(figures)
+    if json_file:
+        write_json(figures, json_file)
+
+
 def measure(model: str, delay_ms: float | None, folders: list[Path], plan: Plan) -> dict[str, Any]:
     """All figures, by the names that the JSON has.
 
