@@ -40,7 +40,9 @@ class TimedLoop:
         self.step_ms: list[float] = []
         self.step_cpu_ms: list[float] = []
 
-    def push(self, rows: NDArray[np.float32]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    def push(
+        self, rows: NDArray[np.float32]
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int32]]:
         """As the loop's own; calls with one row are steps."""
         cpu_ns, start_ns = time.thread_time_ns(), time.perf_counter_ns()
         result = self._loop.push(rows)

@@ -28,6 +28,7 @@ class _Word:
     text: str
     first_step: int
     last_step: int
+    shown_step: int  # at which the last one was there; later than its own where it was deferred
 
 
 @dataclass(slots=True)
@@ -64,12 +65,15 @@ class Caption:
         self._sentence_start = True
         self._space_step: int | None = None  # of a last token that was a space alone
 
-    def push(self, tokens: NDArray[np.int32]) -> list[Event]:
-        """One token a step [n]; returns the drafts and finals that they make."""
+    def push(self, tokens: NDArray[np.int32], waited: NDArray[np.int32]) -> list[Event]:
+        """One token a step [n], each given `waited` [n] steps after its own.
+
+        Returns the drafts and finals that they make.
+        """
         events: list[Event] = []
-        for token in tokens.tolist():
+        for token, wait in zip(tokens.tolist(), waited.tolist(), strict=True):
             if token != self._pad:
-                events += self._write(self._token_texts[token])
+                events += self._write(self._token_texts[token], self._step + wait)
             elif self._line.words and self._silent_ms() >= SILENCE_MS:
                 events.append(self._close(sentence_end=True))
             self._step += 1
@@ -79,7 +83,7 @@ class Caption:
         """The line that is still open, if any."""
         return [self._close(sentence_end=True)] if self._line.words else []
 
-    def _write(self, piece: str) -> list[Event]:
+    def _write(self, piece: str, shown_step: int) -> list[Event]:
         events: list[Event] = []
         words = self._line.words
         if piece == WORD_START:  # the word's letters come in tokens of their own
@@ -98,10 +102,11 @@ class Caption:
             if words and self._is_full(piece):
                 events.append(self._close(sentence_end=False))
                 words = self._line.words
-            words.append(_Word(piece, first_step, self._step))
+            words.append(_Word(piece, first_step, self._step, shown_step))
         else:
             words[-1].text += piece
             words[-1].last_step = self._step
+            words[-1].shown_step = shown_step
         if words[-1].text.endswith(tuple(SENTENCE_END)):
             events.append(self._close(sentence_end=True))
         else:
@@ -137,7 +142,7 @@ class Caption:
         for i, word in enumerate(self._line.words):
             end_ms = max(ended_ms, self._clock.source_ms(self._spoken_ms(word.first_step)))
             start_ms = max(ended_ms, end_ms - CHAR_MS * (1 + len(word.text)))
-            heard_ms = self._clock.source_ms((word.last_step + 1) * self._step_ms)
+            heard_ms = self._clock.source_ms((word.shown_step + 1) * self._step_ms)
             text = truecase(word.text, sentence_start=i == 0 and self._sentence_start)
             timed.append(Word(text, start_ms, end_ms, heard_ms))
             ended_ms = end_ms

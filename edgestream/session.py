@@ -35,7 +35,7 @@ class Stages:
     mel: LogMel  # [m] -> [frames, n_mels]
     chunker: Chunker  # [frames, n_mels] -> [chunks, chunk_frames, n_mels]
     encoder: Encoder  # -> [steps, n_embd]
-    loop: ConcatenatedLoop  # -> tokens [steps]
+    loop: ConcatenatedLoop  # -> tokens [steps] and how long each waited
     caption: Caption  # -> events
 
 
@@ -115,10 +115,10 @@ class Stream:
     def _decode(self, chunks: NDArray[np.float32]) -> list[Event]:
         s = self._stages
         try:
-            tokens, _ = s.loop.push(s.encoder.push(chunks))
+            tokens, _, waited = s.loop.push(s.encoder.push(chunks))
         except (RuntimeError, ValueError) as error:  # weights that give no numbers, a lost device
             raise OperationError(str(error)) from None
-        return s.caption.push(tokens)
+        return s.caption.push(tokens, waited)
 
     def _lose(self, lost_samples: int, reason: str) -> list[Event]:
         """Hears silence for the start of a gap and lets the clock run over the rest."""

@@ -17,7 +17,7 @@ def caption(clock=None):
 
 
 def run(stage, tokens):
-    return stage.push(np.array(tokens, np.int32))
+    return stage.push(np.array(tokens, np.int32), np.zeros(len(tokens), np.int32))
 
 
 def finals(events):
@@ -35,6 +35,15 @@ def test_words_drafts_and_a_final_at_the_full_stop():
     assert hello.emitted_ms == 13 * STEP_MS
     assert world.emitted_ms == 15 * STEP_MS
     assert 0 <= hello.start_ms < hello.end_ms <= world.start_ms < world.end_ms
+
+
+def test_a_word_that_waited_was_shown_later_but_ended_when_it_did():
+    tokens, waited = np.array([0] * 10 + [1, 2, 5], np.int32), np.zeros(13, np.int32)
+    plain = finals(caption().push(tokens, waited))[0].words[0]
+    waited[-2:] = 2, 1
+    deferred = finals(caption().push(tokens, waited))[0].words[0]
+    assert (deferred.start_ms, deferred.end_ms) == (plain.start_ms, plain.end_ms)
+    assert deferred.emitted_ms == plain.emitted_ms + STEP_MS
 
 
 def test_a_sentence_begins_with_a_capital_and_so_does_i():

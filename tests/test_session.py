@@ -239,7 +239,8 @@ def test_a_cancelled_task_stops_and_closes_the_source(model, speech):
 def test_a_long_gap_ends_the_line(model):
     word = next(i for i, text in enumerate(model.token_texts) if len(text) > 2 and text[0] == "▁")
     stream = model.stream()
-    stream._stages.caption.push(np.array([word], np.int32))  # a line that has no full stop yet
+    token, waited = np.array([word], np.int32), np.zeros(1, np.int32)
+    stream._stages.caption.push(token, waited)  # a line that has no full stop yet
     events = stream.push([], lost_samples=600 * RATE_HZ, reason="test")
     assert [len(final.words) for final in finals(events)] == [1]
     assert finals(events)[0].end_ms < 1000

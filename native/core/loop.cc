@@ -19,15 +19,13 @@ void require_token(int32_t token, int32_t limit, const char* name) {
 }  // namespace
 
 ConcatenatedLoop::ConcatenatedLoop(Decoder& decoder, const Policy& policy, SpecialTokens special,
-                                   int32_t delay_frames, float pad_bias)
-    : decoder_(decoder),
-      policy_(policy),
+                                   int32_t delay_frames, float pad_bias, int32_t deferrals)
+    : policy_(policy),
       special_(special),
       pad_bias_(pad_bias),
       width_(static_cast<size_t>(decoder.n_embd())),
-      delay_row_(width_),
-      row_(width_),
-      previous_(special.pad) {
+      rungs_{&decoder},
+      row_(width_) {
   if (special.n_text < 1 || special.n_text > decoder.n_vocab()) {
     throw std::invalid_argument("loop: n_text is " + std::to_string(special.n_text) +
                                 ", the model has " + std::to_string(decoder.n_vocab()) + " tokens");
@@ -36,14 +34,28 @@ ConcatenatedLoop::ConcatenatedLoop(Decoder& decoder, const Policy& policy, Speci
   require_token(special.bos, decoder.n_vocab(), "bos");
   require_token(special.delay_0, decoder.n_vocab(), "delay_0");
   require_token(delay_frames, decoder.n_vocab() - special.delay_0, "delay");
-  decoder_.token_embedding(special.delay_0 + delay_frames, delay_row_);
+  require_token(deferrals, decoder.n_vocab() - special.delay_0 - delay_frames, "deferrals");
+  for (int32_t rung = 0; rung <= deferrals; ++rung) {
+    if (rung > 0) rungs_.push_back(forks_.emplace_back(decoder.fork()).get());
+    delay_rows_.emplace_back(width_);
+    decoder.token_embedding(special.delay_0 + delay_frames + rung, delay_rows_.back());
+  }
+  slots_.resize(rungs_.size() + 1);
+}
+
+void ConcatenatedLoop::Counts::add(bool token) {
+  written += token ? 1 : 0;
+  turn = token ? turn + 1 : 0;
+  since_write = token ? 0 : since_write + 1;
 }
 
 void ConcatenatedLoop::prompt() {
-  decoder_.reset();
-  decoder_.token_embedding(special_.bos, row_);
-  decoder_.step(row_);
-  decoder_.step(delay_row_);
+  for (size_t rung = 0; rung < rungs_.size(); ++rung) {
+    rungs_[rung]->reset();
+    rungs_[rung]->token_embedding(special_.bos, row_);
+    rungs_[rung]->step(row_);
+    rungs_[rung]->step(delay_rows_[rung]);
+  }
 }
 
 ConcatenatedLoop::Proposal ConcatenatedLoop::propose(std::span<const float> logits) const {
@@ -76,56 +88,78 @@ ConcatenatedLoop::Proposal ConcatenatedLoop::propose(std::span<const float> logi
           .entropy = static_cast<float>(std::log(sum) - weighted / sum)};
 }
 
-bool ConcatenatedLoop::writes(const Proposal& proposal) {
-  if (proposal.token == special_.pad) {
-    held_ = 0;
-    return false;
+Observation ConcatenatedLoop::observe(int64_t i, int64_t rung, const Proposal& proposal) const {
+  Counts before = counts_;
+  for (int64_t earlier = n_slots_; earlier < i; ++earlier) {
+    before.add(slot(earlier).token != special_.pad);
   }
-  const Observation seen{.read = read_,
-                         .written = written_,
-                         .held = held_,
-                         .turn = turn_,
-                         .since_write = since_write_,
-                         .finished = finished_,
-                         .writing = turn_ > 0,
-                         .probability = proposal.probability,
-                         .margin = proposal.margin,
-                         .silence = proposal.silence,
-                         .entropy = proposal.entropy};
-  const bool write = policy_.decide(seen) == Action::kWrite;
-  held_ = write ? 0 : held_ + 1;
-  return write;
+  return {.read = read_,
+          .written = before.written,
+          .held = held_ + rung,
+          .turn = before.turn,
+          .since_write = before.since_write + 1,
+          .finished = finished_,
+          .writing = before.turn > 0,
+          .probability = proposal.probability,
+          .margin = proposal.margin,
+          .silence = proposal.silence,
+          .entropy = proposal.entropy};
 }
 
-void ConcatenatedLoop::push(std::span<const float> rows, std::span<int32_t> tokens,
-                            std::span<float> probabilities) {
-  if (rows.size() != tokens.size() * width_ || probabilities.size() != tokens.size()) {
-    throw std::invalid_argument("loop: got " + std::to_string(rows.size()) + " values for " +
-                                std::to_string(tokens.size()) + " steps of width " +
-                                std::to_string(width_));
+// The proposal of one rung for the slot that is `rung` steps back.
+void ConcatenatedLoop::consult(int64_t rung, std::span<const float> row) {
+  const int64_t i = read_ - 1 - rung;
+  Decoder& decoder = *rungs_[static_cast<size_t>(rung)];
+  const std::vector<float>& delay_row = delay_rows_[static_cast<size_t>(rung)];
+  decoder.token_embedding(i > 0 ? slot(i - 1).token : special_.pad, row_);
+  for (size_t d = 0; d < width_; ++d) row_[d] += row[d] + delay_row[d];
+  const std::span<const float> logits = decoder.step(row_);
+  if (i < 0 || (rung > 0 && slot(i).decided)) return;
+  const Proposal proposal = propose(logits);
+  const bool last = rung + 1 == static_cast<int64_t>(rungs_.size());
+  if (last && proposal.token == special_.pad) {
+    slot(i) = {special_.pad, proposal.probability, true};
+    held_ = 0;
+    return;
   }
-  for (size_t t = 0; t < tokens.size(); ++t) {
-    if (read_ == 0) prompt();
-    decoder_.token_embedding(previous_, row_);
-    for (size_t i = 0; i < width_; ++i) row_[i] += rows[t * width_ + i] + delay_row_[i];
-    const Proposal proposal = propose(decoder_.step(row_));
-    ++read_;
-    ++since_write_;
-    const bool write = writes(proposal);
-    turn_ = write ? turn_ + 1 : 0;
-    if (write) {
-      ++written_;
-      since_write_ = 0;
+  const bool write = policy_.decide(observe(i, rung, proposal)) == Action::kWrite;
+  slot(i) = {write || !last ? proposal.token : special_.pad, proposal.probability, write || last};
+  if (write || last) held_ = write ? 0 : held_ + 1;
+}
+
+// The slowest rung first: it may decide the token that the next one reads as the last.
+void ConcatenatedLoop::take(std::span<const float> row) {
+  if (read_ == 0) prompt();
+  ++read_;
+  for (auto rung = static_cast<int64_t>(rungs_.size()) - 1; rung >= 0; --rung) consult(rung, row);
+}
+
+size_t ConcatenatedLoop::push(std::span<const float> rows, std::span<int32_t> tokens,
+                              std::span<float> probabilities, std::span<int32_t> waited) {
+  const size_t n_rows = rows.size() / width_;
+  const size_t room = n_rows + static_cast<size_t>(undecided());
+  if (rows.size() != n_rows * width_ || tokens.size() != room || probabilities.size() != room ||
+      (!waited.empty() && waited.size() != room)) {
+    throw std::invalid_argument("loop: got " + std::to_string(rows.size()) +
+                                " values of rows of width " + std::to_string(width_) +
+                                " and room for " + std::to_string(tokens.size()) + " tokens");
+  }
+  size_t n_written = 0;
+  for (size_t t = 0; t < n_rows; ++t) {
+    take(rows.subspan(t * width_, width_));
+    for (; n_slots_ < read_ && slot(n_slots_).decided; ++n_slots_, ++n_written) {
+      tokens[n_written] = slot(n_slots_).token;
+      probabilities[n_written] = slot(n_slots_).probability;
+      if (!waited.empty()) waited[n_written] = static_cast<int32_t>(read_ - 1 - n_slots_);
+      counts_.add(tokens[n_written] != special_.pad);
     }
-    previous_ = write ? proposal.token : special_.pad;
-    tokens[t] = previous_;
-    probabilities[t] = proposal.probability;
   }
+  return n_written;
 }
 
 void ConcatenatedLoop::reset() {
-  previous_ = special_.pad;
-  read_ = written_ = held_ = turn_ = since_write_ = 0;
+  counts_ = {};
+  read_ = n_slots_ = held_ = 0;
   finished_ = false;
 }
 

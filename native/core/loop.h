@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -21,23 +22,37 @@ struct SpecialTokens {
 };
 
 /// Delayed streams modelling (Zeghidour et al. 2025, "Streaming Sequence-to-Sequence Learning with
-/// Delayed Streams Modeling"): step t reads x_t + E[token of step t-1] + E[delay] and proposes a
-/// token or PAD; the policy decides whether a proposal is written now. The sinks are the embeddings
-/// of BOS and of the delay.
+/// Delayed Streams Modeling"): step t reads x_t + E[token of step t-1] + E[delay] and proposes what
+/// slot t of the output holds: a token or PAD. The sinks are the embeddings of BOS and of the
+/// delay.
+///
+/// The policy decides whether the slot becomes that. Where it says READ, the slot is deferred: the
+/// same model runs a second time with a delay of one step more and proposes for the slot one step
+/// later, with more input; and so on, `deferrals` times. So a slot costs latency only where the
+/// model is unsure, and each run sees the tokens that were decided, as in training. This is a
+/// cascade (Viola and Jones 2001) over delays. The last proposal is final: READ there leaves PAD.
 ///
 /// Deterministic: tokens depend on the rows alone, not on how push() cuts them. Allocates nothing
 /// after construction. Not thread-safe.
 class ConcatenatedLoop {
  public:
-  /// `decoder` and `policy` must outlive the loop. `delay_frames` >= 0 selects the delay embedding;
+  /// `decoder` and `policy` must outlive the loop, which forks the decoder once for each deferral.
+  /// `delay_frames` >= 0 selects the delay embedding, `delay_frames + deferrals` the last one;
   /// `pad_bias` is taken from the logit of PAD. Throws std::invalid_argument on tokens that
   /// `decoder` does not have.
   ConcatenatedLoop(Decoder& decoder, const Policy& policy, SpecialTokens special,
-                   int32_t delay_frames, float pad_bias);
+                   int32_t delay_frames, float pad_bias, int32_t deferrals = 0);
 
-  /// Reads rows [n, n_embd]; for each writes the token of its step (or PAD) to `tokens` [n] and its
-  /// probability to `probabilities` [n]. Throws std::invalid_argument when the sizes disagree.
-  void push(std::span<const float> rows, std::span<int32_t> tokens, std::span<float> probabilities);
+  ConcatenatedLoop(const ConcatenatedLoop&) = delete;  // the rungs are its own
+  ConcatenatedLoop& operator=(const ConcatenatedLoop&) = delete;
+
+  /// Reads rows [n, n_embd] and writes the slots that are decided now, in order: the token (or PAD)
+  /// to `tokens`, its probability to `probabilities`, and to `waited`, unless that is empty, how
+  /// many steps after the slot's own it was written. Each has room for n + undecided() slots.
+  /// Returns the number of slots; without deferrals always n. Throws std::invalid_argument when the
+  /// sizes disagree.
+  size_t push(std::span<const float> rows, std::span<int32_t> tokens,
+              std::span<float> probabilities, std::span<int32_t> waited = {});
 
   /// From now on the source has ended: nothing is held back in the steps that are still to come.
   void finish() { finished_ = true; }
@@ -46,7 +61,9 @@ class ConcatenatedLoop {
   void reset();
 
   int64_t read() const { return read_; }
-  int64_t written() const { return written_; }
+  int64_t written() const { return counts_.written; }
+  /// Slots read and not yet written, at most `deferrals`.
+  int64_t undecided() const { return read_ - n_slots_; }
 
  private:
   struct Proposal {
@@ -56,25 +73,40 @@ class ConcatenatedLoop {
     float silence;  // probability of PAD
     float entropy;
   };
+  struct Slot {
+    int32_t token;
+    float probability;
+    bool decided;
+  };
+  struct Counts {
+    int64_t written = 0;      // tokens other than PAD
+    int64_t turn = 0;         // the last slots in a row that hold a token
+    int64_t since_write = 0;  // slots after the last token other than PAD
+    void add(bool token);
+  };
 
   void prompt();
+  void take(std::span<const float> row);
+  void consult(int64_t rung, std::span<const float> row);
   Proposal propose(std::span<const float> logits) const;
-  bool writes(const Proposal& proposal);
+  Observation observe(int64_t slot, int64_t rung, const Proposal& proposal) const;
+  Slot& slot(int64_t i) { return slots_[static_cast<size_t>(i) % slots_.size()]; }
+  const Slot& slot(int64_t i) const { return slots_[static_cast<size_t>(i) % slots_.size()]; }
 
-  Decoder& decoder_;
   const Policy& policy_;
   const SpecialTokens special_;
   const float pad_bias_;
-  const size_t width_;            // n_embd
-  std::vector<float> delay_row_;  // [n_embd]
-  std::vector<float> row_;        // [n_embd] input of the step at work
-  int32_t previous_;              // token of the last step
-  int64_t read_ = 0;              // units read since reset
-  int64_t written_ = 0;           // tokens other than PAD written since reset
-  int64_t held_ = 0;              // proposals held back in a row
-  int64_t turn_ = 0;              // steps in a row, up to the last one, that wrote a token
-  int64_t since_write_ = 0;       // units read after the last token other than PAD
-  bool finished_ = false;         // set by finish()
+  const size_t width_;                           // n_embd
+  std::vector<std::unique_ptr<Decoder>> forks_;  // one for each deferral
+  std::vector<Decoder*> rungs_;                  // the decoder, then the forks
+  std::vector<std::vector<float>> delay_rows_;   // [rungs][n_embd]
+  std::vector<float> row_;                       // [n_embd] input of the step at work
+  std::vector<Slot> slots_;                      // the last ones, slot i at i % size
+  Counts counts_;                                // over the slots written
+  int64_t read_ = 0;                             // units read since reset
+  int64_t n_slots_ = 0;                          // slots written since reset
+  int64_t held_ = 0;                             // final proposals held back in a row
+  bool finished_ = false;                        // set by finish()
 };
 
 }  // namespace edgestream

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
-#include <nanobind/stl/pair.h>
+#include <nanobind/stl/tuple.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <tuple>
+#include <vector>
 
 #include "core/loop.h"
 #include "owned_array.h"
@@ -12,18 +17,26 @@ using namespace nb::literals;
 namespace {
 
 using Rows = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
-using Tokens = OwnedArray<int32_t, 1>;
-using Probabilities = OwnedArray<float, 1>;
 
-std::pair<Tokens::Array, Probabilities::Array> push(edgestream::ConcatenatedLoop& loop,
-                                                    const Rows& rows) {
-  Tokens tokens({rows.shape(0)});
-  Probabilities probabilities({rows.shape(0)});
+// The first `n` values as an array of their own.
+template <typename T>
+typename OwnedArray<T, 1>::Array first(const std::vector<T>& values, size_t n) {
+  OwnedArray<T, 1> array({n});
+  std::copy_n(values.begin(), n, array.values().begin());
+  return array.release();
+}
+
+auto push(edgestream::ConcatenatedLoop& loop, const Rows& rows) {
+  const size_t room = rows.shape(0) + static_cast<size_t>(loop.undecided());
+  std::vector<int32_t> tokens(room);
+  std::vector<float> probabilities(room);
+  std::vector<int32_t> waited(room);
+  size_t n = 0;
   {
     nb::gil_scoped_release release;
-    loop.push({rows.data(), rows.size()}, tokens.values(), probabilities.values());
+    n = loop.push({rows.data(), rows.size()}, tokens, probabilities, waited);
   }
-  return {tokens.release(), probabilities.release()};
+  return std::make_tuple(first(tokens, n), first(probabilities, n), first(waited, n));
 }
 
 }  // namespace
@@ -39,11 +52,13 @@ void bind_loop(nb::module_& m) {
           nb::kw_only(), "pad"_a, "bos"_a, "delay_0"_a, "n_text"_a);
   nb::class_<ConcatenatedLoop>(m, "ConcatenatedLoop",
                                "Reads one embedding a step and writes a token or PAD.")
-      .def(nb::init<Decoder&, const Policy&, SpecialTokens, int32_t, float>(), "decoder"_a,
+      .def(nb::init<Decoder&, const Policy&, SpecialTokens, int32_t, float, int32_t>(), "decoder"_a,
            "policy"_a, "special"_a, nb::kw_only(), "delay_frames"_a, "pad_bias"_a,
-           nb::keep_alive<1, 2>(), nb::keep_alive<1, 3>())
+           "deferrals"_a = 0, nb::keep_alive<1, 2>(), nb::keep_alive<1, 3>())
       .def("push", &push, "rows"_a,
-           "Reads float32 [n, n_embd]; returns int32 tokens [n] and float32 probabilities [n].")
+           "Reads float32 [n, n_embd]. Returns of the slots that are decided now, in order: int32 "
+           "tokens, float32 probabilities, int32 steps that each waited. A slot for each row, "
+           "later where one is deferred.")
       .def("finish", &ConcatenatedLoop::finish, "Nothing is held back any more.")
       .def("reset", &ConcatenatedLoop::reset)
       .def_prop_ro("read", &ConcatenatedLoop::read)

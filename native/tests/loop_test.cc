@@ -263,6 +263,100 @@ TEST_CASE("a policy sees the scores of the softmax and the counts of the stream"
   CHECK(longest_turn > 1);
 }
 
+// Defers what is less probable than the threshold, and everything of the first units.
+class Unsure final : public Policy {
+ public:
+  explicit Unsure(float threshold, int64_t ignored = 0)
+      : threshold_(threshold), ignored_(ignored) {}
+  Action decide(const Observation& seen) const override {
+    const bool sure = seen.probability >= threshold_ && seen.read > ignored_;
+    return sure ? Action::kWrite : Action::kRead;
+  }
+
+ private:
+  float threshold_;
+  int64_t ignored_;
+};
+
+struct Slots {
+  std::vector<int32_t> tokens, waited;
+};
+
+Slots slots_of(ConcatenatedLoop& loop, const std::vector<float>& rows,
+               const std::vector<int>& cuts) {
+  Slots all;
+  size_t at = 0;
+  for (const int n : cuts) {
+    const auto room = static_cast<size_t>(n + loop.undecided());
+    std::vector<int32_t> tokens(room);
+    std::vector<int32_t> waited(room);
+    std::vector<float> probabilities(room);
+    const size_t n_written =
+        loop.push(std::span(rows).subspan(at * kWidth, n * kWidth), tokens, probabilities, waited);
+    all.tokens.insert(all.tokens.end(), tokens.begin(), tokens.begin() + n_written);
+    all.waited.insert(all.waited.end(), waited.begin(), waited.begin() + n_written);
+    at += n;
+  }
+  CHECK(static_cast<int64_t>(all.tokens.size()) + loop.undecided() == loop.read());
+  return all;
+}
+
+TEST_CASE("a policy that defers nothing makes deferrals a plain loop") {
+  MemoryDecoder one;
+  MemoryDecoder other;
+  const Unsure policy(0.F);
+  ConcatenatedLoop plain(one, policy, kSpecial, 0, 0.5F);
+  ConcatenatedLoop cascade(other, policy, kSpecial, 0, 0.5F, 2);
+  const auto rows = random_rows(100, 9);
+  const Slots slots = slots_of(cascade, rows, {100});
+  CHECK(slots.tokens == run(plain, rows, {100}));
+  CHECK(slots.waited == std::vector<int32_t>(100, 0));
+}
+
+TEST_CASE("a policy that defers everything leaves the slots of the longer delay") {
+  MemoryDecoder one;
+  MemoryDecoder other;
+  const Unsure nothing_for_two_steps(0.F, 2);
+  const ConfidenceThreshold always(0, 1.F, 2);
+  ConcatenatedLoop slow(one, nothing_for_two_steps, kSpecial, 2, 0.5F);
+  ConcatenatedLoop cascade(other, always, kSpecial, 0, 0.5F, 2);
+  const auto rows = random_rows(100, 10);
+  const auto expected = run(slow, rows, {100});
+  const Slots slots = slots_of(cascade, rows, {100});
+  CHECK(slots.tokens == std::vector<int32_t>(expected.begin() + 2, expected.end()));
+  CHECK(slots.waited == std::vector<int32_t>(98, 2));
+}
+
+TEST_CASE("with deferrals any cutting gives the slots of the whole, in their order and time") {
+  MemoryDecoder decoder;
+  const Unsure policy(0.8F);
+  ConcatenatedLoop loop(decoder, policy, kSpecial, 0, 0.5F, 2);
+  const auto rows = random_rows(120, 11);
+  const Slots whole = slots_of(loop, rows, {120});
+  int deferred = 0;
+  for (size_t i = 0; i < whole.waited.size(); ++i) {
+    CHECK(whole.waited[i] >= 0);
+    CHECK(whole.waited[i] <= 2);
+    if (i > 0) CHECK(whole.waited[i] + 1 >= whole.waited[i - 1]);
+    deferred += whole.waited[i] > 0 ? 1 : 0;
+  }
+  CHECK(deferred > 20);
+  CHECK(deferred < 110);
+  for (const auto& cuts : {std::vector<int>(120, 1), {0, 50, 1, 69}, {7, 0, 0, 3, 110}}) {
+    loop.reset();
+    const Slots slots = slots_of(loop, rows, cuts);
+    CHECK(slots.tokens == whole.tokens);
+    CHECK(slots.waited == whole.waited);
+  }
+}
+
+TEST_CASE("deferrals that the delays do not cover are refused") {
+  MemoryDecoder decoder;
+  const WaitK policy(0);
+  CHECK_THROWS_AS(ConcatenatedLoop(decoder, policy, kSpecial, 1, 0.F, 2), std::invalid_argument);
+  CHECK_THROWS_AS(ConcatenatedLoop(decoder, policy, kSpecial, 1, 0.F, -1), std::invalid_argument);
+}
+
 TEST_CASE("tokens and sizes that do not fit are refused") {
   MemoryDecoder decoder;
   const WaitK policy(0);
