@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from edgestream._native import GgufModel, RingDecoder
 from edgestream.bench_libllama import LibllamaModel, LibllamaStream, Rows
 
 N_SINKS = 4
+FLASH = {"libllama": True, "libllama_plain": False}  # its default, and without flash attention
 N_INPUTS = 64  # different rows, taken round and round
 STREAM_KV = 1024
 STREAM_CALLS = 51  # steps in a turn: enough for the weights to be in the caches
@@ -44,6 +45,20 @@ class Times:
         self.wall_ms.append((end_ns - start_ns) / 1e6)
         self.cpu_ms.append((cpu_end_ns - cpu_ns) / 1e6)
 
+    def add_turn(
+        self,
+        n_calls: int,
+        end_s: float,
+        step: Callable[[], object],
+        after: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Times `n_calls` steps after one that is not; past `end_s`, only if none was timed yet."""
+        for i in range(n_calls + 1):
+            if self.wall_ms and time.monotonic() > end_s:
+                return
+            (self if i else Times()).add(step)
+            after()
+
 
 class Subject:
     """One GGUF file in both decoders."""
@@ -56,8 +71,8 @@ class Subject:
         self.rows: Rows = rng.standard_normal((N_INPUTS, self._model.n_embd), np.float32)
 
     def ring(self, kv: int, *, n_threads: int = 1, max_rows: int = 1) -> RingDecoder:
-        """A ring of `kv` keys."""
-        window = kv - N_SINKS
+        """A ring of `kv` slots, those that a step of several rows writes to included."""
+        window = kv - N_SINKS - (max_rows - 1)
         return RingDecoder(
             self._model, n_sinks=N_SINKS, window=window, n_threads=n_threads, max_rows=max_rows
         )
@@ -76,32 +91,31 @@ class Subject:
 def compare_steps(
     subject: Subject, kv: int, n_rows: int, n_threads: int, n_turns: int, n_calls: int, end_s: float
 ) -> dict[str, Any]:
-    """Times of a step of `n_rows` rows over `kv` keys; ratio: libllama's faster setting / ring.
+    """Times of a step of `n_rows` rows over `kv` keys, and libllama's over the ring's.
 
-    `n_turns` turns of `n_calls` steps each, less where the clock is past `end_s`.
-
-    A ring's step costs the same however full it is, so it is not filled first; libllama's streams
-    are, and each step is taken back. Of each turn the first step is not counted.
+    `n_turns` turns of `n_calls` steps each, fewer where the clock passes `end_s`. A ring's step costs the same however full it is, so it is not filled
+    first; libllama's streams are, and each of their steps is taken back.
     """
     rows = subject.rows[:n_rows]
     ring = subject.ring(kv, n_threads=n_threads, max_rows=n_rows)
     ring.step(subject.rows[:N_SINKS])
-    times = {"ring": Times(), "libllama": Times(), "libllama_flash": Times()}
-    size = {"n_threads": n_threads, "max_rows": n_rows}
-    with (
-        subject.peer(kv, flash=False, **size) as plain,
-        subject.peer(kv, flash=True, **size) as flash,
-    ):
-        for turn in range(n_turns):
-            if turn and time.monotonic() > end_s:
-                break
-            for i in range(n_calls + 1):
-                (times["ring"] if i else Times()).add(lambda: ring.step(rows))
-            for name, stream in (("libllama", plain), ("libllama_flash", flash)):
-                for i in range(n_calls + 1):
-                    taken = times[name] if i else Times()
-                    taken.add(lambda stream=stream: stream.step(rows))  # type: ignore[misc]
-                    stream.take_back(n_rows)
+    times = {name: Times() for name in ("ring", *FLASH)}
+    with ExitStack() as stack:
+        streams = {
+            name: stack.enter_context(
+                subject.peer(kv, flash=flash, n_threads=n_threads, max_rows=n_rows)
+            )
+            for name, flash in FLASH.items()
+        }
+        for _ in range(n_turns):
+            times["ring"].add_turn(n_calls, end_s, lambda: ring.step(rows))
+            for name, stream in streams.items():
+                times[name].add_turn(
+                    n_calls,
+                    end_s,
+                    lambda stream=stream: stream.step(rows),  # type: ignore[misc]
+                    lambda stream=stream: stream.take_back(n_rows),  # type: ignore[misc]
+                )
     found = {"shape": subject.name, "kv": kv, "threads": n_threads, "n": n_rows}
     return found | _ratios(times, n_threads) | _typical(times)
 
@@ -109,22 +123,19 @@ def compare_steps(
 def _ratios(times: dict[str, Times], n_threads: int) -> dict[str, Any]:
     wall = {name: _quiet(t.wall_ms) for name, t in times.items()}
     cpu = {name: _quiet(t.cpu_ms) for name, t in times.items()}
-    clock = "processor" if n_threads == 1 else "wall"
+    trusted, kind = (cpu, "processor time") if n_threads == 1 else (wall, "wall time")
     return {
-        "ratio": _over_ring(cpu if n_threads == 1 else wall),
-        "ratio_is_of": f"{clock} time",
-        "wall_ratio": _over_ring(wall),
-        "cpu_ratio": _over_ring(cpu),
+        "ratios_are_of": kind,
+        "ratio_to_default": trusted["libllama"] / trusted["ring"],
+        "ratio_to_faster": min(trusted[name] for name in FLASH) / trusted["ring"],
+        "wall_ratio_to_default": wall["libllama"] / wall["ring"],
+        "wall_ratio_to_faster": min(wall[name] for name in FLASH) / wall["ring"],
     }
 
 
 def _quiet(times_ms: list[float]) -> float:
     """The lower quartile: less of what else the machine does than in the median."""
     return float(np.percentile(times_ms, 25))
-
-
-def _over_ring(times_ms: dict[str, float]) -> float:
-    return min(times_ms["libllama"], times_ms["libllama_flash"]) / times_ms["ring"]
 
 
 def _typical(times: dict[str, Times]) -> dict[str, float]:

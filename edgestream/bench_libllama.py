@@ -64,7 +64,7 @@ class LibllamaStream:
         model: LibllamaModel,
         n_ctx: int,
         *,
-        flash: bool = False,
+        flash: bool,
         kv_type: str = "f16",
         n_threads: int = 1,
         max_rows: int = 1,

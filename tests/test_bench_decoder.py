@@ -85,7 +85,7 @@ def test_what_is_filled_in_is_seen(peer):
     row = np.ones((1, 64), np.float32)
     logits = []
     for seed in (0, 1):
-        stream = LibllamaStream(peer, 256)
+        stream = LibllamaStream(peer, 256, flash=False)
         stream.fill(100, seed)
         logits.append(stream.step(row).copy())
         stream.close()
@@ -111,8 +111,10 @@ def test_a_run_compares_everything_it_has_time_for(path, peer):
     ]
     assert [row["n"] for row in run.chunks] == list(CHUNK_ROWS)
     for row in run.one_token + run.chunks:
-        assert row["ratio"] > 0
-        assert row["ratio"] == row["cpu_ratio" if row["threads"] == 1 else "wall_ratio"]
+        assert row["ratio"] == row["ratio_to_faster" if row["n"] == 1 else "ratio_to_default"]
+        assert row["ratio_to_default"] >= row["ratio_to_faster"] > 0
+        kind = "processor" if row["threads"] == 1 else "wall"
+        assert row["ratios_are_of"] == f"{kind} time"
     assert run.not_measured == []
 
 

@@ -158,11 +158,17 @@ class Builder {
   }
 
   ggml_tensor* all_scores(ggml_tensor* query, int layer) {
-    ggml_tensor* const rotated = rotate(c_, model_, query, positions_);
-    if (!sinks_need_own_query()) return scores_of(rotated, layer, 0, n_slots_);
-    ggml_tensor* const from_afar = rotate(c_, model_, query, sink_query_positions_);
-    return ggml_concat(c_, scores_of(from_afar, layer, 0, n_sinks_),
-                       scores_of(rotated, layer, n_sinks_, n_slots_ - n_sinks_), /*dim=*/0);
+    ggml_tensor* const scores = scores_of(rotate(c_, model_, query, positions_), layer, n_slots_);
+    if (!sinks_need_own_query()) return scores;
+    ggml_tensor* const from_afar =
+        scores_of(rotate(c_, model_, query, sink_query_positions_), layer, n_sinks_);
+    // Written over the others' scores of the sinks, which costs less than joining the two.
+    ggml_tensor* const written =
+        ggml_cpy(c_, from_afar,
+                 ggml_view_3d(c_, scores, n_sinks_, scores->ne[1], scores->ne[2], scores->nb[1],
+                              scores->nb[2], 0));
+    return ggml_view_3d(c_, written, scores->ne[0], scores->ne[1], scores->ne[2], scores->nb[1],
+                        scores->nb[2], 0);
   }
 
   // The sinks lie right for the last row of a step; a row before it looks at them from elsewhere.
@@ -170,12 +176,11 @@ class Builder {
     return kind_.n_rows > 1 && n_sinks_ > 0 && !kind_.into_sinks;
   }
 
-  // query [head_dim, n_heads, n] -> products with the keys of some slots [n_keys, n * group, kv]
-  ggml_tensor* scores_of(ggml_tensor* query, int layer, int64_t first_slot, int64_t n_keys) {
+  // query [head_dim, n_heads, n] -> products with the first keys [n_keys, n * group, kv]
+  ggml_tensor* scores_of(ggml_tensor* query, int layer, int64_t n_keys) {
     ggml_tensor* const keys =
         ggml_view_3d(c_, ring_.keys, shape_.head_dim, n_keys, shape_.n_kv_heads, ring_.keys->nb[1],
-                     ggml_row_size(ring_.keys->type, shape_.head_dim),
-                     layer * ring_.keys->nb[2] + first_slot * ring_.keys->nb[1]);
+                     ggml_row_size(ring_.keys->type, shape_.head_dim), layer * ring_.keys->nb[2]);
     ggml_tensor* const scores = ggml_mul_mat(c_, keys, fold(query));
     ggml_prec_set_acc(scores, GGML_PREC_F32);
     return scores;
