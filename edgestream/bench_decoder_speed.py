@@ -93,8 +93,9 @@ def compare_steps(
 ) -> dict[str, Any]:
     """Times of a step of `n_rows` rows over `kv` keys, and libllama's over the ring's.
 
-    `n_turns` turns of `n_calls` steps each, fewer where the clock passes `end_s`. A ring's step costs the same however full it is, so it is not filled
-    first; libllama's streams are, and each of their steps is taken back.
+    `n_turns` turns of `n_calls` steps each, fewer where the clock passes `end_s`. A ring's step
+    costs the same however full it is, so it is not filled first; libllama's streams are, and each
+    of their steps is taken back.
     """
     rows = subject.rows[:n_rows]
     ring = subject.ring(kv, n_threads=n_threads, max_rows=n_rows)
