@@ -60,7 +60,7 @@ void read_bytes(const GgufFile& file, std::ifstream& stream, std::span<std::byte
 }  // namespace
 
 GgufModel::GgufModel(const std::string& path, const std::string& device)
-    : file_(path), shape_(read_llama_shape(file_)), device_(find_device(device)) {
+    : file_(path), shape_(read_model_shape(file_)), device_(find_device(device)) {
   describe_weights();
   refuse_unknown_tensors();
   read_token_texts();
@@ -82,7 +82,7 @@ ggml_tensor* GgufModel::claim(const std::string& name, std::initializer_list<int
   return tensor;
 }
 
-LlamaLayer GgufModel::describe_layer(int index) {
+LayerWeights GgufModel::describe_layer(int index) {
   const std::string layer = "blk." + std::to_string(index) + ".";
   const auto& s = shape_;
   return {.attention_norm = claim(layer + "attn_norm.weight", {s.n_embd}),

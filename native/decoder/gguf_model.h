@@ -10,12 +10,12 @@
 
 #include "decoder/device.h"
 #include "decoder/gguf_file.h"
-#include "decoder/llama_shape.h"
+#include "decoder/model_shape.h"
 
 namespace edgestream {
 
 /// Matrices are [input, output] in ggml's order; vectors are float32.
-struct LlamaLayer {
+struct LayerWeights {
   ggml_tensor* attention_norm;  // [n_embd]
   ggml_tensor* query;           // [n_embd, query_width]
   ggml_tensor* key;             // [n_embd, kv_width]
@@ -27,8 +27,8 @@ struct LlamaLayer {
   ggml_tensor* ffn_down;        // [n_ff, n_embd]
 };
 
-struct LlamaWeights {
-  std::vector<LlamaLayer> layers;
+struct ModelWeights {
+  std::vector<LayerWeights> layers;
   ggml_tensor* output_norm;   // [n_embd]
   ggml_tensor* output;        // [n_embd, n_vocab]
   ggml_tensor* rope_factors;  // [head_dim / 2], or null
@@ -44,8 +44,8 @@ class GgufModel {
   /// when memory or the device fails.
   explicit GgufModel(const std::string& path, const std::string& device = kCpuDevice);
 
-  const LlamaShape& shape() const { return shape_; }
-  const LlamaWeights& weights() const { return weights_; }
+  const ModelShape& shape() const { return shape_; }
+  const ModelWeights& weights() const { return weights_; }
   ggml_backend_dev_t device() const { return device_; }
   size_t weight_bytes() const;
 
@@ -62,18 +62,18 @@ class GgufModel {
  private:
   ggml_tensor* claim(const std::string& name, std::initializer_list<int64_t> shape);
   void describe_weights();
-  LlamaLayer describe_layer(int index);
+  LayerWeights describe_layer(int index);
   void refuse_unknown_tensors() const;
   void read_token_texts();
   void read_weights();
   void read_token_rows();
 
   const GgufFile file_;
-  const LlamaShape shape_;
+  const ModelShape shape_;
   const ggml_backend_dev_t device_;
   ContextHandle context_;  // descriptions of the weights
   BufferHandle buffer_;    // their data, on the device
-  LlamaWeights weights_;
+  ModelWeights weights_;
   const TensorEntry* token_rows_entry_ = nullptr;
   std::vector<std::byte> token_rows_;  // token_embd as stored, on the host
   size_t token_row_bytes_ = 0;

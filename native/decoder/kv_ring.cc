@@ -15,7 +15,7 @@ constexpr size_t kInputTensors = 9;
 
 KvRing::KvRing(const GgufModel& model, const RingPlan& plan, ggml_type type)
     : context(make_context(kRingTensors)) {
-  const LlamaShape& s = model.shape();
+  const ModelShape& s = model.shape();
   const int n_sinks = plan.shape().n_sinks;
   keys = ggml_new_tensor_3d(context.get(), type, s.kv_width(), plan.n_slots(), s.n_layers);
   values = ggml_new_tensor_3d(context.get(), type, plan.n_slots(), s.kv_width(), s.n_layers);
@@ -36,7 +36,7 @@ void KvRing::copy_from(const KvRing& other) {
 
 StepInputs::StepInputs(const GgufModel& model, const RingPlan& plan)
     : context(make_context(kInputTensors)) {
-  const LlamaShape& s = model.shape();
+  const ModelShape& s = model.shape();
   const int64_t n_rows = plan.shape().max_rows;
   const int64_t n_sinks = plan.shape().n_sinks;
   ggml_context* const c = context.get();

@@ -16,18 +16,6 @@ StepGraph make_graph(int n_layers) {
   return step;
 }
 
-ggml_tensor* rotate(ggml_context* c, const GgufModel& model, ggml_tensor* x, ggml_tensor* positions,
-                    bool in_place = false) {
-  const LlamaShape& s = model.shape();
-  // No YaRN: its factors below switch it off.
-  constexpr float kExtrapolation = 0.F, kMagnitude = 1.F, kBetaFast = 0.F, kBetaSlow = 0.F;
-  constexpr int kContextUnused = 0;
-  const auto rope = in_place ? ggml_rope_ext_inplace : ggml_rope_ext;
-  return rope(c, x, positions, model.weights().rope_factors, s.head_dim, GGML_ROPE_TYPE_NORMAL,
-              kContextUnused, s.rope_base, s.rope_scale, kExtrapolation, kMagnitude, kBetaFast,
-              kBetaSlow);
-}
-
 // Builds one graph. Shapes in comments are ggml's: the fastest dimension first.
 class Builder {
  public:
@@ -41,6 +29,7 @@ class Builder {
         n_slots_(plan.n_slots()),
         n_sinks_(plan.shape().n_sinks),
         c_(step.context.get()),
+        layers_(c_, model),
         step_(step),
         positions_(first_rows(inputs.positions)),
         sink_query_positions_(first_rows(inputs.sink_query_positions)),
@@ -54,7 +43,7 @@ class Builder {
     ggml_tensor* x = ggml_view_2d(c_, inputs_.embeddings, shape_.n_embd, kind_.n_rows,
                                   inputs_.embeddings->nb[1], 0);
     for (int layer = 0; layer + 1 < shape_.n_layers; ++layer) {
-      x = feed_forward(ggml_add(c_, attention(x, layer), x), layer);
+      x = layers_.feed_forward(ggml_add(c_, attention(x, layer), x), layer);
     }
     last_layer(x);
   }
@@ -64,19 +53,21 @@ class Builder {
 
   void run(ggml_tensor* node) { ggml_build_forward_expand(step_.graph, node); }
 
-  ggml_tensor* norm(ggml_tensor* x, ggml_tensor* weight) {
-    return ggml_mul(c_, ggml_rms_norm(c_, x, shape_.rms_epsilon), weight);
+  void place_sinks() {
+    for (const LayerRun run : shape_.rope_runs()) place_sinks(run);
   }
 
-  // One rotation and one write put the sinks of every layer where this step's last row looks.
-  void place_sinks() {
-    const int64_t n_layers = shape_.n_layers;
-    // All layers' heads of a sink turn together: sines and cosines are computed once for them.
-    ggml_tensor* placed = ggml_reshape_3d(c_, ring_.sink_keys, shape_.head_dim,
-                                          shape_.n_kv_heads * n_layers, n_sinks_);
-    placed = rotate(c_, model_, placed, inputs_.sink_positions);
-    placed = ggml_reshape_3d(c_, placed, shape_.kv_width(), n_layers, n_sinks_);
-    run(ggml_set_rows(c_, ring_.keys, ggml_permute(c_, placed, 0, 2, 1, 3), inputs_.sink_slots));
+  // One rotation and one write put the sinks of many layers where this step's last row looks: all
+  // layers' heads of a sink turn together, sines and cosines are computed once for them.
+  void place_sinks(LayerRun layers) {
+    ggml_tensor* const unrotated = ring_.sink_keys;
+    ggml_tensor* placed = ggml_view_3d(
+        c_, unrotated, shape_.head_dim, int64_t{shape_.n_kv_heads} * layers.n_layers, n_sinks_,
+        shape_.head_dim * unrotated->nb[0], unrotated->nb[2], layers.first * unrotated->nb[1]);
+    placed = layers_.rotate(placed, inputs_.sink_positions, layers.first);
+    placed = ggml_reshape_3d(c_, placed, shape_.kv_width(), layers.n_layers, n_sinks_);
+    run(ggml_set_rows(c_, layers_of(ring_.keys, layers), ggml_permute(c_, placed, 0, 2, 1, 3),
+                      inputs_.sink_slots));
   }
 
   // Nothing is asked of an ingesting step beyond the last layer's keys and values; otherwise only
@@ -84,7 +75,7 @@ class Builder {
   void last_layer(ggml_tensor* x) {
     const int layer = shape_.n_layers - 1;
     if (kind_.logits == LogitsOf::kNone) {
-      write_rows(norm(x, model_.weights().layers[layer].attention_norm), layer);
+      write_rows(layers_.attention_input(x, layer), layer);
       return;
     }
     ggml_tensor* attended = attention(x, layer);
@@ -92,9 +83,7 @@ class Builder {
       attended = last_row(attended);
       x = last_row(x);
     }
-    x = feed_forward(ggml_add(c_, attended, x), layer);
-    x = norm(x, model_.weights().output_norm);
-    step_.logits = ggml_mul_mat(c_, model_.weights().output, x);
+    step_.logits = layers_.logits(layers_.feed_forward(ggml_add(c_, attended, x), layer));
     ggml_set_output(step_.logits);
     run(step_.logits);
   }
@@ -103,48 +92,48 @@ class Builder {
     return ggml_view_2d(c_, x, x->ne[0], 1, x->nb[1], (kind_.n_rows - 1) * x->nb[1]);
   }
 
-  ggml_tensor* feed_forward(ggml_tensor* x, int layer) {
-    const LlamaLayer& w = model_.weights().layers[layer];
-    ggml_tensor* const normed = norm(x, w.ffn_norm);
-    ggml_tensor* const up = ggml_mul_mat(c_, w.ffn_up, normed);
-    ggml_tensor* const gate = ggml_mul_mat(c_, w.ffn_gate, normed);
-    return ggml_add(c_, ggml_mul_mat(c_, w.ffn_down, ggml_swiglu_split(c_, gate, up)), x);
-  }
-
   // x [n_embd, n] -> [n_embd, n]
   ggml_tensor* attention(ggml_tensor* x, int layer) {
-    const LlamaLayer& w = model_.weights().layers[layer];
-    ggml_tensor* const normed = norm(x, w.attention_norm);
-    ggml_tensor* const query = ggml_reshape_3d(c_, ggml_mul_mat(c_, w.query, normed),
-                                               shape_.head_dim, shape_.n_heads, kind_.n_rows);
-    write_rows(normed, layer);
+    ggml_tensor* const input = layers_.attention_input(x, layer);
+    ggml_tensor* const query = layers_.query(input, layer);
+    write_rows(input, layer);
     ggml_tensor* const weights = attention_weights(query, layer);
-    return ggml_mul_mat(c_, w.attention_out, weighted_values(weights, layer));
+    return layers_.attention_output(weighted_values(weights, layer), layer);
   }
 
   // The writes must be in the graph before the attention that reads them.
-  void write_rows(ggml_tensor* normed, int layer) {
-    const LlamaLayer& w = model_.weights().layers[layer];
-    ggml_tensor* const key = ggml_mul_mat(c_, w.key, normed);      // [kv_width, n]
-    ggml_tensor* const value = ggml_mul_mat(c_, w.value, normed);  // [kv_width, n]
+  void write_rows(ggml_tensor* input, int layer) {
+    ggml_tensor* const key = layers_.key(input, layer);      // [head_dim, n_kv_heads, n]
+    ggml_tensor* const value = layers_.value(input, layer);  // [kv_width, n]
     if (kind_.into_sinks) {
       ggml_tensor* const sinks =
           ggml_view_2d(c_, ring_.sink_keys, shape_.kv_width(), n_sinks_, ring_.sink_keys->nb[2],
                        layer * ring_.sink_keys->nb[1]);
-      run(ggml_set_rows(c_, sinks, key, key_slots_));
+      run(ggml_set_rows(c_, sinks, as_rows(key), key_slots_));
     }
-    ggml_tensor* const rotated = rotate(
-        c_, model_, ggml_reshape_3d(c_, key, shape_.head_dim, shape_.n_kv_heads, kind_.n_rows),
-        positions_);
-    run(ggml_set_rows(c_, layer_of(ring_.keys, layer),
-                      ggml_reshape_2d(c_, rotated, shape_.kv_width(), kind_.n_rows), key_slots_));
+    run(ggml_set_rows(c_, layer_of(ring_.keys, layer), as_rows(placed(key, positions_, layer)),
+                      key_slots_));
     const int64_t n_cells = ring_.values->ne[0] * ring_.values->ne[1];
     run(ggml_set_rows(c_, ggml_reshape_2d(c_, layer_of(ring_.values, layer), 1, n_cells),
                       ggml_reshape_2d(c_, value, 1, ggml_nelements(value)), value_cells_));
   }
 
+  // [head_dim, n_kv_heads, n] -> [kv_width, n]
+  ggml_tensor* as_rows(ggml_tensor* heads) {
+    return ggml_reshape_2d(c_, heads, shape_.kv_width(), kind_.n_rows);
+  }
+
+  ggml_tensor* placed(ggml_tensor* heads, ggml_tensor* positions, int layer) {
+    return shape_.layers[layer].rope ? layers_.rotate(heads, positions, layer) : heads;
+  }
+
   ggml_tensor* layer_of(ggml_tensor* all, int layer) {
     return ggml_view_2d(c_, all, all->ne[0], all->ne[1], all->nb[1], layer * all->nb[2]);
+  }
+
+  ggml_tensor* layers_of(ggml_tensor* all, LayerRun layers) {
+    return ggml_view_3d(c_, all, all->ne[0], all->ne[1], layers.n_layers, all->nb[1], all->nb[2],
+                        layers.first * all->nb[2]);
   }
 
   // query [head_dim, n_heads, n] -> softmax weights [n_slots, n * group, n_kv_heads]
@@ -158,10 +147,10 @@ class Builder {
   }
 
   ggml_tensor* all_scores(ggml_tensor* query, int layer) {
-    ggml_tensor* const scores = scores_of(rotate(c_, model_, query, positions_), layer, n_slots_);
-    if (!sinks_need_own_query()) return scores;
+    ggml_tensor* const scores = scores_of(placed(query, positions_, layer), layer, n_slots_);
+    if (!sinks_need_own_query(layer)) return scores;
     ggml_tensor* const from_afar =
-        scores_of(rotate(c_, model_, query, sink_query_positions_), layer, n_sinks_);
+        scores_of(placed(query, sink_query_positions_, layer), layer, n_sinks_);
     // Written over the others' scores of the sinks, which costs less than joining the two.
     ggml_tensor* const written =
         ggml_cpy(c_, from_afar,
@@ -172,8 +161,8 @@ class Builder {
   }
 
   // The sinks lie right for the last row of a step; a row before it looks at them from elsewhere.
-  bool sinks_need_own_query() const {
-    return kind_.n_rows > 1 && n_sinks_ > 0 && !kind_.into_sinks;
+  bool sinks_need_own_query(int layer) const {
+    return kind_.n_rows > 1 && n_sinks_ > 0 && !kind_.into_sinks && shape_.layers[layer].rope;
   }
 
   // query [head_dim, n_heads, n] -> products with the first keys [n_keys, n * group, kv]
@@ -211,13 +200,14 @@ class Builder {
   }
 
   const GgufModel& model_;
-  const LlamaShape& shape_;
+  const ModelShape& shape_;
   const KvRing& ring_;
   const StepInputs& inputs_;
   const StepKind kind_;
   const int64_t n_slots_;
   const int64_t n_sinks_;
   ggml_context* const c_;
+  const LayerBuilder layers_;
   StepGraph& step_;
   ggml_tensor* const positions_;
   ggml_tensor* const sink_query_positions_;
@@ -236,14 +226,20 @@ StepGraph build_step_graph(const GgufModel& model, const RingPlan& plan, const K
 }
 
 StepGraph build_rebase_graph(const GgufModel& model, const KvRing& ring, const StepInputs& inputs) {
-  const LlamaShape& s = model.shape();
+  const ModelShape& s = model.shape();
   StepGraph step = make_graph(s.n_layers);
   ggml_context* const c = step.context.get();
-  // As if all were heads of one row: one position, so sines and cosines are computed once.
-  const int64_t n_heads = int64_t{s.n_kv_heads} * ring.keys->ne[1] * ring.keys->ne[2];
-  ggml_tensor* const keys = ggml_reshape_3d(c, ring.keys, s.head_dim, n_heads, 1);
-  ggml_build_forward_expand(step.graph,
-                            rotate(c, model, keys, inputs.rebase_turn, /*in_place=*/true));
+  const LayerBuilder layers(c, model);
+  ggml_tensor* const keys = ring.keys;
+  for (const LayerRun run : s.rope_runs()) {
+    // As if all were heads of one row: one position, so sines and cosines are computed once.
+    const int64_t n_heads = int64_t{s.n_kv_heads} * keys->ne[1] * run.n_layers;
+    const size_t head_bytes = ggml_row_size(keys->type, s.head_dim);
+    ggml_tensor* const of_run = ggml_view_3d(c, keys, s.head_dim, n_heads, 1, head_bytes,
+                                             head_bytes * n_heads, run.first * keys->nb[2]);
+    ggml_build_forward_expand(
+        step.graph, layers.rotate(of_run, inputs.rebase_turn, run.first, /*in_place=*/true));
+  }
   return step;
 }
 

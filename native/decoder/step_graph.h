@@ -4,6 +4,7 @@
 
 #include "core/decoder.h"
 #include "decoder/kv_ring.h"
+#include "decoder/layer.h"
 
 namespace edgestream {
 
@@ -21,7 +22,7 @@ struct StepGraph {
   ggml_tensor* logits = nullptr;
 };
 
-/// Llama (Touvron et al. 2023) over the ring: attention as a softmax in which the query heads that
+/// The model over the ring: attention as a softmax in which the query heads that
 /// share a key head are rows of one product ("folded"), so every key is read once.
 StepGraph build_step_graph(const GgufModel& model, const RingPlan& plan, const KvRing& ring,
                            const StepInputs& inputs, StepKind kind);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "decoder/llama_shape.h"
+#include "decoder/model_shape.h"
 
 #include <cmath>
 #include <string>
@@ -86,7 +86,7 @@ float read_rope_scale(const GgufFile& file, const Reader& reader) {
   return 1.F / reader.positive("rope.scaling.factor", 1.0);
 }
 
-void check_heads(const GgufFile& file, const LlamaShape& shape) {
+void check_heads(const GgufFile& file, const ModelShape& shape) {
   if (shape.n_heads % shape.n_kv_heads != 0) {
     file.fail(std::to_string(shape.n_heads) + " query heads cannot share " +
               std::to_string(shape.n_kv_heads) + " key heads");
@@ -123,11 +123,24 @@ int read_vocab_size(const GgufFile& file) {
 
 }  // namespace
 
-LlamaShape read_llama_shape(const GgufFile& file) {
+std::vector<LayerRun> ModelShape::rope_runs() const {
+  std::vector<LayerRun> runs;
+  for (int i = 0; i < n_layers; ++i) {
+    if (!layers[i].rope) continue;
+    if (!runs.empty() && i > 0 && layers[i].rope == layers[i - 1].rope) {
+      ++runs.back().n_layers;
+    } else {
+      runs.push_back({i, 1});
+    }
+  }
+  return runs;
+}
+
+ModelShape read_model_shape(const GgufFile& file) {
   check_architecture(file);
   const Reader reader(file);
   check_options(file, reader);
-  LlamaShape shape{};
+  ModelShape shape{};
   shape.n_layers = reader.integer("block_count", 1, kMaxLayers);
   shape.n_embd = reader.integer("embedding_length", 1, kMaxWidth);
   shape.n_ff = reader.integer("feed_forward_length", 1, kMaxWidth);
@@ -136,8 +149,9 @@ LlamaShape read_llama_shape(const GgufFile& file) {
   shape.head_dim = read_head_dim(file, reader, shape.n_embd, shape.n_heads);
   shape.n_vocab = read_vocab_size(file);
   shape.rms_epsilon = reader.required_positive("attention.layer_norm_rms_epsilon");
-  shape.rope_base = reader.positive("rope.freq_base", kDefaultRopeBase);
-  shape.rope_scale = read_rope_scale(file, reader);
+  const RopeShape rope{.base = reader.positive("rope.freq_base", kDefaultRopeBase),
+                       .scale = read_rope_scale(file, reader)};
+  shape.layers.assign(shape.n_layers, {.rope = rope});
   shape.attention_scale =
       reader.positive("attention.scale", 1.0 / std::sqrt(static_cast<double>(shape.head_dim)));
   check_heads(file, shape);

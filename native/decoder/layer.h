@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// A decoder's layers as nodes of a graph: everything but the attention over the ring.
+#pragma once
+
+#include "decoder/gguf_model.h"
+
+namespace edgestream {
+
+/// Adds the nodes of a model's layers to a graph's context, in libllama's order of operations, so
+/// that results are equal to the bit. Shapes are ggml's: the fastest dimension first; n is the
+/// number of rows.
+class LayerBuilder {
+ public:
+  LayerBuilder(ggml_context* context, const GgufModel& model)
+      : c_(context), model_(model), shape_(model.shape()) {}
+
+  /// What the projections of attention read, of the rows x [n_embd, n].
+  ggml_tensor* attention_input(ggml_tensor* x, int layer) const;
+  /// [head_dim, n_heads, n], before rotation.
+  ggml_tensor* query(ggml_tensor* input, int layer) const;
+  /// [head_dim, n_kv_heads, n], before rotation.
+  ggml_tensor* key(ggml_tensor* input, int layer) const;
+  /// [kv_width, n]
+  ggml_tensor* value(ggml_tensor* input, int layer) const;
+
+  /// Turns heads x [head_dim, any, n] by positions [n] as `layer` turns its queries and keys.
+  ggml_tensor* rotate(ggml_tensor* x, ggml_tensor* positions, int layer,
+                      bool in_place = false) const;
+
+  /// Heads' mixed values [query_width, n] -> what attention adds to the rows [n_embd, n].
+  ggml_tensor* attention_output(ggml_tensor* mixed, int layer) const;
+  /// The rows after attention x [n_embd, n] -> the rows after the layer.
+  ggml_tensor* feed_forward(ggml_tensor* x, int layer) const;
+  /// [n_vocab, n]
+  ggml_tensor* logits(ggml_tensor* x) const;
+
+ private:
+  ggml_tensor* norm(ggml_tensor* x, ggml_tensor* weight) const;
+  const LayerWeights& weights(int layer) const { return model_.weights().layers[layer]; }
+
+  ggml_context* const c_;
+  const GgufModel& model_;
+  const ModelShape& shape_;
+};
+
+}  // namespace edgestream

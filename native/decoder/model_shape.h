@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// Hyper-parameters of a decoder, as GGUF metadata states them.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "decoder/gguf_file.h"
+
+namespace edgestream {
+
+/// How queries and keys are turned by their position (Su et al. 2021, "RoFormer").
+struct RopeShape {
+  float base;   // "theta"
+  float scale;  // factor on positions: 1, or below 1 for linear scaling
+
+  bool operator==(const RopeShape&) const = default;
+};
+
+/// In what a layer can differ from its neighbours.
+struct LayerShape {
+  std::optional<RopeShape> rope;  // nothing: attention does not know positions
+
+  bool operator==(const LayerShape&) const = default;
+};
+
+/// `n_layers` layers from `first` on.
+struct LayerRun {
+  int first;
+  int n_layers;
+};
+
+/// All within ranges that make every product of them fit; head counts divide one another.
+struct ModelShape {
+  int n_layers;
+  int n_embd;
+  int n_ff;
+  int n_heads;
+  int n_kv_heads;
+  int head_dim;  // even; all of it is rotated
+  int n_vocab;
+  float rms_epsilon;
+  float attention_scale;  // factor on query-key products
+  std::vector<LayerShape> layers;
+
+  int query_width() const { return n_heads * head_dim; }
+  int kv_width() const { return n_kv_heads * head_dim; }
+  int heads_per_kv_head() const { return n_heads / n_kv_heads; }
+  /// Runs of neighbouring layers that are rotated alike, so that one operation turns a run; layers
+  /// without rotation are in none.
+  std::vector<LayerRun> rope_runs() const;
+};
+
+/// Throws std::invalid_argument on another architecture, an option that is not implemented, or a
+/// value out of range; the message says what was met and what is supported.
+ModelShape read_model_shape(const GgufFile& file);
+
+}  // namespace edgestream
