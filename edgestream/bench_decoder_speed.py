@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Time of a step: the ring and `llama_decode` on the same file, in one process, taking turns.
 
-A step of the ring is timed with the copy of its logits to Python, libllama's without. Times are of
-the clock and of the processor. On a busy machine only the processor time of one thread says how
-long a step takes; with two threads neither does, since each waits for the other at its work.
+Both are timed with the copy of a step's logits to Python. Times are of the clock and of the
+processor. On a busy machine only the processor time of one thread says how long a step takes; with
+two threads neither does, since each waits for the other at its work.
 """
 
 from __future__ import annotations

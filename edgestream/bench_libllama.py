@@ -88,7 +88,7 @@ class LibllamaStream:
         llama_cpp.llama_free(self._context)
 
     def step(self, rows: Rows) -> NDArray[np.float32]:
-        """Appends rows; returns a view of the logits [n_vocab] of the last, valid until the next.
+        """Appends rows; returns the logits [n_vocab] of the last.
 
         Raises OperationError if libllama fails, as when the context is full.
         """
@@ -102,7 +102,7 @@ class LibllamaStream:
             raise OperationError(f"bench: llama_decode failed at row {self.pos}")
         self.pos += len(rows)
         logits = llama_cpp.llama_get_logits_ith(self._context, -1)
-        return np.ctypeslib.as_array(logits, (self._model.n_vocab,))
+        return np.ctypeslib.as_array(logits, (self._model.n_vocab,)).copy()
 
     def take_back(self, n_rows: int) -> None:
         """Forgets the newest rows."""

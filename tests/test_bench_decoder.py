@@ -66,7 +66,7 @@ def test_a_filled_stream_of_libllama_has_that_many_rows(peer, flash):
     stream = LibllamaStream(peer, 256, flash=flash, max_rows=2)
     stream.fill(255)
     rows = np.random.default_rng(0).standard_normal((2, 64)).astype(np.float32)
-    first = stream.step(rows[:1]).copy()
+    first = stream.step(rows[:1])
     assert np.isfinite(first).all()
     with pytest.raises(OperationError, match="llama_decode failed at row 256"):
         stream.step(rows[:1])  # not one cell is left
@@ -87,7 +87,7 @@ def test_what_is_filled_in_is_seen(peer):
     for seed in (0, 1):
         stream = LibllamaStream(peer, 256, flash=False)
         stream.fill(100, seed)
-        logits.append(stream.step(row).copy())
+        logits.append(stream.step(row))
         stream.close()
     assert np.abs(logits[0] - logits[1]).max() > 0
 
