@@ -52,7 +52,10 @@ class Row:
 class Speech:
     """All recordings read so far, with their tokens."""
 
-    def __init__(self, tokenizer: Path, folder: Path, held_out: set[str]) -> None:
+    def __init__(
+        self, tokenizer: Path, folder: Path, held_out: set[str], rarer: frozenset[str] = frozenset()
+    ) -> None:
+        self.rarer = rarer  # texts to draw less often
         self.spoken: list[Recording] = []
         self.sounds: list[Recording] = []
         self._tokenizer = Tokenizer.from_file(str(tokenizer))
@@ -108,11 +111,14 @@ def place_labels(
 
 
 class RowMaker:
-    """Makes rows from `speech` with a random generator of its own."""
+    """Makes rows from `speech` with a random generator of its own.
 
-    def __init__(self, speech: Speech, n_steps: int, rng: Random) -> None:
+    Of the draws of `speech.rarer` texts a share of `kept` is kept.
+    """
+
+    def __init__(self, speech: Speech, n_steps: int, rng: Random, kept: float = 1.0) -> None:
         self._speech, self._rng = speech, rng
-        self._n_steps = n_steps
+        self._n_steps, self._kept = n_steps, kept
 
     def row(self) -> Row:
         """One row; see the shares at the top."""
@@ -137,7 +143,7 @@ class RowMaker:
 
     def _fill_with_speech(self) -> None:
         rng = self._rng
-        recording = rng.choice(self._speech.spoken)
+        recording = self._draw()
         cut = rng.random() < CUT_START_SHARE
         at = -rng.randrange(len(recording.mel)) if cut else rng.randrange(120)
         while at < len(self._mel):
@@ -149,7 +155,13 @@ class RowMaker:
                 if self._speech.sounds and rng.random() < SOUND_GAP_SHARE:
                     self._add_sound(max(at, 0), gap, rng.uniform(-40, 12))
                 at += gap
-            recording = rng.choice(self._speech.spoken)
+            recording = self._draw()
+
+    def _draw(self) -> Recording:
+        while True:
+            recording = self._rng.choice(self._speech.spoken)
+            if self._rng.random() < self._kept or recording.text not in self._speech.rarer:
+                return recording
 
     def _add_speech(self, r: Recording, at: int) -> int:
         """Puts an utterance at frame `at` (it may begin before the row); returns its frames."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import time
 from pathlib import Path
 from random import Random
@@ -39,7 +40,7 @@ def main() -> None:
     args.out_dir.mkdir(parents=True, exist_ok=True)
     lines = args.text.read_text(encoding="utf-8").splitlines()[args.worker :: args.workers]
     texts = [line.partition("\t")[2] for line in lines]
-    name = args.voice.replace(":", "_") if args.voice else "speech"
+    name = re.sub(r"[:/]", "_", args.voice) if args.voice else "speech"
     name = f"{name}_clipped" if args.clipped else name
     rng = Random(f"train {args.worker}")
     speakers = Speakers(rng)

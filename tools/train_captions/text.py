@@ -2,7 +2,7 @@
 # ruff: noqa: SIM905 - long word lists read better as text
 """The training text: sentences from Debian packages, a grammar of everyday talk, word soups.
 
-    python text.py OUT.tsv [--sentences 90000] [--seed 1]
+    python text.py OUT.tsv [--sentences 90000] [--seed 1] [--plain]
 
 Needs wordnet-base, fortunes, bible-kjv, scowl, wamerican-large. Writes lines "source<TAB>text".
 Sentences for choosing and testing (everyday_*.txt, wider_*.txt) are left out.
@@ -155,13 +155,15 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--sentences", type=int, default=90000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--plain", action="store_true", help="no soups: for the end of a training")
     args = parser.parse_args()
     rng = Random(args.seed)
     streams = sources(rng)
     kept_out = held_out()
+    shares = {source: share for source, share in SHARES.items() if not args.plain or source != "soup"}
     with args.out.open("w", encoding="utf-8") as out:
         for _ in range(args.sentences):
-            source = rng.choices(list(SHARES), list(SHARES.values()))[0]
+            source = rng.choices(list(shares), list(shares.values()))[0]
             text = next(s for s in streams[source] if s not in kept_out)
             out.write(f"{source}\t{text}\n")
 

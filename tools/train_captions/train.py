@@ -3,7 +3,7 @@
 
     OMP_WAIT_POLICY=passive python train.py DATA_DIR RUN_DIR --tokenizer tokenizer.json
         [--minutes 75] [--start CHECKPOINT] [--learning-rate 1.5e-3] [--threads 2]
-        [--corruption 0.45] [--augmentation 1.0]
+        [--corruption 0.45] [--augmentation 1.0] [--soups TEXT.tsv --soups-kept 0.35]
 
 Writes `RUN_DIR/checkpoint.pt` (averaged weights, for evaluate.py and export.py) and
 `RUN_DIR/resume.pt` (everything) every few minutes, and a line of losses every 20 steps.
@@ -43,9 +43,9 @@ REPORT_STEPS, SAVE_S, REFRESH_S, QUEUE_BATCHES = 20, 240, 60, 4
 class Batches:
     """Batches made by a thread ahead of time; new shards are read on the way."""
 
-    def __init__(self, speech: Speech, rows: int, steps: int, seed: int) -> None:
+    def __init__(self, speech: Speech, rows: int, steps: int, seed: int, kept: float) -> None:
         self._speech, self._rows = speech, rows
-        self._maker = RowMaker(speech, steps, Random(seed))
+        self._maker = RowMaker(speech, steps, Random(seed), kept)
         self._queue: Queue[list[Tensor]] = Queue(QUEUE_BATCHES)
         threading.Thread(target=self._fill, daemon=True).start()
 
@@ -66,6 +66,12 @@ class Batches:
                 refreshed = time.monotonic()
                 if self._speech.refresh():
                     print(f"speech: {self._speech.hours():.1f} h", flush=True)
+
+
+def read_soups(text: Path) -> frozenset[str]:
+    """The word soups of text.py's file."""
+    rows = (line.split("\t") for line in text.read_text(encoding="utf-8").splitlines())
+    return frozenset(row[1] for row in rows if row[0] == "soup")
 
 
 def corrupted(labels: Tensor, n_text: int, most: float) -> Tensor:
@@ -214,14 +220,17 @@ def main() -> None:
     parser.add_argument("--bfloat16", action="store_true", help="8x slower without AVX512")
     parser.add_argument("--corruption", type=float, default=0.45)
     parser.add_argument("--augmentation", type=float, default=1.0)
+    parser.add_argument("--soups", type=Path, help="text.py's file: its soups are drawn less often")
+    parser.add_argument("--soups-kept", type=float, default=1.0, help="share of their draws")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
-    speech = Speech(args.tokenizer, args.data_dir, held_out())
+    soups = read_soups(args.soups) if args.soups else frozenset()
+    speech = Speech(args.tokenizer, args.data_dir, held_out(), soups)
     speech.refresh()
     print(f"speech: {speech.hours():.1f} h, {len(speech.sounds)} other sounds", flush=True)
-    train(Run(args), Batches(speech, args.rows, args.steps, args.seed))
+    train(Run(args), Batches(speech, args.rows, args.steps, args.seed, args.soups_kept))
 
 
 if __name__ == "__main__":
