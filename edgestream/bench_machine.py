@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import edgestream
-from edgestream.model import MANIFEST, Model
+from edgestream.config import MANIFEST
+from edgestream.model import Model
 
 
 @contextmanager

@@ -15,18 +15,17 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from edgestream.bench import app as bench
+from edgestream.cli_models import app as models
 from edgestream.config import DEFAULT_MODEL
 from edgestream.errors import EdgestreamError, UsageError
 
 if TYPE_CHECKING:
-    from edgestream.events import Event
-    from edgestream.screen import Screen
     from edgestream.session import Session
     from edgestream.source import Source
-    from edgestream.writer import Writer
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(bench, name="bench")
+app.add_typer(models, name="models")
 
 SYNTHETIC_ONLY = "tiny-en understands synthetic voices only, not people; -m takes other models."
 
@@ -155,17 +154,19 @@ def doctor() -> None:
 
 def _caption(session: Session, format: Format, output: Path | None, *, drafts: bool) -> None:
     """Runs the session to its end; Ctrl-C or SIGTERM ends the input, not the captions."""
+    from edgestream.outlet import open_outlets, show, tell_losses
+
     try:
-        writer, screen = _outputs(format, output, drafts=drafts)
+        writer, screen = open_outlets(format.value, output, drafts=drafts)
     except BaseException:
         session.source.close()
         raise
     with _stop_on_signal(session):
         try:
             for events in session.blocks():
-                _show(events, writer, screen)
+                show(events, writer, screen)
                 if format is not Format.jsonl:
-                    _tell_losses(events, screen)
+                    tell_losses(events, screen)
                 if screen:
                     behind_ms, level_dbfs = session.source.behind_ms, session.meter.level_dbfs
                     screen.status(session.stream.heard_ms, behind_ms, level_dbfs)
@@ -184,38 +185,6 @@ def _caption(session: Session, format: Format, output: Path | None, *, drafts: b
 
 def _same_file(one: str, other: Path) -> bool:
     return os.path.exists(one) and os.path.exists(other) and os.path.samefile(one, other)
-
-
-def _show(events: list[Event], writer: Writer | None, screen: Screen | None) -> None:
-    for event in events:
-        if writer:
-            writer.push(event)
-        if screen:
-            screen.push(event)
-
-
-def _tell_losses(events: list[Event], screen: Screen | None) -> None:
-    """Where no status line counts the gaps, each is a line on stderr."""
-    from edgestream.events import Gap
-
-    for gap in events if screen is None else []:
-        if isinstance(gap, Gap):
-            start_s, end_s = gap.start_ms / 1000, gap.end_ms / 1000
-            typer.echo(f"not heard: {start_s:.1f} s to {end_s:.1f} s, {gap.reason}", err=True)
-
-
-def _outputs(
-    format: Format, output: Path | None, *, drafts: bool
-) -> tuple[Writer | None, Screen | None]:
-    """The live display when a person looks on; the written captions otherwise or as well."""
-    from edgestream.screen import Screen
-    from edgestream.writer import open_writer
-
-    terminal = sys.stdout is not None and sys.stdout.isatty()  # None where it is closed
-    watched = terminal and (output is not None or format is Format.text)
-    written = output is not None or not watched
-    writer = open_writer(format.value, output, drafts=drafts) if written else None
-    return writer, Screen() if watched else None
 
 
 def _forget_stdout() -> None:
@@ -294,6 +263,6 @@ def main() -> None:
     """Entry point of the `edgestream` command."""
     try:
         app()
-    except EdgestreamError as error:  # of `bench`, which comes before this file
+    except EdgestreamError as error:  # of `bench` and `models`, which come before this file
         typer.echo(f"edgestream: {error}", err=True)
         sys.exit(error.exit_code)

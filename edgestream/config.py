@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The manifest of a model directory, `model.toml`: strict, checked in one place."""
+"""The manifest of a model directory, `model.toml`, and strict TOML in general."""
 
 from __future__ import annotations
 
 import dataclasses
+import re
 import sys
 import typing
 from dataclasses import dataclass
@@ -18,8 +19,12 @@ else:
     import tomli as tomllib
 
 DEFAULT_MODEL = "tiny-en"  # ships with the package
+MANIFEST, SOURCE, LOCK = "model.toml", "source.toml", "lock.toml"  # of a model's folder
 FORMAT = 1
-MANIFEST_LIMIT_BYTES = 64 * 1024  # a real manifest has about one kilobyte
+TOML_LIMIT_BYTES = 64 * 1024  # a real manifest has about one kilobyte
+# Of a file in a model's folder: good on every system, nothing that a terminal would obey.
+PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,127}")
+SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 T = TypeVar("T")
 
 
@@ -97,19 +102,30 @@ class Manifest:
 
 def read_manifest(path: Path) -> Manifest:
     """Reads and checks `model.toml`; raises ModelError naming the key that is wrong."""
+    manifest = read_toml(path, Manifest)
+    _check(manifest, path)
+    return manifest
+
+
+def read_toml(path: Path, cls: type[T]) -> T:
+    """Reads a TOML file into the dataclass `cls`: no key missing, none unknown, types as declared.
+
+    Raises:
+        ModelError: no such file, not TOML, or not of this form; one line with the path and the key.
+    """
     try:
-        if path.stat().st_size > MANIFEST_LIMIT_BYTES:
-            raise ModelError(f"{path}: larger than {MANIFEST_LIMIT_BYTES} bytes, not a manifest")
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            text = file.read(TOML_LIMIT_BYTES + 1)
+        if len(text) > TOML_LIMIT_BYTES:
+            raise ModelError(f"{path}: larger than {TOML_LIMIT_BYTES} bytes, not a {path.name}")
+        data = tomllib.loads(text.decode("utf-8"))
     except OSError as error:
         raise ModelError(
-            f"{path}: {error.strerror}; a model is a folder with a model.toml"
+            f"{path}: {error.strerror}; a model is a folder with a {MANIFEST}"
         ) from None
     except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, too many digits or levels
         raise ModelError(f"{path}: not valid TOML ({error})".replace("\n", " ")) from None
-    manifest = _build(Manifest, data, f"{path}")
-    _check(manifest, path)
-    return manifest
+    return _build(cls, data, f"{path}")
 
 
 def _build(cls: type[T], data: object, where: str) -> T:
@@ -136,7 +152,8 @@ def _convert(kind: Any, value: object, where: str) -> Any:
     if typing.get_origin(kind) is tuple and isinstance(value, list):
         return tuple(_convert(str, item, where) for item in value)
     if typing.get_origin(kind) is dict and isinstance(value, dict):
-        return {str(key): _convert(str, item, f"{where}.{key}") for key, item in value.items()}
+        item_kind = typing.get_args(kind)[1]
+        return {key: _convert(item_kind, item, f"{where}.{key!r}") for key, item in value.items()}
     raise ModelError(f"{where}: {value!r} is not of type {getattr(kind, '__name__', kind)}"[:300])
 
 
@@ -167,8 +184,13 @@ def _check(manifest: Manifest, path: Path) -> None:
         (0 <= policy.min_delay_frames <= policy.delay_frames <= policy.max_delay_frames <= 4096,
          "policy needs 0 <= min_delay_frames <= delay_frames <= max_delay_frames <= 4096"),
         (-100 < policy.pad_bias < 100, "policy.pad_bias must be -100 to 100"),
-        (all(_is_plain_name(name) for name in manifest.files),
+        (all(text.isprintable() for text in (manifest.name, manifest.description,
+                                              manifest.license, *manifest.languages)),
+         "name, description, languages and license must be printable, on one line"),
+        (all(is_plain_name(name) for name in manifest.files),
          "files must be plain names inside the model's folder"),
+        (all(SHA256.fullmatch(sha256) for sha256 in manifest.files.values()),
+         "files must have a sha256 of 64 hexadecimal digits"),
         ({encoder.file, decoder.file} <= set(manifest.files),
          "encoder.file and decoder.file must be listed with their sha256 in [files]"),
     ]  # fmt: skip
@@ -177,5 +199,7 @@ def _check(manifest: Manifest, path: Path) -> None:
             raise ModelError(f"{path}: {message}")
 
 
-def _is_plain_name(name: str) -> bool:
-    return name not in ("", ".", "..") and not set(name) & set("/\\:\0")
+def is_plain_name(name: str) -> bool:
+    """Whether a model's file may have this name, beside what edgestream puts there."""
+    kept = {MANIFEST, SOURCE, LOCK}
+    return bool(PLAIN_NAME.fullmatch(name)) and name.casefold() not in kept

@@ -7,7 +7,8 @@
     │   └── ModelError        the model is missing, damaged or not supported
     └── OperationError    something failed while running (exit code 1)
         ├── DeviceError       a microphone or an accelerator failed
-        └── OutputError       captions could not be written
+        ├── OutputError       captions could not be written
+        └── HubError          a model could not be fetched or put away
 
 Each message is one line: what, where, and the way out.
 """
@@ -43,3 +44,7 @@ class DeviceError(OperationError):
 
 class OutputError(OperationError):
     """Captions could not be written."""
+
+
+class HubError(OperationError):
+    """A model could not be fetched or put away."""

@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
 from pathlib import Path
 
-import edgestream
 from edgestream._native import (
     Chunker,
     ConcatenatedLoop,
@@ -22,13 +20,12 @@ from edgestream._native import (
 )
 from edgestream.caption import Caption
 from edgestream.clock import Clock
-from edgestream.config import DEFAULT_MODEL, Manifest, read_manifest
+from edgestream.config import DEFAULT_MODEL, MANIFEST, Manifest
 from edgestream.encoder import Encoder, EncoderWeights
 from edgestream.errors import ModelError, UsageError
+from edgestream.library import find, read_verified
 from edgestream.resample import Resampler
 from edgestream.session import Stages, Stream
-
-MANIFEST = "model.toml"
 
 
 class Model:
@@ -36,9 +33,7 @@ class Model:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.manifest = read_manifest(folder / MANIFEST)
-        for name, sha256 in self.manifest.files.items():
-            _verify(folder / name, sha256)
+        self.manifest = read_verified(folder)
         m = self.manifest
         self.encoder = EncoderWeights(
             folder / m.encoder.file,
@@ -144,46 +139,12 @@ class Model:
 
 
 def load(name: str | os.PathLike[str] = DEFAULT_MODEL) -> Model:
-    """Loads a model by name (those that ship with edgestream) or from its folder.
+    """Loads a model by name (shipped with edgestream, or pulled) or from its folder.
 
     Raises:
         ModelError: there is no such model, or its files are damaged or not supported.
     """
     return Model(find(name))
-
-
-def find(name: str | os.PathLike[str]) -> Path:
-    """The folder of a model given by name or path; a path to what has a name begins with ./"""
-    folders = bundled()
-    if folder := folders.get(str(name)):
-        return folder
-    if os.path.isfile(os.path.join(name, MANIFEST)):  # no error for a name too long or forbidden
-        return Path(name)
-    if os.path.exists(name):
-        raise ModelError(f"{name}: not a model, a model is a folder with a {MANIFEST}")
-    raise ModelError(f"{name}: no such model; give a folder or one of: {', '.join(folders)}")
-
-
-def bundled() -> dict[str, Path]:
-    """The models that ship with edgestream: name to folder."""
-    # An installed package has them inside; a source tree that is used in place, beside.
-    roots = [Path(p) / "models" for p in edgestream.__path__]
-    roots += [Path(p).parent / "models" for p in edgestream.__path__]
-    found = [m.parent for root in roots for m in sorted(root.glob(f"*/{MANIFEST}"))]
-    return {folder.name: folder for folder in reversed(found)}
-
-
-def _verify(path: Path, sha256: str) -> None:
-    """A file is read by a parser only after its checksum is right."""
-    try:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise ModelError(f"{path}: {error.strerror}; install the model again") from None
-    if digest != sha256.lower():
-        raise ModelError(
-            f"{path}: altered or damaged (sha256 {digest[:12]}..., {MANIFEST} says"
-            f" {sha256[:12]}...); install the model again"
-        )
 
 
 def _mel(m: Manifest) -> LogMel:

@@ -45,8 +45,8 @@ min_delay_frames = 1
 max_delay_frames = 8
 pad_bias = 0.5
 [files]
-"encoder.onnx" = "00"
-"decoder.gguf" = "00"
+"encoder.onnx" = "0000000000000000000000000000000000000000000000000000000000000000"
+"decoder.gguf" = "0000000000000000000000000000000000000000000000000000000000000000"
 """
 
 
@@ -60,7 +60,7 @@ def test_a_good_manifest_is_read(tmp_path):
     manifest = read(tmp_path, GOOD)
     assert manifest.audio.min_hz == 20.0
     assert manifest.languages == ("en",)
-    assert manifest.files["encoder.onnx"] == "00"
+    assert manifest.files["encoder.onnx"] == 64 * "0"
 
 
 @pytest.mark.parametrize(
@@ -80,8 +80,14 @@ def test_a_good_manifest_is_read(tmp_path):
         ('family = "concatenated"', 'family = "other"', "family 'other'"),
         ('languages = ["en"]', "languages = [1]", "languages"),
         ('file = "encoder.onnx"', 'file = "other.onnx"', "listed with their sha256"),
-        ('"encoder.onnx" = "00"', '"../encoder.onnx" = "00"', "plain names"),
-        ('"encoder.onnx" = "00"', '"/etc/passwd" = "00"', "plain names"),
+        ('"encoder.onnx" =', '"../encoder.onnx" =', "plain names"),
+        ('"encoder.onnx" =', '"/etc/passwd" =', "plain names"),
+        ('"encoder.onnx" =', "'a\\b' =", "plain names"),
+        ('"encoder.onnx" =', '".cache" =', "plain names"),
+        ('"encoder.onnx" =', '"Model.toml" =', "plain names"),
+        ('"encoder.onnx" =', '"a\\u001b[2J" =', "plain names"),
+        ('"encoder.onnx" = "00', '"encoder.onnx" = "x0', "64 hexadecimal digits"),
+        ('description = "d"', 'description = "\\u001b[2J"', "printable"),
         ("[audio]", "[audio", "not valid TOML"),
         ("format = 1", "format = " + 5000 * "1", "not valid TOML"),
     ],

@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`edgestream models`: what is here, what can be had, and how it comes and goes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgestream.errors import ModelError, UsageError
+
+if TYPE_CHECKING:
+    from edgestream.config import Manifest
+    from edgestream.fit import Fit
+    from edgestream.gguf_header import DecoderShape
+    from edgestream.pull import Progress
+
+app = typer.Typer(no_args_is_help=True, help="List, fetch, verify and remove models.")
+Name = Annotated[str, typer.Argument(help="owner/name on a hub, or a name of the list.")]
+Offline = Annotated[bool, typer.Option("--offline", help="Do not use the network.")]
+PIPE_COLUMNS = 200
+
+
+@app.command(name="list")
+def list_models() -> None:
+    """Models that are here and models of the catalogue."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from edgestream import library
+
+    table = Table("name", "size", "family", "languages", "licence", "fits", "state", box=None)
+    rows: dict[str, list[str]] = {}
+    for name, folder in library.catalogue().items():
+        rows[name] = _row(folder, "catalogue")
+    for name, folder in library.pulled().items():
+        rows[name] = _row(folder, "pulled")
+    for name, folder in library.shipped().items():
+        rows[name] = _row(folder, "ships with edgestream")
+    for name, cells in sorted(rows.items()):
+        table.add_row(*map(Text, (name, *cells)))
+    console = Console()
+    if not console.is_terminal:
+        console.width = PIPE_COLUMNS
+    console.print(table)
+
+
+@app.command()
+def info(name: Name, offline: Offline = False) -> None:
+    """What a model is, and whether it fits this machine; asks the hub if it is not here."""
+    from edgestream import library
+
+    here = None if name in library.catalogue().keys() - library.pulled() else _here(name)
+    manifest, weighed, origin = _info_here(here) if here else _info_of_hub(name, offline=offline)
+    lines = {
+        "name": manifest.name,
+        "description": manifest.description,
+        "family": manifest.family,
+        "languages": ", ".join(manifest.languages),
+        "licence": manifest.license,
+        **origin,
+        "fit": str(weighed),
+        "fits": f"no, {weighed.problem}" if weighed.problem else "yes",
+    }
+    for what, found in lines.items():
+        typer.echo(f"{what + ':':<13}{found}")
+
+
+@app.command()
+def pull(
+    name: Name,
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Even if it does not fit.")] = False,
+    offline: Offline = False,
+) -> None:
+    """Fetch a model, or go on where a fetch was interrupted."""
+    from edgestream import library
+
+    if offline or _hub_offline():
+        if name not in library.pulled():
+            raise UsageError(f"{name}: is not on this machine, and nothing is fetched offline")
+        library.read_verified(library.find(name))
+        typer.echo(f"{name}: here and intact; nothing newer is looked for offline", err=True)
+        return
+    from edgestream.pull import pull as fetch
+
+    with _bar() as progress:
+        folder = fetch(name, revision=revision, force=force, tell=_tell, progress=progress)
+    typer.echo(str(folder))
+
+
+@app.command()
+def verify(
+    name: Annotated[str | None, typer.Argument(help="All that are here if none.")] = None,
+) -> None:
+    """Compare every file with its checksum."""
+    from edgestream import library
+
+    names = [name] if name else [*library.shipped(), *library.pulled()]
+    bad = 0
+    for each in names:
+        try:
+            manifest = library.read_verified(library.find(each))
+            typer.echo(f"{each}: {len(manifest.files)} files are intact")
+        except ModelError as error:
+            bad += 1
+            typer.echo(f"edgestream: {error}", err=True)
+    raise typer.Exit(ModelError.exit_code if bad else 0)
+
+
+@app.command()
+def rm(name: Name) -> None:
+    """Remove a model that was pulled, or what an unfinished pull left."""
+    from edgestream.pull import remove
+
+    remove(name, _tell)
+
+
+@app.command()
+def path(name: Name) -> None:
+    """Print the folder of a model."""
+    from edgestream import library
+
+    typer.echo(str(library.find(name)))
+
+
+def _row(folder: Path, state: str) -> list[str]:
+    """Size, family, languages, licence, fits, state; reads no weights, so nothing is verified."""
+    from edgestream.config import SOURCE, read_manifest
+    from edgestream.fit import free_memory_bytes, mb, needs
+    from edgestream.library import read_source
+
+    try:
+        manifest = read_manifest(folder / "model.toml")
+        if (folder / SOURCE).exists():
+            sizes = {name: file.bytes for name, file in read_source(folder).files.items()}
+            fits = "see info" if sum(sizes.values()) < free_memory_bytes() else "no"
+        else:
+            sizes = _sizes(folder, manifest)
+            wanted = needs(manifest, sizes, _shape(folder, manifest))
+            fits = "yes" if wanted.total_bytes < free_memory_bytes() else "no"
+    except ModelError:
+        return ["", "", "", "", "", "damaged"]
+    languages = ", ".join(manifest.languages)
+    return [mb(sum(sizes.values())), manifest.family, languages, manifest.license, fits, state]
+
+
+def _here(name: str) -> Path | None:
+    """The folder of a model on this machine; None if only a hub may have it."""
+    from edgestream import library
+
+    try:
+        return library.find(name)
+    except ModelError:
+        if library.REPOSITORY.fullmatch(name):
+            return None
+        raise
+
+
+def _info_here(folder: Path) -> tuple[Manifest, Fit, dict[str, str]]:
+    from edgestream.config import LOCK
+    from edgestream.fit import fit, mb, probe
+    from edgestream.library import read_lock, read_verified
+
+    manifest = read_verified(folder)
+    sizes = _sizes(folder, manifest)
+    origin = {"folder": str(folder), "size": mb(sum(sizes.values()))}
+    if (folder / LOCK).exists():
+        lock = read_lock(folder)
+        origin |= {"repository": lock.repository, "revision": lock.revision}
+    return manifest, fit(manifest, sizes, _shape(folder, manifest), probe()), origin
+
+
+def _info_of_hub(name: str, *, offline: bool) -> tuple[Manifest, Fit, dict[str, str]]:
+    if offline or _hub_offline():
+        raise UsageError(f"{name}: is not on this machine, and the hub is not asked offline")
+    from edgestream.fit import mb
+    from edgestream.pull import ask, offer
+
+    with TemporaryDirectory() as folder:
+        found = offer(name, ask(name), Path(folder))
+        size = f"{mb(sum(found.sizes.values()))} to fetch"
+        origin = {"repository": found.repository.name, "revision": found.repository.revision}
+        return found.manifest, found.fit(), {"size": size, **origin}
+
+
+def _sizes(folder: Path, manifest: Manifest) -> dict[str, int]:
+    try:
+        return {name: (folder / name).stat().st_size for name in manifest.files}
+    except OSError as error:
+        raise ModelError(f"{error.filename}: {error.strerror}; pull it again") from None
+
+
+def _shape(folder: Path, manifest: Manifest) -> DecoderShape:
+    from edgestream.gguf_header import read_shape
+
+    decoder = folder / manifest.decoder.file
+
+    def read_start(n_bytes: int) -> bytes:
+        with decoder.open("rb") as file:
+            return file.read(n_bytes)
+
+    return read_shape(read_start, str(decoder))
+
+
+def _hub_offline() -> bool:
+    from edgestream.hub import offline
+
+    return offline()
+
+
+def _tell(line: str) -> None:
+    typer.echo(line, err=True)
+
+
+@contextmanager
+def _bar() -> Iterator[Progress]:
+    """A progress bar on stderr where a person looks on."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
+    from rich.progress import TimeRemainingColumn as Remaining
+
+    shown = Progress(
+        BarColumn(), DownloadColumn(), TransferSpeedColumn(), Remaining(),
+        console=Console(stderr=True), disable=not sys.stderr.isatty(),
+    )  # fmt: skip
+    task = None
+
+    def show(done: int, total: int) -> None:
+        nonlocal task
+        if task is None:
+            shown.start()
+            task = shown.add_task("", total=total, completed=done)
+        shown.update(task, completed=done)
+
+    try:
+        yield show
+    finally:
+        shown.stop()

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether this machine has the memory and the speed for a model, before it is fetched."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+from edgestream.config import DEFAULT_MODEL, Manifest
+from edgestream.gguf_header import DecoderShape
+from edgestream.model import load
+
+PROBE_S = 2.0
+PROCESS_BYTES = 90_000_000  # Python, onnxruntime and ggml before any weights (measured)
+COPY_BYTES = 64 << 20  # larger than the caches of small machines
+F16_BYTES, F32_BYTES = 2, 4
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """Memory that a model takes while it runs one stream."""
+
+    weights_bytes: int
+    kv_bytes: int
+    activation_bytes: int
+
+    @property
+    def total_bytes(self) -> int:
+        """All of it, the program included."""
+        return self.weights_bytes + self.kv_bytes + self.activation_bytes + PROCESS_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """How fast this machine computes: one thread, the built-in model."""
+
+    s_per_byte: float  # of a step, for each byte of weights that lies in the caches
+    bytes_per_s: float  # that memory gives
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """What a model needs, and what this machine has."""
+
+    needs: Needs
+    free_bytes: int  # of memory
+    step_ms: float  # audio of one step
+    compute_ms: float  # estimated for one step on one thread
+
+    @property
+    def problem(self) -> str | None:
+        """Why the model will not run here; None if it will."""
+        if self.needs.total_bytes > self.free_bytes:
+            return f"memory: {mb(self.needs.total_bytes)} needed, {mb(self.free_bytes)} free"
+        if self.compute_ms > self.step_ms:
+            return (
+                f"speed: about {self.compute_ms:.0f} ms of computing for each"
+                f" {self.step_ms:.0f} ms of sound"
+            )
+        return None
+
+    def __str__(self) -> str:
+        n = self.needs
+        return (
+            f"needs {mb(n.total_bytes)} of memory (weights {mb(n.weights_bytes)}, keys and values"
+            f" {mb(n.kv_bytes)}, activations {mb(n.activation_bytes)}, the program"
+            f" {mb(PROCESS_BYTES)}), {mb(self.free_bytes)} are free; about"
+            f" {self.compute_ms:.2g} ms of computing for each {self.step_ms:.0f} ms of sound"
+        )
+
+
+def needs(manifest: Manifest, sizes: dict[str, int], shape: DecoderShape) -> Needs:
+    """Memory for one stream of a model whose files have these sizes in bytes."""
+    d, encoder_bytes = manifest.decoder, sizes[manifest.encoder.file]
+    rows = d.n_sinks + d.window
+    kv_bytes = rows * shape.kv_width * F16_BYTES
+    kv_bytes += d.n_sinks * shape.kv_width // 2 * F32_BYTES  # keys of the sinks before rotation
+    floats = shape.n_vocab + 8 * shape.n_embd + 3 * shape.n_ff + 2 * shape.n_heads * rows
+    # onnxruntime says nothing of its buffers beforehand; it keeps packed copies of weights.
+    return Needs(
+        weights_bytes=encoder_bytes + sizes[d.file],
+        kv_bytes=kv_bytes,
+        activation_bytes=floats * F32_BYTES + encoder_bytes,
+    )
+
+
+def fit(manifest: Manifest, sizes: dict[str, int], shape: DecoderShape, probed: Probe) -> Fit:
+    """Compares a model with this machine as it is now."""
+    wanted = needs(manifest, sizes, shape)
+    return Fit(
+        needs=wanted,
+        free_bytes=free_memory_bytes(),
+        step_ms=manifest.decoder.step_ms,
+        compute_ms=1000 * step_s(probed, wanted.weights_bytes),
+    )
+
+
+def step_s(probed: Probe, weights_bytes: int) -> float:
+    """Every step reads all weights once: as fast as they are computed with, or as memory gives."""
+    return weights_bytes * max(probed.s_per_byte, 1 / probed.bytes_per_s)
+
+
+def probe(seconds: float = PROBE_S) -> Probe:
+    """Runs the built-in model, then copies memory, each for half of `seconds`."""
+    return Probe(s_per_byte=_s_per_byte(seconds / 2), bytes_per_s=_bytes_per_s(seconds / 2))
+
+
+def free_memory_bytes() -> int:
+    """Memory that can be had without swapping, within the limit of this process's control group."""
+    free = int(psutil.virtual_memory().available)
+    group = Path("/sys/fs/cgroup")
+    try:
+        limit = (group / "memory.max").read_text().strip()
+        used = int((group / "memory.current").read_text())
+    except (OSError, ValueError):
+        return free
+    return free if limit == "max" else max(0, min(free, int(limit) - used))
+
+
+def free_disk_bytes(folder: Path) -> int:
+    """Room on the disk on which `folder` lies or will lie."""
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
+
+
+def mb(n_bytes: float) -> str:
+    """`n_bytes` for people: 3 digits in MB or GB."""
+    if n_bytes >= 999.5e6:
+        return f"{n_bytes / 1e9:.3g} GB"
+    return f"{n_bytes / 1e6:.3g} MB"
+
+
+def _s_per_byte(seconds: float) -> float:
+    model = load(DEFAULT_MODEL)
+    step_ms = model.manifest.decoder.step_ms
+    block = np.zeros(model.manifest.audio.sample_rate_hz * step_ms // 1000, np.float32)
+    stream = model.stream()
+    best_s, end_s = math.inf, time.monotonic() + seconds
+    while best_s == math.inf or time.monotonic() < end_s:
+        start_s = time.perf_counter()
+        for _ in range(10):
+            stream.push(block)
+        best_s = min(best_s, (time.perf_counter() - start_s) / 10)
+    files = (model.manifest.encoder.file, model.manifest.decoder.file)
+    return best_s / sum(os.path.getsize(model.folder / name) for name in files)
+
+
+def _bytes_per_s(seconds: float) -> float:
+    one = np.ones(COPY_BYTES // 8)
+    other = np.empty_like(one)
+    best_s, end_s = math.inf, time.monotonic() + seconds
+    while best_s == math.inf or time.monotonic() < end_s:
+        start_s = time.perf_counter()
+        np.copyto(other, one)
+        best_s = min(best_s, time.perf_counter() - start_s)
+    return 2 * COPY_BYTES / best_s  # read and written

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A repository on a model hub: what it holds, and its files in pieces that survive interruptions.
+
+huggingface_hub knows the hub: its address (HF_ENDPOINT), tokens, redirects, errors, HF_HUB_OFFLINE.
+Its own download begins anew after a kill, so bytes are put down here.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import HfApi, constants, get_session, hf_hub_url
+from huggingface_hub import errors as hub_errors
+from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
+
+from edgestream.config import SHA256
+from edgestream.errors import EdgestreamError, HubError, ModelError
+from edgestream.library import COMMIT
+
+FRUITLESS_TRIES = 3  # in a row, without a byte: then the hub is out of reach
+PAUSE_S = 1.0
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its warnings are told here
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """A repository at one commit; its listing is what the hub says, not yet trusted."""
+
+    name: str
+    revision: str  # commit
+    sizes: dict[str, int]  # bytes of each file by its path
+    sha256: dict[str, str]  # of the large files
+
+
+def offline() -> bool:
+    """Whether HF_HUB_OFFLINE forbids the network."""
+    return constants.is_offline_mode()
+
+
+def look(name: str, revision: str | None) -> Repository:
+    """Asks the hub what a repository holds; the default branch if `revision` is None."""
+    with _told_in_one_line(name):
+        found = HfApi().model_info(
+            name, revision=revision, files_metadata=True, timeout=constants.HF_HUB_ETAG_TIMEOUT
+        )
+        files = found.siblings or []
+        sizes = {file.rfilename: file.size for file in files if type(file.size) is int}
+        large = {file.rfilename: file.lfs.sha256 for file in files if file.lfs}
+    if not COMMIT.fullmatch(str(found.sha)) or min(sizes.values(), default=0) < 0:
+        raise HubError(f"{constants.ENDPOINT}: does not answer about {name} as a hub does")
+    if not all(SHA256.fullmatch(str(sha256)) for sha256 in large.values()):
+        raise HubError(f"{constants.ENDPOINT}: names a checksum of {name} that is none")
+    return Repository(name, str(found.sha), sizes, large)
+
+
+def read_start(repository: Repository, path: str, n_bytes: int) -> bytes:
+    """The first `n_bytes` of a file, or all of it if it is shorter."""
+    n_bytes = min(n_bytes, repository.sizes[path])
+    start = bytearray()
+    with _told_in_one_line(repository.name), _get(repository, path, f"0-{n_bytes - 1}") as answer:
+        for block in answer.iter_bytes():  # a server that knows no ranges sends everything
+            start += block
+            if len(start) >= n_bytes:
+                break
+    return bytes(start[:n_bytes])
+
+
+def fetch(repository: Repository, path: str, part: Path, count: Callable[[int], None]) -> None:
+    """Goes on with a file at the length that `part` has, until it is whole; `count` takes bytes.
+
+    Raises:
+        HubError: the hub does not answer, or the disk is full; what came stays in `part`.
+    """
+    size, n_fruitless = repository.sizes[path], 0
+    if part.exists() and part.stat().st_size > size:
+        part.unlink()
+    with _told_in_one_line(repository.name), _Part(part, size, count) as file:
+        while (begun := file.tell()) < size:
+            try:
+                _receive(repository, path, file)
+            except OSError:  # a full disk, or an answer of the hub that a repetition will not mend
+                raise
+            except EdgestreamError:
+                raise
+            except Exception:  # the HTTP client below huggingface_hub has types of its own
+                if n_fruitless == FRUITLESS_TRIES:
+                    raise
+            n_fruitless = 0 if file.tell() > begun else n_fruitless + 1
+            if n_fruitless > FRUITLESS_TRIES:
+                raise HubError(
+                    f"{repository.name}: {constants.ENDPOINT} sends a part of {path} only"
+                )
+            if n_fruitless:
+                time.sleep(PAUSE_S)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _receive(repository: Repository, path: str, file: _Part) -> None:
+    begun = file.tell()
+    with _get(repository, path, f"{begun}-") as answer:
+        sent = answer.headers.get("Content-Range", "bytes 0-")
+        if not sent.startswith(f"bytes {begun}-"):
+            file.restart()  # the server knows no ranges
+        for block in answer.iter_bytes():
+            file.write(block)
+
+
+@contextmanager
+def _get(repository: Repository, path: str, byte_range: str) -> Iterator[Any]:
+    """An open answer of the HTTP client, with some bytes of a file or with all."""
+    url = hf_hub_url(repository.name, path, revision=repository.revision)
+    headers = {**build_hf_headers(), "Accept-Encoding": "identity", "Range": f"bytes={byte_range}"}
+    timeout = constants.HF_HUB_DOWNLOAD_TIMEOUT
+    with get_session().stream("GET", url, headers=headers, timeout=timeout) as answer:
+        hf_raise_for_status(answer)
+        yield answer
+
+
+class _Part(io.BufferedWriter):
+    """The beginning of a file; takes no more bytes than the file was said to have."""
+
+    def __init__(self, path: Path, size: int, count: Callable[[int], None]) -> None:
+        super().__init__(io.FileIO(os.open(path, os.O_RDWR | os.O_CREAT | _NO_LINK, 0o644), "r+"))
+        self._size, self._count = size, count
+        count(self.seek(0, os.SEEK_END))
+
+    def write(self, block: Any) -> int:
+        if self.tell() + len(block) > self._size:
+            raise HubError(f"{constants.ENDPOINT}: sends more than the {self._size} bytes it named")
+        self._count(len(block))
+        return super().write(block)
+
+    def restart(self) -> None:
+        """Empties the file."""
+        self._count(-self.tell())
+        self.seek(0)
+        self.truncate()
+
+
+@contextmanager
+def _told_in_one_line(name: str) -> Iterator[None]:
+    """What goes wrong between here and the hub, as HubError or ModelError."""
+    at = constants.ENDPOINT
+    try:
+        yield
+    except EdgestreamError:
+        raise
+    except hub_errors.OfflineModeIsEnabled:
+        raise HubError(f"{name}: HF_HUB_OFFLINE is set, nothing is fetched; unset it") from None
+    except hub_errors.GatedRepoError:
+        raise ModelError(
+            f"{name}: its owner asks for consent; give it at {at}/{name} and set HF_TOKEN"
+        ) from None
+    except hub_errors.RepositoryNotFoundError:
+        raise ModelError(
+            f"{name}: {at} has no such model; if it is a private one, set HF_TOKEN"
+        ) from None
+    except hub_errors.RevisionNotFoundError:
+        raise ModelError(f"{name}: {at} has no such revision of it") from None
+    except hub_errors.RemoteEntryNotFoundError:
+        raise ModelError(f"{name}: {at} lists a file that it does not have") from None
+    except hub_errors.HfHubHTTPError as error:
+        raise HubError(
+            f"{name}: {at} answered {error.response.status_code}; try again later"
+        ) from None
+    except OSError as error:
+        raise HubError(f"{name}: {_said(error)}; pull it again to go on where it stopped") from None
+    except Exception as error:  # the HTTP client below huggingface_hub has types of its own
+        raise HubError(f"{name}: {at} cannot be reached ({_said(error)}); try again") from None
+
+
+def _said(error: Exception) -> str:
+    said = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    return " ".join(said.split())[:200] or type(error).__name__

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The models on this machine: those that ship with edgestream and those that were pulled."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import edgestream
+from edgestream.config import (
+    LOCK,
+    MANIFEST,
+    SHA256,
+    SOURCE,
+    Manifest,
+    is_plain_name,
+    read_manifest,
+    read_toml,
+)
+from edgestream.errors import ModelError
+
+HOME = "EDGESTREAM_HOME"
+BLOCK_BYTES = 1 << 20
+# One `owner/name` of a hub. No `--`, which stands for the slash in names of folders.
+REPOSITORY = re.compile(r"(?!.*(--|\.\.))[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
+CATALOGUE_NAME = re.compile(r"(?!.*(--|\.\.))[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
+COMMIT = re.compile(r"[0-9a-f]{40}")
+HUB_PATH = re.compile(r"(?!.*(?:^|/)\.\.?(?:/|$))[\w.+-]+(?:/[\w.+-]+)*", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class HubFile:
+    """Where the hub has one file of a model, and how large it is."""
+
+    path: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """All of `source.toml`: a model of the catalogue that is fetched from a hub by commit."""
+
+    repository: str
+    revision: str
+    files: dict[str, HubFile]
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """All of `lock.toml`: what was pulled. `files` maps every file's name to its sha256."""
+
+    repository: str
+    revision: str
+    files: dict[str, str]
+
+
+def home() -> Path:
+    """Where pulled models lie: the user's cache folder, or what EDGESTREAM_HOME names."""
+    if given := os.environ.get(HOME):
+        return Path(given).expanduser().absolute()
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or "~/AppData/Local").expanduser() / "edgestream"
+    if sys.platform == "darwin":
+        return Path("~/Library/Caches/edgestream").expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "edgestream"
+
+
+def shipped() -> dict[str, Path]:
+    """The models that come with edgestream, weights and all: name to folder."""
+    return {name: at for name, at in _manifests().items() if not (at / SOURCE).exists()}
+
+
+def catalogue() -> dict[str, Path]:
+    """The models that can be pulled by a short name: name to the folder with their manifest."""
+    return {name: at for name, at in _manifests().items() if (at / SOURCE).exists()}
+
+
+def pulled() -> dict[str, Path]:
+    """The models that were pulled: name to folder."""
+    folders = sorted(lock.parent for lock in (home() / "models").glob(f"*/{LOCK}"))
+    return {_name(at): at for at in folders if is_pullable(_name(at))}
+
+
+def find(name: str | os.PathLike[str]) -> Path:
+    """The folder of a model given by name or path; a path to what has a name begins with ./"""
+    named = {**pulled(), **shipped()}
+    if folder := named.get(str(name)):
+        return folder
+    if os.path.isfile(os.path.join(name, MANIFEST)):  # no error for a name too long or forbidden
+        return Path(name)
+    if os.path.exists(name):
+        raise ModelError(f"{name}: not a model, a model is a folder with a {MANIFEST}")
+    way_out = f"give a folder or one of: {', '.join(sorted(named))}"
+    if str(name) in catalogue() or REPOSITORY.fullmatch(str(name)):
+        way_out = f"to fetch it from the hub: edgestream models pull {name}"
+    raise ModelError(f"{name}: no such model on this machine; {way_out}")
+
+
+def is_pullable(name: str) -> bool:
+    """Whether this can be the name of a model on a hub: `owner/name`, or one of the catalogue."""
+    return bool(REPOSITORY.fullmatch(name) or CATALOGUE_NAME.fullmatch(name))
+
+
+def folder_of(name: str) -> Path:
+    """Where the model `name` lies once it is pulled."""
+    if not is_pullable(name):
+        raise ModelError(f"{name!r}: not the name of a model on a hub (owner/name)")
+    return home() / "models" / name.replace("/", "--")
+
+
+def read_source(folder: Path) -> Source:
+    """Reads and checks the `source.toml` of a model of the catalogue."""
+    path, manifest = folder / SOURCE, read_manifest(folder / MANIFEST)
+    source = read_toml(path, Source)
+    rules = [
+        (manifest.name == folder.name, f"{MANIFEST} has another name: {manifest.name!r}"),
+        (REPOSITORY.fullmatch(source.repository), "repository must be owner/name"),
+        (COMMIT.fullmatch(source.revision), "revision must be a commit, 40 hexadecimal digits"),
+        (set(source.files) == set(manifest.files), f"files must be those of {MANIFEST}"),
+        (all(HUB_PATH.fullmatch(file.path) and file.bytes > 0 for file in source.files.values()),
+         "files need a path inside the repository and their size in bytes"),
+    ]  # fmt: skip
+    for holds, message in rules:
+        if not holds:
+            raise ModelError(f"{path}: {message}")
+    return source
+
+
+def read_lock(folder: Path) -> Lock:
+    """Reads and checks the `lock.toml` of a pulled model."""
+    lock = read_toml(folder / LOCK, Lock)
+    names = set(lock.files) - {MANIFEST}
+    if MANIFEST not in lock.files or not all(map(is_plain_name, names)):
+        raise ModelError(f"{folder / LOCK}: files must be plain names, {MANIFEST} among them")
+    if not all(map(SHA256.fullmatch, lock.files.values())) or not COMMIT.fullmatch(lock.revision):
+        raise ModelError(f"{folder / LOCK}: a checksum or the revision is no hexadecimal number")
+    if not REPOSITORY.fullmatch(lock.repository):
+        raise ModelError(f"{folder / LOCK}: repository must be owner/name")
+    return lock
+
+
+def write_lock(folder: Path, lock: Lock) -> None:
+    """Writes `lock.toml`; nothing in it has a character that TOML would want escaped."""
+    lines = [f'repository = "{lock.repository}"', f'revision = "{lock.revision}"']
+    lines += ["", "[files]", *(f'"{name}" = "{sha256}"' for name, sha256 in lock.files.items())]
+    (folder / LOCK).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def read_verified(folder: Path) -> Manifest:
+    """The manifest of a model's folder, once the checksum of every file was found right.
+
+    Raises:
+        ModelError: a file is missing, altered or damaged; nothing but TOML was parsed.
+    """
+    locked: dict[str, str] = {}
+    if (folder / LOCK).exists():
+        locked = read_lock(folder).files
+        verify(folder / MANIFEST, locked[MANIFEST], LOCK)
+    manifest = read_manifest(folder / MANIFEST)
+    if locked and set(locked) != {MANIFEST, *manifest.files}:
+        raise ModelError(f"{folder / LOCK}: names other files than {MANIFEST}; pull it again")
+    for name, sha256 in manifest.files.items():
+        verify(folder / name, sha256, MANIFEST)
+    return manifest
+
+
+def verify(path: Path, sha256: str, source: str) -> None:
+    """Raises ModelError unless the file has the checksum that `source` says."""
+    try:
+        digest = sha256_of(path)
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror}; install the model again") from None
+    if digest != sha256.lower():
+        raise ModelError(
+            f"{path}: altered or damaged (sha256 {digest[:12]}..., {source} says"
+            f" {sha256[:12]}...); install the model again"
+        )
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file of any size, read in blocks."""
+    digest, block = hashlib.sha256(), memoryview(bytearray(BLOCK_BYTES))
+    with path.open("rb", buffering=0) as file:
+        while n_bytes := file.readinto(block):
+            digest.update(block[:n_bytes])
+    return digest.hexdigest()
+
+
+def _manifests() -> dict[str, Path]:
+    # An installed package has them inside; a source tree that is used in place, beside.
+    roots = [Path(p) / "models" for p in edgestream.__path__]
+    roots += [Path(p).parent / "models" for p in edgestream.__path__]
+    found = [m.parent for root in roots for m in sorted(root.glob(f"*/{MANIFEST}"))]
+    return {folder.name: folder for folder in reversed(found)}
+
+
+def _name(folder: Path) -> str:
+    return folder.name.replace("--", "/")

@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A model from a hub: looked at, weighed, fetched in pieces, verified, put in place whole."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from edgestream import hub, library
+from edgestream.config import LOCK, MANIFEST, TOML_LIMIT_BYTES, Manifest, read_manifest
+from edgestream.errors import HubError, ModelError, UsageError
+from edgestream.fit import Fit, fit, free_disk_bytes, mb, probe
+from edgestream.gguf_header import read_shape
+
+Tell = Callable[[str], None]
+Progress = Callable[[int, int], None]  # bytes that are here, bytes in all
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A model as a hub offers it at one commit, before its weights are fetched."""
+
+    name: str  # as given by the user
+    repository: hub.Repository
+    manifest: Manifest
+    manifest_file: Path
+    paths: dict[str, str]  # each file of the manifest: its path in the repository
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Bytes of each file of the manifest."""
+        return {file: self.repository.sizes[path] for file, path in self.paths.items()}
+
+    def fit(self) -> Fit:
+        """Compares it with this machine; reads the start of the decoder's file, takes 2 s."""
+        decoder = self.manifest.decoder.file
+        shape = read_shape(
+            lambda n_bytes: hub.read_start(self.repository, self.paths[decoder], n_bytes),
+            f"{self.name}: {decoder}",
+        )
+        return fit(self.manifest, self.sizes, shape, probe())
+
+
+def pull(
+    name: str,
+    *,
+    revision: str | None = None,
+    force: bool = False,
+    tell: Tell,
+    progress: Progress,
+) -> Path:
+    """Fetches a model, or goes on fetching it, and returns its folder.
+
+    Args:
+        name: `owner/name` of a repository that holds a model.toml, or a name of the catalogue.
+        revision: branch, tag or commit; the default branch if None.
+        force: also fetch what does not fit this machine.
+        tell: takes lines for the user.
+        progress: takes the bytes that are here and the bytes in all.
+
+    Raises:
+        ModelError: there is no such model, it is damaged or cannot be loaded.
+        UsageError: it does not fit this machine.
+        HubError: the hub or the disk failed; what was fetched so far is kept.
+    """
+    with alone(name, tell):
+        repository, folder = ask(name, revision), library.folder_of(name)
+        if _is_whole(folder, repository.revision):
+            tell(f"{name}: already here, at revision {repository.revision[:12]}")
+            return folder
+        found = offer(name, repository, _incoming(name, repository))
+        _weigh(found, force=force, tell=tell)
+        _fetch_all(found, progress)
+        return _put_in_place(found, folder)
+
+
+def ask(name: str, revision: str | None = None) -> hub.Repository:
+    """What the hub says is in the repository of this name, or of this name of the catalogue."""
+    library.folder_of(name)  # refuses what is no name
+    if entry := library.catalogue().get(name):
+        if revision is not None:
+            raise UsageError(f"{name}: the catalogue names its revision; pull owner/name instead")
+        source = library.read_source(entry)
+        return hub.look(source.repository, source.revision)
+    if "/" not in name:
+        known = ", ".join(library.catalogue()) or "so far none"
+        raise UsageError(f"{name}: give owner/name, or a name of the catalogue ({known})")
+    return hub.look(name, revision)
+
+
+def offer(name: str, repository: hub.Repository, folder: Path) -> Offer:
+    """Puts the manifest into `folder`: the catalogue's, else the repository's own."""
+    file = folder / MANIFEST
+    file.unlink(missing_ok=True)
+    if entry := library.catalogue().get(name):
+        shutil.copyfile(entry / MANIFEST, file)
+        paths = {file: at.path for file, at in library.read_source(entry).files.items()}
+        return _checked(name, repository, file, paths)
+    if not 0 < repository.sizes.get(MANIFEST, 0) <= TOML_LIMIT_BYTES:
+        raise ModelError(f"{name}: holds no {MANIFEST}, so it is no model that edgestream can load")
+    hub.fetch(repository, MANIFEST, file, lambda _: None)
+    return _checked(name, repository, file, None)
+
+
+@contextmanager
+def alone(name: str, tell: Tell) -> Iterator[None]:
+    """Keeps other processes away from one model; the system ends it when this process dies."""
+    folder = library.folder_of(name)
+    with _disk(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder.with_name(f".{folder.name}.lock"))
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            tell(f"{name}: another process is at work on it; waiting")
+            lock.acquire()
+    try:
+        with _disk(folder):
+            yield
+    finally:
+        lock.release()
+
+
+def remove(name: str, tell: Tell) -> None:
+    """Removes a pulled model, or what an unfinished pull of it left."""
+    if name in library.shipped():
+        raise UsageError(f"{name}: ships with edgestream, it stays")
+    folder = library.folder_of(name)
+    with alone(name, tell):
+        there = [at for at in (folder, _incoming_root(name)) if at.exists()]
+        if not there:
+            raise ModelError(f"{name}: is not on this machine")
+        for at in there:
+            shutil.rmtree(at)
+
+
+def _checked(
+    name: str, repository: hub.Repository, file: Path, paths: dict[str, str] | None
+) -> Offer:
+    manifest = read_manifest(file)
+    paths = paths or {name_here: name_here for name_here in manifest.files}
+    for name_here, sha256 in manifest.files.items():
+        path = paths[name_here]
+        if path not in repository.sizes:
+            raise ModelError(f"{name}: {MANIFEST} names {name_here}, the repository has no {path}")
+        if repository.sha256.get(path, sha256).lower() != sha256.lower():
+            raise ModelError(f"{name}: the hub's checksum of {path} is not that of {MANIFEST}")
+    return Offer(name, repository, manifest, file, paths)
+
+
+def _weigh(found: Offer, *, force: bool, tell: Tell) -> None:
+    """Says what the model needs; refuses what does not fit unless `force`."""
+    size, room = sum(found.sizes.values()), free_disk_bytes(library.home())
+    weighed = found.fit()
+    tell(f"{found.name}: {mb(size)} to fetch; {weighed}")
+    problem = weighed.problem
+    if size > room:
+        problem = f"disk: {mb(size)} needed, {mb(room)} free at {library.home()}"
+    if problem and not force:
+        raise UsageError(f"{found.name}: does not fit this machine ({problem}); --force pulls it")
+    tell(f"fits this machine: {'no' if problem else 'yes'}")
+
+
+def _fetch_all(found: Offer, progress: Progress) -> None:
+    incoming, total, done = found.manifest_file.parent, sum(found.sizes.values()), 0
+
+    def count(n_bytes: int) -> None:
+        nonlocal done
+        done += n_bytes
+        progress(done, total)
+
+    for name, sha256 in found.manifest.files.items():
+        file = incoming / name
+        if file.exists():
+            count(file.stat().st_size)
+            continue
+        part = incoming / f".{name}.part"  # no name of a manifest begins with a dot
+        hub.fetch(found.repository, found.paths[name], part, count)
+        if library.sha256_of(part) != sha256.lower():
+            part.unlink()
+            raise ModelError(f"{found.name}: {name} came with a wrong checksum and was thrown away")
+        part.replace(file)
+
+
+def _put_in_place(found: Offer, folder: Path) -> Path:
+    incoming, repository = found.manifest_file.parent, found.repository
+    sha256 = library.sha256_of(incoming / MANIFEST)
+    files = {MANIFEST: sha256, **found.manifest.files}
+    library.write_lock(incoming, library.Lock(repository.name, repository.revision, files))
+    library.read_verified(incoming)
+    old = _incoming_root(found.name) / "old"
+    if folder.exists():
+        shutil.rmtree(old, ignore_errors=True)
+        folder.replace(old)
+    incoming.replace(folder)
+    shutil.rmtree(_incoming_root(found.name))
+    return folder
+
+
+def _is_whole(folder: Path, revision: str) -> bool:
+    """Whether this revision is in place and undamaged."""
+    try:
+        library.read_verified(folder)
+        return (folder / LOCK).exists() and library.read_lock(folder).revision == revision
+    except ModelError:
+        return False
+
+
+def _incoming_root(name: str) -> Path:
+    folder = library.folder_of(name)
+    return folder.parent.parent / "incoming" / folder.name
+
+
+def _incoming(name: str, repository: hub.Repository) -> Path:
+    """Where a revision gathers; what was begun of other revisions goes."""
+    root = _incoming_root(name)
+    for other in root.iterdir() if root.exists() else []:
+        if other.name != repository.revision:
+            shutil.rmtree(other)
+    (root / repository.revision).mkdir(parents=True, exist_ok=True)
+    return root / repository.revision
+
+
+@contextmanager
+def _disk(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        where = error.filename or folder
+        raise HubError(
+            f"{where}: {os.strerror(error.errno or 0)}; {library.HOME} moves it"
+        ) from None
