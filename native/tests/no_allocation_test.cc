@@ -3,26 +3,14 @@
 // an operator new that counts.
 #include <doctest/doctest.h>
 
-#include <atomic>
-#include <cstdlib>
-#include <new>
 #include <vector>
 
 #include "core/chunker.h"
 #include "core/mel.h"
 #include "core/sample_ring.h"
+#include "counted_new.h"
 
-namespace {
-std::atomic<long> allocations = 0;
-}
-
-void* operator new(std::size_t size) {
-  allocations.fetch_add(1, std::memory_order_relaxed);
-  if (void* memory = std::malloc(size > 0 ? size : 1)) return memory;
-  throw std::bad_alloc();
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+using edgestream::allocations;
 
 TEST_CASE("ring, mel and chunker allocate nothing while they run") {
   constexpr std::size_t kBlock = 1280;

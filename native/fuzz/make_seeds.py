@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Seeds for the fuzz targets: small valid files to start from.
+
+python native/fuzz/make_seeds.py FOLDER   makes FOLDER/gguf_model_fuzz
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
+
+from tiny_llama import TinyShape, random_weights, write_gguf
+
+SMALL = {"n_layers": 1, "n_embd": 32, "n_ff": 32, "n_heads": 2, "n_kv_heads": 1, "n_vocab": 8}
+SHAPES = {
+    "plain": TinyShape(**SMALL),
+    "tied": TinyShape(**SMALL, tied=True),
+    "rope-factors": TinyShape(**SMALL, rope_factors=True),
+}
+
+
+def main() -> None:
+    folder = Path(sys.argv[1]) / "gguf_model_fuzz"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, shape in SHAPES.items():
+        for kind in ("f32", "f16", "q8_0", "q4_0"):
+            write_gguf(folder / f"{name}-{kind}.gguf", shape, random_weights(shape), kind)
+
+
+if __name__ == "__main__":
+    main()
