@@ -160,7 +160,7 @@ def main() -> None:
     rng = Random(args.seed)
     streams = sources(rng)
     kept_out = held_out()
-    shares = {source: share for source, share in SHARES.items() if not args.plain or source != "soup"}
+    shares = {name: share for name, share in SHARES.items() if not (args.plain and name == "soup")}
     with args.out.open("w", encoding="utf-8") as out:
         for _ in range(args.sentences):
             source = rng.choices(list(shares), list(shares.values()))[0]
