@@ -29,7 +29,6 @@ app.add_typer(models, name="models")
 
 SYNTHETIC_ONLY = "tiny-en understands synthetic voices only, not people; -m takes other models."
 
-
 # Ctrl-C, a service manager, a terminal that is closed.
 ENDINGS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
@@ -88,8 +87,9 @@ def listen(
     ] = None,
     confidence: Annotated[
         float | None,
-        typer.Option(help="Hold back tokens less probable than this (0 to 1) for two steps."),
+        typer.Option(help="Decide what is less probable than this (0 to 1) a step later."),
     ] = None,
+    policy: Annotated[Path | None, typer.Option(help="A trained head; sets the delay.")] = None,
     fast: Annotated[bool, typer.Option("--fast", help="Run a file as fast as possible.")] = False,
     device: Annotated[
         str | None, typer.Option(help="Microphone by name or index (--list-devices).")
@@ -137,6 +137,7 @@ def listen(
             device=device,
             fast=fast,
             confidence=confidence,
+            policy=policy,
         )
         _caption(session, format, output, drafts=drafts)
         if stats:

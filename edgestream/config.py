@@ -107,11 +107,14 @@ def read_manifest(path: Path) -> Manifest:
     return manifest
 
 
-def read_toml(path: Path, cls: type[T]) -> T:
+def read_toml(
+    path: Path, cls: type[T], way_out: str = f"a model is a folder with a {MANIFEST}"
+) -> T:
     """Reads a TOML file into the dataclass `cls`: no key missing, none unknown, types as declared.
 
     Raises:
-        ModelError: no such file, not TOML, or not of this form; one line with the path and the key.
+        ModelError: no such file (`way_out` says what to do), not TOML, or not of this form; one
+            line with the path and the key.
     """
     try:
         with path.open("rb") as file:
@@ -120,9 +123,7 @@ def read_toml(path: Path, cls: type[T]) -> T:
             raise ModelError(f"{path}: larger than {TOML_LIMIT_BYTES} bytes, not a {path.name}")
         data = tomllib.loads(text.decode("utf-8"))
     except OSError as error:
-        raise ModelError(
-            f"{path}: {error.strerror}; a model is a folder with a {MANIFEST}"
-        ) from None
+        raise ModelError(f"{path}: {error.strerror}; {way_out}") from None
     except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, too many digits or levels
         raise ModelError(f"{path}: not valid TOML ({error})".replace("\n", " ")) from None
     return _build(cls, data, f"{path}")
@@ -145,12 +146,12 @@ def _build(cls: type[T], data: object, where: str) -> T:
 def _convert(kind: Any, value: object, where: str) -> Any:
     if dataclasses.is_dataclass(kind):
         return _build(typing.cast(type, kind), value, where)
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+    if kind is float and type(value) is int and abs(value) < 1 << 1000:
         return float(value)
     if kind in (int, float, str) and type(value) is kind:
         return value
     if typing.get_origin(kind) is tuple and isinstance(value, list):
-        return tuple(_convert(str, item, where) for item in value)
+        return tuple(_convert(typing.get_args(kind)[0], item, where) for item in value)
     if typing.get_origin(kind) is dict and isinstance(value, dict):
         item_kind = typing.get_args(kind)[1]
         return {key: _convert(item_kind, item, f"{where}.{key!r}") for key, item in value.items()}

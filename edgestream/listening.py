@@ -8,6 +8,7 @@ from pathlib import Path
 
 from edgestream.config import DEFAULT_MODEL
 from edgestream.model import Model, load
+from edgestream.policy import Head, Policy
 from edgestream.session import Session
 from edgestream.source import FileSource, Source
 
@@ -20,6 +21,7 @@ def listen(
     device: str | int | None = None,
     fast: bool = False,
     confidence: float | None = None,
+    policy: Policy | Head | str | os.PathLike[str] | None = None,
 ) -> Session:
     """Captions of a microphone, a file or any other source, as an iterator of events.
 
@@ -29,7 +31,8 @@ def listen(
         delay_ms: how long after a word's end it is written; the model's default if None.
         device: microphone by name or index; the system's default if None.
         fast: read a file as fast as possible instead of at its own pace.
-        confidence: hold back tokens that are less probable than this, for two steps at most.
+        confidence: what the model is less sure of than this is decided a step later.
+        policy: decides when a token is written, as for `Model.stream`.
 
     Returns:
         A Session: iterate over it with `for` or `async for`; `stop()` ends it.
@@ -40,7 +43,9 @@ def listen(
     loaded = model if isinstance(model, Model) else load(model)
     opened = open_source(source, device=device, fast=fast)
     try:
-        stream = loaded.stream(delay_ms=delay_ms, rate_hz=opened.rate_hz, confidence=confidence)
+        stream = loaded.stream(
+            delay_ms=delay_ms, rate_hz=opened.rate_hz, confidence=confidence, policy=policy
+        )
     except BaseException:
         opened.close()
         raise

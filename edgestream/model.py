@@ -10,13 +10,10 @@ from pathlib import Path
 from edgestream._native import (
     Chunker,
     ConcatenatedLoop,
-    ConfidenceThreshold,
     GgufModel,
     LogMel,
-    Policy,
     RingDecoder,
     SpecialTokens,
-    WaitK,
 )
 from edgestream.caption import Caption
 from edgestream.clock import Clock
@@ -24,6 +21,7 @@ from edgestream.config import DEFAULT_MODEL, MANIFEST, Manifest
 from edgestream.encoder import Encoder, EncoderWeights
 from edgestream.errors import ModelError, UsageError
 from edgestream.library import find, read_verified
+from edgestream.policy import ConfidenceThreshold, Head, Policy, WaitK, read_head
 from edgestream.resample import Resampler
 from edgestream.session import Stages, Stream
 
@@ -53,27 +51,38 @@ class Model:
         delay_ms: float | None = None,
         rate_hz: int | None = None,
         confidence: float | None = None,
-        max_hold_ms: float = 160.0,
+        policy: Policy | Head | str | os.PathLike[str] | None = None,
+        deferrals: int | None = None,
     ) -> Stream:
         """A new stream over these weights.
 
         Args:
             delay_ms: how long after a word's end it is written; the longer, the surer.
             rate_hz: rate of the samples that will be pushed; the model's own if None.
-            confidence: if given, a token less probable than this is held back ...
-            max_hold_ms: ... but no longer than this.
+            confidence: if given, what the model is less sure of than this is decided a step later.
+            policy: decides instead (see docs/policies.md). Of a Head, or the file of one, the delay
+                and the deferrals hold too, unless they are given.
+            deferrals: how many steps later at most; each takes the time of the decoder once more.
 
         Raises:
             UsageError: a value is out of range; the message names the range.
         """
         m = self.manifest
         rate_hz = m.audio.sample_rate_hz if rate_hz is None else rate_hz
+        if isinstance(policy, (str, os.PathLike)):
+            policy = read_head(Path(policy))
+        if isinstance(policy, Head):
+            delay_ms = policy.delay_frames * m.decoder.step_ms if delay_ms is None else delay_ms
+            deferrals = policy.deferrals if deferrals is None else deferrals
         delay_frames = self._delay_frames(delay_ms)
-        policy = _policy(delay_frames, confidence, max_hold_ms / m.decoder.step_ms)
+        if deferrals is None:
+            deferrals = 0 if confidence is None else 1
+        self._check_deferrals(delay_frames, deferrals)
+        decides = _policy(delay_frames, confidence, policy, deferrals)
         resampler = Resampler(rate_hz, m.audio.sample_rate_hz)
         clock = Clock()
         try:
-            stages = self._stages(resampler, policy, clock, delay_frames)
+            stages = self._stages(resampler, decides, clock, delay_frames, deferrals)
         except ValueError as error:  # numbers of the manifest that the native stages cannot serve
             raise ModelError(f"{self.folder / MANIFEST}: {error}") from None
         if stages.encoder.n_embd != self.decoder.n_embd:
@@ -85,7 +94,12 @@ class Model:
         return Stream(stages, clock, rate_hz=rate_hz, delay_ms=delay_ms)
 
     def _stages(
-        self, resampler: Resampler, policy: Policy, clock: Clock, delay_frames: int
+        self,
+        resampler: Resampler,
+        policy: Policy,
+        clock: Clock,
+        delay_frames: int,
+        deferrals: int,
     ) -> Stages:
         m = self.manifest
         return Stages(
@@ -93,7 +107,7 @@ class Model:
             mel=_mel(m),
             chunker=_chunker(m),
             encoder=Encoder(self.encoder),
-            loop=self._loop(policy, delay_frames),
+            loop=self.loop(policy, delay_frames, deferrals),
             caption=Caption(
                 self.token_texts,
                 clock,
@@ -103,7 +117,8 @@ class Model:
             ),
         )
 
-    def _loop(self, policy: Policy, delay_frames: int) -> ConcatenatedLoop:
+    def loop(self, policy: Policy, delay_frames: int, deferrals: int = 0) -> ConcatenatedLoop:
+        """The read/write loop of a stream alone: embeddings in, tokens out."""
         m, t = self.manifest, self.manifest.tokens
         return ConcatenatedLoop(
             # A step's input holds the token of the step before: rows come one by one.
@@ -114,6 +129,7 @@ class Model:
             SpecialTokens(pad=t.pad, bos=t.bos, delay_0=t.delay_0, n_text=t.n_text),
             delay_frames=delay_frames,
             pad_bias=m.policy.pad_bias,
+            deferrals=deferrals,
         )
 
     def _delay_frames(self, delay_ms: float | None) -> int:
@@ -127,6 +143,15 @@ class Model:
                 f" {low} to {high} ms in steps of {step_ms}"
             )
         return round(delay_ms / step_ms)
+
+    def _check_deferrals(self, delay_frames: int, deferrals: int) -> None:
+        policy, step_ms = self.manifest.policy, self.manifest.decoder.step_ms
+        if not 0 <= deferrals <= policy.max_delay_frames - delay_frames:
+            raise UsageError(
+                f"deferrals: {deferrals} after a delay of {delay_frames * step_ms} ms is out of"
+                f" range; {self.manifest.name} has delays up to"
+                f" {policy.max_delay_frames * step_ms} ms in steps of {step_ms}"
+            )
 
     def _check_tokens(self) -> None:
         t, n = self.manifest.tokens, len(self.token_texts)
@@ -172,10 +197,16 @@ def _chunker(m: Manifest) -> Chunker:
     )
 
 
-def _policy(delay_frames: int, confidence: float | None, max_hold_steps: float) -> Policy:
+def _policy(
+    delay_frames: int, confidence: float | None, policy: Policy | Head | None, deferrals: int
+) -> Policy:
+    if policy is not None:
+        if confidence is not None:
+            raise UsageError("stream: give either a confidence or a policy, not both")
+        return policy.policy() if isinstance(policy, Head) else policy
     if confidence is None:
         return WaitK(delay_frames)
     try:
-        return ConfidenceThreshold(delay_frames, confidence, round(max_hold_steps))
+        return ConfidenceThreshold(delay_frames, confidence, deferrals)
     except ValueError as error:
         raise UsageError(str(error)) from None

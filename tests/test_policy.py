@@ -1,21 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
 """Policies as Python sees them: laws over all that a loop may show, composition, own classes."""
 
+import dataclasses
 import math
-from pathlib import Path
+import random
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgestream._native import (
+from edgestream.config import TOML_LIMIT_BYTES
+from edgestream.errors import ModelError, UsageError
+from edgestream.model import load
+from edgestream.policy import (
+    FEATURES,
+    FORMAT,
     Action,
     AlignAtt,
     AllOf,
     AnyOf,
     ConfidenceThreshold,
     EntropyThreshold,
+    Head,
     LocalAgreement,
     Observation,
     OutsideThreshold,
@@ -24,6 +31,8 @@ from edgestream._native import (
     TrainedHead,
     WaitK,
     head_features,
+    read_head,
+    write_head,
 )
 
 probabilities = st.floats(0, 1, width=32)
@@ -166,28 +175,129 @@ class Broken(Policy):
         raise KeyError("not today")
 
 
-def rows_and_loop(policy, **options):
-    from edgestream._native import ConcatenatedLoop, GgufModel, RingDecoder, SpecialTokens
-    from edgestream.model import find
-
-    model = GgufModel(str(Path(find("tiny-en")) / "decoder.gguf"))
-    decoder = RingDecoder(model, n_sinks=2, window=20, max_rows=1)
-    special = SpecialTokens(pad=0, bos=1001, delay_0=1002, n_text=1000)
-    rows = np.random.default_rng(1).normal(size=(30, model.n_embd)).astype(np.float32)
-    return rows, ConcatenatedLoop(decoder, policy, special, delay_frames=1, pad_bias=0.5, **options)
+@pytest.fixture(scope="module")
+def model():
+    return load()
 
 
-def test_a_policy_of_python_decides_in_the_loop():
+def rows_and_loop(model, policy):
+    rows = np.random.default_rng(1).normal(size=(30, model.decoder.n_embd)).astype(np.float32)
+    return rows, model.loop(policy, 1, 1)
+
+
+def test_a_policy_of_python_decides_in_the_loop(model):
     recorder = Recorder()
-    rows, loop = rows_and_loop(recorder, deferrals=1)
+    rows, loop = rows_and_loop(model, recorder)
     tokens, probabilities, waited = loop.push(rows)
     assert len(tokens) == len(probabilities) == len(waited) >= len(rows) - 1
-    assert {held for _, held, _, _ in recorder.shown} >= {0}
+    assert {held for _, held, _, _ in recorder.shown} == {0, 1}
     assert waited.max() == 1
     assert all(0 <= silence <= probability <= 1 for _, _, probability, silence in recorder.shown)
 
 
-def test_what_a_policy_of_python_raises_comes_through():
-    rows, loop = rows_and_loop(Broken(), deferrals=1)
+def test_what_a_policy_of_python_raises_comes_through(model):
+    rows, loop = rows_and_loop(model, Broken())
     with pytest.raises(KeyError, match="not today"):
         loop.push(rows)
+
+
+def make_head(seed=0, **changes):
+    rng = np.random.default_rng(seed)
+    n = len(FEATURES) + 1
+
+    def numbers(*shape):
+        return tuple(float(x) for x in rng.normal(size=shape).astype(np.float32).ravel())
+
+    fields = {
+        "format": FORMAT, "description": "made for a test", "delay_frames": 1, "deferrals": 1,
+        "latency_weight": 1.0, "min_latency_weight": 0.25, "max_latency_weight": 4.0,
+        "features": FEATURES, "mean": numbers(n), "scale": (0.5,) * n,
+        "hidden_weights": numbers(4, n), "hidden_bias": numbers(4), "output_weights": numbers(4),
+        "output_bias": 0.25, "sha256": "",
+    }  # fmt: skip
+    return Head(**{**fields, **changes})
+
+
+@pytest.fixture
+def head_file(tmp_path):
+    write_head(make_head(), tmp_path / "head.toml")
+    return tmp_path / "head.toml"
+
+
+def test_a_head_is_read_as_it_was_written(head_file):
+    read = read_head(head_file)
+    assert dataclasses.replace(read, sha256="") == make_head()
+    seen = Observation()
+    seen.probability = 0.9
+    assert read.policy().write_logit(seen) == make_head().policy().write_logit(seen)
+
+
+def test_the_latency_weight_has_its_range(head_file):
+    head = read_head(head_file)
+    seen = Observation()
+    assert head.policy(0.25).write_logit(seen) != head.policy(4.0).write_logit(seen)
+    with pytest.raises(UsageError, match=r"trained for 0\.25 to 4"):
+        head.policy(5.0)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("format = 1", "format = 2", "this version reads 1"),
+        ("deferrals = 1", "deferrals = 99", "deferrals 0 to 8"),
+        ("deferrals = 1", "deferrals = 1.5", "deferrals: 1.5 is not of type int"),
+        ("output_bias = 0.25", "output_bias = 0.26", "altered or damaged"),
+        ("output_bias = 0.25", "output_bias = nan", "output_bias is not finite"),
+        ("output_bias = 0.25", "output_bias = 1e300", "too large"),
+        ("output_bias = 0.25", f"output_bias = {10**400}", "output_bias: 1000"),
+        ("output_bias", "bias", "unknown key 'bias'"),
+        ('"margin"', '"luck"', "its features are .*luck"),
+        ("scale = [0.5,", "scale = [", "scale has 7 numbers, must have 8"),
+        ("scale = [0.5,", "scale = [0.0,", "scale must be above 0"),
+        ("scale = [0.5,", "scale = [[0.5],", "not of type float"),
+        ("latency_weight = 1.0\n", "latency_weight = 9.0\n", "between its limits"),
+        ("[", "[[[[", "not valid TOML"),
+    ],
+)
+def test_a_head_that_cannot_be_used_is_named_in_one_line(head_file, old, new, message):
+    text = head_file.read_text()
+    assert old in text
+    head_file.write_text(text.replace(old, new, 1))
+    with pytest.raises(ModelError, match=message) as caught:
+        read_head(head_file)
+    assert str(head_file) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_damaged_heads_are_refused_or_the_same(head_file):
+    good, rng = head_file.read_bytes(), random.Random(1)
+    for _ in range(300):
+        bad = bytearray(good)
+        for _ in range(rng.randint(1, 4)):
+            bad[rng.randrange(len(bad))] = rng.randrange(256)
+        head_file.write_bytes(bad)
+        try:
+            head = read_head(head_file)
+        except ModelError:
+            continue
+        same = make_head().hidden_weights  # but for digits that float32 does not have
+        np.testing.assert_array_equal(np.float32(head.hidden_weights), np.float32(same))
+
+
+def test_a_file_that_is_no_head_is_refused(tmp_path):
+    with pytest.raises(ModelError, match="No such file or directory; make a policy head"):
+        read_head(tmp_path / "head.toml")
+    (tmp_path / "head.toml").write_text(" " * (TOML_LIMIT_BYTES + 1))
+    with pytest.raises(ModelError, match="larger than"):
+        read_head(tmp_path / "head.toml")
+
+
+def test_a_stream_takes_a_policy_a_head_or_its_file(model, head_file):
+    assert model.stream(policy=make_head()).delay_ms == 80
+    assert model.stream(policy=head_file).delay_ms == model.stream(policy=str(head_file)).delay_ms
+    assert model.stream(policy=make_head(), delay_ms=240).delay_ms == 240
+    assert model.stream(policy=WaitK(0), delay_ms=560, deferrals=1).delay_ms == 560
+    with pytest.raises(UsageError, match="has delays up to 640 ms"):
+        model.stream(policy=WaitK(0), delay_ms=640, deferrals=1)
+    with pytest.raises(UsageError, match="not both"):
+        model.stream(policy=WaitK(0), confidence=0.5)

@@ -127,8 +127,10 @@ void bind_policy(nb::module_& m) {
                                "Reads while the token attends to one of the last `f` input units.")
       .def(nb::init<int64_t>(), "f"_a);
   nb::class_<AllOf, Policy>(m, "AllOf", "WRITE when all of the policies say so.")
-      .def("__init__", &combine<AllOf>, "policies"_a, nb::keep_alive<1, 2>());
+      .def("__init__", &combine<AllOf>, "policies"_a, nb::keep_alive<1, 2>(),
+           nb::sig("def __init__(self, *policies: Policy) -> None"));
   nb::class_<AnyOf, Policy>(m, "AnyOf", "WRITE when one of the policies says so.")
-      .def("__init__", &combine<AnyOf>, "policies"_a, nb::keep_alive<1, 2>());
+      .def("__init__", &combine<AnyOf>, "policies"_a, nb::keep_alive<1, 2>(),
+           nb::sig("def __init__(self, *policies: Policy) -> None"));
   bind_head(m);
 }

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs a policy in the read/write loop of a caption model, over speech encoded once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgestream.bench_speech import RATE_HZ, Clip, SpokenWord, padded, silence, spoken
+from edgestream.bench_words import spoken_words
+from edgestream.caption import Caption
+from edgestream.clock import Clock
+from edgestream.events import Final
+from edgestream.model import Model
+from edgestream.policy import Policy
+
+LEAD_MS, TAIL_MS = 300.0, 1500.0  # silence around a clip; the tail is longer than any delay
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedClip:
+    """A clip as the decoder hears it: embeddings float32 [steps, n_embd] of 80 ms each.
+
+    `spoken` are its words with their ends on the same clock.
+    """
+
+    rows: NDArray[np.float32]
+    spoken: list[SpokenWord]
+    length_ms: float  # up to the end of the clip, without the silence after it
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenWord:
+    """A word that was written, by the slot of its last token and how many steps that waited."""
+
+    text: str
+    slot: int
+    waited: int
+
+    @property
+    def shown_step(self) -> int:
+        """The step at which the word was whole."""
+        return self.slot + self.waited
+
+
+def encode(model: Model, clips: list[Clip]) -> list[EncodedClip]:
+    """Encodes each clip as a stream of its own, with silence around it."""
+    stream = model.stream(rate_hz=RATE_HZ)
+    stages = stream._stages
+    lead = silence(LEAD_MS)
+    lead_ms = 1000 * len(lead) / RATE_HZ
+    encoded = []
+    for clip in clips:
+        stream.reset()
+        samples = stages.resampler.push(np.concatenate([lead, padded(clip.samples, TAIL_MS)]))
+        rows = stages.encoder.push(stages.chunker.push(stages.mel.push(samples)))
+        length_ms = lead_ms + 1000 * len(clip.samples) / RATE_HZ
+        encoded.append(EncodedClip(rows, spoken(clip, lead_ms), length_ms))
+    return encoded
+
+
+class PolicyRun:
+    """A caption model's loop under one policy; each clip is a stream of its own."""
+
+    def __init__(self, model: Model, policy: Policy, delay_frames: int, deferrals: int) -> None:
+        self._model = model
+        self._loop = model.loop(policy, delay_frames, deferrals)
+
+    def decode(self, clip: EncodedClip) -> list[WrittenWord]:
+        """The words written, each with when it was whole."""
+        self._loop.reset()
+        tokens, _, waited = self._loop.push(clip.rows)
+        m = self._model.manifest
+        caption = Caption(
+            self._model.token_texts,
+            Clock(),
+            pad=m.tokens.pad,
+            step_ms=m.decoder.step_ms,
+            delay_frames=0,
+        )
+        # Without waiting, a word is whole at the end of its last token's slot.
+        events = [*caption.push(tokens, np.zeros_like(waited)), *caption.finish()]
+        words: list[WrittenWord] = []
+        for word in (word for e in events if isinstance(e, Final) for word in e.words):
+            slot = round(word.emitted_ms / m.decoder.step_ms) - 1
+            texts = spoken_words(word.text)
+            words += [WrittenWord(text, slot, int(waited[slot])) for text in texts]
+        return words

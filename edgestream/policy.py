@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""When to write: the policies of the native core, and trained heads as files."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgestream._native import (
+    Action,
+    AlignAtt,
+    AllOf,
+    AnyOf,
+    ConfidenceThreshold,
+    EntropyThreshold,
+    LocalAgreement,
+    Observation,
+    OutsideThreshold,
+    Policy,
+    SilenceThreshold,
+    TrainedHead,
+    WaitK,
+    head_features,
+)
+from edgestream.config import read_toml
+from edgestream.errors import ModelError, OutputError, UsageError
+
+__all__ = [
+    "Action", "AlignAtt", "AllOf", "AnyOf", "ConfidenceThreshold", "EntropyThreshold", "Head",
+    "LocalAgreement", "Observation", "OutsideThreshold", "Policy", "SilenceThreshold",
+    "TrainedHead", "WaitK", "head_features", "read_head", "write_head",
+]  # fmt: skip
+
+FORMAT = 1
+FEATURES = tuple(head_features(Observation()))
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A trained head: a perceptron with one hidden layer and the loop that it was trained in.
+
+    `mean` and `scale` [inputs] normalise the features and log(latency weight); `hidden_weights` is
+    [hidden * inputs], row by row. `latency_weight` is in errors a word for a second of latency, and
+    may be set between `min_latency_weight` and `max_latency_weight`.
+    """
+
+    format: int
+    description: str
+    delay_frames: int
+    deferrals: int
+    latency_weight: float
+    min_latency_weight: float
+    max_latency_weight: float
+    features: tuple[str, ...]
+    mean: tuple[float, ...]
+    scale: tuple[float, ...]
+    hidden_weights: tuple[float, ...]
+    hidden_bias: tuple[float, ...]
+    output_weights: tuple[float, ...]
+    output_bias: float
+    sha256: str  # of all the numbers from `mean` on as little-endian float32
+
+    def policy(self, latency_weight: float | None = None) -> TrainedHead:
+        """The policy; a larger weight of latency writes earlier.
+
+        Raises UsageError when the weight is out of the range that was trained.
+        """
+        weight = self.latency_weight if latency_weight is None else latency_weight
+        if not self.min_latency_weight <= weight <= self.max_latency_weight:
+            raise UsageError(
+                f"policy head: the latency weight {weight:g} is out of range; it was trained for"
+                f" {self.min_latency_weight:g} to {self.max_latency_weight:g}"
+            )
+        return TrainedHead(
+            mean=self.mean,
+            scale=self.scale,
+            hidden_weights=self.hidden_weights,
+            hidden_bias=self.hidden_bias,
+            output_weights=self.output_weights,
+            output_bias=self.output_bias,
+            latency_weight=weight,
+            max_hold=self.deferrals,
+        )
+
+
+def checksum(numbers: Sequence[float]) -> str:
+    """sha256 of the numbers as little-endian float32."""
+    return hashlib.sha256(struct.pack(f"<{len(numbers)}f", *numbers)).hexdigest()
+
+
+def read_head(path: Path) -> Head:
+    """Reads a head, a TOML file that tools/train_policy.py wrote.
+
+    Raises:
+        ModelError: the file is missing, damaged or made for other features; one line says which.
+    """
+    head = read_toml(path, Head, way_out="make a policy head with tools/train_policy.py")
+    _check(head, path)
+    return head
+
+
+def _check(head: Head, path: Path) -> None:
+    if head.format != FORMAT:
+        raise ModelError(f"{path}: format {head.format} (this version reads {FORMAT})")
+    if head.features != FEATURES:
+        raise ModelError(
+            f"{path}: its features are {', '.join(head.features)}; this version has"
+            f" {', '.join(FEATURES)}; train it again"[:400]
+        )
+    if not (0 <= head.delay_frames <= 4096 and 0 <= head.deferrals <= 8):
+        raise ModelError(f"{path}: delay_frames must be 0 to 4096 and deferrals 0 to 8")
+    if not 0 < head.min_latency_weight <= head.latency_weight <= head.max_latency_weight:
+        raise ModelError(f"{path}: latency_weight must lie between its limits, above 0")
+    try:
+        digest = checksum(_numbers(head))
+        head.policy()
+    except (ValueError, OverflowError, struct.error) as error:  # of the native side: sizes, range
+        raise ModelError(f"{path}: {error}") from None
+    if digest != head.sha256:
+        raise ModelError(f"{path}: altered or damaged (sha256 {digest[:12]}...); install it again")
+
+
+def _numbers(head: Head) -> list[float]:
+    return [
+        *head.mean, *head.scale, *head.hidden_weights, *head.hidden_bias, *head.output_weights,
+        head.output_bias,
+    ]  # fmt: skip
+
+
+def write_head(head: Head, path: Path) -> None:
+    """Writes a head with the checksum of its numbers; raises OutputError if it cannot."""
+    lines = ["# A trained policy; see docs/policies.md. Written by tools/train_policy.py."]
+    for name in Head.__slots__:
+        value = checksum(_numbers(head)) if name == "sha256" else getattr(head, name)
+        lines.append(f"{name} = {_toml(value)}")
+    try:
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, tuple):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "").replace('"', "'") + '"'
+    return repr(value)
