@@ -84,17 +84,23 @@ def test_logits_of_every_row_are_those_of_single_steps(model_f32):
 
 
 @settings(max_examples=25)
-@given(proposals=st.lists(st.tuples(st.integers(1, 8), st.floats(0, 1)), min_size=1, max_size=30))
+@given(
+    proposals=st.lists(
+        st.tuples(st.integers(1, 8), st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=30
+    )
+)
 def test_what_is_kept_of_proposals_is_the_stream(model_f32, proposals):
     rows = rows_of(model_f32, 200)
     options = {"n_sinks": 2, "window": 12, "kv_type": "f32", "max_rows": 8, "rebase_rows": 20}
     decoder, plain = (RingDecoder(model_f32, **options) for _ in range(2))
     at = 0
-    for n_rows, share in proposals:
-        kept = round(share * n_rows)
+    for n_rows, kept_share, first_share in proposals:
+        kept = round(kept_share * n_rows)
         chunk = rows[at : at + kept]
         wrong = rows_of(model_f32, n_rows - kept, seed=at) if kept < n_rows else rows[:0]
-        logits = decoder.propose([(0, np.concatenate([chunk, wrong]))])
+        proposal = np.concatenate([chunk, wrong])
+        parts = np.split(proposal, [round(first_share * n_rows)])  # proposed by and by
+        logits = np.concatenate([decoder.propose([(0, part)]) for part in parts if len(part)])
         assert logits.shape == (n_rows, 40)
         assert decoder.pos == at
         decoder.keep(kept)
@@ -126,11 +132,9 @@ def test_calls_that_do_not_fit_a_proposal_are_refused(model, decoder):
     with pytest.raises(ValueError, match="a proposal of 40 rows, this decoder takes up to 32"):
         decoder.propose([(0, rows)])
     decoder.propose([(0, rows[:5])])
-    for call in (
-        decoder.fork,
-        lambda: decoder.step(rows[:1]),
-        lambda: decoder.propose([(0, rows[:1])]),
-    ):
+    with pytest.raises(ValueError, match="a proposal of 33 rows"):
+        decoder.propose([(0, rows[:28])])
+    for call in (decoder.fork, lambda: decoder.step(rows[:1])):
         with pytest.raises(ValueError, match="a proposal of 5 rows is open"):
             call()
     for n_rows in (-1, 6):

@@ -31,7 +31,7 @@ class Decoder {
   virtual int n_vocab() const = 0;
   /// Regions of the memory, each with its own window.
   virtual int n_regions() const = 0;
-  /// Most rows that one propose() may take.
+  /// Most rows that a proposal may hold.
   virtual int max_proposal() const = 0;
 
   /// Writes the input embedding of `token` (0 <= token < n_vocab) into `out` [n_embd].
@@ -48,8 +48,9 @@ class Decoder {
     return step({&group, 1}, LogitsOf::kLastRow);
   }
 
-  /// As step() with the logits of every row, but open: the rows count only after keep(). Until then
-  /// nothing but keep() and reset() may be called.
+  /// As step() with the logits of every row, but open: the rows count only after keep(). Called
+  /// again it adds to the open proposal, max_proposal() rows in all, and returns the logits of the
+  /// rows added. Until keep() nothing but propose(), keep() and reset() may be called.
   virtual std::span<const float> propose(std::span<const RegionRows> groups) = 0;
 
   /// Closes the proposal: its first `n_rows` >= 0 rows stay, the others were never taken.

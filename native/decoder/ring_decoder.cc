@@ -166,6 +166,10 @@ void RingDecoder::check_ready() const {
     throw std::invalid_argument("decoder: a proposal of " + std::to_string(n_proposed_) +
                                 " rows is open; keep() some or none of them first");
   }
+  check_sound();
+}
+
+void RingDecoder::check_sound() const {
   if (failed_) throw std::runtime_error("decoder: an earlier step failed; reset the stream");
 }
 
@@ -179,8 +183,8 @@ std::span<const float> RingDecoder::step(std::span<const RegionRows> groups, Log
 
 std::span<const float> RingDecoder::propose(std::span<const RegionRows> groups) {
   const Turn turn(busy_);
-  const int64_t n_rows = checked_rows(groups);
-  check_ready();
+  const int64_t n_rows = n_proposed_ + checked_rows(groups);
+  check_sound();
   if (n_rows > max_proposal()) {
     throw std::invalid_argument("decoder: a proposal of " + std::to_string(n_rows) +
                                 " rows, this decoder takes up to " +

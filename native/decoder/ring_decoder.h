@@ -67,6 +67,7 @@ class RingDecoder final : public Decoder {
   int64_t checked_rows(std::span<const RegionRows> groups) const;
   void check_embeddings(std::span<const float> embeddings) const;
   void check_ready() const;
+  void check_sound() const;
   void append(std::span<const RegionRows> groups, LogitsOf wanted);
   void run_rows(std::span<const float> rows, LogitsOf wanted);
   void rebase(int32_t by);

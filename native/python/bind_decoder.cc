@@ -178,7 +178,7 @@ void bind_decoder(nb::module_& m) {
            "'every' row.")
       .def("propose", &propose, nb::arg("groups").noconvert(),
            "As step_groups with the logits of every row, but open: the rows count only after keep. "
-           "At most max_proposal rows.")
+           "Called again it adds rows; at most max_proposal in all.")
       .def("keep", &Decoder::keep, "n_rows"_a, nb::call_guard<nb::gil_scoped_release>(),
            "Closes the proposal: its first n_rows stay, the others were never taken.")
       .def("attention", &attention, "region"_a,
@@ -198,7 +198,7 @@ void bind_decoder(nb::module_& m) {
       .def_prop_ro("n_embd", &Decoder::n_embd)
       .def_prop_ro("n_vocab", &Decoder::n_vocab)
       .def_prop_ro("n_regions", &Decoder::n_regions)
-      .def_prop_ro("max_proposal", &Decoder::max_proposal, "Most rows that one propose may take.");
+      .def_prop_ro("max_proposal", &Decoder::max_proposal, "Most rows that a proposal may hold.");
   m.def("device_names", &edgestream::device_names,
         "What ggml can compute on, with commas between.");
   bind_model(m);
