@@ -15,9 +15,9 @@ PACKAGE = ROOT / "edgestream"
 # In the order that data takes. model.py builds the stages, session.py runs them.
 WALK = [
     "errors", "events", "config", "library", "source", "pcm", "resample", "devices", "microphone",
-    "encoder", "policy", "clock", "caption", "cues", "screen", "writer", "outlet", "meter",
-    "session", "model", "listening", "gguf_header", "fit", "hub", "pull", "doctor", "bench",
-    "cli_models", "cli", "__main__",
+    "encoder", "policy", "decoder", "clock", "caption", "cues", "screen", "writer", "outlet",
+    "meter", "session", "model", "listening", "gguf_header", "fit", "hub", "pull", "doctor",
+    "bench", "cli_models", "cli", "__main__",
 ]  # fmt: skip
 FILE_LINES = 300
 FUNCTION_LINES = 40

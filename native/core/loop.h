@@ -1,112 +1,125 @@
 // SPDX-License-Identifier: Apache-2.0
-// The read/write loop of the concatenated paradigm: one step reads one unit and may write one
-// token.
+// The read/write loop: input units are read, and after each the policy says what is written.
 #pragma once
 
 #include <cstdint>
-#include <memory>
+#include <limits>
 #include <span>
 #include <vector>
 
 #include "core/decoder.h"
 #include "core/policy.h"
+#include "core/proposal.h"
+#include "core/sampler.h"
 
 namespace edgestream {
 
-/// Tokens with a meaning of their own, as the model was trained with them.
-struct SpecialTokens {
-  int32_t pad = 0;      ///< nothing to write in this step
-  int32_t bos = 0;      ///< first sink
-  int32_t delay_0 = 0;  ///< row of delay 0; delay k is row delay_0 + k
-  int32_t n_text = 0;   ///< only tokens below this may be written
+/// What all paradigms share.
+struct LoopConfig {
+  int unit_rows = 1;              ///< rows of one input unit: 1 of audio or text, more of a picture
+  int max_tokens_per_unit = 64;   ///< most tokens written after one unit
+  int max_tokens_at_end = 256;    ///< most tokens written by finish()
+  int32_t n_text = 0;             ///< only tokens below this are proposed; 0: all
+  int32_t silence = -1;           ///< proposed when there is nothing to write; -1: none
+  float silence_bias = 0.F;       ///< taken from the logit of silence
+  bool overrule_silence = false;  ///< silence is never proposed: the policy decides by its score
+  std::vector<int32_t> end_of_turn;  ///< any of these ends the writing until the next unit
+  SamplerConfig sampler;
 };
 
-/// Delayed streams modelling (Zeghidour et al. 2025, "Streaming Sequence-to-Sequence Learning with
-/// Delayed Streams Modeling"): step t reads x_t + E[token of step t-1] + E[delay] and proposes what
-/// slot t of the output holds: a token or PAD. The sinks are the embeddings of BOS and of the
-/// delay.
+/// A token as it was written.
+struct Written {
+  int32_t token;
+  float probability;
+  int64_t read;  ///< input units read when it was written
+};
+
+/// One walk for every paradigm: units are read, and after each the policy decides about what the
+/// model proposes. How units and tokens enter the decoder is the paradigm's, a subclass.
 ///
-/// The policy decides whether the slot becomes that. Where it says READ, the slot is deferred: the
-/// same model runs a second time with a delay of one step more and proposes for the slot one step
-/// later, with more input; and so on, `deferrals` times. So a slot costs latency only where the
-/// model is unsure, and each run sees the tokens that were decided, as in training. This is a
-/// cascade (Viola and Jones 2001) over delays. The last proposal is final: READ there leaves PAD.
-///
-/// Deterministic: tokens depend on the rows alone, not on how push() cuts them. Allocates nothing
-/// after construction. Not thread-safe.
-class ConcatenatedLoop {
+/// Tokens depend on the input alone, not on how push() cuts it: the unit is what counts. Allocates
+/// nothing per unit once its buffers have grown to the longest one. Not thread-safe. After an
+/// exception from the decoder or the policy the stream must be reset: std::runtime_error until
+/// then.
+class Loop {
  public:
-  /// `decoder` and `policy` must outlive the loop, which forks the decoder once for each deferral.
-  /// `delay_frames` >= 0 selects the delay embedding, `delay_frames + deferrals` the last one;
-  /// `pad_bias` is taken from the logit of PAD. Throws std::invalid_argument on tokens that
-  /// `decoder` does not have.
-  ConcatenatedLoop(Decoder& decoder, const Policy& policy, SpecialTokens special,
-                   int32_t delay_frames, float pad_bias, int32_t deferrals = 0);
+  virtual ~Loop() = default;
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
 
-  ConcatenatedLoop(const ConcatenatedLoop&) = delete;  // the rungs are its own
-  ConcatenatedLoop& operator=(const ConcatenatedLoop&) = delete;
-
-  /// Reads rows [n, n_embd] and writes the slots that are decided now, in order: the token (or PAD)
-  /// to `tokens`, its probability to `probabilities`, and to `waited`, unless that is empty, how
-  /// many steps after the slot's own it was written. Each has room for n + undecided() slots.
-  /// Returns the number of slots; without deferrals always n. Throws std::invalid_argument when the
-  /// sizes disagree.
-  size_t push(std::span<const float> rows, std::span<int32_t> tokens,
-              std::span<float> probabilities, std::span<int32_t> waited = {});
-
-  /// From now on the source has ended: nothing is held back in the steps that are still to come.
-  void finish() { finished_ = true; }
+  /// The source has ended: reads a unit that is not complete, and writes the rest. Nothing is held
+  /// back from now on.
+  std::span<const Written> finish();
 
   /// Back to an empty stream.
   void reset();
 
-  int64_t read() const { return read_; }
-  int64_t written() const { return counts_.written; }
-  /// Slots read and not yet written, at most `deferrals`.
-  int64_t undecided() const { return read_ - n_slots_; }
+  /// The score of a decision made outside (voice activity, a change of picture), for the policy to
+  /// see from the next unit on; NaN: none.
+  void set_outside(float score) { outside_ = score; }
+
+  int n_embd() const { return decoder_.n_embd(); }     ///< width of an input row
+  int64_t read() const { return read_; }               ///< input units since the last reset
+  int64_t written() const { return counts_.written; }  ///< tokens since the last reset
+
+ protected:
+  /// As in Observation.
+  struct Counts {
+    int64_t written = 0;
+    int64_t held = 0;
+    int64_t turn = 0;
+    int64_t since_write = 0;
+  };
+
+  /// Reads rows [n, n_embd], n >= 0, and returns what was written meanwhile; rows short of a unit
+  /// wait for the next call. The view is valid until the next call. Throws std::invalid_argument
+  /// on a ragged input.
+  std::span<const Written> push(std::span<const float> rows);
+
+  /// As push() of the tokens' embeddings; drafters see the tokens too.
+  std::span<const Written> push_tokens(std::span<const int32_t> tokens);
+
+  /// `decoder` and `policy` must outlive the loop. Throws std::invalid_argument, naming number and
+  /// range, on a configuration that does not fit `decoder`.
+  Loop(Decoder& decoder, const Policy& policy, LoopConfig config);
+
+  /// An empty stream begins: the decoder is reset, prompts enter.
+  virtual void start() = 0;
+  /// A unit [n, n_embd] enters; `tokens` [n] names its rows, -1 where they are no tokens'.
+  virtual void read_unit(std::span<const float> rows, std::span<const int32_t> tokens) = 0;
+  /// Writes what may be written after a unit, which read() counts by now.
+  virtual void write_unit() = 0;
+  /// Writes what is left when the source has ended.
+  virtual void write_rest() {}
+
+  /// Chooses a token by `logits` [n_vocab] with silence, sampler and configuration applied.
+  Proposal choose(std::span<const float> logits);
+  bool approves(const Proposal& proposal, const Counts& counts) const;
+  /// A token is written: push() will return it.
+  void write(int32_t token, float probability);
+  void require_tokens(std::span<const int32_t> tokens, const char* name) const;
+
+  Decoder& decoder_;
+  const LoopConfig loop_config_;
+  const size_t width_;  // n_embd
+  Counts counts_;       // since reset
 
  private:
-  struct Proposal {
-    int32_t token;
-    float probability;
-    float margin;   // to the second token
-    float silence;  // probability of PAD
-    float entropy;
-  };
-  struct Slot {
-    int32_t token;
-    float probability;
-    bool decided;
-  };
-  struct Counts {
-    int64_t written = 0;      // tokens other than PAD
-    int64_t turn = 0;         // the last slots in a row that hold a token
-    int64_t since_write = 0;  // slots after the last token other than PAD
-    void add(bool token);
-  };
-
-  void prompt();
-  void take(std::span<const float> row);
-  void consult(int64_t rung, std::span<const float> row);
-  Proposal propose(std::span<const float> logits) const;
-  Observation observe(int64_t slot, int64_t rung, const Proposal& proposal) const;
-  Slot& slot(int64_t i) { return slots_[static_cast<size_t>(i) % slots_.size()]; }
-  const Slot& slot(int64_t i) const { return slots_[static_cast<size_t>(i) % slots_.size()]; }
+  void begin();
+  void append(std::span<const float> row, int32_t token);
+  void take_unit(std::span<const float> rows, std::span<const int32_t> tokens);
 
   const Policy& policy_;
-  const SpecialTokens special_;
-  const float pad_bias_;
-  const size_t width_;                           // n_embd
-  std::vector<std::unique_ptr<Decoder>> forks_;  // one for each deferral
-  std::vector<Decoder*> rungs_;                  // the decoder, then the forks
-  std::vector<std::vector<float>> delay_rows_;   // [rungs][n_embd]
-  std::vector<float> row_;                       // [n_embd] input of the step at work
-  std::vector<Slot> slots_;                      // the last ones, slot i at i % size
-  Counts counts_;                                // over the slots written
-  int64_t read_ = 0;                             // units read since reset
-  int64_t n_slots_ = 0;                          // slots written since reset
-  int64_t held_ = 0;                             // final proposals held back in a row
-  bool finished_ = false;                        // set by finish()
+  Sampler sampler_;
+  std::vector<float> scores_;         // [n_text] logits with the bias of silence
+  std::vector<float> unit_;           // [up to unit_rows, n_embd] that wait or were read last
+  std::vector<int32_t> unit_tokens_;  // [up to unit_rows] beside them
+  std::vector<float> row_;            // [n_embd] embedding of a pushed token
+  std::vector<Written> out_;          // written since push() or finish() was called
+  int64_t read_ = 0;                  // units since reset
+  float outside_ = std::numeric_limits<float>::quiet_NaN();
+  bool finished_ = false;
+  bool failed_ = false;  // a call did not come to its end; only reset() helps
 };
 
 }  // namespace edgestream

@@ -4,10 +4,12 @@
 
 void bind_chunker(nanobind::module_& m);
 void bind_decoder(nanobind::module_& m);
+void bind_drafter(nanobind::module_& m);
 void bind_loop(nanobind::module_& m);
 void bind_mel(nanobind::module_& m);
 void bind_policy(nanobind::module_& m);
 void bind_sample_ring(nanobind::module_& m);
+void bind_turn_loop(nanobind::module_& m);
 
 NB_MODULE(_native, m) {
   m.doc() = "Native core of edgestream.";
@@ -17,4 +19,6 @@ NB_MODULE(_native, m) {
   bind_policy(m);
   bind_decoder(m);
   bind_loop(m);
+  bind_drafter(m);
+  bind_turn_loop(m);
 }

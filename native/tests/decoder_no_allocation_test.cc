@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "core/loop.h"
+#include "core/concatenated_loop.h"
 #include "counted_new.h"
 #include "decoder/ring_decoder.h"
 #include "tiny_gguf.h"

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/draft_batch.h"
+
+#include <algorithm>
+#include <array>
+#include <stdexcept>
+#include <string>
+
+namespace edgestream {
+namespace {
+
+constexpr int kMaxDraft = 1024;
+
+size_t checked_draft(int n_draft, const Drafter* drafter, int n_vocab) {
+  if (n_draft < 0 || n_draft > kMaxDraft) {
+    throw std::invalid_argument("draft: n_draft is " + std::to_string(n_draft) +
+                                ", must be from 0 (none) to " + std::to_string(kMaxDraft));
+  }
+  if (n_draft > 0 && drafter == nullptr) {
+    throw std::invalid_argument("draft: n_draft is " + std::to_string(n_draft) +
+                                " and there is no drafter; give one or let n_draft be 0");
+  }
+  if (drafter != nullptr && drafter->n_vocab() != 0 && drafter->n_vocab() != n_vocab) {
+    throw std::invalid_argument("draft: the drafter has " + std::to_string(drafter->n_vocab()) +
+                                " tokens, the decoder " + std::to_string(n_vocab) +
+                                "; both need the same vocabulary");
+  }
+  return static_cast<size_t>(n_draft);
+}
+
+}  // namespace
+
+DraftBatch::DraftBatch(Decoder& decoder, Drafter* drafter, int n_draft, int region)
+    : decoder_(decoder),
+      drafter_(drafter),
+      region_(region),
+      width_(static_cast<size_t>(decoder.n_embd())),
+      draft_(checked_draft(n_draft, drafter, decoder.n_vocab())) {
+  rows_.reserve(static_cast<size_t>(decoder.max_proposal()) * width_);
+}
+
+std::span<const float> DraftBatch::open(std::span<const float> input, std::span<const float> rows) {
+  n_input_ = static_cast<int>(input.size() / width_);
+  n_rows_ = static_cast<int>(rows.size() / width_);
+  const auto room = static_cast<size_t>(std::max(0, max_rows() - n_input_ - n_rows_));
+  const auto draft = std::span(draft_).first(std::min(draft_.size(), room));
+  n_drafted_ = draft.empty() ? 0 : drafter_->draft(draft);
+  followed_ = 0;
+  rows_.assign(rows.begin(), rows.end());
+  rows_.resize(rows.size() + n_drafted_ * width_);
+  for (int i = 0; i < n_drafted_; ++i) {
+    decoder_.token_embedding(draft_[i], std::span(rows_).subspan(rows.size() + i * width_, width_));
+  }
+  const std::array<RegionRows, 2> groups{RegionRows{0, input}, RegionRows{region_, rows_}};
+  all_logits_ = decoder_.propose(std::span(groups).subspan(input.empty() ? 1 : 0));
+  open_ = true;
+  ++counts_.batches;
+  counts_.drafted += n_drafted_;
+  return logits();
+}
+
+std::span<const float> DraftBatch::logits() const {
+  const auto n_vocab = static_cast<size_t>(decoder_.n_vocab());
+  return all_logits_.subspan((n_input_ + n_rows_ - 1 + followed_) * n_vocab, n_vocab);
+}
+
+std::span<const float> DraftBatch::follow(int32_t token) {
+  if (!open_ || followed_ == n_drafted_ || draft_[followed_] != token) return {};
+  ++followed_;
+  ++counts_.verified;
+  return logits();
+}
+
+void DraftBatch::close(bool with_current) {
+  if (!open_) return;
+  const int without = followed_ > 0 ? n_rows_ + followed_ - 1 : 0;
+  decoder_.keep(n_input_ + (with_current ? n_rows_ + followed_ : without));
+  open_ = false;
+}
+
+void DraftBatch::see(int32_t token) {
+  if (drafter_ != nullptr) drafter_->see(token);
+}
+
+void DraftBatch::reset() {
+  if (drafter_ != nullptr) drafter_->reset();
+  open_ = false;
+  counts_ = {};
+}
+
+}  // namespace edgestream

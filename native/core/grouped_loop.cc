@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/grouped_loop.h"
+
+#include <algorithm>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+namespace edgestream {
+namespace {
+
+constexpr int kInput = 0;
+constexpr int kOutput = 1;
+
+Decoder& with_two_regions(Decoder& decoder) {
+  if (decoder.n_regions() == 2) return decoder;
+  throw std::invalid_argument(
+      "loop: grouped streams need a decoder with the regions input and "
+      "output, this one has " +
+      std::to_string(decoder.n_regions()));
+}
+
+}  // namespace
+
+GroupedLoop::GroupedLoop(Decoder& decoder, const Policy& policy, GroupedConfig config,
+                         Drafter* drafter)
+    : TurnLoop(with_two_regions(decoder), policy, config.loop),
+      config_(std::move(config)),
+      batch_(decoder, drafter, config_.n_draft, kOutput) {
+  require_tokens(config_.input_prompt, "a token of input_prompt");
+  require_tokens(config_.output_prompt, "a token of output_prompt");
+  require_tokens(config_.after_turn, "a token of after_turn");
+  if (config_.output_prompt.empty()) {
+    throw std::invalid_argument(
+        "loop: output_prompt is empty; the first token needs one before it");
+  }
+  require_room(config_.output_prompt.size(), "output_prompt");
+  require_room(config_.after_turn.size() + 1, "after_turn");
+}
+
+// One input row is computed in the same batch.
+void GroupedLoop::require_room(size_t n_tokens, const char* name) const {
+  if (std::cmp_less(n_tokens, batch_.max_rows())) return;
+  throw std::invalid_argument(
+      "loop: " + std::string(name) + " is too long; this decoder computes " +
+      std::to_string(batch_.max_rows()) + " rows at once, raise its max_rows");
+}
+
+void GroupedLoop::start() {
+  decoder_.reset();
+  batch_.reset();
+  newest_ = config_.output_prompt;
+  closing_.clear();
+  for (const int32_t token : config_.output_prompt) batch_.see(token);
+  if (config_.input_prompt.empty()) return;
+  embed(config_.input_prompt);
+  const RegionRows prompt{kInput, rows_};
+  decoder_.step({&prompt, 1}, LogitsOf::kNone);
+}
+
+void GroupedLoop::embed(std::span<const int32_t> tokens) {
+  rows_.resize(tokens.size() * width_);
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    decoder_.token_embedding(tokens[i], std::span(rows_).subspan(i * width_, width_));
+  }
+}
+
+void GroupedLoop::read_unit(std::span<const float> rows, std::span<const int32_t> tokens) {
+  for (const int32_t token : tokens) {
+    if (token >= 0) batch_.see(token);
+  }
+  const bool ended = !closing_.empty();  // a row stays when a token is behind it
+  batch_.close(ended);
+  if (ended) newest_.swap(closing_);
+  closing_.clear();
+  // Of a long unit the first rows go alone: input sees no output, so nothing changes by it.
+  const int room = batch_.max_rows() - static_cast<int>(newest_.size()) - config_.n_draft;
+  const size_t n_fused = std::min(tokens.size(), static_cast<size_t>(std::max(1, room)));
+  const RegionRows head{kInput, rows.first((tokens.size() - n_fused) * width_)};
+  if (!head.embeddings.empty()) decoder_.step({&head, 1}, LogitsOf::kNone);
+  embed(newest_);
+  logits_ = batch_.open(rows.last(n_fused * width_), rows_);
+}
+
+Proposal GroupedLoop::propose() {
+  if (logits_.empty()) {
+    embed(newest_);
+    logits_ = batch_.open({}, rows_);
+  }
+  Proposal proposal = choose(logits_);
+  if (config_.n_draft == 0) proposal.attended_lag = attended_lag();
+  return proposal;
+}
+
+// The input region holds the prompt and then nothing but units.
+int64_t GroupedLoop::attended_lag() const {
+  const std::span<const float> attention = decoder_.attention(kInput);
+  if (attention.size() <= config_.input_prompt.size()) return -1;
+  const auto units = attention.subspan(config_.input_prompt.size());
+  const auto most = std::ranges::max_element(units);
+  return (units.end() - most - 1) / loop_config_.unit_rows;
+}
+
+void GroupedLoop::write_token(int32_t token) {
+  closing_.clear();
+  newest_.assign(1, token);
+  batch_.see(token);
+  logits_ = batch_.follow(token);
+  if (logits_.empty()) batch_.close(true);
+}
+
+void GroupedLoop::end_turn(TurnEnd how, int32_t token, int /*n_written*/) {
+  closing_.clear();
+  if (how != TurnEnd::kModel) return;
+  closing_.assign(1, token);
+  closing_.insert(closing_.end(), config_.after_turn.begin(), config_.after_turn.end());
+}
+
+}  // namespace edgestream

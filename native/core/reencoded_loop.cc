@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/reencoded_loop.h"
+
+#include <algorithm>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+namespace edgestream {
+namespace {
+
+constexpr int kMaxHypotheses = 64;
+
+void require(bool in_range, const char* name, int value, const std::string& range) {
+  if (in_range) return;
+  throw std::invalid_argument(std::string("loop: ") + name + " is " + std::to_string(value) +
+                              ", must be " + range);
+}
+
+ReencodedConfig checked(ReencodedConfig c) {
+  require(c.max_units >= 1, "max_units", c.max_units, ">= 1");
+  require(c.keep_units >= 1 && c.keep_units <= c.max_units, "keep_units", c.keep_units,
+          "from 1 to max_units (" + std::to_string(c.max_units) + ")");
+  require(c.max_hypothesis >= 1, "max_hypothesis", c.max_hypothesis, ">= 1");
+  require(c.n_hypotheses >= 1 && c.n_hypotheses <= kMaxHypotheses, "n_hypotheses", c.n_hypotheses,
+          "from 1 to " + std::to_string(kMaxHypotheses));
+  const SamplerConfig& sampler = c.loop.sampler;
+  if (sampler.temperature != 0.F || sampler.repetition_penalty != 1.F) {
+    throw std::invalid_argument(
+        "loop: re-encoded hypotheses are compared with each other, so they must be greedy: "
+        "temperature 0, repetition_penalty 1");
+  }
+  return c;
+}
+
+size_t common_prefix(std::span<const int32_t> a, std::span<const int32_t> b) {
+  return std::ranges::mismatch(a, b).in1 - a.begin();
+}
+
+template <typename T>
+void drop_front(std::vector<T>& values, size_t n) {
+  values.erase(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(n));
+}
+
+}  // namespace
+
+ReencodedLoop::ReencodedLoop(Decoder& decoder, const Policy& policy, ReencodedConfig config)
+    : TurnLoop(decoder, policy, config.loop),
+      config_(checked(std::move(config))),
+      batch_(decoder, &drafter_, config_.n_draft, 0),
+      earlier_(std::max(1, config_.n_hypotheses - 1)) {
+  require_tokens(config_.before_window, "a token of before_window");
+  require_tokens(config_.after_window, "a token of after_window");
+}
+
+void ReencodedLoop::start() {
+  batch_.reset();
+  window_.clear();
+  committed_.clear();
+  hypothesis_.clear();
+  proposals_.clear();
+  since_.clear();
+  for (auto& hypothesis : earlier_) hypothesis.clear();
+  n_left_ = n_decoded_ = 0;
+  n_agreed_ = n_committed_ = 0;
+}
+
+void ReencodedLoop::read_unit(std::span<const float> rows, std::span<const int32_t> /*tokens*/) {
+  const int64_t newest_unit = read() + 1;
+  window_.insert(window_.end(), rows.begin(), rows.end());
+  if (newest_unit - n_left_ > config_.max_units) trim(newest_unit);
+  encode();
+  remember_hypothesis();
+  decode();
+  compare(newest_unit);
+}
+
+void ReencodedLoop::trim(int64_t newest_unit) {
+  int64_t boundary = newest_unit - config_.keep_units;
+  const auto later = std::ranges::upper_bound(committed_, boundary, {}, &Committed::since);
+  if (later != committed_.begin() && std::prev(later)->since > n_left_) {
+    boundary = std::prev(later)->since;
+  }
+  committed_.erase(committed_.begin(), later);
+  drop_front(window_, (boundary - n_left_) * loop_config_.unit_rows * width_);
+  n_left_ = boundary;
+}
+
+// All rows but the last enter; that one opens the batch that verifies the draft.
+void ReencodedLoop::encode() {
+  decoder_.reset();
+  rows_.clear();
+  embed(config_.before_window);
+  rows_.insert(rows_.end(), window_.begin(), window_.end());
+  embed(config_.after_window);
+  for (const Committed& committed : committed_) embed({&committed.token, 1});
+  drafter_.expect(hypothesis_);
+  const auto rows = std::span<const float>(rows_);
+  const RegionRows before{0, rows.first(rows.size() - width_)};
+  if (!before.embeddings.empty()) decoder_.step({&before, 1}, LogitsOf::kNone);
+  logits_ = batch_.open({}, rows.last(width_));
+}
+
+void ReencodedLoop::embed(std::span<const int32_t> tokens) {
+  for (const int32_t token : tokens) {
+    rows_.resize(rows_.size() + width_);
+    decoder_.token_embedding(token, std::span(rows_).last(width_));
+  }
+}
+
+void ReencodedLoop::remember_hypothesis() {
+  ++n_decoded_;
+  std::ranges::rotate(earlier_, earlier_.end() - 1);
+  earlier_.front().swap(hypothesis_);
+}
+
+void ReencodedLoop::decode() {
+  hypothesis_.clear();
+  proposals_.clear();
+  while (std::cmp_less(hypothesis_.size(), config_.max_hypothesis)) {
+    Proposal proposal = choose(logits_);
+    const int32_t token = proposal.token;
+    if (ends_turn(token) || token == loop_config_.silence) break;
+    if (config_.n_draft == 0) proposal.attended_lag = attended_lag();
+    hypothesis_.push_back(token);
+    proposals_.push_back(proposal);
+    batch_.see(token);
+    logits_ = batch_.follow(token);
+    if (!logits_.empty()) continue;
+    batch_.close(true);
+    rows_.clear();
+    embed({&token, 1});
+    logits_ = batch_.open({}, rows_);
+  }
+  batch_.close(true);
+}
+
+// Nothing has left the decoder's memory: its rows are those of encode(), then the hypothesis.
+int64_t ReencodedLoop::attended_lag() const {
+  const std::span<const float> attention = decoder_.attention(0);
+  const size_t end = config_.before_window.size() + window_.size() / width_;
+  if (attention.size() < end) return -1;
+  const auto input = attention.first(end).subspan(config_.before_window.size());
+  return (input.end() - std::ranges::max_element(input) - 1) / loop_config_.unit_rows;
+}
+
+void ReencodedLoop::compare(int64_t newest_unit) {
+  n_agreed_ = n_decoded_ >= config_.n_hypotheses ? hypothesis_.size() : 0;
+  for (int i = 0; i < config_.n_hypotheses - 1; ++i) {
+    n_agreed_ = std::min(n_agreed_, common_prefix(hypothesis_, earlier_[i]));
+  }
+  const size_t stayed = common_prefix(hypothesis_, earlier_.front());
+  since_.resize(stayed);
+  since_.resize(hypothesis_.size(), newest_unit);
+}
+
+Proposal ReencodedLoop::propose() {
+  if (n_committed_ == hypothesis_.size()) return {};
+  Proposal proposal = proposals_[n_committed_];
+  proposal.agreed = static_cast<int64_t>(n_agreed_ - std::min(n_agreed_, n_committed_));
+  return proposal;
+}
+
+void ReencodedLoop::write_token(int32_t token) {
+  committed_.push_back({token, since_[n_committed_]});
+  ++n_committed_;
+}
+
+void ReencodedLoop::end_turn(TurnEnd /*how*/, int32_t /*token*/, int /*n_written*/) {
+  const std::span<const int32_t> written = std::span(hypothesis_).first(n_committed_);
+  for (auto& other : earlier_) {
+    const bool agrees = common_prefix(written, other) == written.size();
+    drop_front(other, agrees ? written.size() : other.size());
+  }
+  drop_front(hypothesis_, n_committed_);
+  drop_front(proposals_, n_committed_);
+  drop_front(since_, n_committed_);
+  n_agreed_ -= std::min(n_agreed_, n_committed_);
+  n_committed_ = 0;
+}
+
+}  // namespace edgestream

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// The re-encoded paradigm: the window of input is decoded again whenever input arrives.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "core/draft_batch.h"
+#include "core/turn_loop.h"
+
+namespace edgestream {
+
+struct ReencodedConfig {
+  LoopConfig loop;                     ///< its sampler must be greedy
+  std::vector<int32_t> before_window;  ///< before the input, in every decoding
+  std::vector<int32_t> after_window;   ///< between the input and the committed tokens
+  int max_units = 0;                   ///< most input units in the window; >= 1
+  int keep_units = 0;                  ///< units that stay when it is trimmed; 1 to max_units
+  int max_hypothesis = 64;             ///< most tokens of a hypothesis beyond the committed ones
+  int n_hypotheses = 2;  ///< as many newest hypotheses are compared, for Observation::agreed
+  int n_draft = 0;       ///< tokens of the last hypothesis verified at once; 0: none
+};
+
+/// Streaming with a model that reads all, then writes (Whisper-Streaming, Macháček et al. 2023;
+/// local agreement, Liu et al. 2020): for each unit the decoder is reset and reads
+///   before_window, input window, after_window, committed tokens
+/// and writes a hypothesis greedily; the last hypothesis is the draft of this one. The policy
+/// decides token by token how much of it is committed: never changed again.
+///
+/// When the window is full its oldest units leave, up to a boundary between committed tokens: the
+/// newest unit, older than keep_units, with which a committed token had come. That token and those
+/// before it leave with them, so that cost and memory stay bounded. Where nothing was committed
+/// units leave alone.
+class ReencodedLoop final : public TurnLoop {
+ public:
+  /// `decoder` and `policy` must outlive the loop. The decoder's window must hold all of the above;
+  /// what leaves it is not seen. Throws std::invalid_argument on numbers out of range, tokens that
+  /// `decoder` does not have, or a sampler that is not greedy.
+  ReencodedLoop(Decoder& decoder, const Policy& policy, ReencodedConfig config);
+
+  const DraftCounts& draft_counts() const { return batch_.counts(); }
+
+  /// The newest hypothesis beyond the committed tokens [up to max_hypothesis]; it may change. The
+  /// view is valid until the next call.
+  std::span<const int32_t> hypothesis() const { return hypothesis_; }
+
+ private:
+  struct Committed {
+    int32_t token;
+    int64_t since;  // the unit with which it came into the hypotheses, to stay
+  };
+
+  void start() override;
+  void read_unit(std::span<const float> rows, std::span<const int32_t> tokens) override;
+  Proposal propose() override;
+  void write_token(int32_t token) override;
+  void end_turn(TurnEnd how, int32_t token, int n_written) override;
+
+  void trim(int64_t newest_unit);
+  void remember_hypothesis();
+  void encode();
+  void decode();
+  void compare(int64_t newest_unit);
+  void embed(std::span<const int32_t> tokens);
+  int64_t attended_lag() const;
+
+  const ReencodedConfig config_;
+  HypothesisDrafter drafter_;
+  DraftBatch batch_;
+  std::vector<float> window_;                  // [rows, n_embd] of the units that have not left
+  int64_t n_left_ = 0;                         // units that have left the window
+  std::vector<Committed> committed_;           // that have not left with them
+  std::vector<int32_t> hypothesis_;            // beyond the committed tokens
+  std::vector<Proposal> proposals_;            // of the hypothesis' tokens
+  std::vector<int64_t> since_;                 // of the hypothesis' tokens, as in Committed
+  std::vector<std::vector<int32_t>> earlier_;  // hypotheses before, newest first
+  int64_t n_decoded_ = 0;                      // hypotheses since reset
+  size_t n_agreed_ = 0;                        // tokens on which the newest hypotheses agree
+  size_t n_committed_ = 0;                     // tokens of the hypothesis committed in this turn
+  std::vector<float> rows_;                    // on their way into the decoder
+  std::span<const float> logits_;
+};
+
+}  // namespace edgestream

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "core/grouped_loop.h"
+#include "core/interleaved_loop.h"
+#include "core/reencoded_loop.h"
+#include "owned_array.h"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace {
+
+using edgestream::Decoder;
+using edgestream::DraftCounts;
+using edgestream::Drafter;
+using edgestream::GroupedLoop;
+using edgestream::InterleavedLoop;
+using edgestream::Loop;
+using edgestream::LoopConfig;
+using edgestream::Policy;
+using edgestream::ReencodedLoop;
+using edgestream::TurnLoop;
+using edgestream::Written;
+using Rows = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using Tokens = std::vector<int32_t>;
+
+template <typename T, T Written::* member>
+typename OwnedArray<T, 1>::Array column(std::span<const Written> written) {
+  OwnedArray<T, 1> array({written.size()});
+  std::ranges::transform(written, array.values().begin(), member);
+  return array.release();
+}
+
+// Runs `act` without the GIL and returns what it wrote.
+template <typename Act>
+auto written_by(Act act) {
+  std::span<const Written> written;
+  {
+    nb::gil_scoped_release release;
+    written = act();
+  }
+  return std::make_tuple(column<int32_t, &Written::token>(written),
+                         column<float, &Written::probability>(written),
+                         column<int64_t, &Written::read>(written));
+}
+
+auto push(TurnLoop& loop, const Rows& rows) {
+  if (std::cmp_not_equal(rows.shape(1), loop.n_embd())) {
+    throw std::invalid_argument("loop: got rows of " + std::to_string(rows.shape(1)) +
+                                " numbers, takes rows of " + std::to_string(loop.n_embd()));
+  }
+  return written_by([&] { return loop.push({rows.data(), rows.size()}); });
+}
+
+auto push_tokens(TurnLoop& loop, const Tokens& tokens) {
+  return written_by([&] { return loop.push_tokens(tokens); });
+}
+
+auto finish(TurnLoop& loop) {
+  return written_by([&] { return loop.finish(); });
+}
+
+void bind_interleaved(nb::module_& m) {
+  nb::class_<InterleavedLoop, TurnLoop>(
+      m, "InterleavedLoop", "A run of input rows, then output tokens, in one stream of rows.")
+      .def(
+          "__init__",
+          [](InterleavedLoop* self, Decoder& decoder, const Policy& policy, LoopConfig loop,
+             Tokens prompt, Tokens before_unit, Tokens after_unit, Tokens after_turn,
+             Tokens after_silence, bool remember_silence, int n_draft, Drafter* drafter) {
+            new (self) InterleavedLoop(
+                decoder, policy,
+                {std::move(loop), std::move(prompt), std::move(before_unit), std::move(after_unit),
+                 std::move(after_turn), std::move(after_silence), remember_silence, n_draft},
+                drafter);
+          },
+          "decoder"_a, "policy"_a, "config"_a = LoopConfig(), nb::kw_only(), "prompt"_a = Tokens(),
+          "before_unit"_a = Tokens(), "after_unit"_a = Tokens(), "after_turn"_a = Tokens(),
+          "after_silence"_a = Tokens(), "remember_silence"_a = true, "n_draft"_a = 0,
+          "drafter"_a.none() = nb::none(), nb::keep_alive<1, 2>(), nb::keep_alive<1, 3>(),
+          nb::keep_alive<1, 12>(),
+          "Tokens of the chat template: `prompt` before everything, before_unit and after_unit "
+          "around each unit, after_turn behind the token that ended a turn, after_silence behind "
+          "silence. A turn that the policy ends is ended with the first token of end_of_turn, or "
+          "with silence when nothing was written (no row unless remember_silence).")
+      .def_prop_ro("draft_counts", &InterleavedLoop::draft_counts);
+}
+
+void bind_grouped(nb::module_& m) {
+  nb::class_<GroupedLoop, TurnLoop>(
+      m, "GroupedLoop",
+      "Input and output are regions with own positions; a unit and the newest output row are one "
+      "batch.")
+      .def(
+          "__init__",
+          [](GroupedLoop* self, Decoder& decoder, const Policy& policy, LoopConfig loop,
+             Tokens output_prompt, Tokens input_prompt, Tokens after_turn, int n_draft,
+             Drafter* drafter) {
+            new (self) GroupedLoop(decoder, policy,
+                                   {std::move(loop), std::move(input_prompt),
+                                    std::move(output_prompt), std::move(after_turn), n_draft},
+                                   drafter);
+          },
+          "decoder"_a, "policy"_a, "config"_a = LoopConfig(), nb::kw_only(), "output_prompt"_a,
+          "input_prompt"_a = Tokens(), "after_turn"_a = Tokens(), "n_draft"_a = 0,
+          "drafter"_a.none() = nb::none(), nb::keep_alive<1, 2>(), nb::keep_alive<1, 3>(),
+          nb::keep_alive<1, 9>(),
+          "`decoder` has the regions input and output. output_prompt (one token at least) stands "
+          "before the first written token, input_prompt before the first unit.")
+      .def_prop_ro("draft_counts", &GroupedLoop::draft_counts);
+}
+
+void bind_reencoded(nb::module_& m) {
+  const edgestream::ReencodedConfig defaults;
+  nb::class_<ReencodedLoop, TurnLoop>(
+      m, "ReencodedLoop", "The window of input is decoded again whenever a unit arrives.")
+      .def(
+          "__init__",
+          [](ReencodedLoop* self, Decoder& decoder, const Policy& policy, LoopConfig loop,
+             int max_units, int keep_units, Tokens before_window, Tokens after_window,
+             int max_hypothesis, int n_hypotheses, int n_draft) {
+            new (self)
+                ReencodedLoop(decoder, policy,
+                              {std::move(loop), std::move(before_window), std::move(after_window),
+                               max_units, keep_units, max_hypothesis, n_hypotheses, n_draft});
+          },
+          "decoder"_a, "policy"_a, "config"_a = LoopConfig(), nb::kw_only(), "max_units"_a,
+          "keep_units"_a, "before_window"_a = Tokens(), "after_window"_a = Tokens(),
+          "max_hypothesis"_a = defaults.max_hypothesis, "n_hypotheses"_a = defaults.n_hypotheses,
+          "n_draft"_a = 0, nb::keep_alive<1, 2>(), nb::keep_alive<1, 3>(),
+          "Of more than max_units units the oldest leave the window, keep_units stay or a few "
+          "more. "
+          "n_hypotheses newest hypotheses are compared for what they agree on; n_draft tokens of "
+          "the last one are verified at once (0: none).")
+      .def_prop_ro(
+          "hypothesis",
+          [](const ReencodedLoop& self) {
+            return Tokens(self.hypothesis().begin(), self.hypothesis().end());
+          },
+          "Tokens of the newest hypothesis beyond the written ones; they may change.")
+      .def_prop_ro("draft_counts", &ReencodedLoop::draft_counts);
+}
+
+}  // namespace
+
+void bind_turn_loop(nb::module_& m) {
+  nb::class_<DraftCounts>(m, "DraftCounts", "What drafting brought, since the stream's start.")
+      .def_ro("batches", &DraftCounts::batches, "Batches computed to write tokens.")
+      .def_ro("drafted", &DraftCounts::drafted, "Tokens guessed.")
+      .def_ro("verified", &DraftCounts::verified, "Of those the ones written as guessed.");
+  nb::class_<TurnLoop, Loop>(m, "TurnLoop", "A loop that writes any number of tokens after a unit.")
+      .def("push", &push, nb::arg("rows").noconvert(),
+           "Reads float32 [n, n_embd]. Returns what was written meanwhile: int32 tokens, float32 "
+           "probabilities, int64 units read when each was written.")
+      .def("push_tokens", &push_tokens, "tokens"_a,
+           "As push of the tokens' embeddings; drafters see the tokens too.")
+      .def("finish", &finish, "The source has ended: as push, of what is left to write.");
+  bind_interleaved(m);
+  bind_grouped(m);
+  bind_reencoded(m);
+}

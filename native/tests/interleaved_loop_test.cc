@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: Apache-2.0
+// The interleaved loop against its own definition, spelled out row by row.
+#include "core/interleaved_loop.h"
+
+#include <doctest/doctest.h>
+
+#include <stdexcept>
+
+#include "toy_stream.h"
+
+namespace edgestream {
+namespace {
+
+constexpr int kUnitRows = 3;
+
+InterleavedConfig chat_config() {
+  InterleavedConfig config;
+  config.loop.unit_rows = kUnitRows;
+  config.loop.max_tokens_per_unit = 5;
+  config.loop.max_tokens_at_end = 9;
+  config.loop.silence = 2;
+  config.loop.end_of_turn = {7, 3};
+  config.prompt = {1, 4};
+  config.before_unit = {5};
+  config.after_unit = {6, 1};
+  config.after_turn = {8};
+  config.after_silence = {9};
+  return config;
+}
+
+// Steps a decoder one row at a time, as the paradigm is defined.
+class Definition {
+ public:
+  Definition(const InterleavedConfig& config, const Policy& policy)
+      : config_(config), policy_(policy), closing_(config.prompt) {}
+
+  std::vector<Written> run(std::span<const float> rows) {
+    const size_t unit = static_cast<size_t>(config_.loop.unit_rows) * kToyWidth;
+    while (!rows.empty()) {
+      finished_ = rows.size() < unit;
+      const auto now = rows.first(std::min(unit, rows.size()));
+      enter(closing_);
+      enter(config_.before_unit);
+      for (size_t at = 0; at < now.size(); at += kToyWidth) step(now.subspan(at, kToyWidth));
+      enter(config_.after_unit);
+      ++read_;
+      turn(config_.loop.max_tokens_per_unit);
+      rows = rows.subspan(now.size());
+    }
+    finished_ = true;
+    if (goes_on_) turn(config_.loop.max_tokens_at_end);
+    return written_;
+  }
+
+ private:
+  void step(std::span<const float> row) {
+    const auto logits = decoder_.step(row);
+    logits_.assign(logits.begin(), logits.end());
+  }
+
+  void enter(const std::vector<int32_t>& tokens) {
+    std::array<float, kToyWidth> row{};
+    for (const int32_t token : tokens) {
+      decoder_.token_embedding(token, row);
+      step(row);
+    }
+  }
+
+  void turn(int limit) {
+    int n = 0;
+    goes_on_ = true;
+    int32_t token = -1;
+    for (; n < limit; ++n) {
+      token = static_cast<int32_t>(std::ranges::max_element(logits_) - logits_.begin());
+      const bool silent = token == config_.loop.silence;
+      goes_on_ = !silent && !ends(token);
+      const Distribution distribution(logits_);
+      const auto n_written = static_cast<int64_t>(written_.size());
+      const float probability = distribution.probability(logits_[token]);
+      if (!goes_on_ || policy_.decide({.read = read_,
+                                       .written = n_written,
+                                       .finished = finished_,
+                                       .probability = probability,
+                                       .entropy = distribution.entropy()}) == Action::kRead) {
+        break;
+      }
+      written_.push_back({token, probability, read_});
+      enter({token});
+    }
+    if (ends(token) && n < limit) {
+      closing_ = {token, config_.after_turn.front()};
+    } else if (n == 0) {
+      closing_ = {config_.loop.silence, config_.after_silence.front()};
+    } else {
+      closing_ = {config_.loop.end_of_turn.front(), config_.after_turn.front()};
+    }
+  }
+
+  bool ends(int32_t token) const {
+    return token == config_.loop.end_of_turn[0] || token == config_.loop.end_of_turn[1];
+  }
+
+  const InterleavedConfig& config_;
+  const Policy& policy_;
+  ToyDecoder decoder_;
+  std::vector<int32_t> closing_;
+  std::vector<float> logits_;
+  std::vector<Written> written_;
+  int64_t read_ = 0;
+  bool goes_on_ = false;
+  bool finished_ = false;
+};
+
+TEST_CASE("any cutting writes what the definition says, with and without drafts") {
+  const MoodyPolicy policy;
+  const auto config = chat_config();
+  size_t n_written = 0;
+  for (unsigned seed = 0; seed < 40; ++seed) {
+    const int n_rows = 60 + static_cast<int>(seed % kUnitRows);
+    const auto rows = toy_rows(n_rows, seed);
+    const auto expected = Definition(config, policy).run(rows);
+    n_written += expected.size();
+    ToyDecoder decoder;
+    InterleavedLoop loop(decoder, policy, config);
+    NgramDrafter drafter(1, 2, 64);
+    auto drafting = config;
+    drafting.n_draft = 4;
+    ToyDecoder other;
+    InterleavedLoop drafted(other, policy, drafting, &drafter);
+    for (unsigned cut = 0; cut < 3; ++cut) {
+      const auto cuts = cut == 0 ? std::vector<int>{n_rows} : toy_cuts(n_rows, 10 * seed + cut);
+      CHECK(run_stream(loop, rows, cuts) == expected);
+      CHECK(run_stream(drafted, rows, cuts) == expected);
+    }
+  }
+  CHECK(n_written > 200);
+}
+
+TEST_CASE("a decoder of the same weights drafts without a miss and saves batches") {
+  const EagerPolicy policy;
+  InterleavedConfig config;  // text: units are tokens
+  config.loop.max_tokens_per_unit = 4;
+  const std::vector<int32_t> text{3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8, 9, 7, 9, 3, 2, 3, 8, 4};
+  const auto run = [&](InterleavedLoop& loop) {
+    std::vector<Written> all;
+    for (const int32_t token : text) {
+      const auto some = loop.push_tokens({&token, 1});
+      all.insert(all.end(), some.begin(), some.end());
+    }
+    return all;
+  };
+  ToyDecoder plain_decoder;
+  InterleavedLoop plain(plain_decoder, policy, config);
+  const auto expected = run(plain);
+  CHECK(expected.size() > 20);
+
+  ToyDecoder small;
+  DecoderDrafter drafter(small);
+  config.n_draft = 3;
+  ToyDecoder decoder;
+  InterleavedLoop loop(decoder, policy, config, &drafter);
+  CHECK(run(loop) == expected);
+  CHECK(decoder.n_batches() < plain_decoder.n_batches());
+  CHECK(loop.draft_counts().drafted == 3 * std::ssize(text));
+  CHECK(loop.draft_counts().verified == loop.draft_counts().drafted);
+
+  ToyDecoder worse(1, 8, 1.02F);
+  DecoderDrafter guesses(worse);
+  ToyDecoder third;
+  InterleavedLoop guessed(third, policy, config, &guesses);
+  CHECK(run(guessed) == expected);
+  CHECK(guessed.draft_counts().verified > 0);
+  CHECK(guessed.draft_counts().verified < loop.draft_counts().verified);
+}
+
+TEST_CASE("seeded sampling draws the same tokens with drafts as without") {
+  const EagerPolicy policy;
+  auto config = chat_config();
+  config.loop.sampler = {.temperature = 0.7F, .top_k = 6, .repetition_penalty = 1.2F, .seed = 5};
+  const auto rows = toy_rows(90, 8);
+  ToyDecoder decoder;
+  InterleavedLoop plain(decoder, policy, config);
+  const auto expected = run_stream(plain, rows, std::vector<int>{90});
+  CHECK(expected.size() > 10);
+  CHECK(run_stream(plain, rows, std::vector<int>{40, 50}) == expected);
+  NgramDrafter drafter(1, 3, 64);
+  config.n_draft = 5;
+  ToyDecoder other;
+  InterleavedLoop drafted(other, policy, config, &drafter);
+  CHECK(run_stream(drafted, rows, std::vector<int>{90}) == expected);
+}
+
+// Notes what it was asked.
+class Witness final : public Policy {
+ public:
+  Action decide(const Observation& seen) const override {
+    asked.push_back(seen);
+    return seen.silence < 0.5F ? Action::kWrite : Action::kRead;
+  }
+  mutable std::vector<Observation> asked;
+};
+
+TEST_CASE("where the policy decides about silence it is never proposed") {
+  const Witness policy;
+  auto config = chat_config();
+  config.loop.overrule_silence = true;
+  config.loop.silence_bias = -6.F;
+  ToyDecoder decoder;
+  InterleavedLoop loop(decoder, policy, config);
+  const auto written = run_stream(loop, toy_rows(150, 3), std::vector<int>{150});
+  CHECK(written.size() > 5);
+  for (const Written& one : written) CHECK(one.token != config.loop.silence);
+  CHECK(std::ranges::any_of(policy.asked, [](const Observation& o) { return o.silence >= 0.5F; }));
+}
+
+TEST_CASE("policies see the score from outside and the units since the last token") {
+  const Witness policy;
+  ToyDecoder decoder;
+  InterleavedLoop loop(decoder, policy, chat_config());
+  loop.push(toy_rows(30, 4));
+  CHECK(std::isnan(policy.asked.back().outside));
+  loop.set_outside(0.75F);
+  policy.asked.clear();
+  loop.push(toy_rows(60, 5));
+  REQUIRE(!policy.asked.empty());
+  int64_t since_write = -1;
+  for (const Observation& seen : policy.asked) {
+    CHECK(seen.outside == 0.75F);
+    CHECK(seen.writing == (seen.turn > 0));
+    CHECK(seen.agreed == -1);
+    CHECK(seen.attended_lag == -1);
+    since_write = std::max(since_write, seen.since_write);
+  }
+  CHECK(since_write > 0);
+  loop.reset();
+  policy.asked.clear();
+  loop.push(toy_rows(60, 6));
+  CHECK(std::isnan(policy.asked.back().outside));
+}
+
+TEST_CASE("attention names the unit that is looked at") {
+  const Witness policy;
+  auto config = chat_config();
+  ToyDecoder decoder;
+  decoder.capture_attention();
+  InterleavedLoop loop(decoder, policy, config);
+  const auto rows = toy_rows(60, 7);
+  for (size_t at = 0; at < rows.size(); at += kUnitRows * kToyWidth) {
+    policy.asked.clear();
+    loop.push(std::span(rows).subspan(at, kUnitRows * kToyWidth));
+    for (const Observation& seen : policy.asked) {
+      CHECK(seen.attended_lag >= 0);
+      CHECK(seen.attended_lag < seen.read);
+    }
+  }
+}
+
+TEST_CASE("tokens, drafts and rows that do not fit are refused") {
+  ToyDecoder decoder;
+  const WaitK policy(0);
+  const auto refuses = [&](auto change) {
+    auto config = chat_config();
+    change(config);
+    CHECK_THROWS_AS(InterleavedLoop(decoder, policy, config), std::invalid_argument);
+  };
+  refuses([](auto& c) { c.prompt = {kToyVocab}; });
+  refuses([](auto& c) { c.before_unit = {-1}; });
+  refuses([](auto& c) { c.after_unit = {99}; });
+  refuses([](auto& c) { c.after_turn = {99}; });
+  refuses([](auto& c) { c.after_silence = {99}; });
+  refuses([](auto& c) { c.loop.end_of_turn = {99}; });
+  refuses([](auto& c) { c.loop.silence = kToyVocab; });
+  refuses([](auto& c) { c.loop.silence_bias = std::nanf(""); });
+  refuses([](auto& c) { c.loop.unit_rows = 0; });
+  refuses([](auto& c) { c.loop.max_tokens_per_unit = 0; });
+  refuses([](auto& c) { c.loop.max_tokens_at_end = -1; });
+  refuses([](auto& c) { c.loop.n_text = kToyVocab + 1; });
+  refuses([](auto& c) { c.n_draft = 1; });
+  refuses([](auto& c) {
+    c.loop.silence = -1;
+    c.loop.overrule_silence = true;
+  });
+  InterleavedLoop loop(decoder, policy, chat_config());
+  CHECK_THROWS_AS(loop.push(std::vector<float>(5)), std::invalid_argument);
+  CHECK_THROWS_AS(loop.push_tokens(std::vector<int32_t>{kToyVocab}), std::invalid_argument);
+  CHECK(loop.finish().empty());
+  CHECK(loop.read() == 0);
+}
+
+}  // namespace
+}  // namespace edgestream

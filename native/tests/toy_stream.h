@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs loops over rows cut in any way.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "core/policy.h"
+#include "core/turn_loop.h"
+#include "toy_decoder.h"
+
+namespace edgestream {
+
+inline bool operator==(const Written& a, const Written& b) {
+  return a.token == b.token && a.probability == b.probability && a.read == b.read;
+}
+
+/// Everything written for `rows`, pushed in pieces of `cuts` rows, and by finish().
+inline std::vector<Written> run_stream(TurnLoop& loop, std::span<const float> rows,
+                                       std::span<const int> cuts) {
+  loop.reset();
+  std::vector<Written> all;
+  const auto add = [&all](std::span<const Written> some) {
+    all.insert(all.end(), some.begin(), some.end());
+  };
+  for (const int n : cuts) {
+    add(loop.push(rows.first(n * kToyWidth)));
+    rows = rows.subspan(n * kToyWidth);
+  }
+  add(loop.finish());
+  return all;
+}
+
+inline std::vector<int32_t> tokens_of(std::span<const Written> written) {
+  std::vector<int32_t> tokens;
+  for (const Written& one : written) tokens.push_back(one.token);
+  return tokens;
+}
+
+class EagerPolicy final : public Policy {
+ public:
+  Action decide(const Observation&) const override { return Action::kWrite; }
+};
+
+/// A policy as uneven as can be: depends on counts and scores, not on anything else.
+class MoodyPolicy final : public Policy {
+ public:
+  Action decide(const Observation& seen) const override {
+    const bool sure = seen.probability > 0.4F || seen.entropy < 1.F;
+    return seen.finished || (sure && (seen.read + 2 * seen.written) % 5 != 0) ? Action::kWrite
+                                                                              : Action::kRead;
+  }
+};
+
+}  // namespace edgestream

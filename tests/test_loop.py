@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The loops that write in turns over a real ring: the streaming law, drafts, definitions."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny_llama import TinyShape, random_weights, write_gguf
+
+from edgestream._native import (
+    DecoderDrafter,
+    GgufModel,
+    InterleavedLoop,
+    LoopConfig,
+    NgramDrafter,
+    ReencodedLoop,
+    RingDecoder,
+    SamplerConfig,
+    WaitK,
+)
+
+SHAPE = TinyShape(n_embd=64, n_ff=64, n_heads=4, n_kv_heads=2, n_vocab=40)
+SMALL = TinyShape(n_layers=1, n_embd=32, n_ff=32, n_heads=2, n_kv_heads=1, n_vocab=40)
+END, SILENCE = 7, 2
+texts = st.lists(st.integers(0, SHAPE.n_vocab - 1), min_size=1, max_size=60)
+cuts = st.lists(st.integers(0, 60), max_size=8)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    path = tmp_path_factory.mktemp("gguf") / "tiny.gguf"
+    return GgufModel(str(write_gguf(path, SHAPE, random_weights(SHAPE), "f32")))
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    path = tmp_path_factory.mktemp("gguf") / "small.gguf"
+    return GgufModel(str(write_gguf(path, SMALL, random_weights(SMALL, seed=1), "f32")))
+
+
+def ring(model, max_rows=8):
+    return RingDecoder(model, n_sinks=3, window=30, kv_type="f32", max_rows=max_rows)
+
+
+def interleaved(decoder, policy, sampler=None, **options):
+    config = LoopConfig(
+        unit_rows=2,
+        max_tokens_per_unit=6,
+        silence=SILENCE,
+        end_of_turn=[END, 9],
+        sampler=sampler or SamplerConfig(),
+    )
+    chat = {"prompt": [1, 4, 5], "before_unit": [6], "after_unit": [8], "after_turn": [3]}
+    return InterleavedLoop(decoder, policy, config, **chat, **options)
+
+
+def stream(loop, tokens, at=()):
+    """What is written for tokens cut at the places `at`: [(token, units read), ...]"""
+    loop.reset()
+    written = []
+    for piece in np.split(np.asarray(tokens, np.int32), sorted(min(i, len(tokens)) for i in at)):
+        ids, _, read = loop.push_tokens(piece.tolist())
+        written += zip(ids.tolist(), read.tolist(), strict=True)
+    ids, _, read = loop.finish()
+    return written + list(zip(ids.tolist(), read.tolist(), strict=True))
+
+
+def interleaved_by_definition(decoder, tokens, k):
+    """Wait-k over a chat of units of two tokens, one row at a time."""
+    written, logits = [], None
+
+    def enter(ids):
+        nonlocal logits
+        for token in ids:
+            logits = decoder.step(decoder.token_embedding(token)[None])
+
+    def turn(limit, read, finished):
+        """Returns what ends the turn, and whether finish() would go on with it."""
+        n = 0
+        while n < limit:
+            token = int(np.argmax(logits))
+            if token in (END, 9):
+                return [token, 3], False
+            if token == SILENCE:
+                return ([END, 3] if n else [SILENCE]), False
+            if not finished and read - len(written) < k:
+                break
+            written.append((token, read))
+            enter([token])
+            n += 1
+        return ([END, 3] if n else [SILENCE]), True
+
+    closing, open_turn = [1, 4, 5], False
+    units = [tokens[i : i + 2] for i in range(0, len(tokens), 2)]
+    for read, unit in enumerate(units, 1):
+        enter([*closing, 6, *unit, 8])
+        closing, open_turn = turn(6, read, finished=len(unit) < 2)
+    if open_turn:
+        turn(256, len(units), finished=True)
+    return written
+
+
+@settings(max_examples=30)
+@given(tokens=texts, at=cuts, k=st.integers(0, 4), n_draft=st.integers(0, 7))
+def test_interleaved_writes_what_its_definition_says(model, tokens, at, k, n_draft):
+    expected = interleaved_by_definition(ring(model), tokens, k)
+    drafter = NgramDrafter(min_ngram=1, max_ngram=3, window=100)
+    loop = interleaved(ring(model), WaitK(k), n_draft=n_draft, drafter=drafter)
+    assert stream(loop, tokens, at) == expected
+    assert loop.written == len(expected)
+    assert loop.read == (len(tokens) + 1) // 2
+
+
+@settings(max_examples=15)
+@given(tokens=texts, at=cuts, n_draft=st.integers(1, 7), seed=st.integers(0, 9))
+def test_a_smaller_decoder_drafts_and_the_tokens_stay_the_same(
+    model, small, tokens, at, n_draft, seed
+):
+    sampler = SamplerConfig(temperature=0.8 * (seed % 2), top_k=10, seed=seed)
+    plain = interleaved(ring(model), WaitK(1), sampler)
+    for drafting in (small, model):
+        drafter = DecoderDrafter(ring(drafting))
+        loop = interleaved(ring(model), WaitK(1), sampler, n_draft=n_draft, drafter=drafter)
+        assert stream(loop, tokens, at) == stream(plain, tokens)
+
+
+def test_the_same_weights_guess_right(model):
+    loop = InterleavedLoop(ring(model), WaitK(9), n_draft=7, drafter=DecoderDrafter(ring(model)))
+    assert len(stream(loop, [3, 1, 4, 1, 5])) == 256
+    counts = loop.draft_counts
+    assert counts.verified > 0.9 * counts.drafted
+    assert counts.batches < 50
+
+
+@settings(max_examples=15)
+@given(tokens=texts, at=cuts, n_draft=st.integers(1, 7), k=st.integers(1, 5))
+def test_reencoded_with_a_draft_is_reencoded_without(model, tokens, at, n_draft, k):
+    def loop(n_draft):
+        decoder = RingDecoder(model, n_sinks=0, window=128, kv_type="f32", max_rows=16)
+        return ReencodedLoop(
+            decoder, WaitK(k), LoopConfig(max_tokens_per_unit=3, end_of_turn=[END]),
+            max_units=12, keep_units=8, before_window=[1], after_window=[5, 6], max_hypothesis=8,
+            n_draft=n_draft,
+        )  # fmt: skip
+
+    drafted, plain = loop(n_draft), loop(0)
+    written = stream(plain, tokens)
+    assert stream(drafted, tokens, at) == written
+    assert drafted.hypothesis == plain.hypothesis
+    assert plain.draft_counts.verified == 0
+    assert drafted.draft_counts.batches <= plain.draft_counts.batches
+
+
+def test_rows_are_embeddings_of_tokens(model):
+    tokens = [3, 1, 4, 1, 5, 9, 2, 6]
+    loop = interleaved(ring(model), WaitK(1))
+    expected = stream(loop, tokens)
+    loop.reset()
+    rows = np.stack([model.token_embedding(t) for t in tokens])
+    ids, probabilities, read = (
+        np.concatenate(p) for p in zip(loop.push(rows), loop.finish(), strict=True)
+    )
+    assert list(zip(ids.tolist(), read.tolist(), strict=True)) == expected
+    assert ((probabilities > 0) & (probabilities <= 1)).all()
+    assert (ids.dtype, probabilities.dtype, read.dtype) == (np.int32, np.float32, np.int64)
+
+
+def test_a_failed_call_ends_the_stream_until_reset(model):
+    loop = interleaved(ring(model), WaitK(0))
+    rows = np.full((2, SHAPE.n_embd), np.nan, np.float32)
+    with pytest.raises(ValueError, match="row 4 of the step holds a number that is not finite"):
+        loop.push(rows)
+    with pytest.raises(RuntimeError, match="an earlier call failed; reset the stream"):
+        loop.finish()
+    loop.reset()
+    assert len(loop.push_tokens([1, 2])[0]) + len(loop.finish()[0]) > 0
+
+
+def test_what_does_not_fit_is_refused(model, small):
+    decoder = ring(model)
+    with pytest.raises(ValueError, match="a token of prompt is 40, must be a token from 0 to 39"):
+        InterleavedLoop(decoder, WaitK(0), prompt=[40])
+    with pytest.raises(ValueError, match="n_draft is 3 and there is no drafter"):
+        InterleavedLoop(decoder, WaitK(0), n_draft=3)
+    with pytest.raises(ValueError, match="keep_units is 9, must be from 1 to max_units"):
+        ReencodedLoop(decoder, WaitK(0), max_units=8, keep_units=9)
+    with pytest.raises(ValueError, match="temperature is -1"):
+        InterleavedLoop(decoder, WaitK(0), LoopConfig(sampler=SamplerConfig(temperature=-1)))
+    with pytest.raises(ValueError, match="1 <= min_ngram <= max_ngram < window"):
+        NgramDrafter(min_ngram=3, max_ngram=2)
+    loop = InterleavedLoop(decoder, WaitK(0))
+    with pytest.raises(ValueError, match="got rows of 32 numbers, takes rows of 64"):
+        loop.push(np.zeros((1, 32), np.float32))
+    with pytest.raises(ValueError, match="an input token is -1"):
+        loop.push_tokens([-1])
+
+
+def test_a_drafter_of_another_vocabulary_is_refused(model, tmp_path):
+    shape = TinyShape(n_layers=1, n_embd=32, n_ff=32, n_heads=2, n_kv_heads=1, n_vocab=41)
+    path = write_gguf(tmp_path / "other.gguf", shape, random_weights(shape), "f32")
+    drafter = DecoderDrafter(ring(GgufModel(str(path))))
+    with pytest.raises(ValueError, match="the drafter has 41 tokens, the decoder 40"):
+        InterleavedLoop(ring(model), WaitK(0), n_draft=2, drafter=drafter)
