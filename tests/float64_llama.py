@@ -36,6 +36,8 @@ class Float64Llama:
             self.frequencies = self.frequencies / self.weights["rope_freqs.weight"]
         self.keys: list[list[np.ndarray]] = [[] for _ in range(shape.n_layers)]
         self.values: list[list[np.ndarray]] = [[] for _ in range(shape.n_layers)]
+        # Of the last row in each layer: [n_heads, rows in the order of _kept].
+        self.weights_seen: dict[int, np.ndarray] = {}
         self.pos = 0
 
     def step(self, rows: np.ndarray) -> np.ndarray:
@@ -77,6 +79,7 @@ class Float64Llama:
         scores = np.einsum("hd,nhd->hn", heads, turned) / np.sqrt(s.head_dim)
         scores = np.exp(scores - scores.max(axis=1, keepdims=True))
         scores /= scores.sum(axis=1, keepdims=True)
+        self.weights_seen[i] = scores
         mixed = np.einsum("hn,nhd->hd", scores, np.repeat(values, group, axis=1))
         return self.weights[f"blk.{i}.attn_output.weight"] @ mixed.reshape(-1)
 

@@ -216,6 +216,7 @@ def test_a_token_that_does_not_exist_is_refused(model, token):
         ({"rebase_rows": 1}, "rebase_rows is 1, it must be"),
         ({"n_threads": 0}, "n_threads is 0, it must be 1 to 256"),
         ({"kv_type": "q3"}, "keys and values of the type 'q3' are not supported"),
+        ({"kv_type": "q8_0"}, "q8_0 need heads of a multiple of 32, this model's have 16"),
     ],
 )
 def test_a_configuration_out_of_range_is_refused(model, options, message):

@@ -94,7 +94,10 @@ def test_tied_output_and_rope_factors_are_libllamas(folder, changes):
         np.testing.assert_array_equal(ours, steps(oracle, rows))
 
 
-@pytest.mark.parametrize(("kv_type", "bound"), [("f32", 1e-4), ("f16", 0.08)])
+KV_BOUNDS = [("f32", 1e-4), ("f16", 0.08), ("bf16", 1.0), ("q8_0", 2.0), ("q4_0", 16.0)]
+
+
+@pytest.mark.parametrize(("kv_type", "bound"), KV_BOUNDS)
 def test_after_many_laps_it_still_is_the_float64_definition(folder, kv_type, bound):
     path, shape, weights = make(folder)
     model = GgufModel(str(path))

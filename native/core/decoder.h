@@ -56,9 +56,13 @@ class Decoder {
   /// Closes the proposal: its first `n_rows` >= 0 rows stay, the others were never taken.
   virtual void keep(int n_rows) = 0;
 
-  /// Attention weights of the last row of the last step over the kept rows of a region, oldest
-  /// first: the mean over the captured layers and their heads. Empty when none is captured. The
-  /// view is valid until the next call.
+  /// A unit of input and what was written about it is over: a decoder whose positions depend on
+  /// units moves on. Nothing else changes.
+  virtual void begin_unit() {}
+
+  /// Attention weights of the last row of the last step that gave logits over the kept rows of a
+  /// region, oldest first: the mean over the captured layers and their heads. Empty when none is
+  /// captured. The view is valid until the next call.
   virtual std::span<const float> attention(int region) const = 0;
 
   /// A second stream with the same past that goes its own way from here; the weights are shared.

@@ -2,10 +2,8 @@
 #include "core/ring_plan.h"
 
 #include <algorithm>
-#include <bit>
 #include <limits>
-#include <stdexcept>
-#include <string>
+#include <utility>
 
 namespace edgestream {
 
@@ -13,87 +11,155 @@ namespace {
 
 // ggml sums 64 products at a time (AVX-512); a partial block would be summed in another order.
 constexpr int kSlotMultiple = 64;
-constexpr int kMaxSinks = 1 << 16;
-constexpr int kMaxWindow = 1 << 20;
-constexpr int kMaxRows = 1 << 10;
-constexpr int kMaxRebaseRows = 1 << 22;
-// An angle in float32 is off by 6e-8 of the position: keeping positions near the window keeps the
-// logits of float32 rings within 1e-4 of float64. Turning the keys back costs each row once more
-// than writing it did, under 1% of a step.
-constexpr int kDefaultRebaseRows = 64;
-
-void check(const char* what, int value, int low, int high) {
-  if (value < low || value > high) {
-    throw std::invalid_argument("ring: " + std::string(what) + " is " + std::to_string(value) +
-                                ", it must be " + std::to_string(low) + " to " +
-                                std::to_string(high));
-  }
-}
-
-RingShape checked(RingShape shape) {
-  check("n_sinks", shape.n_sinks, 0, kMaxSinks);
-  check("window", shape.window, 1, kMaxWindow);
-  check("max_rows", shape.max_rows, 1, kMaxRows);
-  if (!std::has_single_bit(static_cast<unsigned>(shape.max_rows))) {
-    throw std::invalid_argument("ring: max_rows is " + std::to_string(shape.max_rows) +
-                                ", it must be a power of two");
-  }
-  const int least = shape.window + shape.max_rows;
-  if (shape.rebase_rows == 0) shape.rebase_rows = std::max(kDefaultRebaseRows, least);
-  check("rebase_rows", shape.rebase_rows, least, kMaxRebaseRows);
-  return shape;
-}
 
 int round_up(int value, int multiple) { return (value + multiple - 1) / multiple * multiple; }
+
+std::vector<int> all_step_sizes(int max_rows, bool several_regions) {
+  std::vector<int> sizes;
+  for (int n = 1; n <= max_rows; n *= 2) {
+    sizes.push_back(n);
+    if (several_regions && n > 1 && n < max_rows) sizes.push_back(n + 1);
+  }
+  return sizes;
+}
 
 }  // namespace
 
 RingPlan::RingPlan(RingShape shape)
-    : shape_(checked(shape)),
-      ring_slots_(shape_.window + shape_.max_rows - 1),
-      n_slots_(round_up(shape_.n_sinks + ring_slots_, kSlotMultiple)),
-      far_(int64_t{shape_.n_sinks} + shape_.window - 1),
+    : shape_(checked(std::move(shape))),
+      sizes_(all_step_sizes(shape_.max_rows, shape_.regions.size() > 1)),
       slots_(shape_.max_rows),
       positions_(shape_.max_rows),
-      sink_query_positions_(shape_.max_rows) {}
+      sink_query_positions_(shape_.max_rows),
+      row_regions_(shape_.max_rows) {
+  int slot = shape_.n_sinks;
+  // A row of another region sees a whole window, to which it adds nothing itself.
+  const int besides = shape_.max_rows - (shape_.regions.size() > 1 ? 0 : 1);
+  for (const RegionShape& region : shape_.regions) {
+    const int n_slots = region.window + besides;
+    regions_.push_back({region.window, slot, n_slots, 0, 0});
+    slot += n_slots;
+  }
+  n_slots_ = round_up(slot, kSlotMultiple);
+  at_.resize(n_slots_);
+  bases_.resize(n_clocks());
+  rebase_by_.resize(n_clocks());
+  query_positions_.resize(static_cast<size_t>(n_clocks()) * shape_.max_rows);
+  row_taken_.resize(static_cast<size_t>(shape_.max_rows) * n_regions());
+  kept_.reserve(all_windows(shape_));
+}
+
+std::pair<int, int> RingPlan::clock_slots(int clock) const {
+  const bool last = clock + 1 == n_clocks();
+  const int first = n_clocks() > 1 ? regions_[clock].first_slot : shape_.n_sinks;
+  return {first, last ? n_slots_ : regions_[clock + 1].first_slot};
+}
 
 int RingPlan::next_rows(int64_t n_waiting) const {
   int64_t n = std::min<int64_t>(n_waiting, shape_.max_rows);
   if (pos_ < shape_.n_sinks) n = std::min(n, shape_.n_sinks - pos_);
-  return static_cast<int>(std::bit_floor(static_cast<uint64_t>(n)));
+  return *std::prev(std::ranges::upper_bound(sizes_, n));
 }
 
-int64_t RingPlan::slot_of(int64_t pos) const {
-  return pos < shape_.n_sinks ? pos : shape_.n_sinks + (pos - shape_.n_sinks) % ring_slots_;
-}
-
-// A visible key is rotated back at most once: two rebases are more than a window apart.
-int32_t RingPlan::rebase_before(int64_t first, int64_t last) {
-  if (last - base_ <= far_ + shape_.rebase_rows) return 0;
-  const int64_t by = first - base_ - (far_ + 1);
-  base_ += by;
-  return static_cast<int32_t>(by);
-}
-
-const RingStep& RingPlan::take(int n_rows) {
-  const int64_t first = pos_;
-  const int64_t last = pos_ + n_rows - 1;
-  step_.n_rows = n_rows;
-  step_.into_sinks = first < shape_.n_sinks;
-  step_.rebase_by = rebase_before(first, last);
-  step_.sink_position = static_cast<int32_t>(last - base_ - std::min(last, far_));
-  for (int row = 0; row < n_rows; ++row) {
-    const int64_t pos = first + row;
-    slots_[row] = slot_of(pos);
-    positions_[row] = static_cast<int32_t>(pos - base_);
-    sink_query_positions_[row] = static_cast<int32_t>(step_.sink_position + std::min(pos, far_));
+const RingStep& RingPlan::take(std::span<const int> regions) {
+  step_.n_rows = static_cast<int>(regions.size());
+  step_.into_sinks = pos_ < shape_.n_sinks;
+  rebase(regions);
+  for (int row = 0; row < step_.n_rows; ++row) {
+    enter(row, regions[row]);
+    place(row, regions[row]);
   }
-  const auto n = static_cast<size_t>(n_rows);
+  const auto n = regions.size();
+  // With one clock the sinks lie right for the last row; with several, row by row from 0 on.
+  step_.sink_position = n_clocks() > 1 ? 0 : positions_[n - 1] - sink_query_positions_[n - 1];
+  for (int row = 0; row < step_.n_rows; ++row) sink_query_positions_[row] += step_.sink_position;
+  step_.place_keys = std::exchange(place_keys_, false);
+  step_.rebase_by = rebase_by_;
   step_.slots = {slots_.data(), n};
   step_.positions = {positions_.data(), n};
+  step_.query_positions = {query_positions_.data(), n * n_clocks()};
   step_.sink_query_positions = {sink_query_positions_.data(), n};
-  pos_ += n_rows;
   return step_;
+}
+
+// A visible key that is turned by its clock is turned once at most: two rebases are more than the
+// windows apart.
+void RingPlan::rebase(std::span<const int> regions) {
+  std::ranges::fill(rebase_by_, 0);
+  for (int clock = 0; clock < n_clocks(); ++clock) {
+    const auto on_clock = [&](int region) { return clock_of(region) == clock; };
+    const int64_t n_rows = std::ranges::count_if(regions, on_clock);
+    if (n_rows == 0) continue;
+    const int64_t first = regions_[*std::ranges::find_if(regions, on_clock)].next;
+    const int64_t reach =
+        shape_.n_sinks + (n_clocks() > 1 ? regions_[clock].window : all_windows(shape_));
+    if (first + n_rows - 1 - bases_[clock] < reach + shape_.rebase_rows) continue;
+    const int64_t by = first - bases_[clock] - reach;
+    bases_[clock] += by;
+    if (places_keys()) {
+      place_keys_ = true;
+    } else {
+      rebase_by_[clock] = static_cast<int32_t>(by);
+    }
+  }
+}
+
+// The row gets its slot and its position and counts from now on.
+void RingPlan::enter(int row, int region) {
+  Region& own = regions_[region];
+  const bool sink = pos_ < shape_.n_sinks;
+  const int64_t slot = sink ? pos_ : own.slot_of(own.taken);
+  slots_[row] = slot;
+  at_[slot] = own.next;
+  positions_[row] = static_cast<int32_t>(own.next - bases_[clock_of(region)]);
+  own.taken += sink ? 0 : 1;
+  advance(region);
+  ++pos_;
+  row_regions_[row] = region;
+  for (int other = 0; other < n_regions(); ++other) {
+    row_taken_[row * n_regions() + other] = regions_[other].taken;
+  }
+}
+
+void RingPlan::advance(int region) {
+  const int64_t next = regions_[region].next + 1;
+  const bool for_all = shape_.layout == Layout::kOneClock ||
+                       (shape_.layout == Layout::kOverlap && pos_ < shape_.n_sinks);
+  if (for_all) {
+    for (Region& each : regions_) each.next = next;
+  }
+  regions_[region].next = next;
+}
+
+// Where the row looks from, given where it lies among the rows that it sees.
+void RingPlan::place(int row, int region) {
+  const int own_clock = clock_of(region);
+  const int64_t at = at_[slots_[row]];
+  int64_t place = at;  // from sink 0, as if only the rows that it sees had ever been
+  if (!step_.into_sinks) {
+    const bool gapped = shape_.layout == Layout::kGrouped && region > 0;
+    place = at - oldest_position(region) + (gapped ? shape_.gap : shape_.n_sinks);
+  }
+  sink_query_positions_[row] = static_cast<int32_t>(place);
+  for (int clock = 0; clock < n_clocks(); ++clock) {
+    int64_t from = at;
+    if (clock != own_clock && !step_.into_sinks) {
+      const int64_t begin = clock > 0 ? shape_.gap : shape_.n_sinks;
+      from = place - begin + oldest_position(clock);
+    }
+    query_positions_[clock * step_.n_rows + row] = static_cast<int32_t>(from - bases_[clock]);
+  }
+}
+
+// Least position that a new row of the region sees on its clock, beside the sinks.
+int64_t RingPlan::oldest_position(int region) const {
+  int64_t oldest = std::numeric_limits<int64_t>::max();
+  for (int other = 0; other < n_regions(); ++other) {
+    const Region& r = regions_[other];
+    if (clock_of(other) != clock_of(region) || !sees(region, other) || r.taken == 0) continue;
+    oldest = std::min(oldest, at_[r.slot_of(r.oldest_of(r.taken))]);
+  }
+  return oldest == std::numeric_limits<int64_t>::max() ? regions_[region].next : oldest;
 }
 
 void RingPlan::write_mask(std::span<float> mask) const {
@@ -103,19 +169,82 @@ void RingPlan::write_mask(std::span<float> mask) const {
     float* const seen = mask.data() + int64_t{row} * n_slots_;
     const int64_t pos = pos_ - step_.n_rows + row;
     std::fill_n(seen, std::min<int64_t>(pos + 1, shape_.n_sinks), 0.F);
-    const int64_t oldest = std::max<int64_t>(pos - shape_.window + 1, shape_.n_sinks);
-    const int64_t n_keys = pos - oldest + 1;
-    if (n_keys <= 0) continue;
-    const int64_t start = slot_of(oldest);
-    const int64_t before_wrap = std::min(n_keys, shape_.n_sinks + ring_slots_ - start);
-    std::fill_n(seen + start, before_wrap, 0.F);
-    std::fill_n(seen + shape_.n_sinks, n_keys - before_wrap, 0.F);
+    for (int other = 0; other < n_regions(); ++other) {
+      if (!sees(row_regions_[row], other)) continue;
+      const Region& r = regions_[other];
+      const int64_t taken = row_taken_[row * n_regions() + other];
+      const int64_t n_keys = std::min<int64_t>(taken, r.window);
+      const int64_t start = r.slot_of(taken - n_keys) - r.first_slot;
+      const int64_t before_wrap = std::min(n_keys, r.n_slots - start);
+      std::fill_n(seen + r.first_slot + start, before_wrap, 0.F);
+      std::fill_n(seen + r.first_slot, n_keys - before_wrap, 0.F);
+    }
   }
 }
 
+void RingPlan::write_key_positions(std::span<int32_t> positions) const {
+  for (int clock = 0; clock < n_clocks(); ++clock) {
+    const auto [first, last] = clock_slots(clock);
+    for (int slot = first; slot < last; ++slot) {
+      positions[slot] = static_cast<int32_t>(at_[slot] - bases_[clock]);
+    }
+  }
+  for (int slot = 0; slot < shape_.n_sinks; ++slot) positions[slot] = slot;
+}
+
+void RingPlan::write_seen_slots(int region, std::vector<int>& slots) const {
+  slots.clear();
+  if (step_.n_rows == 0 || !sees(row_regions_[step_.n_rows - 1], region)) return;
+  const Region& r = regions_[region];
+  const int64_t taken = row_taken_[(step_.n_rows - 1) * n_regions() + region];
+  for (int64_t row = r.oldest_of(taken); row < taken; ++row) {
+    slots.push_back(static_cast<int>(r.slot_of(row)));
+  }
+}
+
+void RingPlan::begin_unit() {
+  if (n_regions() == 1 || pos_ < shape_.n_sinks) return;
+  if (shape_.layout == Layout::kOneClock) close_holes();
+  if (shape_.layout != Layout::kOverlap) return;
+  int64_t next = 0;
+  for (const Region& r : regions_) next = std::max(next, r.next);
+  for (Region& r : regions_) r.next = next;
+}
+
+// The kept rows of all regions lie one behind the other again, in the order in which they came.
+void RingPlan::close_holes() {
+  kept_.clear();
+  for (const Region& r : regions_) {
+    for (int64_t row = r.oldest_of(r.taken); row < r.taken; ++row) {
+      kept_.emplace_back(at_[r.slot_of(row)], r.slot_of(row));
+    }
+  }
+  std::ranges::sort(kept_);
+  int64_t next = shape_.n_sinks;
+  for (const auto& [at, slot] : kept_) at_[slot] = next++;
+  for (Region& r : regions_) r.next = next;
+  bases_[0] = 0;
+  place_keys_ = true;
+}
+
+void RingPlan::take_back(int region) {
+  --pos_;
+  Region& own = regions_[region];
+  own.taken -= pos_ < shape_.n_sinks ? 0 : 1;
+  const int64_t next = own.next - 1;
+  const bool for_all = shape_.layout == Layout::kOneClock ||
+                       (shape_.layout == Layout::kOverlap && pos_ < shape_.n_sinks);
+  if (for_all) {
+    for (Region& each : regions_) each.next = next;
+  }
+  own.next = next;
+}
+
 void RingPlan::reset() {
+  for (Region& r : regions_) r.taken = r.next = 0;
   pos_ = 0;
-  base_ = 0;
+  std::ranges::fill(bases_, 0);
+  place_keys_ = false;
   step_ = {};
 }
 

@@ -1,42 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which row goes to which slot of the KV ring, who sees whom, and when positions are rebased:
-// integers only, no tensors.
+// Which row goes to which slot of the KV ring, who sees whom, and at which positions: integers
+// only, no tensors.
 #pragma once
 
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
+
+#include "core/ring_shape.h"
 
 namespace edgestream {
 
-/// What a ring keeps: the first `n_sinks` rows for ever, and a window of the newest rows.
-struct RingShape {
-  int n_sinks = 0;      ///< >= 0
-  int window = 0;       ///< keys that a row sees besides the sinks, itself included; >= 1
-  int max_rows = 1;     ///< most rows in one step; a power of two
-  int rebase_rows = 0;  ///< rows between two rebases; >= window + max_rows, or 0 for the default
-};
-
-/// One step of `n_rows` rows. A *RoPE position* is relative to the ring: it differs from the
-/// absolute position by a number that changes at a rebase only, so that angles stay small.
+/// One step of `n_rows` rows. A *RoPE position* is a position less its clock's base, which moves at
+/// a rebase only, so that angles stay small.
 struct RingStep {
   int n_rows = 0;
-  bool into_sinks = false;    ///< all rows are sinks; otherwise none is
-  int32_t rebase_by = 0;      ///< first rotate every key of the window by -rebase_by; 0: do not
-  int32_t sink_position = 0;  ///< RoPE position of sink 0 in this step; sink i is at + i
+  bool into_sinks = false;  ///< all rows are sinks; otherwise none is
+  bool place_keys = false;  ///< first place every key anew: RingPlan::write_key_positions()
+  std::span<const int32_t> rebase_by;  ///< [n_clocks] first rotate a clock's keys by minus this
+  int32_t sink_position = 0;           ///< RoPE position of sink 0 in this step; sink i is at + i
   std::span<const int64_t> slots;      ///< [n_rows] where the rows' keys and values go
-  std::span<const int32_t> positions;  ///< [n_rows] RoPE position of each row
-  /// [n_rows] RoPE position from which each row looks at the sinks. The last row's equals its
-  /// position: the sinks are placed for it.
+  std::span<const int32_t> positions;  ///< [n_rows] RoPE position of each row on its own clock
+  /// [n_clocks, n_rows] RoPE position from which each row looks at the keys of a clock. With one
+  /// clock: the positions.
+  std::span<const int32_t> query_positions;
+  /// [n_rows] RoPE position from which each row looks at the sinks. With one clock the last row's
+  /// equals its position: the sinks are placed for it.
   std::span<const int32_t> sink_query_positions;
 };
 
-/// Attention sinks and a sliding window in a ring of fixed slots (Xiao et al. 2023, "Efficient
-/// Streaming Language Models with Attention Sinks"), with exact distances: row p sees row a of the
-/// window at distance p - a, and sink i at distance min(p - i, n_sinks + window - 1 - i), as if the
-/// sinks lay directly before the window. This holds for every row of a step, so the result does
-/// not depend on how a stream is cut into steps; the ring has max_rows - 1 slots more than the
-/// window for that.
+/// Attention sinks and sliding windows in a ring of fixed slots (Xiao et al. 2023, "Efficient
+/// Streaming Language Models with Attention Sinks"), with exact distances. A row's *oldest* is the
+/// least position that it sees on its clock, sinks aside; it lies n_sinks behind sink 0 (`gap`
+/// behind, in a later region of kGrouped). So with one region row p sees row a of the window at
+/// distance p - a, and sink i at distance min(p - i, n_sinks + window - 1 - i), as if the sinks lay
+/// directly before the window.
+///
+/// This holds for every row of a step, so the result does not depend on how a stream is cut into
+/// steps; each region has max_rows - 1 slots more than its window for that (max_rows where there
+/// are others).
 ///
 /// Allocates nothing after construction. A copy goes on by itself. Not thread-safe.
 class RingPlan {
@@ -45,43 +48,87 @@ class RingPlan {
   explicit RingPlan(RingShape shape);
 
   const RingShape& shape() const { return shape_; }
-  /// Physical slots: sinks first, then the ring, then unused ones up to a multiple of 64.
+  int n_regions() const { return static_cast<int>(regions_.size()); }
+  int n_clocks() const { return shape_.layout == Layout::kGrouped ? n_regions() : 1; }
+  /// Keys of a clock are rotated one by one, from what they were before rotation, not all by the
+  /// same turn: regions that move at different speeds would else be turned without end.
+  bool places_keys() const { return n_clocks() < n_regions(); }
+  /// Physical slots: sinks, then region by region, then unused ones up to a multiple of 64.
   int n_slots() const { return n_slots_; }
-  /// Absolute position of the next row.
+  /// First slot of a clock's keys, and one past their last.
+  std::pair<int, int> clock_slots(int clock) const;
+  /// Rows ever taken.
   int64_t pos() const { return pos_; }
 
-  /// How many of `n_waiting` >= 1 rows the next step can take: a power of two, at most max_rows,
-  /// not across the end of the sinks.
+  /// Numbers of rows that a step can have, ascending: powers of two and, with several regions, one
+  /// more than these.
+  std::span<const int> step_sizes() const { return sizes_; }
+  /// How many of `n_waiting` >= 1 rows the next step can take; not across the end of the sinks.
   int next_rows(int64_t n_waiting) const;
 
-  /// Plans a step of n_rows as next_rows() gave it. The spans are valid until the next call.
-  const RingStep& take(int n_rows);
+  /// Plans a step of rows that enter `regions` [n_rows] in this order; n_rows as next_rows() gave
+  /// it. Rows before the end of the sinks are of region 0. The spans are valid until the next call.
+  const RingStep& take(std::span<const int> regions);
 
   /// Writes 0 where a row of the last step sees a slot and -infinity elsewhere to
   /// `mask` [n_rows, n_slots].
   void write_mask(std::span<float> mask) const;
 
-  /// Takes the last `n_rows` rows back, at most max_rows since they came: the next row is the first
-  /// of them again. What the rows before them see was not overwritten; where RoPE position 0 lies
-  /// stays as it is.
-  void take_back(int n_rows) { pos_ -= n_rows; }
+  /// Writes the RoPE position of the key in every slot to `positions` [n_slots].
+  void write_key_positions(std::span<int32_t> positions) const;
+
+  /// A unit of input and what was written about it is over: see Layout. Nothing for one region.
+  void begin_unit();
+
+  /// The newest row, of `region`, was never taken; at most max_rows since they came, without a
+  /// begin_unit() between. What the rows before it see was not overwritten; bases stay.
+  void take_back(int region);
+
+  /// Slots of the rows that the last row of the last step sees in a region, oldest first.
+  void write_seen_slots(int region, std::vector<int>& slots) const;
 
   void reset();
 
  private:
-  int64_t slot_of(int64_t pos) const;
-  int32_t rebase_before(int64_t first, int64_t last);
+  struct Region {
+    int window;
+    int first_slot;
+    int n_slots;    // window and room for the rows of a step
+    int64_t taken;  // rows ever, sinks not counted
+    int64_t next;   // position of the next row
+    int64_t slot_of(int64_t row) const { return first_slot + row % n_slots; }
+    int64_t oldest_of(int64_t n_taken) const { return n_taken > window ? n_taken - window : 0; }
+  };
+
+  int clock_of(int region) const { return n_clocks() > 1 ? region : 0; }
+  bool sees(int region, int other) const {
+    return shape_.layout == Layout::kOneClock || other <= region;
+  }
+  void rebase(std::span<const int> regions);
+  void enter(int row, int region);
+  void place(int row, int region);
+  int64_t oldest_position(int region) const;
+  void advance(int region);
+  void close_holes();
 
   RingShape shape_;
-  int ring_slots_;  // window + max_rows - 1
+  std::vector<Region> regions_;
+  std::vector<int> sizes_;
   int n_slots_;
-  int64_t far_;       // n_sinks + window - 1: RoPE position of a row after which sinks move
-  int64_t pos_ = 0;   // absolute position of the next row
-  int64_t base_ = 0;  // absolute position of RoPE position 0
-  RingStep step_;     // the last step; its spans view the three vectors
-  std::vector<int64_t> slots_;                 // [max_rows]
-  std::vector<int32_t> positions_;             // [max_rows]
+  int64_t pos_ = 0;
+  std::vector<int64_t> at_;               // [n_slots] position of the row in a slot, on its clock
+  std::vector<int64_t> bases_;            // [n_clocks] position of RoPE position 0
+  bool place_keys_ = false;               // positions of kept keys have changed since the last step
+  RingStep step_;                         // the last step; its spans view the vectors below
+  std::vector<int64_t> slots_;            // [max_rows]
+  std::vector<int32_t> positions_;        // [max_rows]
+  std::vector<int32_t> query_positions_;  // [n_clocks, n_rows]
   std::vector<int32_t> sink_query_positions_;  // [max_rows]
+  std::vector<int32_t> rebase_by_;             // [n_clocks]
+  std::vector<int> row_regions_;               // [max_rows] of the last step
+  std::vector<int64_t>
+      row_taken_;  // [max_rows, n_regions] rows of a region when a row came, it too
+  std::vector<std::pair<int64_t, int64_t>> kept_;  // position and slot, to close holes
 };
 
 }  // namespace edgestream

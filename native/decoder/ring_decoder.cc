@@ -4,50 +4,12 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <numeric>
 #include <stdexcept>
 #include <utility>
 
 namespace edgestream {
 
 namespace {
-
-constexpr size_t kLogitsKinds = 3;                  // none, of the last row, of every row
-constexpr size_t kKindsPerSize = 2 * kLogitsKinds;  // into sinks or not
-
-ggml_type read_kv_type(const std::string& name) {
-  if (name == "f16") return GGML_TYPE_F16;
-  if (name == "f32") return GGML_TYPE_F32;
-  throw std::invalid_argument("decoder: keys and values of the type '" + name +
-                              "' are not supported; supported: f16, f32");
-}
-
-size_t graph_index(StepKind kind) {
-  const size_t size = std::countr_zero(static_cast<unsigned>(kind.n_rows));
-  return size * kKindsPerSize + kLogitsKinds * kind.into_sinks + static_cast<size_t>(kind.logits);
-}
-
-StepKind graph_kind(size_t index) {
-  return {.n_rows = 1 << (index / kKindsPerSize),
-          .into_sinks = index % kKindsPerSize >= kLogitsKinds,
-          .logits = static_cast<LogitsOf>(index % kLogitsKinds)};
-}
-
-template <typename T>
-void set_front(ggml_tensor* tensor, std::span<const T> values) {
-  ggml_backend_tensor_set(tensor, values.data(), 0, values.size_bytes());
-}
-
-void check_supported(ggml_backend_dev_t device, const StepGraph& step) {
-  for (int i = 0; i < ggml_graph_n_nodes(step.graph); ++i) {
-    ggml_tensor* const node = ggml_graph_node(step.graph, i);
-    if (!ggml_backend_dev_supports_op(device, node)) {
-      throw std::runtime_error("device: " + std::string(ggml_backend_dev_name(device)) +
-                               " cannot compute " + ggml_op_desc(node) +
-                               " of this model; use the device CPU");
-    }
-  }
-}
 
 // Compares bits, which vectorizes: a large vocabulary is looked through in every step.
 bool all_finite(std::span<const float> values) {
@@ -56,6 +18,34 @@ bool all_finite(std::span<const float> values) {
   for (const float x : values) largest = std::max(largest, std::bit_cast<uint32_t>(x) & kNoSign);
   return largest < kInfinity;
 }
+
+// Walks over the rows of groups as over one run.
+class RowWalk {
+ public:
+  RowWalk(std::span<const RegionRows> groups, size_t width) : groups_(groups), width_(width) {}
+
+  /// Hands on the next `n_rows` rows in pieces of one region: act(first row of these, region,
+  /// rows).
+  template <typename Act>
+  void take(int n_rows, Act act) {
+    for (int row = 0; row < n_rows;) {
+      const RegionRows& group = groups_.front();
+      const size_t n_left = group.embeddings.size() / width_ - taken_;
+      const size_t n = std::min<size_t>(n_rows - row, n_left);
+      act(row, group.region, group.embeddings.subspan(taken_ * width_, n * width_));
+      row += static_cast<int>(n);
+      taken_ += n;
+      if (n < n_left) continue;
+      groups_ = groups_.subspan(1);
+      taken_ = 0;
+    }
+  }
+
+ private:
+  std::span<const RegionRows> groups_;
+  size_t width_;
+  size_t taken_ = 0;  // rows of the first group
+};
 
 // Marks the decoder as at work for as long as it lives.
 class Turn {
@@ -78,66 +68,53 @@ class Turn {
 RingDecoder::RingDecoder(std::shared_ptr<const GgufModel> model, const RingDecoderConfig& config)
     : model_(std::move(model)),
       config_(config),
-      plan_({config.n_sinks, config.window, config.max_rows, config.rebase_rows}),
+      plan_(read_ring_shape(config, model_->shape().n_layers)),
       backend_(open_device(model_->device(), config.n_threads)),
-      ring_(*model_, plan_, read_kv_type(config.kv_type)),
-      inputs_(*model_, plan_),
-      allocator_(ggml_gallocr_new(ggml_backend_dev_buffer_type(model_->device()))),
-      mask_(static_cast<size_t>(plan_.n_slots()) * plan_.shape().max_rows),
-      value_cells_(static_cast<size_t>(model_->shape().kv_width()) * plan_.shape().max_rows),
-      sink_positions_(plan_.shape().n_sinks),
-      logits_(static_cast<size_t>(model_->shape().n_vocab) * plan_.shape().max_rows) {
-  build_graphs();
-}
-
-// All graphs share one block of memory: first it grows to what the greediest needs, then each is
-// laid out in it, for good.
-void RingDecoder::build_graphs() {
-  graphs_.resize(graph_index({plan_.shape().max_rows, true, LogitsOf::kEveryRow}) + 1);
-  for (size_t i = 0; i < graphs_.size(); ++i) {
-    const StepKind kind = graph_kind(i);
-    if (kind.into_sinks && kind.n_rows > plan_.shape().n_sinks) continue;
-    graphs_[i] = build_step_graph(*model_, plan_, ring_, inputs_, kind);
-    check_supported(model_->device(), graphs_[i]);
+      ring_(*model_, plan_, read_kv_type(config.kv_type, model_->shape())),
+      inputs_(*model_, plan_, ring_),
+      graphs_(*model_, plan_, ring_, inputs_, config_.attention_layers),
+      row_regions_(plan_.shape().max_rows),
+      logits_(static_cast<size_t>(model_->shape().n_vocab) * plan_.shape().max_rows),
+      attention_(plan_.n_regions()) {
+  int greatest = 0;
+  for (const RegionShape& region : config_.regions) greatest = std::max(greatest, region.window);
+  if (!config_.attention_layers.empty()) {
+    head_weights_.resize(static_cast<size_t>(model_->shape().n_heads) * plan_.n_slots());
+    seen_slots_.reserve(greatest);
+    for (std::vector<float>& region : attention_) region.reserve(greatest);
   }
-  rebase_graph_ = build_rebase_graph(*model_, ring_, inputs_);
-  check_supported(model_->device(), rebase_graph_);
-  const auto for_each_graph = [this](auto&& act) {
-    for (StepGraph& step : graphs_) {
-      if (step.graph != nullptr && !act(allocator_.get(), step.graph)) {
-        throw std::runtime_error("decoder: no memory to compute steps of " +
-                                 std::to_string(plan_.shape().max_rows) +
-                                 " rows; lower max_rows or the window");
-      }
-    }
-  };
-  for_each_graph(ggml_gallocr_reserve);
-  for_each_graph(ggml_gallocr_alloc_graph);
 }
 
 size_t RingDecoder::state_bytes() const {
-  return ggml_backend_buffer_get_size(ring_.buffer.get()) +
-         ggml_backend_buffer_get_size(inputs_.buffer.get()) +
-         ggml_gallocr_get_buffer_size(allocator_.get(), 0);
+  return ggml_backend_buffer_get_size(ring_.buffer.get()) + inputs_.n_bytes() + graphs_.n_bytes();
 }
 
 void RingDecoder::reset() {
   const Turn turn(busy_);
   plan_.reset();
   n_proposed_ = 0;
+  for (std::vector<float>& region : attention_) region.clear();
   // Hidden slots are multiplied by zero, which only hides what is finite.
   if (failed_) ggml_backend_buffer_clear(ring_.buffer.get(), 0);
   failed_ = false;
 }
 
+void RingDecoder::require_region(int region) const {
+  if (region >= 0 && region < n_regions()) return;
+  throw std::invalid_argument("decoder: there is no region " + std::to_string(region) +
+                              "; this decoder has " + std::to_string(n_regions()));
+}
+
 int64_t RingDecoder::checked_rows(std::span<const RegionRows> groups) const {
   int64_t n_rows = 0;
   for (const RegionRows& group : groups) {
-    if (group.region < 0 || group.region >= n_regions()) {
-      throw std::invalid_argument("decoder: there is no region " + std::to_string(group.region) +
-                                  "; this decoder has " + std::to_string(n_regions()));
-    }
+    require_region(group.region);
     check_embeddings(group.embeddings);
+    if (group.region > 0 && plan_.pos() + n_rows < plan_.shape().n_sinks) {
+      throw std::invalid_argument("decoder: the first " + std::to_string(plan_.shape().n_sinks) +
+                                  " rows are sinks and enter region 0, not " +
+                                  std::to_string(group.region));
+    }
     n_rows += static_cast<int64_t>(group.embeddings.size()) / n_embd();
   }
   if (n_rows == 0) throw std::invalid_argument("decoder: a step takes one or more groups of rows");
@@ -201,12 +178,20 @@ void RingDecoder::keep(int n_rows) {
     throw std::invalid_argument("decoder: cannot keep " + std::to_string(n_rows) +
                                 " rows of an open proposal of " + std::to_string(n_proposed_));
   }
-  plan_.take_back(n_proposed_ - n_rows);
+  for (int row = n_proposed_ - 1; row >= n_rows; --row) plan_.take_back(row_regions_[row]);
   n_proposed_ = 0;
 }
 
-// No layer is captured.
-std::span<const float> RingDecoder::attention(int /*region*/) const { return {}; }
+void RingDecoder::begin_unit() {
+  const Turn turn(busy_);
+  check_ready();
+  plan_.begin_unit();
+}
+
+std::span<const float> RingDecoder::attention(int region) const {
+  require_region(region);
+  return attention_[region];
+}
 
 std::unique_ptr<Decoder> RingDecoder::fork() const {
   const Turn turn(busy_);
@@ -217,60 +202,54 @@ std::unique_ptr<Decoder> RingDecoder::fork() const {
   return other;
 }
 
-// Logits of the last row are those of the last run of the last group.
+// Logits of the last row are those of the last run.
 void RingDecoder::append(std::span<const RegionRows> groups, LogitsOf wanted) {
   failed_ = true;
   n_logits_ = 0;
-  for (const RegionRows& group : groups) {
-    std::span<const float> rows = group.embeddings;
-    while (!rows.empty()) {
-      const int n_rows = plan_.next_rows(static_cast<int64_t>(rows.size()) / n_embd());
-      const size_t n_numbers = static_cast<size_t>(n_rows) * n_embd();
-      const bool last = n_numbers == rows.size() && &group == &groups.back();
-      const bool only_enters = wanted == LogitsOf::kLastRow && !last;
-      run_rows(rows.first(n_numbers), only_enters ? LogitsOf::kNone : wanted);
-      rows = rows.subspan(n_numbers);
-    }
+  int64_t n_waiting = 0;
+  for (const RegionRows& group : groups) n_waiting += std::ssize(group.embeddings) / n_embd();
+  RowWalk rows(groups, n_embd());
+  int n_done = 0;  // rows before this run; a proposal has room for all its rows' regions
+  while (n_waiting > 0) {
+    const int n_rows = plan_.next_rows(n_waiting);
+    if (n_done + n_rows > plan_.shape().max_rows) n_done = 0;
+    const std::span regions = std::span(row_regions_).subspan(n_done, n_rows);
+    rows.take(n_rows, [&](int first, int region, std::span<const float> piece) {
+      inputs_.send_rows(first, piece);
+      std::ranges::fill(regions.subspan(first, piece.size() / n_embd()), region);
+    });
+    n_done += n_rows;
+    n_waiting -= n_rows;
+    const bool only_enters = wanted == LogitsOf::kLastRow && n_waiting > 0;
+    run_rows(regions, only_enters ? LogitsOf::kNone : wanted);
   }
   failed_ = false;
 }
 
-void RingDecoder::run_rows(std::span<const float> rows, LogitsOf wanted) {
-  const RingStep& step = plan_.take(static_cast<int>(rows.size() / n_embd()));
-  if (step.rebase_by != 0) rebase(step.rebase_by);
-  send(step, rows);
-  StepGraph& graph = graphs_[graph_index({step.n_rows, step.into_sinks, wanted})];
+void RingDecoder::run_rows(std::span<const int> regions, LogitsOf wanted) {
+  const RingStep& step = plan_.take(regions);
+  move_keys(step);
+  inputs_.send_places(plan_, step);
+  Graph& graph = graphs_.step({step.n_rows, step.into_sinks, wanted});
   compute(graph);
-  if (wanted != LogitsOf::kNone) read_logits(graph);
+  if (graph.logits != nullptr) read_logits(graph);
+  if (graph.attention != nullptr) read_attention(graph);
 }
 
-// Turns the sinks too; every step places them anew.
-void RingDecoder::rebase(int32_t by) {
-  const int32_t turn = -by;
-  set_front<int32_t>(inputs_.rebase_turn, {&turn, 1});
-  compute(rebase_graph_);
-}
-
-void RingDecoder::send(const RingStep& step, std::span<const float> rows) {
-  const int64_t kv_width = model_->shape().kv_width();
-  const std::span mask(mask_.data(), static_cast<size_t>(step.n_rows) * plan_.n_slots());
-  plan_.write_mask(mask);
-  set_front<float>(inputs_.embeddings, rows);
-  set_front<float>(inputs_.mask, mask);
-  set_front(inputs_.positions, step.positions);
-  set_front(inputs_.sink_query_positions, step.sink_query_positions);
-  set_front(inputs_.key_slots, step.slots);
-  for (int64_t i = 0; i < step.n_rows * kv_width; ++i) {
-    value_cells_[i] = i % kv_width * plan_.n_slots() + step.slots[i / kv_width];
+void RingDecoder::move_keys(const RingStep& step) {
+  if (step.place_keys) {
+    inputs_.send_key_positions(plan_);
+    compute(graphs_.place());
   }
-  set_front<int64_t>(inputs_.value_cells, std::span(value_cells_).first(step.n_rows * kv_width));
-  if (step.into_sinks || plan_.shape().n_sinks == 0) return;
-  std::iota(sink_positions_.begin(), sink_positions_.end(), step.sink_position);
-  set_front<int32_t>(inputs_.sink_positions, sink_positions_);
+  for (int clock = 0; clock < plan_.n_clocks(); ++clock) {
+    if (step.rebase_by[clock] == 0) continue;
+    inputs_.send_turn(-step.rebase_by[clock]);
+    compute(graphs_.turn(clock));
+  }
 }
 
-void RingDecoder::compute(StepGraph& step) {
-  const ggml_status status = ggml_backend_graph_compute(backend_.get(), step.graph);
+void RingDecoder::compute(Graph& graph) {
+  const ggml_status status = ggml_backend_graph_compute(backend_.get(), graph.nodes);
   if (status != GGML_STATUS_SUCCESS) {
     throw std::runtime_error("decoder: " + std::string(ggml_backend_dev_name(model_->device())) +
                              " failed to compute a step (" + ggml_status_to_string(status) +
@@ -279,17 +258,33 @@ void RingDecoder::compute(StepGraph& step) {
 }
 
 // Grows when a step of more than max_rows rows first wants them all.
-void RingDecoder::read_logits(const StepGraph& step) {
-  const auto n = static_cast<size_t>(ggml_nelements(step.logits));
+void RingDecoder::read_logits(const Graph& graph) {
+  const auto n = static_cast<size_t>(ggml_nelements(graph.logits));
   if (logits_.size() < n_logits_ + n) logits_.resize(n_logits_ + n);
   const std::span read = std::span(logits_).subspan(n_logits_, n);
-  ggml_backend_tensor_get(step.logits, read.data(), 0, read.size_bytes());
+  ggml_backend_tensor_get(graph.logits, read.data(), 0, read.size_bytes());
   if (!all_finite(read)) {
     throw std::runtime_error(
         "decoder: the logits are not finite; the input or the weights are out of range. Reset the "
         "stream");
   }
   n_logits_ += n;
+}
+
+void RingDecoder::read_attention(const Graph& graph) {
+  ggml_backend_tensor_get(graph.attention, head_weights_.data(), 0, ggml_nbytes(graph.attention));
+  const auto n_heads = static_cast<size_t>(model_->shape().n_heads);
+  const auto n_slots = static_cast<size_t>(plan_.n_slots());
+  const float share = 1.F / static_cast<float>(n_heads * config_.attention_layers.size());
+  for (int region = 0; region < n_regions(); ++region) {
+    plan_.write_seen_slots(region, seen_slots_);
+    attention_[region].clear();
+    for (const int slot : seen_slots_) {
+      float sum = 0.F;
+      for (size_t head = 0; head < n_heads; ++head) sum += head_weights_[head * n_slots + slot];
+      attention_[region].push_back(sum * share);
+    }
+  }
 }
 
 }  // namespace edgestream

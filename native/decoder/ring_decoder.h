@@ -11,18 +11,10 @@
 #include "core/ring_plan.h"
 #include "decoder/gguf_model.h"
 #include "decoder/kv_ring.h"
-#include "decoder/step_graph.h"
+#include "decoder/ring_config.h"
+#include "decoder/ring_graphs.h"
 
 namespace edgestream {
-
-struct RingDecoderConfig {
-  int n_sinks = 0;              ///< first rows that are kept for ever
-  int window = 0;               ///< newest rows that are kept besides
-  int n_threads = 1;            ///< small models are fastest on one
-  std::string kv_type = "f16";  ///< of keys and values: f16 or f32
-  int max_rows = 32;    ///< rows computed at once; a power of two. More memory, faster ingest
-  int rebase_rows = 0;  ///< rows between two rebases; 0: chosen by the plan
-};
 
 /// One stream over a shared model. All memory is taken and every graph is built at construction;
 /// step() allocates nothing of its own. One caller at a time: a second one is refused.
@@ -34,7 +26,7 @@ class RingDecoder final : public Decoder {
 
   int n_embd() const override { return model_->shape().n_embd; }
   int n_vocab() const override { return model_->shape().n_vocab; }
-  int n_regions() const override { return 1; }
+  int n_regions() const override { return plan_.n_regions(); }
   int max_proposal() const override { return plan_.shape().max_rows; }
   void token_embedding(int32_t token, std::span<float> out) const override {
     model_->token_embedding(token, out);
@@ -51,6 +43,7 @@ class RingDecoder final : public Decoder {
   std::span<const float> propose(std::span<const RegionRows> groups) override;
   void keep(int n_rows) override;
 
+  void begin_unit() override;
   std::span<const float> attention(int region) const override;
   std::unique_ptr<Decoder> fork() const override;
 
@@ -63,17 +56,17 @@ class RingDecoder final : public Decoder {
   size_t state_bytes() const;
 
  private:
-  void build_graphs();
+  void require_region(int region) const;
   int64_t checked_rows(std::span<const RegionRows> groups) const;
   void check_embeddings(std::span<const float> embeddings) const;
   void check_ready() const;
   void check_sound() const;
   void append(std::span<const RegionRows> groups, LogitsOf wanted);
-  void run_rows(std::span<const float> rows, LogitsOf wanted);
-  void rebase(int32_t by);
-  void send(const RingStep& step, std::span<const float> rows);
-  void compute(StepGraph& step);
-  void read_logits(const StepGraph& step);
+  void run_rows(std::span<const int> regions, LogitsOf wanted);
+  void move_keys(const RingStep& step);
+  void compute(Graph& graph);
+  void read_logits(const Graph& graph);
+  void read_attention(const Graph& graph);
 
   const std::shared_ptr<const GgufModel> model_;
   const RingDecoderConfig config_;
@@ -81,17 +74,16 @@ class RingDecoder final : public Decoder {
   BackendHandle backend_;
   KvRing ring_;
   StepInputs inputs_;
-  AllocatorHandle allocator_;      // memory between the nodes, shared by all graphs
-  std::vector<StepGraph> graphs_;  // by graph_index()
-  StepGraph rebase_graph_;
-  std::vector<float> mask_;              // [max_rows, n_slots]
-  std::vector<int64_t> value_cells_;     // [max_rows, kv_width]
-  std::vector<int32_t> sink_positions_;  // [n_sinks]
-  std::vector<float> logits_;            // [rows that got some, n_vocab] of the last step
-  size_t n_logits_ = 0;                  // numbers in logits_ that are of the last step
-  int n_proposed_ = 0;                   // rows of the open proposal; 0: none is open
-  bool failed_ = false;                  // a step failed half-way; only reset() helps
-  mutable std::atomic_flag busy_;        // a step is being computed
+  RingGraphs graphs_;
+  std::vector<int> row_regions_;               // [max_rows] of the step, or of the open proposal
+  std::vector<float> logits_;                  // [rows that got some, n_vocab] of the last step
+  size_t n_logits_ = 0;                        // numbers in logits_ that are of the last step
+  std::vector<float> head_weights_;            // [n_heads, n_slots] captured attention
+  std::vector<int> seen_slots_;                // of a region
+  std::vector<std::vector<float>> attention_;  // [n_regions] of seen rows
+  int n_proposed_ = 0;                         // rows of the open proposal; 0: none is open
+  bool failed_ = false;                        // a step failed half-way; only reset() helps
+  mutable std::atomic_flag busy_;              // a step is being computed
 };
 
 }  // namespace edgestream

@@ -1,31 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "decoder/step_graph.h"
 
+#include <algorithm>
+
+#include "decoder/layer.h"
+
 namespace edgestream {
 
 namespace {
-
-constexpr size_t kTensorsPerLayer = 64;  // more than a layer has, views included
-constexpr size_t kTensorsBesides = 64;
-
-StepGraph make_graph(int n_layers) {
-  const size_t n_tensors = kTensorsPerLayer * n_layers + kTensorsBesides;
-  StepGraph step;
-  step.context = make_context(n_tensors, n_tensors);
-  step.graph = ggml_new_graph_custom(step.context.get(), n_tensors, /*grads=*/false);
-  return step;
-}
 
 // Builds one graph. Shapes in comments are ggml's: the fastest dimension first.
 class Builder {
  public:
   Builder(const GgufModel& model, const RingPlan& plan, const KvRing& ring,
-          const StepInputs& inputs, StepKind kind, StepGraph& step)
-      : model_(model),
-        shape_(model.shape()),
+          const StepInputs& inputs, StepKind kind, std::span<const int> attention_layers,
+          Graph& step)
+      : shape_(model.shape()),
         ring_(ring),
         inputs_(inputs),
+        plan_(plan),
         kind_(kind),
+        attention_layers_(attention_layers),
         n_slots_(plan.n_slots()),
         n_sinks_(plan.shape().n_sinks),
         c_(step.context.get()),
@@ -34,24 +29,31 @@ class Builder {
         positions_(first_rows(inputs.positions)),
         sink_query_positions_(first_rows(inputs.sink_query_positions)),
         key_slots_(first_rows(inputs.key_slots)),
-        value_cells_(
-            ggml_view_1d(c_, inputs.value_cells, int64_t{kind.n_rows} * shape_.kv_width(), 0)),
         mask_(ggml_view_2d(c_, inputs.mask, n_slots_, kind.n_rows, inputs.mask->nb[1], 0)) {}
 
   void build() {
-    if (!kind_.into_sinks && n_sinks_ > 0) place_sinks();
+    // Before sinks, too: a proposal that was not kept may have turned those that there are.
+    if (n_sinks_ > 0) place_sinks();
     ggml_tensor* x = ggml_view_2d(c_, inputs_.embeddings, shape_.n_embd, kind_.n_rows,
                                   inputs_.embeddings->nb[1], 0);
     for (int layer = 0; layer + 1 < shape_.n_layers; ++layer) {
       x = layers_.feed_forward(ggml_add(c_, attention(x, layer), x), layer);
     }
     last_layer(x);
+    if (captured_ == nullptr) return;
+    step_.attention = ggml_cont_2d(c_, captured_, n_slots_, shape_.n_heads);
+    output(step_.attention);
   }
 
  private:
   ggml_tensor* first_rows(ggml_tensor* vector) { return ggml_view_1d(c_, vector, kind_.n_rows, 0); }
 
-  void run(ggml_tensor* node) { ggml_build_forward_expand(step_.graph, node); }
+  void run(ggml_tensor* node) { step_.run(node); }
+
+  void output(ggml_tensor* node) {
+    ggml_set_output(node);
+    run(node);
+  }
 
   void place_sinks() {
     for (const LayerRun run : shape_.rope_runs()) place_sinks(run);
@@ -84,8 +86,7 @@ class Builder {
       x = last_row(x);
     }
     step_.logits = layers_.logits(layers_.feed_forward(ggml_add(c_, attended, x), layer));
-    ggml_set_output(step_.logits);
-    run(step_.logits);
+    output(step_.logits);
   }
 
   ggml_tensor* last_row(ggml_tensor* x) {
@@ -98,7 +99,17 @@ class Builder {
     ggml_tensor* const query = layers_.query(input, layer);
     write_rows(input, layer);
     ggml_tensor* const weights = attention_weights(query, layer);
+    if (std::ranges::count(attention_layers_, layer) > 0) capture(weights);
     return layers_.attention_output(weighted_values(weights, layer), layer);
+  }
+
+  // Adds up the last row's weights [n_slots, group, n_kv_heads].
+  void capture(ggml_tensor* weights) {
+    if (kind_.logits == LogitsOf::kNone) return;
+    ggml_tensor* const last = ggml_view_3d(c_, weights, n_slots_, shape_.heads_per_kv_head(),
+                                           shape_.n_kv_heads, kind_.n_rows * weights->nb[1],
+                                           weights->nb[2], (kind_.n_rows - 1) * weights->nb[1]);
+    captured_ = captured_ == nullptr ? last : ggml_add(c_, captured_, last);
   }
 
   // The writes must be in the graph before the attention that reads them.
@@ -111,11 +122,20 @@ class Builder {
                        layer * ring_.sink_keys->nb[1]);
       run(ggml_set_rows(c_, sinks, as_rows(key), key_slots_));
     }
+    if (ring_.raw_keys != nullptr) {
+      run(ggml_set_rows(c_, layer_of(ring_.raw_keys, layer), as_rows(key), key_slots_));
+    }
     run(ggml_set_rows(c_, layer_of(ring_.keys, layer), as_rows(placed(key, positions_, layer)),
                       key_slots_));
-    const int64_t n_cells = ring_.values->ne[0] * ring_.values->ne[1];
-    run(ggml_set_rows(c_, ggml_reshape_2d(c_, layer_of(ring_.values, layer), 1, n_cells),
-                      ggml_reshape_2d(c_, value, 1, ggml_nelements(value)), value_cells_));
+    run(write_values(value, layer_of(ring_.values, layer)));
+  }
+
+  ggml_tensor* write_values(ggml_tensor* value, ggml_tensor* values) {
+    if (!ring_.transposes_values()) return ggml_set_rows(c_, values, value, key_slots_);
+    const int64_t n = ggml_nelements(value);
+    return ggml_set_rows(c_, ggml_reshape_2d(c_, values, 1, ggml_nelements(values)),
+                         ggml_reshape_2d(c_, value, 1, n),
+                         ggml_view_1d(c_, inputs_.value_cells, n, 0));
   }
 
   // [head_dim, n_kv_heads, n] -> [kv_width, n]
@@ -146,30 +166,45 @@ class Builder {
     return ggml_reshape_3d(c_, scores, n_slots_, n_columns, shape_.n_kv_heads);
   }
 
+  // Each clock's keys, and the sinks, are looked at from where the row lies for them. The others'
+  // scores are written over those of the first clock, which costs less than joining them.
   ggml_tensor* all_scores(ggml_tensor* query, int layer) {
-    ggml_tensor* const scores = scores_of(placed(query, positions_, layer), layer, n_slots_);
-    if (!sinks_need_own_query(layer)) return scores;
-    ggml_tensor* const from_afar =
-        scores_of(placed(query, sink_query_positions_, layer), layer, n_sinks_);
-    // Written over the others' scores of the sinks, which costs less than joining the two.
-    ggml_tensor* const written =
-        ggml_cpy(c_, from_afar,
-                 ggml_view_3d(c_, scores, n_sinks_, scores->ne[1], scores->ne[2], scores->nb[1],
-                              scores->nb[2], 0));
-    return ggml_view_3d(c_, written, scores->ne[0], scores->ne[1], scores->ne[2], scores->nb[1],
-                        scores->nb[2], 0);
+    const bool turns = shape_.layers[layer].rope && !kind_.into_sinks;
+    ggml_tensor* const scores = scores_of(placed(query, looks_from(0), layer), layer, 0, n_slots_);
+    for (int clock = 1; turns && clock < plan_.n_clocks(); ++clock) {
+      const auto [first, last] = plan_.clock_slots(clock);
+      ggml_tensor* const from_there = placed(query, looks_from(clock), layer);
+      overwrite(scores, scores_of(from_there, layer, first, last - first), first);
+    }
+    // With one clock the sinks lie right for the last row of a step.
+    if (turns && n_sinks_ > 0 && (kind_.n_rows > 1 || plan_.n_clocks() > 1)) {
+      ggml_tensor* const from_afar = placed(query, sink_query_positions_, layer);
+      overwrite(scores, scores_of(from_afar, layer, 0, n_sinks_), 0);
+    }
+    return scores;
   }
 
-  // The sinks lie right for the last row of a step; a row before it looks at them from elsewhere.
-  bool sinks_need_own_query(int layer) const {
-    return kind_.n_rows > 1 && n_sinks_ > 0 && !kind_.into_sinks && shape_.layers[layer].rope;
+  // RoPE positions [n] from which the rows look at the keys of a clock.
+  ggml_tensor* looks_from(int clock) {
+    if (inputs_.query_positions == nullptr) return positions_;
+    return ggml_view_1d(c_, inputs_.query_positions, kind_.n_rows,
+                        clock * kind_.n_rows * sizeof(int32_t));
   }
 
-  // query [head_dim, n_heads, n] -> products with the first keys [n_keys, n * group, kv]
-  ggml_tensor* scores_of(ggml_tensor* query, int layer, int64_t n_keys) {
+  // Puts `part` in the place of the scores of the slots from `first` on; in the graph before any
+  // that reads them.
+  void overwrite(ggml_tensor* scores, ggml_tensor* part, int64_t first) {
+    run(ggml_cpy(c_, part,
+                 ggml_view_3d(c_, scores, part->ne[0], scores->ne[1], scores->ne[2], scores->nb[1],
+                              scores->nb[2], first * scores->nb[0])));
+  }
+
+  // query [head_dim, n_heads, n] -> products with the keys of some slots [n_keys, n * group, kv]
+  ggml_tensor* scores_of(ggml_tensor* query, int layer, int64_t first_slot, int64_t n_keys) {
     ggml_tensor* const keys =
         ggml_view_3d(c_, ring_.keys, shape_.head_dim, n_keys, shape_.n_kv_heads, ring_.keys->nb[1],
-                     ggml_row_size(ring_.keys->type, shape_.head_dim), layer * ring_.keys->nb[2]);
+                     ggml_row_size(ring_.keys->type, shape_.head_dim),
+                     layer * ring_.keys->nb[2] + first_slot * ring_.keys->nb[1]);
     ggml_tensor* const scores = ggml_mul_mat(c_, keys, fold(query));
     ggml_prec_set_acc(scores, GGML_PREC_F32);
     return scores;
@@ -188,10 +223,7 @@ class Builder {
   // weights [n_slots, n * group, kv] -> [query_width, n]
   ggml_tensor* weighted_values(ggml_tensor* weights, int layer) {
     const int64_t group = shape_.heads_per_kv_head();
-    ggml_tensor* const values = ggml_view_3d(
-        c_, ring_.values, n_slots_, shape_.head_dim, shape_.n_kv_heads, ring_.values->nb[1],
-        shape_.head_dim * ring_.values->nb[1], layer * ring_.values->nb[2]);
-    ggml_tensor* mixed = ggml_mul_mat(c_, values, weights);  // [head_dim, n * group, kv]
+    ggml_tensor* mixed = ggml_mul_mat(c_, values_of(layer), weights);  // [head_dim, n * group, kv]
     if (kind_.n_rows > 1) {
       mixed = ggml_reshape_4d(c_, mixed, shape_.head_dim, kind_.n_rows, group, shape_.n_kv_heads);
       mixed = ggml_cont(c_, ggml_permute(c_, mixed, 0, 3, 1, 2));
@@ -199,47 +231,42 @@ class Builder {
     return ggml_reshape_2d(c_, mixed, shape_.query_width(), kind_.n_rows);
   }
 
-  const GgufModel& model_;
+  // [n_slots, head_dim, n_kv_heads]
+  ggml_tensor* values_of(int layer) {
+    ggml_tensor* const values = layer_of(ring_.values, layer);
+    if (ring_.transposes_values()) {
+      return ggml_reshape_3d(c_, values, n_slots_, shape_.head_dim, shape_.n_kv_heads);
+    }
+    ggml_tensor* const rows = ggml_reshape_3d(c_, ggml_cast(c_, values, GGML_TYPE_F32),
+                                              shape_.head_dim, shape_.n_kv_heads, n_slots_);
+    return ggml_cont(c_, ggml_permute(c_, rows, 1, 2, 0, 3));
+  }
+
   const ModelShape& shape_;
   const KvRing& ring_;
   const StepInputs& inputs_;
+  const RingPlan& plan_;
   const StepKind kind_;
+  const std::span<const int> attention_layers_;
   const int64_t n_slots_;
   const int64_t n_sinks_;
   ggml_context* const c_;
   const LayerBuilder layers_;
-  StepGraph& step_;
+  Graph& step_;
   ggml_tensor* const positions_;
   ggml_tensor* const sink_query_positions_;
   ggml_tensor* const key_slots_;
-  ggml_tensor* const value_cells_;
   ggml_tensor* const mask_;
+  ggml_tensor* captured_ = nullptr;  // attention of the last row, layers so far
 };
 
 }  // namespace
 
-StepGraph build_step_graph(const GgufModel& model, const RingPlan& plan, const KvRing& ring,
-                           const StepInputs& inputs, StepKind kind) {
-  StepGraph step = make_graph(model.shape().n_layers);
-  Builder(model, plan, ring, inputs, kind, step).build();
-  return step;
-}
-
-StepGraph build_rebase_graph(const GgufModel& model, const KvRing& ring, const StepInputs& inputs) {
-  const ModelShape& s = model.shape();
-  StepGraph step = make_graph(s.n_layers);
-  ggml_context* const c = step.context.get();
-  const LayerBuilder layers(c, model);
-  ggml_tensor* const keys = ring.keys;
-  for (const LayerRun run : s.rope_runs()) {
-    // As if all were heads of one row: one position, so sines and cosines are computed once.
-    const int64_t n_heads = int64_t{s.n_kv_heads} * keys->ne[1] * run.n_layers;
-    const size_t head_bytes = ggml_row_size(keys->type, s.head_dim);
-    ggml_tensor* const of_run = ggml_view_3d(c, keys, s.head_dim, n_heads, 1, head_bytes,
-                                             head_bytes * n_heads, run.first * keys->nb[2]);
-    ggml_build_forward_expand(
-        step.graph, layers.rotate(of_run, inputs.rebase_turn, run.first, /*in_place=*/true));
-  }
+Graph build_step_graph(const GgufModel& model, const RingPlan& plan, const KvRing& ring,
+                       const StepInputs& inputs, StepKind kind,
+                       std::span<const int> attention_layers) {
+  Graph step(model.shape().n_layers);
+  Builder(model, plan, ring, inputs, kind, attention_layers, step).build();
   return step;
 }
 

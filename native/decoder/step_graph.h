@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The computation of a step: built once per kind of step, run many times.
+// The computation of a step: a model's layers with attention over a ring.
 #pragma once
 
 #include "core/decoder.h"
-#include "decoder/kv_ring.h"
-#include "decoder/layer.h"
+#include "decoder/graph.h"
+#include "decoder/step_inputs.h"
 
 namespace edgestream {
 
@@ -15,19 +15,11 @@ struct StepKind {
   LogitsOf logits = LogitsOf::kLastRow;
 };
 
-/// A graph over a stream's ring and inputs. `logits` [n_vocab, rows that get some], or null.
-struct StepGraph {
-  ContextHandle context;  // descriptions of the nodes
-  ggml_cgraph* graph = nullptr;
-  ggml_tensor* logits = nullptr;
-};
-
-/// The model over the ring: attention as a softmax in which the query heads that
-/// share a key head are rows of one product ("folded"), so every key is read once.
-StepGraph build_step_graph(const GgufModel& model, const RingPlan& plan, const KvRing& ring,
-                           const StepInputs& inputs, StepKind kind);
-
-/// Rotates every key by the inputs' rebase_turn.
-StepGraph build_rebase_graph(const GgufModel& model, const KvRing& ring, const StepInputs& inputs);
+/// The model over the ring: attention as a softmax in which the query heads that share a key head
+/// are rows of one product ("folded"), so every key is read once. Attention is captured from
+/// `attention_layers` where there are logits.
+Graph build_step_graph(const GgufModel& model, const RingPlan& plan, const KvRing& ring,
+                       const StepInputs& inputs, StepKind kind,
+                       std::span<const int> attention_layers);
 
 }  // namespace edgestream

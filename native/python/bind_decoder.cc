@@ -24,6 +24,7 @@ namespace {
 
 using edgestream::Decoder;
 using edgestream::GgufModel;
+using edgestream::RegionShape;
 using edgestream::RingDecoder;
 using edgestream::RingDecoderConfig;
 using Rows = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
@@ -142,6 +143,15 @@ void bind_model(nb::module_& m) {
       .def_prop_ro("weight_bytes", &GgufModel::weight_bytes);
 }
 
+using Window = std::variant<int, std::vector<std::pair<std::string, int>>>;
+
+std::vector<RegionShape> read_regions(const Window& window) {
+  if (const int* const only = std::get_if<int>(&window)) return {{.window = *only}};
+  std::vector<RegionShape> regions;
+  for (const auto& [name, rows] : std::get<1>(window)) regions.push_back({name, rows});
+  return regions;
+}
+
 void bind_ring_decoder(nb::module_& m) {
   const RingDecoderConfig defaults;
   nb::class_<RingDecoder, Decoder>(m, "RingDecoder",
@@ -149,18 +159,28 @@ void bind_ring_decoder(nb::module_& m) {
                                    "One thread at a time.")
       .def(
           "__init__",
-          [](RingDecoder* self, std::shared_ptr<const GgufModel> model, int n_sinks, int window,
-             int n_threads, const std::string& kv_type, int max_rows, int rebase_rows) {
+          [](RingDecoder* self, std::shared_ptr<const GgufModel> model, int n_sinks,
+             const Window& window, int n_threads, const std::string& kv_type, int max_rows,
+             int rebase_rows, const std::string& layout, int gap,
+             const std::vector<int>& attention_layers) {
+            const RingDecoderConfig config{
+                n_sinks, read_regions(window), n_threads, kv_type, max_rows, rebase_rows, layout,
+                gap,     attention_layers};
             nb::gil_scoped_release release;
-            new (self) RingDecoder(std::move(model),
-                                   {n_sinks, window, n_threads, kv_type, max_rows, rebase_rows});
+            new (self) RingDecoder(std::move(model), config);
           },
           "model"_a, nb::kw_only(), "n_sinks"_a, "window"_a, "n_threads"_a = defaults.n_threads,
           "kv_type"_a = defaults.kv_type, "max_rows"_a = defaults.max_rows,
-          "rebase_rows"_a = defaults.rebase_rows,
-          "Keeps the first n_sinks rows for ever and the newest `window` rows. kv_type is f16 or "
-          "f32; at most max_rows (a power of two) are computed at once; rebase_rows 0 chooses how "
-          "often positions are rebased.")
+          "rebase_rows"_a = defaults.rebase_rows, "layout"_a = defaults.layout,
+          "gap"_a = defaults.gap, "attention_layers"_a = defaults.attention_layers,
+          "Keeps the first n_sinks rows for ever and the newest `window` rows, or of each region "
+          "its own: pairs of a name and a window. `layout` says how regions are placed and who "
+          "sees whom: 'one-clock' (all see all; begin_unit closes the holes that evicted rows "
+          "leave), 'grouped' (each counts its own rows, from `gap` on after the first; a region "
+          "sees itself and those before it) or 'overlap' (they count on side by side, and go on "
+          "together at begin_unit). kv_type is f32, f16, bf16, q8_0 or q4_0; at most max_rows (a "
+          "power of two) are computed at once; rebase_rows 0 chooses how often positions are "
+          "rebased; attention is captured from attention_layers.")
       .def_prop_ro("state_bytes", &RingDecoder::state_bytes);
 }
 
@@ -181,8 +201,12 @@ void bind_decoder(nb::module_& m) {
            "Called again it adds rows; at most max_proposal in all.")
       .def("keep", &Decoder::keep, "n_rows"_a, nb::call_guard<nb::gil_scoped_release>(),
            "Closes the proposal: its first n_rows stay, the others were never taken.")
+      .def("begin_unit", &Decoder::begin_unit,
+           "A unit of input and what was written about it is over: positions that depend on units "
+           "move on.")
       .def("attention", &attention, "region"_a,
-           "Attention of the last row over the kept rows of a region, oldest first, float32 [n]; "
+           "Attention of the last row that gave logits over the kept rows of a region, oldest "
+           "first, float32 [n]; "
            "empty when no layer is captured.")
       .def("fork", &Decoder::fork, nb::call_guard<nb::gil_scoped_release>(),
            "A second stream with the same past that goes its own way from here.")

@@ -49,7 +49,7 @@ using edgestream::RingDecoderConfig;
 using edgestream::TinyGguf;
 
 RingDecoderConfig small_ring() {
-  return {.n_sinks = 2, .window = 12, .max_rows = 8, .rebase_rows = 20};
+  return {.n_sinks = 2, .regions = {{.window = 12}}, .max_rows = 8, .rebase_rows = 20};
 }
 
 std::vector<float> random_rows(int n_rows, unsigned seed) {
@@ -198,6 +198,6 @@ TEST_CASE("wrong use is refused with its numbers") {
   CHECK_THROWS_WITH_AS(decoder.token_embedding(0, room),
                        "decoder: an embedding has 64 numbers, room was given for 63",
                        std::invalid_argument);
-  CHECK_THROWS_AS(RingDecoder(model, {.n_sinks = 0, .window = 4, .kv_type = "q8_0"}),
+  CHECK_THROWS_AS(RingDecoder(model, {.regions = {{.window = 4}}, .kv_type = "q8_0"}),
                   std::invalid_argument);
 }

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/ring_shape.h"
+
+#include <algorithm>
+#include <bit>
+#include <stdexcept>
+#include <utility>
+
+namespace edgestream {
+
+namespace {
+
+constexpr int kMaxSinks = 1 << 16;
+constexpr int kMaxWindow = 1 << 20;
+constexpr int kMaxRegions = 8;
+constexpr int kMaxRows = 1 << 10;
+constexpr int kMaxRebaseRows = 1 << 25;
+constexpr int kMaxGap = 1 << 20;
+// An angle in float32 is off by 6e-8 of the position: keeping positions near the window keeps the
+// logits of float32 rings within 1e-4 of float64. Turning the keys back costs each row once more
+// than writing it did, under 1% of a step.
+constexpr int kDefaultRebaseRows = 64;
+
+void check(const std::string& what, int value, int low, int high) {
+  if (value < low || value > high) {
+    throw std::invalid_argument("ring: " + what + " is " + std::to_string(value) + ", it must be " +
+                                std::to_string(low) + " to " + std::to_string(high));
+  }
+}
+
+void check_regions(const std::vector<RegionShape>& regions) {
+  check("the number of regions", static_cast<int>(regions.size()), 1, kMaxRegions);
+  for (size_t i = 0; i < regions.size(); ++i) {
+    const std::string& name = regions[i].name;
+    check(regions.size() == 1 ? "window" : "window of " + name, regions[i].window, 1, kMaxWindow);
+    for (size_t j = 0; j < i; ++j) {
+      if (regions[j].name != name) continue;
+      throw std::invalid_argument("ring: two regions are called '" + name + "'");
+    }
+  }
+}
+
+}  // namespace
+
+int all_windows(const RingShape& shape) {
+  int sum = 0;
+  for (const RegionShape& region : shape.regions) sum += region.window;
+  return sum;
+}
+
+RingShape checked(RingShape shape) {
+  check("n_sinks", shape.n_sinks, 0, kMaxSinks);
+  check_regions(shape.regions);
+  check("max_rows", shape.max_rows, 1, kMaxRows);
+  if (!std::has_single_bit(static_cast<unsigned>(shape.max_rows))) {
+    throw std::invalid_argument("ring: max_rows is " + std::to_string(shape.max_rows) +
+                                ", it must be a power of two");
+  }
+  const int least = all_windows(shape) + shape.max_rows;
+  if (shape.rebase_rows == 0) shape.rebase_rows = std::max(kDefaultRebaseRows, least);
+  check("rebase_rows", shape.rebase_rows, least, kMaxRebaseRows);
+  check("gap", shape.gap, 0, shape.layout == Layout::kGrouped ? kMaxGap : 0);
+  return shape;
+}
+
+}  // namespace edgestream

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "decoder/step_inputs.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace edgestream {
+
+namespace {
+
+constexpr size_t kInputTensors = 11;
+
+template <typename T>
+void set_front(ggml_tensor* tensor, std::span<const T> values) {
+  ggml_backend_tensor_set(tensor, values.data(), 0, values.size_bytes());
+}
+
+}  // namespace
+
+StepInputs::StepInputs(const GgufModel& model, const RingPlan& plan, const KvRing& ring)
+    : context_(make_context(kInputTensors)) {
+  const ModelShape& s = model.shape();
+  const int64_t n_rows = plan.shape().max_rows;
+  const int64_t n_sinks = plan.shape().n_sinks;
+  ggml_context* const c = context_.get();
+  const auto integers = [c](bool needed, ggml_type type, int64_t n) {
+    return needed ? ggml_new_tensor_1d(c, type, n) : nullptr;
+  };
+  embeddings = ggml_new_tensor_2d(c, GGML_TYPE_F32, s.n_embd, n_rows);
+  positions = integers(true, GGML_TYPE_I32, n_rows);
+  query_positions = integers(plan.n_clocks() > 1, GGML_TYPE_I32, n_rows * plan.n_clocks());
+  sink_query_positions = integers(true, GGML_TYPE_I32, n_rows);
+  mask = ggml_new_tensor_2d(c, GGML_TYPE_F32, plan.n_slots(), n_rows);
+  key_slots = integers(true, GGML_TYPE_I64, n_rows);
+  value_cells = integers(ring.transposes_values(), GGML_TYPE_I64, n_rows * s.kv_width());
+  sink_positions = integers(n_sinks > 0, GGML_TYPE_I32, n_sinks);
+  sink_slots = integers(n_sinks > 0, GGML_TYPE_I64, n_sinks);
+  turn = integers(true, GGML_TYPE_I32, s.n_layers);
+  key_positions = integers(plan.places_keys(), GGML_TYPE_I32, plan.n_slots());
+  buffer_ = allocate_tensors(c, model.device(), "step inputs");
+  mask_values_.resize(ggml_nelements(mask));
+  cells_.resize(value_cells == nullptr ? 0 : n_rows * s.kv_width());
+  sinks_.resize(n_sinks);
+  turns_.resize(s.n_layers);
+  key_positions_.resize(key_positions == nullptr ? 0 : plan.n_slots());
+  if (n_sinks == 0) return;
+  std::vector<int64_t> slots(n_sinks);
+  std::iota(slots.begin(), slots.end(), 0);
+  set_front<int64_t>(sink_slots, slots);
+}
+
+void StepInputs::send_rows(int first, std::span<const float> rows) {
+  ggml_backend_tensor_set(embeddings, rows.data(), first * embeddings->nb[1], rows.size_bytes());
+}
+
+void StepInputs::send_places(const RingPlan& plan, const RingStep& step) {
+  const std::span seen =
+      std::span(mask_values_).first(static_cast<size_t>(step.n_rows) * plan.n_slots());
+  plan.write_mask(seen);
+  set_front<float>(mask, seen);
+  set_front(positions, step.positions);
+  if (query_positions != nullptr) set_front(query_positions, step.query_positions);
+  set_front(sink_query_positions, step.sink_query_positions);
+  set_front(key_slots, step.slots);
+  if (value_cells != nullptr) send_value_cells(step);
+  if (sink_positions == nullptr) return;
+  std::iota(sinks_.begin(), sinks_.end(), step.sink_position);
+  set_front<int32_t>(sink_positions, sinks_);
+}
+
+void StepInputs::send_value_cells(const RingStep& step) {
+  const auto n_slots = mask->ne[0];
+  const int64_t kv_width = value_cells->ne[0] / mask->ne[1];
+  for (int64_t i = 0; i < step.n_rows * kv_width; ++i) {
+    cells_[i] = i % kv_width * n_slots + step.slots[i / kv_width];
+  }
+  set_front<int64_t>(value_cells, std::span(cells_).first(step.n_rows * kv_width));
+}
+
+void StepInputs::send_turn(int32_t by) {
+  std::ranges::fill(turns_, by);
+  set_front<int32_t>(turn, turns_);
+}
+
+void StepInputs::send_key_positions(const RingPlan& plan) {
+  plan.write_key_positions(key_positions_);
+  set_front<int32_t>(key_positions, key_positions_);
+}
+
+}  // namespace edgestream

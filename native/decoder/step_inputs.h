@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a step reads, on the device.
+#pragma once
+
+#include <vector>
+
+#include "core/ring_plan.h"
+#include "decoder/kv_ring.h"
+
+namespace edgestream {
+
+/// Inputs of a step, in a buffer of their own: the graph allocator would reuse their memory.
+class StepInputs {
+ public:
+  StepInputs(const GgufModel& model, const RingPlan& plan, const KvRing& ring);
+
+  /// Sends `rows` [n, n_embd] as the step's rows from `first` on.
+  void send_rows(int first, std::span<const float> rows);
+  /// Sends where the rows of the step that `plan` took go, and who sees whom.
+  void send_places(const RingPlan& plan, const RingStep& step);
+  /// Sends by how much every key of a clock turns.
+  void send_turn(int32_t by);
+  /// Sends where every key is to be placed.
+  void send_key_positions(const RingPlan& plan);
+
+  /// Memory on the device.
+  size_t n_bytes() const { return ggml_backend_buffer_get_size(buffer_.get()); }
+
+  ggml_tensor* embeddings;            // [n_embd, max_rows]
+  ggml_tensor* positions;             // [max_rows] i32
+  ggml_tensor* query_positions;       // [max_rows * n_clocks] i32; null with one clock
+  ggml_tensor* sink_query_positions;  // [max_rows] i32
+  ggml_tensor* mask;                  // [n_slots, max_rows] 0 or -infinity
+  ggml_tensor* key_slots;             // [max_rows] i64
+  ggml_tensor* value_cells;     // [kv_width * max_rows] i64, in a layer's values; null: in rows
+  ggml_tensor* sink_positions;  // [n_sinks] i32; null without sinks
+  ggml_tensor* sink_slots;      // [n_sinks] i64; null without sinks
+  ggml_tensor* turn;            // [n_layers] i32, the same for all
+  ggml_tensor* key_positions;   // [n_slots] i32; null unless the plan places keys
+
+ private:
+  void send_value_cells(const RingStep& step);
+
+  ContextHandle context_;
+  BufferHandle buffer_;
+  std::vector<float> mask_values_;      // [max_rows, n_slots]
+  std::vector<int64_t> cells_;          // [max_rows, kv_width]
+  std::vector<int32_t> sinks_;          // [n_sinks]
+  std::vector<int32_t> turns_;          // [n_layers]
+  std::vector<int32_t> key_positions_;  // [n_slots]
+};
+
+}  // namespace edgestream
