@@ -5,6 +5,7 @@
 #include <cmath>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace edgestream {
@@ -12,8 +13,9 @@ namespace {
 
 constexpr int64_t kMostUnits = int64_t{1} << 40;  // of input; sums of two stay far from overflow
 
-void require(bool holds, const std::string& message) {
-  if (!holds) throw std::invalid_argument(message);
+// A view: decide() checks too, and a text would be copied each time.
+void require(bool holds, std::string_view message) {
+  if (!holds) throw std::invalid_argument(std::string(message));
 }
 
 void require_count(int64_t value, int64_t least, const char* name) {

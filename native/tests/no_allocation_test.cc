@@ -7,6 +7,8 @@
 
 #include "core/chunker.h"
 #include "core/mel.h"
+#include "core/policy.h"
+#include "core/policy_head.h"
 #include "core/sample_ring.h"
 #include "counted_new.h"
 
@@ -39,4 +41,41 @@ TEST_CASE("ring, mel and chunker allocate nothing while they run") {
 
   const std::vector<float> counted(10);
   CHECK(allocations.load() > before);  // the counter itself works
+}
+
+TEST_CASE("no policy allocates to decide") {
+  using namespace edgestream;
+  const std::vector<float> of_inputs(TrainedHead::kInputs, 1.F);
+  const WaitK wait_k(3, 2);
+  const ConfidenceThreshold confidence(2, 0.5F, 3, 0.25F);
+  const EntropyThreshold entropy(2, 0.5F, 3);
+  const SilenceThreshold silence(0.5F, 0.1F);
+  const LocalAgreement agreement(2);
+  const AlignAtt align_att(4);
+  const OutsideThreshold outside(0.5F);
+  const AllOf all({&wait_k, &silence});
+  const AnyOf any({&entropy, &all});
+  const TrainedHead head({.mean = of_inputs,
+                          .scale = of_inputs,
+                          .hidden_weights = of_inputs,
+                          .hidden_bias = {0.F},
+                          .output_weights = {1.F},
+                          .output_bias = 0.F},
+                         0.5F, 3);
+  const Policy* const policies[] = {&wait_k,    &confidence, &entropy, &silence, &agreement,
+                                    &align_att, &outside,    &all,     &any,     &head};
+  const long before = allocations.load();
+  int n_writes = 0;
+  for (int64_t i = 0; i < 100; ++i) {
+    const Observation seen = {.read = i,
+                              .written = i / 3,
+                              .held = i % 5,
+                              .agreed = i % 4,
+                              .attended_lag = i % 7,
+                              .probability = static_cast<float>(i) / 100.F,
+                              .outside = 1.F - static_cast<float>(i) / 100.F};
+    for (const Policy* policy : policies) n_writes += policy->decide(seen) == Action::kWrite;
+  }
+  CHECK(allocations.load() == before);
+  CHECK(n_writes > 0);
 }
