@@ -147,7 +147,7 @@ def draw(figures: dict[str, Any], path: Path) -> None:
     }
     for axis, (name, label) in zip(axes, labels.items(), strict=True):
         axis.plot(rows, [block[name] for block in figures["blocks"]], lw=1)
-        axis.set_ylim(bottom=0)
+        axis.set_ylim(0, 1.3 * max(block[name] for block in figures["blocks"]))
         axis.set_ylabel(label)
     axes[-1].set_xlabel("millions of rows in one stream")
     figure.savefig(path, format="png")
