@@ -31,7 +31,7 @@ $(VENV)/.tested: $(VENV)/.python $(SOURCES)
 
 # For work on the project: an editable install that is rebuilt without an isolated environment.
 dev: $(VENV)/.python
-	$(BIN)/python -m pip install --quiet 'scikit-build-core>=0.11' 'nanobind>=2.9' 'llama-cpp-python==0.3.36'
+	$(BIN)/python -m pip install --quiet 'scikit-build-core>=0.11' 'nanobind>=3.0' 'llama-cpp-python==0.3.36'
 	$(BIN)/python -m pip install --quiet --no-build-isolation -C build-dir=build/dev -e '.[dev,bench]'
 
 clean:

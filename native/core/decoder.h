@@ -74,6 +74,14 @@ class Decoder {
 
   /// Forgets everything, an open proposal too; the next row is position 0.
   virtual void reset() = 0;
+
+ protected:
+  /// Throws std::invalid_argument when there is no such region.
+  void require_region(int region) const;
+
+  /// Rows of a step. Throws std::invalid_argument when there is none, or one is of a wrong width or
+  /// region or holds a number that is not finite or too large to square.
+  int64_t checked_rows(std::span<const RegionRows> groups) const;
 };
 
 }  // namespace edgestream

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cmath>
 #include <stdexcept>
 #include <utility>
 
@@ -99,43 +98,18 @@ void RingDecoder::reset() {
   failed_ = false;
 }
 
-void RingDecoder::require_region(int region) const {
-  if (region >= 0 && region < n_regions()) return;
-  throw std::invalid_argument("decoder: there is no region " + std::to_string(region) +
-                              "; this decoder has " + std::to_string(n_regions()));
-}
-
 int64_t RingDecoder::checked_rows(std::span<const RegionRows> groups) const {
-  int64_t n_rows = 0;
+  const int64_t n_rows = Decoder::checked_rows(groups);
+  int64_t pos = plan_.pos();
   for (const RegionRows& group : groups) {
-    require_region(group.region);
-    check_embeddings(group.embeddings);
-    if (group.region > 0 && plan_.pos() + n_rows < plan_.shape().n_sinks) {
+    if (group.region > 0 && pos < plan_.shape().n_sinks) {
       throw std::invalid_argument("decoder: the first " + std::to_string(plan_.shape().n_sinks) +
                                   " rows are sinks and enter region 0, not " +
                                   std::to_string(group.region));
     }
-    n_rows += static_cast<int64_t>(group.embeddings.size()) / n_embd();
+    pos += static_cast<int64_t>(group.embeddings.size()) / n_embd();
   }
-  if (n_rows == 0) throw std::invalid_argument("decoder: a step takes one or more groups of rows");
   return n_rows;
-}
-
-void RingDecoder::check_embeddings(std::span<const float> embeddings) const {
-  if (embeddings.empty() || embeddings.size() % n_embd() != 0) {
-    throw std::invalid_argument("decoder: got " + std::to_string(embeddings.size()) +
-                                " numbers, a step takes one or more rows of " +
-                                std::to_string(n_embd()));
-  }
-  for (size_t at = 0; at < embeddings.size(); at += n_embd()) {
-    // The first norm sums the squares; where that overflows it would silently make zeros of a row.
-    float squares = 0.F;
-    for (const float x : embeddings.subspan(at, n_embd())) squares += x * x;
-    if (!std::isfinite(squares)) {
-      throw std::invalid_argument("decoder: row " + std::to_string(at / n_embd()) +
-                                  " of the step holds a number that is not finite or too large");
-    }
-  }
 }
 
 void RingDecoder::check_ready() const {

@@ -56,9 +56,7 @@ class RingDecoder final : public Decoder {
   size_t state_bytes() const;
 
  private:
-  void require_region(int region) const;
   int64_t checked_rows(std::span<const RegionRows> groups) const;
-  void check_embeddings(std::span<const float> embeddings) const;
   void check_ready() const;
   void check_sound() const;
   void append(std::span<const RegionRows> groups, LogitsOf wanted);

@@ -16,6 +16,7 @@
 
 #include "decoder/ring_decoder.h"
 #include "owned_array.h"
+#include "python_decoder.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -93,6 +94,17 @@ OwnedArray<float, 1>::Array attention(const Decoder& decoder, int region) {
   OwnedArray<float, 1> weights({seen.size()});
   std::ranges::copy(seen, weights.values().begin());
   return weights.release();
+}
+
+nb::object fork_of(const Decoder& decoder) {
+  const auto* python = dynamic_cast<const PythonDecoder*>(&decoder);
+  if (python != nullptr) return python->fork_object();
+  std::unique_ptr<Decoder> other;
+  {
+    nb::gil_scoped_release release;
+    other = decoder.fork();
+  }
+  return nb::cast(std::move(other));
 }
 
 template <typename Source>
@@ -187,7 +199,14 @@ void bind_ring_decoder(nb::module_& m) {
 }  // namespace
 
 void bind_decoder(nb::module_& m) {
-  nb::class_<Decoder>(m, "Decoder", "Takes embeddings row by row, gives logits.")
+  nb::class_<Decoder, PythonDecoder>(
+      m, "Decoder",
+      "Takes embeddings row by row, gives logits. A Python class that inherits it can be driven by "
+      "the native loops; it has the methods append(groups, logits) -> float32 [0, 1 or n, "
+      "n_vocab], "
+      "take_back(n_rows), embedding(token) -> float32 [n_embd], copy() and clear().")
+      .def(nb::init<int, int, int, int>(), nb::kw_only(), "n_embd"_a, "n_vocab"_a, "max_proposal"_a,
+           "n_regions"_a = 1)
       .def("step", &step, nb::arg("rows").noconvert(),
            "Appends float32 [n, n_embd], n >= 1, to region 0; returns the logits of the last row, "
            "float32 [n_vocab].")
@@ -208,7 +227,7 @@ void bind_decoder(nb::module_& m) {
            "Attention of the last row that gave logits over the kept rows of a region, oldest "
            "first, float32 [n]; "
            "empty when no layer is captured.")
-      .def("fork", &Decoder::fork, nb::call_guard<nb::gil_scoped_release>(),
+      .def("fork", &fork_of, nb::sig("def fork(self) -> Decoder"),
            "A second stream with the same past that goes its own way from here.")
       .def(
           "token_embedding",

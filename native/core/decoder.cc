@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/decoder.h"
+
+#include <cmath>
+#include <stdexcept>
+#include <string>
+
+namespace edgestream {
+namespace {
+
+void check_embeddings(std::span<const float> embeddings, size_t width) {
+  if (embeddings.empty() || embeddings.size() % width != 0) {
+    throw std::invalid_argument("decoder: got " + std::to_string(embeddings.size()) +
+                                " numbers, a step takes one or more rows of " +
+                                std::to_string(width));
+  }
+  for (size_t at = 0; at < embeddings.size(); at += width) {
+    // The first norm sums the squares; where that overflows it would silently make zeros of a row.
+    float squares = 0.F;
+    for (const float x : embeddings.subspan(at, width)) squares += x * x;
+    if (!std::isfinite(squares)) {
+      throw std::invalid_argument("decoder: row " + std::to_string(at / width) +
+                                  " of the step holds a number that is not finite or too large");
+    }
+  }
+}
+
+}  // namespace
+
+void Decoder::require_region(int region) const {
+  if (region >= 0 && region < n_regions()) return;
+  throw std::invalid_argument("decoder: there is no region " + std::to_string(region) +
+                              "; this decoder has " + std::to_string(n_regions()));
+}
+
+int64_t Decoder::checked_rows(std::span<const RegionRows> groups) const {
+  const auto width = static_cast<size_t>(n_embd());
+  size_t n_rows = 0;
+  for (const RegionRows& group : groups) {
+    require_region(group.region);
+    check_embeddings(group.embeddings, width);
+    n_rows += group.embeddings.size() / width;
+  }
+  if (n_rows == 0) throw std::invalid_argument("decoder: a step takes one or more groups of rows");
+  return static_cast<int64_t>(n_rows);
+}
+
+}  // namespace edgestream

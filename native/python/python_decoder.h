@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// A decoder whose arithmetic is a Python class, behind the same interface as the native one.
+#pragma once
+
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/trampoline.h>
+
+#include <memory>
+#include <span>
+
+#include "core/decoder.h"
+
+/// The Python side of edgestream::Decoder: keeps the rules of the interface (which calls fit, what
+/// counts) and leaves the rest to methods of the Python class, called with the GIL held:
+///
+///   append(groups, logits)  groups: list of (region, read-only float32 [n, n_embd]), valid during
+///                           the call; logits: "none", "last" or "every". Returns float32
+///                           [0, 1 or n, n_vocab].
+///   take_back(n_rows)       the newest rows, at most max_proposal, were never taken
+///   embedding(token)        returns float32 [n_embd]
+///   copy()                  returns a decoder of the same class with the same past
+///   clear()                 forgets everything
+///
+/// What they raise goes through native loops to the Python caller. Nothing is copied on the way in;
+/// the logits stay the array that append() returned.
+class PythonDecoder final : public edgestream::Decoder {
+ public:
+  NB_TRAMPOLINE(edgestream::Decoder);
+
+  /// Throws std::invalid_argument on a number below 1.
+  PythonDecoder(int n_embd, int n_vocab, int max_proposal, int n_regions);
+
+  int n_embd() const override { return n_embd_; }
+  int n_vocab() const override { return n_vocab_; }
+  int n_regions() const override { return n_regions_; }
+  int max_proposal() const override { return max_proposal_; }
+  void token_embedding(int32_t token, std::span<float> out) const override;
+  std::span<const float> step(std::span<const edgestream::RegionRows> groups,
+                              edgestream::LogitsOf wanted) override;
+  std::span<const float> propose(std::span<const edgestream::RegionRows> groups) override;
+  void keep(int n_rows) override;
+  std::span<const float> attention(int /*region*/) const override { return {}; }
+  std::unique_ptr<edgestream::Decoder> fork() const override;
+  int64_t pos() const override { return pos_; }
+  void reset() override;
+
+  /// As fork(), as the Python object that it is. GIL needed.
+  nanobind::object fork_object() const;
+
+ private:
+  using Logits =
+      nanobind::ndarray<const float, nanobind::ndim<2>, nanobind::c_contig, nanobind::device::cpu>;
+
+  void check_ready() const;
+  void check_sound() const;
+  std::span<const float> append(std::span<const edgestream::RegionRows> groups, int64_t n_rows,
+                                edgestream::LogitsOf wanted);
+
+  const int n_embd_;
+  const int n_vocab_;
+  const int max_proposal_;
+  const int n_regions_;
+  int64_t pos_ = 0;
+  int64_t n_proposed_ = 0;  // rows of the open proposal; 0: none is open
+  bool failed_ = false;     // a step failed half-way; only reset() helps
+  Logits logits_;           // of the last step
+};
