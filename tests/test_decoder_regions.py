@@ -142,7 +142,13 @@ def test_cuts_and_proposals_do_not_matter(model, layout, gap, data):
             n = data.draw(st.integers(1, min(len(pieces), 4)))
             if data.draw(st.booleans()):
                 extra = [(r, rows_of(model, 1, 55)) for r in data.draw(st.sampled_from([[], [0]]))]
-                logits = cut.propose(pieces[:n] + (extra if cut.pos >= 2 and n < 4 else []))[:n]
+                extra = extra if cut.pos >= 2 and n < 4 else []
+                at = data.draw(st.integers(1, n))
+                logits = cut.propose(pieces[:at])[-1:]
+                if at < n:
+                    logits = cut.propose(pieces[at:n])
+                if extra:
+                    cut.propose(extra)
                 cut.keep(n)
             else:
                 logits = cut.step_groups(pieces[:n])

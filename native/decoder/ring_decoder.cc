@@ -183,7 +183,7 @@ void RingDecoder::append(std::span<const RegionRows> groups, LogitsOf wanted) {
   int64_t n_waiting = 0;
   for (const RegionRows& group : groups) n_waiting += std::ssize(group.embeddings) / n_embd();
   RowWalk rows(groups, n_embd());
-  int n_done = 0;  // rows before this run; a proposal has room for all its rows' regions
+  int n_done = n_proposed_;  // rows before this run; there is room for those of a proposal
   while (n_waiting > 0) {
     const int n_rows = plan_.next_rows(n_waiting);
     if (n_done + n_rows > plan_.shape().max_rows) n_done = 0;

@@ -36,7 +36,7 @@ class MemoryFile {
 
 void use(const std::string& path) {
   const auto model = std::make_shared<const edgestream::GgufModel>(path);
-  edgestream::RingDecoder decoder(model, {.n_sinks = 1, .window = 4, .max_rows = 2});
+  edgestream::RingDecoder decoder(model, {.n_sinks = 1, .regions = {{.window = 4}}, .max_rows = 2});
   std::vector<float> row(decoder.n_embd());
   for (int32_t token = 0; token < 7; ++token) {
     decoder.token_embedding(token % decoder.n_vocab(), row);

@@ -63,8 +63,9 @@ TEST_CASE("steps and proposals allocate nothing, over several laps and rebases")
   const std::vector<float> rows = random_rows(2 * kMaxRows + 1);
   for (const std::string kv_type : kKvTypes) {
     CAPTURE(kv_type);
-    RingDecoder decoder(model,
-                        {.n_sinks = 2, .window = 12, .kv_type = kv_type, .max_rows = kMaxRows});
+    RingDecoder decoder(
+        model,
+        {.n_sinks = 2, .regions = {{.window = 12}}, .kv_type = kv_type, .max_rows = kMaxRows});
     use(decoder, rows);
     decoder.reset();
     use(decoder, rows);
@@ -86,7 +87,7 @@ TEST_CASE("the concatenated loop allocates nothing, with deferrals and without")
   for (const edgestream::Policy* policy : {static_cast<const edgestream::Policy*>(&wait_k),
                                            static_cast<const edgestream::Policy*>(&confidence)}) {
     for (const int32_t deferrals : {0, 2}) {
-      RingDecoder decoder(model, {.n_sinks = 2, .window = 12, .max_rows = 1});
+      RingDecoder decoder(model, {.n_sinks = 2, .regions = {{.window = 12}}, .max_rows = 1});
       edgestream::ConcatenatedLoop loop(decoder, *policy,
                                         {.pad = 0, .bos = 1, .delay_0 = 2, .n_text = 40},
                                         /*delay_frames=*/2, /*pad_bias=*/0.F, deferrals);
