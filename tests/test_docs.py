@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import typer.testing
+from tiny_llama import TinyShape, random_weights, write_gguf
 
 from edgestream.cli import app
 
@@ -28,12 +29,23 @@ def blocks(language):
     ]
 
 
+@pytest.fixture(scope="module")
+def folder_with_model(tmp_path_factory):
+    """A folder with the model.gguf that the docs open."""
+    folder = tmp_path_factory.mktemp("docs")
+    shape = TinyShape(n_embd=64, n_ff=64, n_vocab=96)
+    write_gguf(folder / "model.gguf", shape, random_weights(shape))
+    return folder
+
+
 @pytest.mark.parametrize("code", blocks("python"))
-def test_python_runs(code):
+def test_python_runs(code, folder_with_model):
     if NEEDS_MICROPHONE in code:
         compile(code, "docs", "exec")
         return
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd="/")
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=folder_with_model
+    )
     assert done.returncode == 0, done.stderr
 
 

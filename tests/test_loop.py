@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 from tiny_llama import TinyShape, random_weights, write_gguf
 
 from edgestream._native import (
+    AlignAtt,
     DecoderDrafter,
     GgufModel,
+    GroupedLoop,
     InterleavedLoop,
     LoopConfig,
     NgramDrafter,
@@ -132,6 +134,91 @@ def test_the_same_weights_guess_right(model):
     assert counts.batches < 50
 
 
+def grouped_by_definition(decoder, tokens, k):
+    """Wait-k over units of two tokens, one row at a time: an output row enters for good just before
+    a token is written behind it, until then it is computed anew over all input that is there."""
+    written, newest = [], [5, 6]
+
+    def enter(stream, region, ids):
+        for token in ids:
+            group = (region, stream.token_embedding(token)[None])
+            logits = stream.step_groups([group])[0]
+        return logits
+
+    def turn(limit, read, finished):
+        """Returns whether finish() would go on with it."""
+        nonlocal newest
+        for _ in range(limit):
+            token = int(np.argmax(enter(decoder.fork(), 1, newest)))
+            if token == END:
+                enter(decoder, 1, newest)
+                newest = [token, 3]
+                return False
+            if not finished and read - len(written) < k:
+                break
+            written.append((token, read))
+            enter(decoder, 1, newest)
+            newest = [token]
+        return True
+
+    units = [tokens[i : i + 2] for i in range(0, len(tokens), 2)]
+    enter(decoder, 0, [1, 4])
+    open_turn = False
+    for read, unit in enumerate(units, 1):
+        decoder.begin_unit()
+        enter(decoder, 0, unit)
+        open_turn = turn(3, read, finished=len(unit) < 2)
+    if open_turn:
+        turn(12, len(units), finished=True)
+    return written
+
+
+LAYOUTS = [
+    {"layout": "grouped"},
+    {"layout": "grouped", "gap": 1000},
+    {"layout": "overlap"},
+]
+
+
+@settings(max_examples=30)
+@given(
+    tokens=texts,
+    at=cuts,
+    k=st.integers(0, 4),
+    n_draft=st.integers(0, 5),
+    layout=st.sampled_from(LAYOUTS),
+)
+def test_grouped_writes_what_its_definition_says(model, tokens, at, k, n_draft, layout):
+    def decoder():
+        windows = [("input", 9), ("output", 7)]
+        return RingDecoder(
+            model, n_sinks=2, window=windows, kv_type="f32", max_rows=8, **layout
+        )  # fmt: skip
+
+    config = LoopConfig(
+        unit_rows=2, max_tokens_per_unit=3, max_tokens_at_end=12, end_of_turn=[END]
+    )  # fmt: skip
+    prompts = {"input_prompt": [1, 4], "output_prompt": [5, 6], "after_turn": [3]}
+    drafter = NgramDrafter(min_ngram=1, max_ngram=3, window=100)
+    loop = GroupedLoop(decoder(), WaitK(k), config, **prompts, n_draft=n_draft, drafter=drafter)
+    assert stream(loop, tokens, at) == grouped_by_definition(decoder(), tokens, k)
+
+
+def test_attention_guides_the_writing(model):
+    def loop(**options):
+        windows = [("input", 9), ("output", 7)]
+        decoder = RingDecoder(model, n_sinks=0, window=windows, layout="grouped", **options)
+        config = LoopConfig(max_tokens_per_unit=3)
+        return GroupedLoop(decoder, AlignAtt(f=1), config, output_prompt=[5])
+
+    tokens = list(range(30))
+    guided = stream(loop(attention_layers=[1]), tokens)
+    units = {read for _, read in guided}
+    assert 2 < len(units) < 30  # some units were waited with
+    with pytest.raises(ValueError, match="attention"):
+        stream(loop(), tokens)
+
+
 @settings(max_examples=15)
 @given(tokens=texts, at=cuts, n_draft=st.integers(1, 7), k=st.integers(1, 5))
 def test_reencoded_with_a_draft_is_reencoded_without(model, tokens, at, n_draft, k):
@@ -168,7 +255,7 @@ def test_rows_are_embeddings_of_tokens(model):
 def test_a_failed_call_ends_the_stream_until_reset(model):
     loop = interleaved(ring(model), WaitK(0))
     rows = np.full((2, SHAPE.n_embd), np.nan, np.float32)
-    with pytest.raises(ValueError, match="row 4 of the step holds a number that is not finite"):
+    with pytest.raises(ValueError, match="holds a number that is not finite"):
         loop.push(rows)
     with pytest.raises(RuntimeError, match="an earlier call failed; reset the stream"):
         loop.finish()

@@ -32,9 +32,12 @@ int NgramDrafter::draft(std::span<int32_t> out) {
     const auto suffix = seen.last(n);
     for (size_t end = seen.size() - 1; end >= n; --end) {
       if (!std::ranges::equal(seen.subspan(end - n, n), suffix)) continue;
-      const auto followed = seen.subspan(end, std::min(out.size(), seen.size() - end));
-      std::ranges::copy(followed, out.begin());
-      return static_cast<int>(followed.size());
+      // Past the newest token the repetition goes on by itself: a copy may overlap its source.
+      const auto next = [&](size_t i) {
+        return end + i < seen.size() ? seen[end + i] : out[end + i - seen.size()];
+      };
+      for (size_t i = 0; i < out.size(); ++i) out[i] = next(i);
+      return static_cast<int>(out.size());
     }
   }
   return 0;

@@ -25,7 +25,8 @@ class Drafter {
 };
 
 /// What followed the newest earlier place where the last tokens stood: prompt lookup decoding
-/// (Saxena 2023). For text that repeats itself or its input. Allocates nothing after construction.
+/// (Saxena 2023); what repeats itself up to now is drafted to go on. For text that repeats itself
+/// or its input. Allocates nothing after construction.
 class NgramDrafter final : public Drafter {
  public:
   /// Looks for the last `max_ngram` tokens among the newest `window`, then for fewer, down to

@@ -49,6 +49,8 @@ void GroupedLoop::require_room(size_t n_tokens, const char* name) const {
 void GroupedLoop::start() {
   decoder_.reset();
   batch_.reset();
+  input_attention_.reset();
+  n_input_rows_ = std::ssize(config_.input_prompt);
   newest_ = config_.output_prompt;
   closing_.clear();
   for (const int32_t token : config_.output_prompt) batch_.see(token);
@@ -73,6 +75,9 @@ void GroupedLoop::read_unit(std::span<const float> rows, std::span<const int32_t
   batch_.close(ended);
   if (ended) newest_.swap(closing_);
   closing_.clear();
+  decoder_.begin_unit();
+  input_attention_.read(n_input_rows_, n_input_rows_ + std::ssize(tokens));
+  n_input_rows_ += std::ssize(tokens);
   // Of a long unit the first rows go alone: input sees no output, so nothing changes by it.
   const int room = batch_.max_rows() - static_cast<int>(newest_.size()) - config_.n_draft;
   const size_t n_fused = std::min(tokens.size(), static_cast<size_t>(std::max(1, room)));
@@ -88,17 +93,10 @@ Proposal GroupedLoop::propose() {
     logits_ = batch_.open({}, rows_);
   }
   Proposal proposal = choose(logits_);
-  if (config_.n_draft == 0) proposal.attended_lag = attended_lag();
+  if (config_.n_draft == 0) {
+    proposal.attended_lag = input_attention_.lag(decoder_.attention(kInput), n_input_rows_);
+  }
   return proposal;
-}
-
-// The input region holds the prompt and then nothing but units.
-int64_t GroupedLoop::attended_lag() const {
-  const std::span<const float> attention = decoder_.attention(kInput);
-  if (attention.size() <= config_.input_prompt.size()) return -1;
-  const auto units = attention.subspan(config_.input_prompt.size());
-  const auto most = std::ranges::max_element(units);
-  return (units.end() - most - 1) / loop_config_.unit_rows;
 }
 
 void GroupedLoop::write_token(int32_t token) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/draft_batch.h"
+#include "core/input_attention.h"
 #include "core/turn_loop.h"
 
 namespace edgestream {
@@ -45,10 +46,11 @@ class GroupedLoop final : public TurnLoop {
 
   void require_room(size_t n_tokens, const char* name) const;
   void embed(std::span<const int32_t> tokens);
-  int64_t attended_lag() const;
 
   const GroupedConfig config_;
   DraftBatch batch_;
+  InputAttention input_attention_;
+  int64_t n_input_rows_ = 0;       // in the input region, since the start
   std::vector<int32_t> newest_;    // tokens of output rows that no token was written behind yet
   std::vector<int32_t> closing_;   // what ended the last turn; enters with the next unit
   std::vector<float> rows_;        // output rows on their way into the decoder

@@ -11,14 +11,13 @@ namespace edgestream {
 /// Remembers which rows of a stream were input, as far back as attention reaches.
 class InputAttention {
  public:
-  /// A unit was read as the rows [first, end) of the stream.
+  /// A unit was read as the rows [first, end) of the region that input enters.
   void read(int64_t first, int64_t end) { units_.push_back({first, end}); }
 
   /// Units from the one that holds the most attended input row to the newest one (AlignAtt, Papi et
-  /// al. 2023); -1 when `attention` is empty or reaches no unit. `attention` weighs the rows up to
-  /// `newest`, oldest first, except that its first `n_prompt` are those that stay for ever. Forgets
-  /// the units that it does not reach.
-  int64_t lag(std::span<const float> attention, size_t n_prompt, int64_t newest);
+  /// al. 2023); -1 when `attention` is empty or reaches no unit. `attention` weighs the region's
+  /// rows before `end`, oldest first. Forgets the units that it does not reach.
+  int64_t lag(std::span<const float> attention, int64_t end);
 
   void reset() { units_.clear(); }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/interleaved_loop.h"
 
+#include <stdexcept>
+#include <string>
 #include <utility>
 
 namespace edgestream {
@@ -9,7 +11,12 @@ InterleavedLoop::InterleavedLoop(Decoder& decoder, const Policy& policy, Interle
                                  Drafter* drafter)
     : TurnLoop(decoder, policy, config.loop),
       config_(std::move(config)),
-      batch_(decoder, drafter, config_.n_draft, 0) {
+      batch_(decoder, drafter, config_.n_draft, config_.output_region) {
+  for (const int region : {config_.input_region, config_.output_region}) {
+    if (region >= 0 && region < decoder.n_regions()) continue;
+    throw std::invalid_argument("loop: there is no region " + std::to_string(region) +
+                                "; this decoder has " + std::to_string(decoder.n_regions()));
+  }
   require_tokens(config_.prompt, "a token of prompt");
   require_tokens(config_.before_unit, "a token of before_unit");
   require_tokens(config_.after_unit, "a token of after_unit");
@@ -23,6 +30,7 @@ void InterleavedLoop::start() {
   input_attention_.reset();
   closing_ = config_.prompt;
   newest_ = -1;
+  n_input_rows_ = 0;
 }
 
 void InterleavedLoop::embed(int32_t token) {
@@ -39,20 +47,40 @@ void InterleavedLoop::add(std::span<const int32_t> tokens) {
 
 void InterleavedLoop::read_unit(std::span<const float> rows, std::span<const int32_t> tokens) {
   batch_.close(true);
+  decoder_.begin_unit();
   rows_.clear();
   if (newest_ >= 0) embed(newest_);
   newest_ = -1;
   add(closing_);
   add(config_.before_unit);
-  const int64_t first = decoder_.pos() + static_cast<int64_t>(rows_.size() / width_);
+  const size_t begin = rows_.size();
   rows_.insert(rows_.end(), rows.begin(), rows.end());
-  input_attention_.read(first, first + static_cast<int64_t>(tokens.size()));
+  const size_t end = rows_.size();
   for (const int32_t token : tokens) {
     if (token >= 0) batch_.see(token);
   }
   add(config_.after_unit);
   closing_.clear();
-  logits_ = decoder_.step(rows_);
+  step(begin, end);
+}
+
+// The unit's rows, between `begin` and `end`, may enter a region of their own.
+void InterleavedLoop::step(size_t begin, size_t end) {
+  const bool apart = config_.input_region != config_.output_region;
+  const auto n_rows = static_cast<int64_t>((end - begin) / width_);
+  const int64_t before =
+      apart ? n_input_rows_ : decoder_.pos() + static_cast<int64_t>(begin / width_);
+  n_input_rows_ += n_rows;
+  input_attention_.read(before, before + n_rows);
+  const std::span<const float> all(rows_);
+  groups_.clear();
+  const auto enter = [this](int region, std::span<const float> rows) {
+    if (!rows.empty()) groups_.push_back({region, rows});
+  };
+  enter(config_.output_region, all.first(begin));
+  enter(config_.input_region, all.subspan(begin, end - begin));
+  enter(config_.output_region, all.subspan(end));
+  logits_ = decoder_.step(groups_, LogitsOf::kLastRow);
 }
 
 Proposal InterleavedLoop::propose() {
@@ -64,9 +92,9 @@ Proposal InterleavedLoop::propose() {
   }
   Proposal proposal = choose(logits_);
   if (config_.n_draft == 0) {
-    const int64_t newest = decoder_.pos() - 1 + batch_.n_open_rows();
-    proposal.attended_lag =
-        input_attention_.lag(decoder_.attention(0), config_.prompt.size(), newest);
+    const bool apart = config_.input_region != config_.output_region;
+    const int64_t n_rows = apart ? n_input_rows_ : decoder_.pos() + batch_.n_open_rows();
+    proposal.attended_lag = input_attention_.lag(decoder_.attention(config_.input_region), n_rows);
   }
   return proposal;
 }

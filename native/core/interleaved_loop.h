@@ -23,6 +23,8 @@ struct InterleavedConfig {
   std::vector<int32_t> after_silence;
   bool remember_silence = true;  ///< silence is a row of the stream as written tokens are
   int n_draft = 0;               ///< tokens drafted at once; needs a drafter
+  int input_region = 0;          ///< of the decoder, for units
+  int output_region = 0;         ///< of the decoder, for everything else
 };
 
 /// Commentary on pictures (VideoLLM-online, Chen et al. 2024; LiveCC, Chen et al. 2025;
@@ -32,8 +34,8 @@ struct InterleavedConfig {
 /// turn enters the decoder with the next unit, in one batch.
 class InterleavedLoop final : public TurnLoop {
  public:
-  /// All must outlive the loop; `drafter` may be null. Throws std::invalid_argument on tokens that
-  /// `decoder` does not have.
+  /// All must outlive the loop; `drafter` may be null. Throws std::invalid_argument on tokens and
+  /// regions that `decoder` does not have.
   InterleavedLoop(Decoder& decoder, const Policy& policy, InterleavedConfig config,
                   Drafter* drafter = nullptr);
 
@@ -48,13 +50,16 @@ class InterleavedLoop final : public TurnLoop {
 
   void embed(int32_t token);
   void add(std::span<const int32_t> tokens);
+  void step(size_t begin, size_t end);
 
   const InterleavedConfig config_;
   DraftBatch batch_;
   InputAttention input_attention_;
-  std::vector<int32_t> closing_;  // what ended the last turn; enters with the next unit
-  int32_t newest_ = -1;           // written and not yet a row of the decoder; -1: none
-  std::vector<float> rows_;       // on their way into the decoder
+  std::vector<int32_t> closing_;    // what ended the last turn; enters with the next unit
+  int32_t newest_ = -1;             // written and not yet a row of the decoder; -1: none
+  std::vector<float> rows_;         // on their way into the decoder
+  std::vector<RegionRows> groups_;  // the rows by the region that they enter
+  int64_t n_input_rows_ = 0;        // of units, since the start
   std::span<const float> logits_;
 };
 

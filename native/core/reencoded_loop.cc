@@ -91,6 +91,7 @@ void ReencodedLoop::encode() {
   decoder_.reset();
   rows_.clear();
   embed(config_.before_window);
+  note_units();
   rows_.insert(rows_.end(), window_.begin(), window_.end());
   embed(config_.after_window);
   for (const Committed& committed : committed_) embed({&committed.token, 1});
@@ -99,6 +100,15 @@ void ReencodedLoop::encode() {
   const RegionRows before{0, rows.first(rows.size() - width_)};
   if (!before.embeddings.empty()) decoder_.step({&before, 1}, LogitsOf::kNone);
   logits_ = batch_.open({}, rows.last(width_));
+}
+
+void ReencodedLoop::note_units() {
+  input_attention_.reset();
+  int64_t row = std::ssize(config_.before_window);
+  const int64_t end = row + static_cast<int64_t>(window_.size() / width_);
+  for (; row < end; row += loop_config_.unit_rows) {
+    input_attention_.read(row, std::min(end, row + loop_config_.unit_rows));
+  }
 }
 
 void ReencodedLoop::embed(std::span<const int32_t> tokens) {
@@ -121,7 +131,10 @@ void ReencodedLoop::decode() {
     Proposal proposal = choose(logits_);
     const int32_t token = proposal.token;
     if (ends_turn(token) || token == loop_config_.silence) break;
-    if (config_.n_draft == 0) proposal.attended_lag = attended_lag();
+    if (config_.n_draft == 0) {
+      const int64_t n_rows = decoder_.pos() + batch_.n_open_rows();
+      proposal.attended_lag = input_attention_.lag(decoder_.attention(0), n_rows);
+    }
     hypothesis_.push_back(token);
     proposals_.push_back(proposal);
     batch_.see(token);
@@ -133,15 +146,6 @@ void ReencodedLoop::decode() {
     logits_ = batch_.open({}, rows_);
   }
   batch_.close(true);
-}
-
-// Nothing has left the decoder's memory: its rows are those of encode(), then the hypothesis.
-int64_t ReencodedLoop::attended_lag() const {
-  const std::span<const float> attention = decoder_.attention(0);
-  const size_t end = config_.before_window.size() + window_.size() / width_;
-  if (attention.size() < end) return -1;
-  const auto input = attention.first(end).subspan(config_.before_window.size());
-  return (input.end() - std::ranges::max_element(input) - 1) / loop_config_.unit_rows;
 }
 
 void ReencodedLoop::compare(int64_t newest_unit) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/draft_batch.h"
+#include "core/input_attention.h"
 #include "core/turn_loop.h"
 
 namespace edgestream {
@@ -61,13 +62,14 @@ class ReencodedLoop final : public TurnLoop {
   void remember_hypothesis();
   void encode();
   void decode();
+  void note_units();
   void compare(int64_t newest_unit);
   void embed(std::span<const int32_t> tokens);
-  int64_t attended_lag() const;
 
   const ReencodedConfig config_;
   HypothesisDrafter drafter_;
   DraftBatch batch_;
+  InputAttention input_attention_;
   std::vector<float> window_;                  // [rows, n_embd] of the units that have not left
   int64_t n_left_ = 0;                         // units that have left the window
   std::vector<Committed> committed_;           // that have not left with them

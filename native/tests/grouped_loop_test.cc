@@ -146,25 +146,30 @@ TEST_CASE("reading and writing are one batch when both happen") {
   CHECK(decoder.n_batches() == 20);
 }
 
+// Computes the lag from the decoder's attention: two rows of prompt, then units of three rows.
+class AttentionWitness final : public Policy {
+ public:
+  explicit AttentionWitness(const ToyDecoder& decoder) : decoder_(decoder) {}
+  Action decide(const Observation& seen) const override {
+    const auto units = decoder_.attention(0).subspan(2);
+    const auto most = std::ranges::max_element(units) - units.begin();
+    CHECK(seen.attended_lag == (std::ssize(units) - 1 - most) / 3);
+    greatest_lag = std::max(greatest_lag, seen.attended_lag);
+    return seen.attended_lag > 1 || seen.finished ? Action::kWrite : Action::kRead;
+  }
+  mutable int64_t greatest_lag = -1;
+
+ private:
+  const ToyDecoder& decoder_;
+};
+
 TEST_CASE("attention names the unit that is looked at") {
-  class Witness final : public Policy {
-   public:
-    Action decide(const Observation& seen) const override {
-      const bool known = seen.attended_lag >= 0 && seen.attended_lag < seen.read;
-      n_known += known ? 1 : 0;
-      ++n_asked;
-      return seen.attended_lag > 1 || seen.finished ? Action::kWrite : Action::kRead;
-    }
-    mutable int n_known = 0;
-    mutable int n_asked = 0;
-  };
-  const Witness policy;
   ToyDecoder decoder(2);
   decoder.capture_attention();
+  const AttentionWitness policy(decoder);
   GroupedLoop loop(decoder, policy, grouped_config(3));
-  run_stream(loop, toy_rows(90, 2), std::vector<int>{90});
-  CHECK(policy.n_asked > 20);
-  CHECK(policy.n_known == policy.n_asked);
+  CHECK(run_stream(loop, toy_rows(90, 2), std::vector<int>{90}).size() > 5);
+  CHECK(policy.greatest_lag > 1);
 }
 
 TEST_CASE("decoders and prompts that do not fit are refused") {

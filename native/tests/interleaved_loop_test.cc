@@ -255,6 +255,46 @@ TEST_CASE("attention names the unit that is looked at") {
   }
 }
 
+TEST_CASE("the most attended unit is found by the rows that attention still reaches") {
+  InputAttention attention;
+  CHECK(attention.lag(std::vector<float>(4, 0.25F), 4) == -1);
+  attention.read(2, 5);
+  attention.read(7, 10);
+  CHECK(attention.lag({}, 10) == -1);
+  attention.read(2, 5);
+  attention.read(7, 10);
+  attention.read(12, 13);
+  // Row 0 is no unit's, whatever its weight; row 3 is the first unit's.
+  std::vector<float> weights(14, 0.01F);
+  weights[0] = 0.9F;
+  weights[3] = 0.1F;
+  CHECK(attention.lag(weights, 14) == 2);
+  weights[8] = 0.2F;
+  CHECK(attention.lag(weights, 14) == 1);
+  // The newest nine rows hold two units only.
+  CHECK(attention.lag(std::span(weights).last(9), 14) == 1);
+  weights[12] = 0.3F;
+  CHECK(attention.lag(std::span(weights).last(9), 14) == 0);
+}
+
+TEST_CASE("input and everything else may enter regions of their own") {
+  const MoodyPolicy policy;
+  auto config = chat_config();
+  config.output_region = 1;
+  ToyDecoder decoder(2);
+  decoder.capture_attention();
+  InterleavedLoop loop(decoder, policy, config);
+  const auto rows = toy_rows(60, 11);
+  const auto written = run_stream(loop, rows, std::vector<int>{60});
+  CHECK(written.size() > 5);
+  CHECK(decoder.attention(0).size() == 60);
+  NgramDrafter drafter(1, 2, 64);
+  config.n_draft = 4;
+  ToyDecoder other(2);
+  InterleavedLoop drafted(other, policy, config, &drafter);
+  CHECK(run_stream(drafted, rows, toy_cuts(60, 11)) == written);
+}
+
 TEST_CASE("tokens, drafts and rows that do not fit are refused") {
   ToyDecoder decoder;
   const WaitK policy(0);
@@ -276,6 +316,8 @@ TEST_CASE("tokens, drafts and rows that do not fit are refused") {
   refuses([](auto& c) { c.loop.max_tokens_at_end = -1; });
   refuses([](auto& c) { c.loop.n_text = kToyVocab + 1; });
   refuses([](auto& c) { c.n_draft = 1; });
+  refuses([](auto& c) { c.input_region = 1; });
+  refuses([](auto& c) { c.output_region = -1; });
   refuses([](auto& c) {
     c.loop.silence = -1;
     c.loop.overrule_silence = true;
