@@ -110,7 +110,7 @@ def test_a_pulled_model_is_listed_verified_used_and_removed(hub):
 
 
 def test_a_second_pull_fetches_nothing(hub):
-    models("pull", NAME)
+    assert (done := models("pull", NAME)).returncode == 0, done.stderr
     sent = hub.sent_bytes
     done = models("pull", NAME)
     assert "already here" in done.stderr
@@ -118,11 +118,11 @@ def test_a_second_pull_fetches_nothing(hub):
 
 
 def test_a_new_revision_replaces_the_old(hub):
-    models("pull", NAME)
+    assert (done := models("pull", NAME)).returncode == 0, done.stderr
     files = tiny_files()
     files["model.toml"] = files["model.toml"].replace(b"pad_bias = 0.5", b"pad_bias = 0.75")
     old, hub.repositories[NAME] = hub.repositories[NAME], Repository(files)
-    assert models("pull", NAME).returncode == 0
+    assert (done := models("pull", NAME)).returncode == 0, done.stderr
     assert_installed(hub)
     assert old.commit != hub.repositories[NAME].commit
     assert "no such revision" in the_line(models("pull", NAME, "--revision", old.commit), 2)
@@ -144,7 +144,7 @@ def test_a_pull_that_was_killed_halfway_goes_on(hub):
 
     hub.hold, before = None, hub.sent_bytes
     hub.released.set()
-    assert models("pull", NAME).returncode == 0
+    assert (done := models("pull", NAME)).returncode == 0, done.stderr
     assert_installed(hub)
     assert had in hub.ranges_of(large_path(hub, part))
     whole = sum(len(data) for data in tiny_files().values())
@@ -192,7 +192,7 @@ def test_a_hub_that_knows_no_ranges_serves_whole_files(hub):
     part = home() / "incoming" / "someone--tiny-copy" / hub.repositories[NAME].commit
     part.mkdir(parents=True)
     (part / ".decoder.gguf.part").write_bytes(b"half of another transfer")
-    assert models("pull", NAME).returncode == 0
+    assert (done := models("pull", NAME)).returncode == 0, done.stderr
     assert_installed(hub)
 
 
@@ -202,18 +202,18 @@ def test_a_file_that_came_wrong_is_thrown_away(hub):
     assert library.pulled() == {}
     assert not list(home().rglob("*.part"))
     hub.damage = False
-    assert models("pull", NAME).returncode == 0
+    assert (done := models("pull", NAME)).returncode == 0, done.stderr
     assert_installed(hub)
 
 
 def test_a_damaged_model_is_refused_and_mended_by_a_pull(hub):
-    models("pull", NAME)
+    assert (done := models("pull", NAME)).returncode == 0, done.stderr
     folder = library.folder_of(NAME)
     with (folder / "decoder.gguf").open("r+b") as file:
         file.seek(3_000_000)
         file.write(b"x")
     assert "altered or damaged" in the_line(models("verify", NAME), 2)
-    assert models("pull", NAME).returncode == 0
+    assert (done := models("pull", NAME)).returncode == 0, done.stderr
     assert_installed(hub)
     manifest = folder / "model.toml"
     manifest.write_text(manifest.read_text().replace("pad_bias = 0.5", "pad_bias = 9.5"))
@@ -269,7 +269,7 @@ def test_no_hub_at_all_is_one_line(hub, monkeypatch):
 
 @pytest.mark.parametrize("how", ["--offline", "HF_HUB_OFFLINE"])
 def test_offline_means_no_request(hub, monkeypatch, how):
-    models("pull", NAME)
+    assert (done := models("pull", NAME)).returncode == 0, done.stderr
     asked = len(hub.requests)
     if how == "HF_HUB_OFFLINE":
         monkeypatch.setenv(how, "1")
