@@ -64,8 +64,9 @@ def look(name: str, revision: str | None) -> Repository:
 
 def read_start(repository: Repository, path: str, n_bytes: int) -> bytes:
     """The first `n_bytes` of a file, or all of it if it is shorter."""
-    n_bytes = min(n_bytes, repository.sizes[path])
-    start = bytearray()
+    n_bytes, start = min(n_bytes, repository.sizes[path]), bytearray()
+    if n_bytes == 0:
+        return b""
     with _told_in_one_line(repository.name), _get(repository, path, f"0-{n_bytes - 1}") as answer:
         for block in answer.iter_bytes():  # a server that knows no ranges sends everything
             start += block

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -100,7 +99,7 @@ def offer(name: str, repository: hub.Repository, folder: Path) -> Offer:
     file.unlink(missing_ok=True)
     if entry := library.catalogue().get(name):
         shutil.copyfile(entry / MANIFEST, file)
-        paths = {file: at.path for file, at in library.read_source(entry).files.items()}
+        paths = {name_here: at.path for name_here, at in library.read_source(entry).files.items()}
         return _checked(name, repository, file, paths)
     if not 0 < repository.sizes.get(MANIFEST, 0) <= TOML_LIMIT_BYTES:
         raise ModelError(f"{name}: holds no {MANIFEST}, so it is no model that edgestream can load")
@@ -156,12 +155,13 @@ def _checked(
 
 def _weigh(found: Offer, *, force: bool, tell: Tell) -> None:
     """Says what the model needs; refuses what does not fit unless `force`."""
-    size, room = sum(found.sizes.values()), free_disk_bytes(library.home())
+    missing, room = sum(found.sizes.values()), free_disk_bytes(library.home())
+    missing -= sum(part.stat().st_size for part in found.manifest_file.parent.iterdir())
     weighed = found.fit()
-    tell(f"{found.name}: {mb(size)} to fetch; {weighed}")
+    tell(f"{found.name}: {mb(max(0, missing))} to fetch; {weighed}")
     problem = weighed.problem
-    if size > room:
-        problem = f"disk: {mb(size)} needed, {mb(room)} free at {library.home()}"
+    if missing > room:
+        problem = f"disk: {mb(missing)} needed, {mb(room)} free at {library.home()}"
     if problem and not force:
         raise UsageError(f"{found.name}: does not fit this machine ({problem}); --force pulls it")
     tell(f"fits this machine: {'no' if problem else 'yes'}")
@@ -177,7 +177,7 @@ def _fetch_all(found: Offer, progress: Progress) -> None:
 
     for name, sha256 in found.manifest.files.items():
         file = incoming / name
-        if file.exists():
+        if file.exists() and library.sha256_of(file) == sha256.lower():
             count(file.stat().st_size)
             continue
         part = incoming / f".{name}.part"  # no name of a manifest begins with a dot
@@ -193,7 +193,6 @@ def _put_in_place(found: Offer, folder: Path) -> Path:
     sha256 = library.sha256_of(incoming / MANIFEST)
     files = {MANIFEST: sha256, **found.manifest.files}
     library.write_lock(incoming, library.Lock(repository.name, repository.revision, files))
-    library.read_verified(incoming)
     old = _incoming_root(found.name) / "old"
     if folder.exists():
         shutil.rmtree(old, ignore_errors=True)
@@ -233,6 +232,5 @@ def _disk(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         where = error.filename or folder
-        raise HubError(
-            f"{where}: {os.strerror(error.errno or 0)}; {library.HOME} moves it"
-        ) from None
+        said = error.strerror or str(error)
+        raise HubError(f"{where}: {said}; {library.HOME} names another place") from None

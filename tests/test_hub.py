@@ -142,6 +142,22 @@ def test_a_link_where_a_part_gathers_is_not_followed(served, home, tmp_path, tin
     assert (tmp_path / "victim").read_bytes() == b"untouched"
 
 
+def test_what_was_fetched_before_counts_if_it_is_right(served, home, tiny, monkeypatch):
+    repository = served.repositories[NAME] = Repository(tiny)
+    incoming = home / "incoming" / "someone--model" / repository.commit
+    incoming.mkdir(parents=True)
+    (incoming / "decoder.gguf").write_bytes(tiny["decoder.gguf"])
+    (incoming / "encoder.onnx").write_bytes(tiny["encoder.onnx"][:-1] + b"?")  # a crash does this
+    old = home / "incoming" / "someone--model" / (40 * "b")
+    old.mkdir()
+    monkeypatch.setattr("edgestream.pull.free_disk_bytes", lambda _: 100_000)  # for the tokenizer
+    folder, told = fetch()
+    assert "0.0" in told[0]
+    assert len(tiny["encoder.onnx"]) < served.sent_bytes < 4_000_000
+    assert {p.name: p.read_bytes() for p in folder.iterdir() if p.name != "lock.toml"} == tiny
+    assert not old.exists()
+
+
 # Listings.
 
 

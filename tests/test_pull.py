@@ -267,6 +267,13 @@ def test_no_hub_at_all_is_one_line(hub, monkeypatch):
     assert "cannot be reached" in the_line(models("pull", NAME), 1)
 
 
+def test_a_home_that_cannot_be_is_one_line(hub, monkeypatch):
+    monkeypatch.setenv("EDGESTREAM_HOME", "/dev/null/here")
+    for command in ("pull", "rm"):
+        assert "EDGESTREAM_HOME" in the_line(models(command, NAME), 1)
+    assert models("list").returncode == 0
+
+
 @pytest.mark.parametrize("how", ["--offline", "HF_HUB_OFFLINE"])
 def test_offline_means_no_request(hub, monkeypatch, how):
     assert (done := models("pull", NAME)).returncode == 0, done.stderr
