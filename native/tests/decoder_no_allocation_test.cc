@@ -10,6 +10,9 @@
 #include <vector>
 
 #include "core/concatenated_loop.h"
+#include "core/grouped_loop.h"
+#include "core/interleaved_loop.h"
+#include "core/reencoded_loop.h"
 #include "counted_new.h"
 #include "decoder/ring_decoder.h"
 #include "tiny_gguf.h"
@@ -17,15 +20,18 @@
 using edgestream::allocations;
 using edgestream::Decoder;
 using edgestream::GgufModel;
+using edgestream::kTinyEmbd;
 using edgestream::LogitsOf;
 using edgestream::RegionRows;
 using edgestream::RingDecoder;
+using edgestream::RingDecoderConfig;
 using edgestream::TinyGguf;
 
 namespace {
 
 constexpr int kMaxRows = 8;
-constexpr std::array kKvTypes = {"f16", "f32"};
+constexpr int kUnits = 40;
+constexpr std::array kKvTypes = {"f32", "f16", "bf16", "q8_0", "q4_0"};
 
 std::shared_ptr<const GgufModel> tiny_model() {
   const TinyGguf file("edgestream_no_allocation.gguf");
@@ -35,52 +41,143 @@ std::shared_ptr<const GgufModel> tiny_model() {
 std::vector<float> random_rows(int n_rows) {
   std::mt19937 random(3);
   std::normal_distribution<float> normal;
-  std::vector<float> rows(static_cast<size_t>(n_rows) * edgestream::kTinyEmbd);
+  std::vector<float> rows(static_cast<size_t>(n_rows) * kTinyEmbd);
   for (float& x : rows) x = normal(random);
   return rows;
 }
 
-// Every way to give rows: alone, in chunks, without logits, with all of them, proposed and kept.
+// Every way to give rows: alone, in chunks, without logits, with all of them, proposed and kept; to
+// all regions in one batch.
 void use(Decoder& decoder, std::span<const float> rows) {
   const auto first = [&](int n) { return rows.first(static_cast<size_t>(n) * decoder.n_embd()); };
+  const int other = decoder.n_regions() - 1;
   decoder.step(first(1));
   decoder.step(rows);
-  const std::array groups = {RegionRows{0, first(3)}, RegionRows{0, first(1)}};
+  const std::array groups = {RegionRows{0, first(3)}, RegionRows{other, first(1)}};
   for (const LogitsOf wanted : {LogitsOf::kNone, LogitsOf::kLastRow, LogitsOf::kEveryRow}) {
     decoder.step(groups, wanted);
   }
-  for (const int n_kept : {0, 2, 5}) {
-    const std::array proposed = {RegionRows{0, first(5)}};
-    decoder.propose(proposed);
+  for (const int n_kept : {0, 2, 4}) {
+    decoder.propose(groups);
     decoder.keep(n_kept);
+    decoder.begin_unit();
   }
+}
+
+void check_steps(const std::shared_ptr<const GgufModel>& model, const RingDecoderConfig& config) {
+  const std::vector<float> rows = random_rows(2 * kMaxRows + 1);
+  RingDecoder decoder(model, config);
+  use(decoder, rows);
+  decoder.reset();
+  use(decoder, rows);
+  const long before = allocations.load();
+  REQUIRE(before > 0);  // the counter itself works
+  for (int lap = 0; lap < 10; ++lap) use(decoder, rows);
+  decoder.reset();
+  use(decoder, rows);
+  CHECK(allocations.load() == before);
+}
+
+// The second and third pass over the units, after a first one in which buffers grew.
+template <typename PushLoop>
+void check_loop(PushLoop& loop) {
+  const std::vector<float> rows = random_rows(kUnits);
+  const auto run = [&] {
+    size_t n_written = 0;
+    for (size_t unit = 0; unit < kUnits; ++unit) {
+      n_written += loop.push(std::span(rows).subspan(unit * kTinyEmbd, kTinyEmbd)).size();
+    }
+    n_written += loop.finish().size();
+    loop.reset();
+    return n_written;
+  };
+  CHECK(run() > 0);
+  const long before = allocations.load();
+  run();
+  run();
+  CHECK(allocations.load() == before);
+}
+
+edgestream::LoopConfig writing() {
+  edgestream::LoopConfig config;
+  config.max_tokens_per_unit = 3;
+  config.max_tokens_at_end = 5;
+  config.n_text = 40;
+  return config;
 }
 
 }  // namespace
 
 TEST_CASE("steps and proposals allocate nothing, over several laps and rebases") {
   const auto model = tiny_model();
-  const std::vector<float> rows = random_rows(2 * kMaxRows + 1);
   for (const std::string kv_type : kKvTypes) {
     CAPTURE(kv_type);
-    RingDecoder decoder(
+    check_steps(
         model,
         {.n_sinks = 2, .regions = {{.window = 12}}, .kv_type = kv_type, .max_rows = kMaxRows});
-    use(decoder, rows);
-    decoder.reset();
-    use(decoder, rows);
-    const long before = allocations.load();
-    REQUIRE(before > 0);  // the counter itself works
-    for (int lap = 0; lap < 10; ++lap) use(decoder, rows);
-    decoder.reset();
-    use(decoder, rows);
-    CHECK(allocations.load() == before);
+  }
+}
+
+TEST_CASE("several regions allocate nothing in any layout") {
+  const auto model = tiny_model();
+  for (const std::string layout : {"one-clock", "grouped", "overlap"}) {
+    CAPTURE(layout);
+    check_steps(model, {.n_sinks = 2,
+                        .regions = {{"input", 12}, {"output", 6}},
+                        .max_rows = kMaxRows,
+                        .layout = layout});
+  }
+}
+
+TEST_CASE("the loops that write in turns allocate nothing, with a drafter and without") {
+  const auto model = tiny_model();
+  const edgestream::WaitK wait_k(2);
+  edgestream::NgramDrafter ngrams(1, 3, 64);
+  for (const int n_draft : {0, 3}) {
+    CAPTURE(n_draft);
+    edgestream::Drafter* const drafter = n_draft > 0 ? &ngrams : nullptr;
+    RingDecoder one(model, {.n_sinks = 2, .regions = {{.window = 30}}, .max_rows = kMaxRows});
+    edgestream::InterleavedConfig chat;
+    chat.loop = writing();
+    chat.prompt = {1, 2};
+    chat.before_unit = {3};
+    chat.n_draft = n_draft;
+    edgestream::InterleavedLoop interleaved(one, wait_k, chat, drafter);
+    check_loop(interleaved);
+
+    RingDecoder two(model, {.n_sinks = 1,
+                            .regions = {{"input", 12}, {"output", 12}},
+                            .max_rows = kMaxRows,
+                            .layout = "grouped"});
+    edgestream::GroupedConfig groups;
+    groups.loop = writing();
+    groups.input_prompt = {1};
+    groups.output_prompt = {2};
+    groups.n_draft = n_draft;
+    edgestream::GroupedLoop grouped(two, wait_k, groups, drafter);
+    check_loop(grouped);
+  }
+}
+
+TEST_CASE("the loop that encodes its window again allocates nothing") {
+  const auto model = tiny_model();
+  const edgestream::LocalAgreement agreement(1);
+  for (const int n_draft : {0, 3}) {
+    RingDecoder decoder(model, {.regions = {{.window = 60}}, .max_rows = kMaxRows});
+    edgestream::ReencodedLoop loop(decoder, agreement,
+                                   {.loop = writing(),
+                                    .before_window = {1},
+                                    .after_window = {2},
+                                    .max_units = 8,
+                                    .keep_units = 4,
+                                    .max_hypothesis = 6,
+                                    .n_draft = n_draft});
+    check_loop(loop);
   }
 }
 
 TEST_CASE("the concatenated loop allocates nothing, with deferrals and without") {
   const auto model = tiny_model();
-  constexpr int kUnits = 40;
   const std::vector<float> rows = random_rows(kUnits);
   const edgestream::WaitK wait_k(2);
   const edgestream::ConfidenceThreshold confidence(2, 0.5F, 3);
@@ -95,7 +192,7 @@ TEST_CASE("the concatenated loop allocates nothing, with deferrals and without")
       std::vector<float> probabilities(kUnits + deferrals);
       const auto run = [&] {
         for (size_t unit = 0; unit < kUnits; ++unit) {
-          loop.push(std::span(rows).subspan(unit * edgestream::kTinyEmbd, edgestream::kTinyEmbd),
+          loop.push(std::span(rows).subspan(unit * kTinyEmbd, kTinyEmbd),
                     std::span(tokens).first(1 + loop.undecided()),
                     std::span(probabilities).first(1 + loop.undecided()));
         }

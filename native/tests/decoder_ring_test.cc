@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The ring decoder in C++ alone: memory, threads, and damaged files under the sanitizers.
+// The ring decoder in C++ alone: streams, threads, and damaged files under the sanitizers.
 #include "decoder/ring_decoder.h"
 
 #include <doctest/doctest.h>
@@ -7,37 +7,15 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
-#include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <memory>
-#include <new>
 #include <random>
 #include <stdexcept>
 #include <thread>
 #include <vector>
 
 #include "tiny_gguf.h"
-
-namespace {
-
-std::atomic<int64_t> n_allocations{0};
-
-void* counted(std::size_t n_bytes) {
-  n_allocations.fetch_add(1, std::memory_order_relaxed);
-  void* const memory = std::malloc(std::max<std::size_t>(n_bytes, 1));
-  if (memory == nullptr) throw std::bad_alloc();
-  return memory;
-}
-
-}  // namespace
-
-void* operator new(std::size_t n_bytes) { return counted(n_bytes); }
-void* operator new[](std::size_t n_bytes) { return counted(n_bytes); }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete[](void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace {
 
@@ -77,20 +55,6 @@ float greatest_difference(std::span<const float> a, std::span<const float> b) {
 }
 
 }  // namespace
-
-TEST_CASE("after the first lap steps allocate nothing, rebases included") {
-  const TinyGguf file("edgestream_memory.gguf");
-  RingDecoder decoder(std::make_shared<const GgufModel>(file.path()), small_ring());
-  const std::vector<float> rows = random_rows(200, 1);
-  const std::span all(rows);
-  for (int n : {1, 1, 2, 4, 8, 13, 30}) decoder.step(all.first(n * kTinyEmbd));
-  const int64_t before = n_allocations.load();
-  for (int i = 0; i < 100; ++i) decoder.step(all.subspan(i * kTinyEmbd, kTinyEmbd));
-  decoder.step(all);
-  decoder.reset();
-  decoder.step(all.first(31 * kTinyEmbd));
-  CHECK(n_allocations.load() == before);
-}
 
 TEST_CASE("a stream cut anyhow gives what single rows give") {
   const TinyGguf file("edgestream_cuts.gguf");

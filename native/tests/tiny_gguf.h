@@ -22,7 +22,7 @@ class TinyGguf {
  public:
   explicit TinyGguf(const std::string& name)
       : path_(std::filesystem::temp_directory_path() / name), gguf_(gguf_init_empty()) {
-    constexpr int kLayers = 2, kHeads = 4, kKvHeads = 2, kFf = 96, kTensors = 64;
+    constexpr int kLayers = 2, kHeads = 2, kKvHeads = 1, kFf = 96, kTensors = 64;
     context_ = make_context(kTensors);
     gguf_set_val_str(gguf_.get(), "general.architecture", "llama");
     set("block_count", kLayers);
