@@ -31,11 +31,14 @@ class Repository:
 class Hub(http.server.ThreadingHTTPServer):
     """`with Hub() as hub`: hub.repositories by name; hub.url is what HF_ENDPOINT names.
 
+    Of the requests it keeps paths with the first byte asked for (`requests`) and `tokens`.
+
     The bad days, None or False unless a test says otherwise:
         status: every request is answered with it
         api_error: (status, X-Error-Code) of the listing
         cut: an answer with a file's bytes ends after so many, and the connection with it
         hold: it stops after so many and waits until `released` is set; `held` is set meanwhile
+        large_at: the address of another server, to which large files are redirected
         damage: the last byte of a large answer is another one
         ranges: whether requests for a part are understood (True)
     """
@@ -45,6 +48,7 @@ class Hub(http.server.ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.repositories, self.requests, self.sent_bytes = {}, [], 0
+        self.tokens, self.large_at = [], None
         self.status = self.api_error = self.cut = self.hold = None
         self.ranges, self.damage = True, False
         self.held, self.released = threading.Event(), threading.Event()
@@ -83,6 +87,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         path = urllib.parse.unquote(urllib.parse.urlsplit(self.path).path)
         asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
         self.server.requests.append((path, int(asked[1]) if asked else 0))
+        self.server.tokens.append(self.headers.get("Authorization"))
         if self.server.status:
             return self._error(self.server.status)
         if found := re.fullmatch(r"/api/models/([^/]+/[^/]+)(?:/revision/(.+))?", path):
@@ -124,7 +129,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self._bytes(data, asked, headers)
         self.send_response(302)
         headers |= {"X-Linked-Size": str(len(data)), "X-Linked-ETag": f'"{sha256}"'}
-        for key, value in {**headers, "Location": f"{self.server.url}/large/{sha256}"}.items():
+        headers["Location"] = f"{self.server.large_at or self.server.url}/large/{sha256}"
+        for key, value in headers.items():
             self.send_header(key, value)
         self.send_header("Content-Length", "0")
         self.end_headers()

@@ -80,6 +80,20 @@ def test_any_cutting_of_a_transfer_gives_the_whole_file(cut_hub, seed, n_here, c
     assert sum(counted) == len(data)
 
 
+def test_a_token_goes_to_the_hub_and_not_to_the_store_of_large_files(served, tiny, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    served.repositories[NAME] = Repository(tiny)
+    with Hub() as store:
+        store.repositories[NAME] = served.repositories[NAME]
+        served.large_at = store.url.replace("127.0.0.1", "localhost")
+        fetch()
+        asked = zip(served.requests, served.tokens, strict=True)
+        sent = {token for (path, _), token in asked if NAME in path}
+        assert sent == {"Bearer hf_secret"}
+        assert len(store.tokens) >= 3
+        assert set(store.tokens) == {None}
+
+
 # Names that want out.
 
 
