@@ -162,6 +162,8 @@ TEST_CASE("wrong use is refused with its numbers") {
   CHECK_THROWS_WITH_AS(decoder.token_embedding(0, room),
                        "decoder: an embedding has 64 numbers, room was given for 63",
                        std::invalid_argument);
-  CHECK_THROWS_AS(RingDecoder(model, {.regions = {{.window = 4}}, .kv_type = "q8_0"}),
+  const TinyGguf narrow("edgestream_narrow.gguf", /*n_heads=*/4);
+  const auto narrow_model = std::make_shared<const GgufModel>(narrow.path());
+  CHECK_THROWS_AS(RingDecoder(narrow_model, {.regions = {{.window = 4}}, .kv_type = "q8_0"}),
                   std::invalid_argument);
 }
