@@ -89,6 +89,12 @@ class RingPlan {
 
   void reset();
 
+  /// All that a plan of the same shape needs to go on from here, as numbers.
+  std::vector<int64_t> numbers() const;
+  /// Goes on from where numbers() was called. Throws std::invalid_argument, with nothing changed,
+  /// on numbers that no plan of this shape comes to.
+  void restore(std::span<const int64_t> numbers);
+
  private:
   struct Region {
     int window;

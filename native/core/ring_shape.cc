@@ -2,6 +2,7 @@
 #include "core/ring_shape.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <stdexcept>
 #include <utility>
@@ -46,6 +47,17 @@ int all_windows(const RingShape& shape) {
   int sum = 0;
   for (const RegionShape& region : shape.regions) sum += region.window;
   return sum;
+}
+
+std::string describe(const RingShape& shape) {
+  constexpr std::array kLayouts = {"one-clock", "grouped", "overlap"};
+  std::string text = "n_sinks " + std::to_string(shape.n_sinks) + ", windows";
+  for (const RegionShape& region : shape.regions) {
+    text += " " + region.name + " " + std::to_string(region.window);
+  }
+  return text + ", layout " + kLayouts[static_cast<size_t>(shape.layout)] + ", gap " +
+         std::to_string(shape.gap) + ", max_rows " + std::to_string(shape.max_rows) +
+         ", rebase_rows " + std::to_string(shape.rebase_rows);
 }
 
 RingShape checked(RingShape shape) {

@@ -43,6 +43,9 @@ struct RingShape {
 /// Rows of all regions together.
 int all_windows(const RingShape& shape);
 
+/// The shape in words, for messages.
+std::string describe(const RingShape& shape);
+
 /// The shape with defaults filled in. Throws std::invalid_argument, naming the number and its
 /// range, on one out of range.
 RingShape checked(RingShape shape);

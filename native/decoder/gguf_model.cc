@@ -128,10 +128,23 @@ void GgufModel::read_token_texts() {
   token_texts_ = *std::move(texts);
 }
 
+// All that is not a tensor: it says what the weights mean.
+void GgufModel::read_head(std::ifstream& stream) {
+  uint64_t end = token_rows_entry_->file_offset;
+  for (ggml_tensor* tensor = ggml_get_first_tensor(context_.get()); tensor != nullptr;
+       tensor = ggml_get_next_tensor(context_.get(), tensor)) {
+    end = std::min<uint64_t>(end, file_.find_tensor(tensor->name)->file_offset);
+  }
+  std::vector<std::byte> head(end);
+  read_bytes(file_, stream, head);
+  fingerprint_.add(head);
+}
+
 void GgufModel::read_weights() {
   buffer_ = allocate_tensors(context_.get(), device_, "weights");
   ggml_backend_buffer_set_usage(buffer_.get(), GGML_BACKEND_BUFFER_USAGE_WEIGHTS);
   std::ifstream stream(file_.path(), std::ios::binary);
+  read_head(stream);
   std::vector<std::byte> block;
   for (ggml_tensor* tensor = ggml_get_first_tensor(context_.get()); tensor != nullptr;
        tensor = ggml_get_next_tensor(context_.get(), tensor)) {
@@ -140,6 +153,7 @@ void GgufModel::read_weights() {
     for (size_t done = 0; done < entry.n_bytes; done += block.size()) {
       block.resize(std::min(kReadBytes, entry.n_bytes - done));
       read_bytes(file_, stream, block);
+      fingerprint_.add(block);
       ggml_backend_tensor_set(tensor, block.data(), done, block.size());
     }
   }
@@ -151,6 +165,7 @@ void GgufModel::read_token_rows() {
   std::ifstream stream(file_.path(), std::ios::binary);
   stream.seekg(static_cast<std::streamoff>(token_rows_entry_->file_offset));
   read_bytes(file_, stream, token_rows_);
+  fingerprint_.add(token_rows_);
 }
 
 void GgufModel::token_embedding(int32_t token, std::span<float> out) const {

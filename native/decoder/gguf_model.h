@@ -3,11 +3,13 @@
 #pragma once
 
 #include <cstdint>
+#include <fstream>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "core/checksum.h"
 #include "decoder/device.h"
 #include "decoder/gguf_file.h"
 #include "decoder/model_shape.h"
@@ -48,6 +50,8 @@ class GgufModel {
   const ModelWeights& weights() const { return weights_; }
   ggml_backend_dev_t device() const { return device_; }
   size_t weight_bytes() const;
+  /// A checksum of metadata and weights, to tell models apart.
+  uint64_t fingerprint() const { return fingerprint_.value(); }
 
   /// Writes the input embedding of `token` to `out` [n_embd]. Throws std::invalid_argument on a
   /// token that does not exist or a wrong width.
@@ -65,6 +69,7 @@ class GgufModel {
   LayerWeights describe_layer(int index);
   void refuse_unknown_tensors() const;
   void read_token_texts();
+  void read_head(std::ifstream& stream);
   void read_weights();
   void read_token_rows();
 
@@ -73,6 +78,7 @@ class GgufModel {
   const ggml_backend_dev_t device_;
   ContextHandle context_;  // descriptions of the weights
   BufferHandle buffer_;    // their data, on the device
+  Checksum fingerprint_;
   ModelWeights weights_;
   const TensorEntry* token_rows_entry_ = nullptr;
   std::vector<std::byte> token_rows_;  // token_embd as stored, on the host

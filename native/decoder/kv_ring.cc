@@ -50,6 +50,34 @@ KvRing::KvRing(const GgufModel& model, const RingPlan& plan, ggml_type type)
   buffer = allocate_tensors(c, model.device(), "KV ring");
 }
 
+std::vector<std::byte> KvRing::contents() const {
+  std::vector<std::byte> all;
+  for (ggml_tensor* tensor = ggml_get_first_tensor(context.get()); tensor != nullptr;
+       tensor = ggml_get_next_tensor(context.get(), tensor)) {
+    const size_t at = all.size();
+    all.resize(at + ggml_nbytes(tensor));
+    ggml_backend_tensor_get(tensor, all.data() + at, 0, ggml_nbytes(tensor));
+  }
+  return all;
+}
+
+void KvRing::set_contents(std::span<const std::byte> contents) {
+  size_t n_bytes = 0;
+  for (ggml_tensor* tensor = ggml_get_first_tensor(context.get()); tensor != nullptr;
+       tensor = ggml_get_next_tensor(context.get(), tensor)) {
+    n_bytes += ggml_nbytes(tensor);
+  }
+  if (n_bytes != contents.size()) {
+    throw std::invalid_argument("decoder: a saved ring of " + std::to_string(contents.size()) +
+                                " bytes does not fit this one of " + std::to_string(n_bytes));
+  }
+  for (ggml_tensor* tensor = ggml_get_first_tensor(context.get()); tensor != nullptr;
+       tensor = ggml_get_next_tensor(context.get(), tensor)) {
+    ggml_backend_tensor_set(tensor, contents.data(), 0, ggml_nbytes(tensor));
+    contents = contents.subspan(ggml_nbytes(tensor));
+  }
+}
+
 void KvRing::copy_from(const KvRing& other) {
   ggml_tensor* from = ggml_get_first_tensor(other.context.get());
   for (ggml_tensor* to = ggml_get_first_tensor(context.get()); to != nullptr;

@@ -2,7 +2,10 @@
 // The memory of a stream on the device: keys and values of the kept rows.
 #pragma once
 
+#include <cstddef>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "core/ring_plan.h"
 #include "decoder/gguf_model.h"
@@ -19,6 +22,12 @@ struct KvRing {
 
   /// Takes over the contents of a ring of the same model, plan and type.
   void copy_from(const KvRing& other);
+
+  /// All that the ring holds, as it lies on the device.
+  std::vector<std::byte> contents() const;
+  /// Takes over contents() of a ring of the same model, plan and type. Throws
+  /// std::invalid_argument, with nothing changed, on another number of bytes.
+  void set_contents(std::span<const std::byte> contents);
 
   /// Values of 16 or 32 bits are stored transposed: a head's sums run along them. Those of a
   /// quantized type stay rows, since a block of them is written as one.

@@ -176,6 +176,29 @@ std::unique_ptr<Decoder> RingDecoder::fork() const {
   return other;
 }
 
+StateIdentity RingDecoder::identity() const {
+  return {.model = model_->fingerprint(),
+          .memory = describe(plan_.shape()) + ", keys " + config_.kv_type};
+}
+
+void RingDecoder::save(const std::string& path) const {
+  const Turn turn(busy_);
+  check_ready();
+  write_state(path, identity(), {.plan = plan_.numbers(), .ring = ring_.contents()});
+}
+
+void RingDecoder::restore(const std::string& path) {
+  const Turn turn(busy_);
+  const RingState state = read_state(path, identity());
+  RingPlan plan = plan_;
+  plan.restore(state.plan);
+  ring_.set_contents(state.ring);
+  plan_ = std::move(plan);
+  for (std::vector<float>& region : attention_) region.clear();
+  n_proposed_ = 0;
+  failed_ = false;
+}
+
 // Logits of the last row are those of the last run.
 void RingDecoder::append(std::span<const RegionRows> groups, LogitsOf wanted) {
   failed_ = true;

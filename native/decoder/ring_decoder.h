@@ -13,6 +13,7 @@
 #include "decoder/kv_ring.h"
 #include "decoder/ring_config.h"
 #include "decoder/ring_graphs.h"
+#include "decoder/ring_state.h"
 
 namespace edgestream {
 
@@ -47,6 +48,12 @@ class RingDecoder final : public Decoder {
   std::span<const float> attention(int region) const override;
   std::unique_ptr<Decoder> fork() const override;
 
+  /// Writes the stream's past to a file; see write_state(). Not while a proposal is open.
+  void save(const std::string& path) const;
+  /// Goes on from a file that a decoder of the same model and memory saved. Throws as read_state()
+  /// does, with the stream as it was.
+  void restore(const std::string& path);
+
   int64_t pos() const override { return plan_.pos() - n_proposed_; }
   void reset() override;
 
@@ -62,6 +69,7 @@ class RingDecoder final : public Decoder {
   void append(std::span<const RegionRows> groups, LogitsOf wanted);
   void run_rows(std::span<const int> regions, LogitsOf wanted);
   void move_keys(const RingStep& step);
+  StateIdentity identity() const;
   void compute(Graph& graph);
   void read_logits(const Graph& graph);
   void read_attention(const Graph& graph);

@@ -193,6 +193,12 @@ void bind_ring_decoder(nb::module_& m) {
           "together at begin_unit). kv_type is f32, f16, bf16, q8_0 or q4_0; at most max_rows (a "
           "power of two) are computed at once; rebase_rows 0 chooses how often positions are "
           "rebased; attention is captured from attention_layers.")
+      .def("save", &RingDecoder::save, "path"_a, nb::call_guard<nb::gil_scoped_release>(),
+           "Writes the stream's past to a file, whole or not at all. Not while a proposal is open.")
+      .def("restore", &RingDecoder::restore, "path"_a, nb::call_guard<nb::gil_scoped_release>(),
+           "Goes on from a file that a decoder of the same model and memory saved. Raises "
+           "ValueError "
+           "naming file and finding, with the stream as it was, on any other.")
       .def_prop_ro("state_bytes", &RingDecoder::state_bytes);
 }
 

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// A plan as numbers and back: the numbers may come from a damaged or hostile file.
+#include <algorithm>
+#include <stdexcept>
+
+#include "core/ring_plan.h"
+
+namespace edgestream {
+
+namespace {
+
+// Sums and differences of a few positions fit 64 bits by far.
+constexpr int64_t kMaxPosition = int64_t{1} << 60;
+
+}  // namespace
+
+std::vector<int64_t> RingPlan::numbers() const {
+  std::vector<int64_t> all{pos_, place_keys_ ? 1 : 0};
+  for (const Region& region : regions_) all.insert(all.end(), {region.taken, region.next});
+  all.insert(all.end(), bases_.begin(), bases_.end());
+  all.insert(all.end(), at_.begin(), at_.end());
+  return all;
+}
+
+void RingPlan::restore(std::span<const int64_t> numbers) {
+  const size_t n_regions = regions_.size();
+  const size_t n_expected = 2 + 2 * n_regions + bases_.size() + at_.size();
+  const auto sound = [](int64_t x) { return x >= 0 && x <= kMaxPosition; };
+  if (numbers.size() != n_expected || !std::ranges::all_of(numbers, sound)) {
+    throw std::invalid_argument("ring: the saved plan does not fit this ring");
+  }
+  const auto of_regions = numbers.subspan(2, 2 * n_regions);
+  int64_t n_left = numbers[0] - std::min<int64_t>(numbers[0], shape_.n_sinks);
+  bool counts = numbers[1] <= 1;
+  for (size_t i = 0; i < n_regions && counts; ++i) {
+    counts = of_regions[2 * i] <= n_left;
+    n_left -= of_regions[2 * i];
+  }
+  if (!counts || n_left != 0) {
+    throw std::invalid_argument("ring: the saved plan counts rows that were never taken");
+  }
+  reset();
+  pos_ = numbers[0];
+  place_keys_ = numbers[1] != 0;
+  for (size_t i = 0; i < n_regions; ++i) {
+    regions_[i].taken = of_regions[2 * i];
+    regions_[i].next = of_regions[2 * i + 1];
+  }
+  const auto rest = numbers.subspan(2 + 2 * n_regions);
+  std::ranges::copy(rest.first(bases_.size()), bases_.begin());
+  std::ranges::copy(rest.subspan(bases_.size()), at_.begin());
+}
+
+}  // namespace edgestream
