@@ -60,13 +60,14 @@ class Lock:
 
 def home() -> Path:
     """Where pulled models lie: the user's cache folder, or what EDGESTREAM_HOME names."""
-    if given := os.environ.get(HOME):
-        return Path(given).expanduser().absolute()
     if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or "~/AppData/Local").expanduser() / "edgestream"
-    if sys.platform == "darwin":
-        return Path("~/Library/Caches/edgestream").expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "edgestream"
+        cache = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
+    elif sys.platform == "darwin":
+        cache = "~/Library/Caches"
+    else:
+        cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    given = os.environ.get(HOME) or os.path.join(cache, "edgestream")
+    return Path(os.path.expanduser(given)).absolute()  # Path's own raises where no home is known
 
 
 def shipped() -> dict[str, Path]:

@@ -2,16 +2,19 @@
 """A pull in this process: transfers cut anywhere, listings that lie, names that want out."""
 
 import os
+import re
 import tempfile
 from pathlib import Path
 
 import pytest
+import typer.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from loopback_hub import Hub, Repository
 
 import edgestream as es
 from edgestream import hub, library
+from edgestream.cli import app
 from edgestream.fit import Probe
 from edgestream.pull import pull
 
@@ -247,6 +250,20 @@ def test_a_model_of_the_catalogue_is_pulled_by_its_short_name(entry, served, tin
     assert es.load("big-en").manifest.name == "big-en"
     with pytest.raises(es.EdgestreamError, match="revision"):
         fetch("big-en", revision="main")
+
+
+def test_the_list_has_the_catalogue_and_what_is_damaged(entry, home):
+    broken = home / "models" / "someone--broken"
+    broken.mkdir(parents=True)
+    (broken / "lock.toml").write_text("")
+    (broken / "model.toml").write_text("\x1b[2J")
+    listed = typer.testing.CliRunner().invoke(app, ["models", "list"])
+    assert listed.exit_code == 0
+    lines = {line.split()[0]: line for line in listed.output.splitlines()}
+    assert re.search(r"9.15 MB +concatenated +en +Apache-2.0 +see info +catalogue", lines["big-en"])
+    assert "damaged" in lines["someone/broken"]
+    assert re.search(r"yes +ships with edgestream", lines["tiny-en"])
+    assert "\x1b" not in listed.output
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,8 @@ def test_every_shipped_model_and_every_entry_is_consistent():
 def test_pulled_models_lie_where_the_user_says(monkeypatch, tmp_path):
     monkeypatch.setenv("EDGESTREAM_HOME", "here")
     assert library.home() == Path.cwd() / "here"
+    monkeypatch.setenv("EDGESTREAM_HOME", "~nobody-of-this-name/here")
+    assert library.home() == Path.cwd() / "~nobody-of-this-name" / "here"
     monkeypatch.delenv("EDGESTREAM_HOME")
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
