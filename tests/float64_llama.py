@@ -1,19 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A llama decoder in float64 that keeps all rows and attends to exactly those a ring would keep."""
+"""A decoder in float64 that keeps all rows and attends to exactly those a ring would keep."""
 
 from __future__ import annotations
 
 import numpy as np
 from tiny_llama import TinyShape
 
+LOCAL_ROPE_BASE = 10_000.0
+
 
 class Float64Llama:
     """The definition that the ring decoder is held against, one row at a time.
 
     Row p sees the sinks and the newest `window` rows; a row of the window at distance p - a, sink i
-    at min(p - i, n_sinks + window - 1 - i). Two defects can be built in, to show that the
-    comparison notices them: `turn_sinks=False` leaves sinks at their absolute distance, and
-    `one_wrong_slot=True` keeps the oldest row of a full window's place for the row before it.
+    at min(p - i, n_sinks + window - 1 - i). Of these a local layer sees those nearer than its
+    reach. Two defects can be built in, to show that the comparison notices them:
+    `turn_sinks=False` leaves sinks at their absolute distance, and `one_wrong_slot=True` keeps the
+    oldest row of a full window's place for the row before it.
     """
 
     def __init__(
@@ -30,10 +33,8 @@ class Float64Llama:
         self.weights = {name: w.astype(np.float64) for name, w in weights.items()}
         self.n_sinks, self.window = n_sinks, window
         self.turn_sinks, self.one_wrong_slot = turn_sinks, one_wrong_slot
-        half = np.arange(shape.head_dim // 2)
-        self.frequencies = shape.rope_base ** (-2.0 * half / shape.head_dim)
-        if shape.rope_factors:
-            self.frequencies = self.frequencies / self.weights["rope_freqs.weight"]
+        self.frequencies = frequencies(shape, self.weights)
+        self.growth = 1 + 0.1 * np.log(shape.rope_factor) if shape.rope_scaling == "yarn" else 1.0
         self.keys: list[list[np.ndarray]] = [[] for _ in range(shape.n_layers)]
         self.values: list[list[np.ndarray]] = [[] for _ in range(shape.n_layers)]
         # Of the last row in each layer: [n_heads, rows in the order of _kept].
@@ -48,8 +49,10 @@ class Float64Llama:
 
     def _one(self, x: np.ndarray) -> np.ndarray:
         for i in range(self.shape.n_layers):
-            x = x + self._attention(self._norm(x, f"blk.{i}.attn_norm.weight"), i)
-            x = x + self._feed_forward(self._norm(x, f"blk.{i}.ffn_norm.weight"), i)
+            added = self._attention(self._norm(x, f"blk.{i}.attn_norm.weight"), i)
+            x = x + self._norm_if_there(added, f"blk.{i}.post_attention_norm.weight")
+            added = self._feed_forward(self._norm(x, f"blk.{i}.ffn_norm.weight"), i)
+            x = x + self._norm_if_there(added, f"blk.{i}.post_ffw_norm.weight")
         self.pos += 1
         output = "token_embd.weight" if self.shape.tied else "output.weight"
         return self.weights[output] @ self._norm(x, "output_norm.weight")
@@ -65,17 +68,25 @@ class Float64Llama:
         last = p if not self.turn_sinks else min(p, s + w - 1)
         return rows, np.concatenate([last - sinks, p - recent])
 
+    def _heads(self, x: np.ndarray, i: int, name: str) -> np.ndarray:
+        projected = self.weights[f"blk.{i}.attn_{name}.weight"] @ x
+        projected = projected + self.weights.get(f"blk.{i}.attn_{name}.bias", 0.0)
+        heads = projected.reshape(-1, self.shape.head_dim)
+        return self._norm_if_there(heads, f"blk.{i}.attn_{name}_norm.weight")
+
     def _attention(self, x: np.ndarray, i: int) -> np.ndarray:
         s = self.shape
-        heads = (self.weights[f"blk.{i}.attn_q.weight"] @ x).reshape(s.n_heads, s.head_dim)
-        for store, name in ((self.keys, "attn_k"), (self.values, "attn_v")):
-            projected = self.weights[f"blk.{i}.{name}.weight"] @ x
-            store[i].append(projected.reshape(s.n_kv_heads, s.head_dim))
+        heads = self._heads(x, i, "q")
+        self.keys[i].append(self._heads(x, i, "k"))
+        self.values[i].append(self._heads(x, i, "v"))
         rows, distances = self._kept()
+        reach = s.reach(i)
+        if reach is not None:
+            rows, distances = rows[distances < reach], distances[distances < reach]
         keys = np.stack([self.keys[i][r] for r in rows])
         values = np.stack([self.values[i][r] for r in rows])
         group = s.n_heads // s.n_kv_heads
-        turned = np.repeat(self._turn(keys, -distances), group, axis=1)
+        turned = np.repeat(self._turn(keys, -distances, i), group, axis=1)
         scores = np.einsum("hd,nhd->hn", heads, turned) / np.sqrt(s.head_dim)
         scores = np.exp(scores - scores.max(axis=1, keepdims=True))
         scores /= scores.sum(axis=1, keepdims=True)
@@ -83,20 +94,69 @@ class Float64Llama:
         mixed = np.einsum("hn,nhd->hd", scores, np.repeat(values, group, axis=1))
         return self.weights[f"blk.{i}.attn_output.weight"] @ mixed.reshape(-1)
 
-    def _turn(self, x: np.ndarray, positions: np.ndarray) -> np.ndarray:
-        """Rotates neighbouring pairs of x [n, heads, head_dim] by positions [n]."""
-        angles = positions[:, None, None] * self.frequencies
-        even, odd = x[..., 0::2], x[..., 1::2]
+    def _turn(self, x: np.ndarray, positions: np.ndarray, i: int) -> np.ndarray:
+        """Rotates pairs of x [n, heads, head_dim] by positions [n], as layer i does."""
+        if not self.shape.is_rotated(i):
+            return x
+        is_local = self.shape.reach(i) is not None
+        speeds = base_frequencies(self.shape, LOCAL_ROPE_BASE) if is_local else self.frequencies
+        angles = positions[:, None, None] * speeds
+        half = self.shape.head_dim // 2
+        halves = self.shape.traits.pairs_halves
+        first, second = (
+            (slice(0, half), slice(half, None))
+            if halves
+            else (slice(0, None, 2), slice(1, None, 2))
+        )
+        a, b = x[..., first], x[..., second]
         turned = np.empty_like(x)
-        turned[..., 0::2] = even * np.cos(angles) - odd * np.sin(angles)
-        turned[..., 1::2] = even * np.sin(angles) + odd * np.cos(angles)
-        return turned
+        turned[..., first] = a * np.cos(angles) - b * np.sin(angles)
+        turned[..., second] = a * np.sin(angles) + b * np.cos(angles)
+        return turned * self.growth**2  # the query grows too
 
     def _feed_forward(self, x: np.ndarray, i: int) -> np.ndarray:
         gate = self.weights[f"blk.{i}.ffn_gate.weight"] @ x
         up = self.weights[f"blk.{i}.ffn_up.weight"] @ x
-        return self.weights[f"blk.{i}.ffn_down.weight"] @ (gate / (1.0 + np.exp(-gate)) * up)
+        gated = gelu(gate) if self.shape.traits.is_gemma else gate / (1.0 + np.exp(-gate))
+        return self.weights[f"blk.{i}.ffn_down.weight"] @ (gated * up)
+
+    def _norm_if_there(self, x: np.ndarray, name: str) -> np.ndarray:
+        return self._norm(x, name) if name in self.weights else x
 
     def _norm(self, x: np.ndarray, name: str) -> np.ndarray:
-        scale = np.sqrt(np.mean(x * x) + self.shape.rms_epsilon)
+        scale = np.sqrt(np.mean(x * x, axis=-1, keepdims=True) + self.shape.rms_epsilon)
         return x / scale * self.weights[name]
+
+
+def base_frequencies(shape: TinyShape, base: float) -> np.ndarray:
+    """Radians per position of each pair [head_dim / 2]."""
+    return base ** (-2.0 * np.arange(shape.head_dim // 2) / shape.head_dim)
+
+
+def frequencies(shape: TinyShape, weights: dict[str, np.ndarray]) -> np.ndarray:
+    """The same with the model's scaling."""
+    plain = base_frequencies(shape, shape.rope_base)
+    if shape.rope_factors:
+        plain = plain / weights["rope_freqs.weight"]
+    if shape.rope_scaling == "none":
+        return plain
+    slow = plain / shape.rope_factor
+    if shape.rope_scaling == "linear":
+        return slow
+    # YaRN: pairs that turn more than 32 times over the trained rows keep their speed, those that
+    # turn less than once are scaled, and between them the speed goes over.
+    low, high = (
+        shape.head_dim * np.log(shape.trained_rows / (turns * 2 * np.pi)) / 2
+        / np.log(shape.rope_base) for turns in (32.0, 1.0)
+    )  # fmt: skip
+    low, high = max(0.0, np.floor(low)), min(shape.head_dim - 1.0, np.ceil(high))
+    share = np.clip((np.arange(len(plain)) - low) / max(0.001, high - low), 0.0, 1.0)
+    return plain * (1 - share) + slow * share
+
+
+def gelu(x: np.ndarray) -> np.ndarray:
+    """By the hyperbolic tangent, from float16 to float16 below 10, as ggml has it in a table."""
+    x16 = x.astype(np.float16).astype(np.float64)
+    y = 0.5 * x16 * (1 + np.tanh(np.sqrt(2 / np.pi) * x16 * (1 + 0.044715 * x16 * x16)))
+    y = y.astype(np.float16).astype(np.float64)
+    return np.where(x <= -10, 0.0, np.where(x >= 10, x, y))

@@ -57,14 +57,24 @@ class Libllama:
         """Appends rows float32 [n, n_embd]; returns the logits [n_vocab] of the last."""
         rows = np.ascontiguousarray(rows, np.float32)
         batch = llama_cpp.llama_batch_init(len(rows), self._n_embd, 1)
-        batch.n_tokens = len(rows)
         ctypes.memmove(batch.embd, rows.ctypes.data, rows.nbytes)
-        for i in range(len(rows)):
+        return self._decode(batch, len(rows))
+
+    def step_tokens(self, tokens: list[int]) -> np.ndarray:
+        """As step(), with libllama's own embeddings of tokens."""
+        batch = llama_cpp.llama_batch_init(len(tokens), 0, 1)
+        for i, token in enumerate(tokens):
+            batch.token[i] = token
+        return self._decode(batch, len(tokens))
+
+    def _decode(self, batch: llama_cpp.llama_batch, n_rows: int) -> np.ndarray:
+        batch.n_tokens = n_rows
+        for i in range(n_rows):
             batch.pos[i], batch.n_seq_id[i] = self.pos + i, 1
-            batch.seq_id[i][0], batch.logits[i] = 0, int(i == len(rows) - 1)
+            batch.seq_id[i][0], batch.logits[i] = 0, int(i == n_rows - 1)
         failed = llama_cpp.llama_decode(self._context, batch)
         llama_cpp.llama_batch_free(batch)
         assert not failed
-        self.pos += len(rows)
+        self.pos += n_rows
         logits = llama_cpp.llama_get_logits_ith(self._context, -1)
         return np.ctypeslib.as_array(logits, (self._n_vocab,)).copy()

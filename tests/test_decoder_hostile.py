@@ -122,12 +122,22 @@ def without(name):
     [
         (lambda w: w.add_expert_count(8), None, "llama.expert_count is 8, it must be 0 to 0"),
         (
-            lambda w: w.add_rope_scaling_type(gguf.RopeScalingType.YARN),
+            lambda w: w.add_rope_scaling_type(gguf.RopeScalingType.LONGROPE),
             None,
-            "rope scaling of the type 'yarn' is not supported; supported: none, linear",
+            "rope scaling of the type 'longrope' is not supported; supported: none, linear, yarn",
         ),
         (lambda w: w.add_key_length(15), None, "dimension_count is 16, it must be 15 to 15"),
         (lambda w: w.add_value_length(8), None, "value_length is 8, it must be 16 to 16"),
+        (
+            lambda w: w.add_final_logit_softcapping(30.0),
+            None,
+            "llama.final_logit_softcapping other than 0 is not supported",
+        ),
+        (
+            lambda w: w.add_rope_scaling_yarn_beta_fast(16.0),
+            None,
+            "llama.rope.scaling.yarn_beta_fast other than 32 is not supported",
+        ),
         (lambda w: w.add_causal_attention(False), None, "not causal"),
         (
             lambda w: None,
@@ -136,8 +146,8 @@ def without(name):
         ),
         (
             lambda w: None,
-            random_weights(SHAPE) | {"blk.0.attn_q.bias": np.zeros(32, np.float32)},
-            "the tensor blk.0.attn_q.bias has no place in the llama architecture",
+            random_weights(SHAPE) | {"blk.0.attn_output.bias": np.zeros(32, np.float32)},
+            "the tensor blk.0.attn_output.bias has no place in the llama architecture",
         ),
         (
             lambda w: None,
@@ -163,8 +173,8 @@ def test_what_is_not_supported_is_named(tmp_path, edit, weights, message):
 
 
 def test_another_architecture_is_refused_before_its_tensors_are_looked_at(tmp_path):
-    path = rewritten(tmp_path, lambda w: None, {"unheard.of": np.zeros(3)}, architecture="qwen2")
-    message = r"the architecture 'qwen2' is not supported; supported: llama$"
+    path = rewritten(tmp_path, lambda w: None, {"unheard.of": np.zeros(3)}, architecture="bert")
+    message = r"the architecture 'bert' is not supported; supported: llama, smollm3, qwen2, "
     with pytest.raises(ValueError, match=message):
         GgufModel(str(path))
 

@@ -11,6 +11,7 @@ namespace {
 
 // ggml sums 64 products at a time (AVX-512); a partial block would be summed in another order.
 constexpr int kSlotMultiple = 64;
+constexpr float kHidden = -std::numeric_limits<float>::infinity();
 
 int round_up(int value, int multiple) { return (value + multiple - 1) / multiple * multiple; }
 
@@ -163,7 +164,6 @@ int64_t RingPlan::oldest_position(int region) const {
 }
 
 void RingPlan::write_mask(std::span<float> mask) const {
-  constexpr float kHidden = -std::numeric_limits<float>::infinity();
   std::ranges::fill(mask, kHidden);
   for (int row = 0; row < step_.n_rows; ++row) {
     float* const seen = mask.data() + int64_t{row} * n_slots_;
@@ -178,6 +178,23 @@ void RingPlan::write_mask(std::span<float> mask) const {
       const int64_t before_wrap = std::min(n_keys, r.n_slots - start);
       std::fill_n(seen + r.first_slot + start, before_wrap, 0.F);
       std::fill_n(seen + r.first_slot, n_keys - before_wrap, 0.F);
+    }
+  }
+}
+
+int64_t RingPlan::distance(int row, int clock, int slot) const {
+  if (slot < shape_.n_sinks) return sink_query_positions_[row] - (step_.sink_position + slot);
+  return query_positions_[clock * step_.n_rows + row] - (at_[slot] - bases_[clock]);
+}
+
+void RingPlan::hide_beyond(int reach, std::span<float> mask) const {
+  for (int clock = 0; clock < n_clocks(); ++clock) {
+    const auto [begin, end] = clock_slots(clock);
+    for (int row = 0; row < step_.n_rows; ++row) {
+      float* const seen = mask.data() + int64_t{row} * n_slots_;
+      for (int slot = clock == 0 ? 0 : begin; slot < end; ++slot) {
+        if (distance(row, clock, slot) >= reach) seen[slot] = kHidden;
+      }
     }
   }
 }

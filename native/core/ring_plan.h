@@ -74,6 +74,9 @@ class RingPlan {
   /// `mask` [n_rows, n_slots].
   void write_mask(std::span<float> mask) const;
 
+  /// Of what write_mask() wrote, hides every slot that lies `reach` or farther from a row.
+  void hide_beyond(int reach, std::span<float> mask) const;
+
   /// Writes the RoPE position of the key in every slot to `positions` [n_slots].
   void write_key_positions(std::span<int32_t> positions) const;
 
@@ -115,6 +118,7 @@ class RingPlan {
   void place(int row, int region);
   int64_t oldest_position(int region) const;
   void advance(int region);
+  int64_t distance(int row, int clock, int slot) const;
   void close_holes();
 
   RingShape shape_;

@@ -19,7 +19,7 @@ constexpr std::array kMatrixTypes = {
     GGML_TYPE_Q4_K,    GGML_TYPE_Q5_K,   GGML_TYPE_Q6_K,  GGML_TYPE_IQ1_S, GGML_TYPE_IQ1_M,
     GGML_TYPE_IQ2_XXS, GGML_TYPE_IQ2_XS, GGML_TYPE_IQ2_S, GGML_TYPE_IQ3_S, GGML_TYPE_IQ3_XXS,
     GGML_TYPE_IQ4_NL,  GGML_TYPE_IQ4_XS, GGML_TYPE_TQ1_0, GGML_TYPE_TQ2_0, GGML_TYPE_MXFP4};
-constexpr int kTensorsPerLayer = 9;
+constexpr int kTensorsPerLayer = 16;
 constexpr int kTensorsBesides = 3;  // output norm, output, rope factors
 constexpr size_t kReadBytes = size_t{4} << 20;
 
@@ -82,18 +82,37 @@ ggml_tensor* GgufModel::claim(const std::string& name, std::initializer_list<int
   return tensor;
 }
 
+ggml_tensor* GgufModel::claim_if(bool wanted, const std::string& name,
+                                 std::initializer_list<int64_t> shape) {
+  return wanted ? claim(name, shape) : nullptr;
+}
+
+ggml_tensor* GgufModel::claim_if_there(bool allowed, const std::string& name,
+                                       std::initializer_list<int64_t> shape) {
+  return claim_if(allowed && file_.find_tensor(name) != nullptr, name, shape);
+}
+
 LayerWeights GgufModel::describe_layer(int index) {
   const std::string layer = "blk." + std::to_string(index) + ".";
   const auto& s = shape_;
+  const Architecture& a = *s.architecture;
   return {.attention_norm = claim(layer + "attn_norm.weight", {s.n_embd}),
           .query = claim(layer + "attn_q.weight", {s.n_embd, s.query_width()}),
           .key = claim(layer + "attn_k.weight", {s.n_embd, s.kv_width()}),
           .value = claim(layer + "attn_v.weight", {s.n_embd, s.kv_width()}),
+          .query_bias = claim_if_there(a.biases, layer + "attn_q.bias", {s.query_width()}),
+          .key_bias = claim_if_there(a.biases, layer + "attn_k.bias", {s.kv_width()}),
+          .value_bias = claim_if_there(a.biases, layer + "attn_v.bias", {s.kv_width()}),
+          .query_norm = claim_if(a.head_norms, layer + "attn_q_norm.weight", {s.head_dim}),
+          .key_norm = claim_if(a.head_norms, layer + "attn_k_norm.weight", {s.head_dim}),
           .attention_out = claim(layer + "attn_output.weight", {s.query_width(), s.n_embd}),
+          .attention_post_norm =
+              claim_if(a.post_norms, layer + "post_attention_norm.weight", {s.n_embd}),
           .ffn_norm = claim(layer + "ffn_norm.weight", {s.n_embd}),
           .ffn_gate = claim(layer + "ffn_gate.weight", {s.n_embd, s.n_ff}),
           .ffn_up = claim(layer + "ffn_up.weight", {s.n_embd, s.n_ff}),
-          .ffn_down = claim(layer + "ffn_down.weight", {s.n_ff, s.n_embd})};
+          .ffn_down = claim(layer + "ffn_down.weight", {s.n_ff, s.n_embd}),
+          .ffn_post_norm = claim_if(a.post_norms, layer + "post_ffw_norm.weight", {s.n_embd})};
 }
 
 void GgufModel::describe_weights() {
@@ -104,8 +123,8 @@ void GgufModel::describe_weights() {
   weights_.output_norm = claim("output_norm.weight", {shape_.n_embd});
   const bool tied = file_.find_tensor("output.weight") == nullptr;
   weights_.output = claim(tied ? kTokenRows : "output.weight", {shape_.n_embd, shape_.n_vocab});
-  const bool scaled = file_.find_tensor("rope_freqs.weight") != nullptr;
-  weights_.rope_factors = scaled ? claim("rope_freqs.weight", {shape_.head_dim / 2}) : nullptr;
+  weights_.rope_factors =
+      claim_if_there(shape_.architecture->rope_factors, "rope_freqs.weight", {shape_.head_dim / 2});
 }
 
 // A tensor that is left out, a bias say, would change every result without a sign.
@@ -113,7 +132,8 @@ void GgufModel::refuse_unknown_tensors() const {
   for (const TensorEntry& entry : file_.tensors()) {
     if (entry.name == kTokenRows) continue;
     if (ggml_get_tensor(context_.get(), entry.name.c_str()) == nullptr) {
-      file_.fail("the tensor " + entry.name + " has no place in the llama architecture");
+      file_.fail("the tensor " + entry.name + " has no place in the " +
+                 std::string(shape_.architecture->name) + " architecture");
     }
   }
 }
@@ -184,6 +204,7 @@ void GgufModel::token_embedding(int32_t token, std::span<float> out) const {
   } else {
     to_float(row, out.data(), shape_.n_embd);
   }
+  for (float& x : out) x *= shape_.token_scale;
 }
 
 }  // namespace edgestream

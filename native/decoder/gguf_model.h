@@ -16,17 +16,25 @@
 
 namespace edgestream {
 
-/// Matrices are [input, output] in ggml's order; vectors are float32.
+/// Matrices are [input, output] in ggml's order; vectors are float32. Null: the architecture, or
+/// this file where the architecture leaves it open, has none.
 struct LayerWeights {
-  ggml_tensor* attention_norm;  // [n_embd]
-  ggml_tensor* query;           // [n_embd, query_width]
-  ggml_tensor* key;             // [n_embd, kv_width]
-  ggml_tensor* value;           // [n_embd, kv_width]
-  ggml_tensor* attention_out;   // [query_width, n_embd]
-  ggml_tensor* ffn_norm;        // [n_embd]
-  ggml_tensor* ffn_gate;        // [n_embd, n_ff]
-  ggml_tensor* ffn_up;          // [n_embd, n_ff]
-  ggml_tensor* ffn_down;        // [n_ff, n_embd]
+  ggml_tensor* attention_norm;       // [n_embd]
+  ggml_tensor* query;                // [n_embd, query_width]
+  ggml_tensor* key;                  // [n_embd, kv_width]
+  ggml_tensor* value;                // [n_embd, kv_width]
+  ggml_tensor* query_bias;           // [query_width], or null
+  ggml_tensor* key_bias;             // [kv_width], or null
+  ggml_tensor* value_bias;           // [kv_width], or null
+  ggml_tensor* query_norm;           // [head_dim], or null
+  ggml_tensor* key_norm;             // [head_dim], or null
+  ggml_tensor* attention_out;        // [query_width, n_embd]
+  ggml_tensor* attention_post_norm;  // [n_embd], or null
+  ggml_tensor* ffn_norm;             // [n_embd]
+  ggml_tensor* ffn_gate;             // [n_embd, n_ff]
+  ggml_tensor* ffn_up;               // [n_embd, n_ff]
+  ggml_tensor* ffn_down;             // [n_ff, n_embd]
+  ggml_tensor* ffn_post_norm;        // [n_embd], or null
 };
 
 struct ModelWeights {
@@ -36,7 +44,7 @@ struct ModelWeights {
   ggml_tensor* rope_factors;  // [head_dim / 2], or null
 };
 
-/// A GGUF file of the llama architecture with its weights on a device. Immutable: may be shared
+/// A GGUF file of a supported architecture with its weights on a device. Immutable: may be shared
 /// between threads.
 class GgufModel {
  public:
@@ -65,6 +73,9 @@ class GgufModel {
 
  private:
   ggml_tensor* claim(const std::string& name, std::initializer_list<int64_t> shape);
+  ggml_tensor* claim_if(bool wanted, const std::string& name, std::initializer_list<int64_t> shape);
+  ggml_tensor* claim_if_there(bool allowed, const std::string& name,
+                              std::initializer_list<int64_t> shape);
   void describe_weights();
   LayerWeights describe_layer(int index);
   void refuse_unknown_tensors() const;

@@ -23,9 +23,13 @@ class LayerBuilder {
   /// [kv_width, n]
   ggml_tensor* value(ggml_tensor* input, int layer) const;
 
-  /// Turns heads x [head_dim, any, n] by positions [n] as `layer` turns its queries and keys.
-  ggml_tensor* rotate(ggml_tensor* x, ggml_tensor* positions, int layer,
-                      bool in_place = false) const;
+  /// Queries or keys x [head_dim, any, n] as they are at positions [n]; x itself in a layer that
+  /// does not rotate.
+  ggml_tensor* rotate(ggml_tensor* x, ggml_tensor* positions, int layer) const;
+  /// Rotates queries and brings them to the size that products with keys need.
+  ggml_tensor* rotate_query(ggml_tensor* x, ggml_tensor* positions, int layer) const;
+  /// Moves rotated keys x [head_dim, any, n] on by `turn` [n] positions.
+  ggml_tensor* turn_on(ggml_tensor* x, ggml_tensor* turn, int layer, bool in_place) const;
 
   /// Heads' mixed values [query_width, n] -> what attention adds to the rows [n_embd, n].
   ggml_tensor* attention_output(ggml_tensor* mixed, int layer) const;
@@ -36,6 +40,10 @@ class LayerBuilder {
 
  private:
   ggml_tensor* norm(ggml_tensor* x, ggml_tensor* weight) const;
+  ggml_tensor* project(ggml_tensor* weight, ggml_tensor* bias, ggml_tensor* input) const;
+  ggml_tensor* heads(ggml_tensor* projected, int n_heads, ggml_tensor* norm_weight) const;
+  ggml_tensor* rope(ggml_tensor* x, ggml_tensor* positions, const RopeShape& rope, float magnitude,
+                    bool in_place) const;
   const LayerWeights& weights(int layer) const { return model_.weights().layers[layer]; }
 
   ggml_context* const c_;

@@ -8,17 +8,32 @@ namespace edgestream {
 
 namespace {
 
-constexpr const char* kArchitecture = "llama";
 constexpr int64_t kMaxLayers = 1 << 10;
 constexpr int64_t kMaxHeads = 1 << 12;
 constexpr int64_t kMaxHeadDim = 1 << 12;
 constexpr int64_t kMaxWidth = 1 << 20;  // embedding, feed-forward and all heads together
 constexpr int64_t kMaxVocab = 1 << 24;
+constexpr int64_t kMaxRows = int64_t{1} << 30;
 constexpr double kDefaultRopeBase = 10000.0;
+constexpr int kDefaultLocalPeriod = 6;  // of layers; the last of a period sees all
+// Gemma 3 has one size that scales by the width of a row per head; files do not say so.
+constexpr int kLayersScaledByRow = 62;
+
+const Architecture& read_architecture(const GgufFile& file) {
+  const auto name = file.find_text("general.architecture");
+  if (!name) file.fail("the key general.architecture is missing");
+  const Architecture* const architecture = find_architecture(*name);
+  if (architecture == nullptr) {
+    file.fail("the architecture '" + *name +
+              "' is not supported; supported: " + architecture_names());
+  }
+  return *architecture;
+}
 
 class Reader {
  public:
-  explicit Reader(const GgufFile& file) : file_(file) {}
+  Reader(const GgufFile& file, const Architecture& architecture)
+      : file_(file), architecture_(architecture.name) {}
 
   int integer(const std::string& name, int64_t low, int64_t high) const {
     const auto value = file_.find_integer(key(name));
@@ -43,9 +58,15 @@ class Reader {
     return positive(name, 0.0);
   }
 
-  static std::string key(const std::string& name) {
-    return std::string(kArchitecture) + "." + name;
+  // For what would change the result and is not implemented.
+  void only(const std::string& name, double supported) const {
+    if (file_.find_number(key(name)).value_or(supported) != supported) {
+      const std::string text = std::to_string(supported);
+      file_.fail(key(name) + " other than " + text.substr(0, text.find('.')) + " is not supported");
+    }
   }
+
+  std::string key(const std::string& name) const { return architecture_ + "." + name; }
 
  private:
   int in_range(const std::string& name, int64_t value, int64_t low, int64_t high) const {
@@ -57,15 +78,8 @@ class Reader {
   }
 
   const GgufFile& file_;
+  const std::string architecture_;
 };
-
-void check_architecture(const GgufFile& file) {
-  const auto name = file.find_text("general.architecture");
-  if (!name) file.fail("the key general.architecture is missing");
-  if (*name != kArchitecture) {
-    file.fail("the architecture '" + *name + "' is not supported; supported: " + kArchitecture);
-  }
-}
 
 // What would change the result and is not implemented is refused rather than left out.
 void check_options(const GgufFile& file, const Reader& reader) {
@@ -73,17 +87,52 @@ void check_options(const GgufFile& file, const Reader& reader) {
   if (!file.find_flag(reader.key("attention.causal")).value_or(true)) {
     file.fail("attention that is not causal is not supported");
   }
-  const double factor = file.find_number(reader.key("rope.scaling.attn_factor")).value_or(1.0);
-  if (factor != 1.0) file.fail("rope.scaling.attn_factor other than 1 is not supported");
+  reader.only("rope.scaling.attn_factor", 1.0);
+  reader.only("rope.scaling.yarn_ext_factor", 1.0);
+  reader.only("rope.scaling.yarn_attn_factor", 1.0);
+  reader.only("rope.scaling.yarn_beta_fast", 32.0);
+  reader.only("rope.scaling.yarn_beta_slow", 1.0);
+  reader.only("rope.scaling.yarn_log_multiplier", 0.0);
+  reader.only("attn_logit_softcapping", 0.0);
+  reader.only("final_logit_softcapping", 0.0);
 }
 
-float read_rope_scale(const GgufFile& file, const Reader& reader) {
+RopeShape read_rope(const GgufFile& file, const Reader& reader) {
+  RopeShape rope{.base = reader.positive("rope.freq_base", kDefaultRopeBase), .scale = 1.F};
   const auto kind = file.find_text(reader.key("rope.scaling.type")).value_or("linear");
-  if (kind == "none") return 1.F;
-  if (kind != "linear") {
-    file.fail("rope scaling of the type '" + kind + "' is not supported; supported: none, linear");
+  if (kind == "none") return rope;
+  if (kind != "linear" && kind != "yarn") {
+    file.fail("rope scaling of the type '" + kind +
+              "' is not supported; supported: none, linear, yarn");
   }
-  return 1.F / reader.positive("rope.scaling.factor", 1.0);
+  rope.scale = 1.F / reader.positive("rope.scaling.factor", 1.0);
+  if (kind == "linear") return rope;
+  const int n_rows = reader.integer("context_length", 1, kMaxRows);
+  rope.yarn = true;
+  rope.n_trained_rows =
+      reader.integer_or("rope.scaling.original_context_length", n_rows, 1, kMaxRows);
+  return rope;
+}
+
+void read_local_layers(const Reader& reader, const RopeShape& rope, ModelShape& shape) {
+  shape.local_reach = reader.integer_or("attention.sliding_window", 0, 0, kMaxRows);
+  if (shape.local_reach == 0) return;
+  const int period =
+      reader.integer_or("attention.sliding_window_pattern", kDefaultLocalPeriod, 1, kMaxLayers);
+  RopeShape local = rope;
+  local.base = reader.positive("rope.freq_base_swa", kDefaultRopeBase);
+  local.scale = 1.F;
+  for (int i = 0; i < shape.n_layers; ++i) {
+    if (i % period < period - 1) shape.layers[i] = {.rope = local, .local = true};
+  }
+}
+
+void read_layers(const GgufFile& file, const Reader& reader, ModelShape& shape) {
+  const RopeShape rope = read_rope(file, reader);
+  shape.layers.assign(shape.n_layers, {.rope = rope});
+  const int step = shape.architecture->unrotated_layer_step;
+  for (int i = step - 1; step > 0 && i < shape.n_layers; i += step) shape.layers[i].rope.reset();
+  if (shape.architecture->local_layers) read_local_layers(reader, rope, shape);
 }
 
 void check_heads(const GgufFile& file, const ModelShape& shape) {
@@ -121,13 +170,26 @@ int read_vocab_size(const GgufFile& file) {
   return static_cast<int>(n);
 }
 
+void read_scales(const Reader& reader, ModelShape& shape) {
+  const auto inverse_root = [](int width) { return 1.F / std::sqrt(static_cast<float>(width)); };
+  shape.token_scale = shape.query_scale = 1.F;
+  if (!shape.architecture->scales_tokens) {
+    shape.attention_scale = reader.positive("attention.scale", inverse_root(shape.head_dim));
+    return;
+  }
+  const bool by_row = shape.n_layers == kLayersScaledByRow;
+  shape.token_scale = std::sqrt(static_cast<float>(shape.n_embd));
+  shape.query_scale = inverse_root(by_row ? shape.n_embd / shape.n_heads : shape.head_dim);
+  shape.attention_scale = 1.F;
+}
+
 }  // namespace
 
 std::vector<LayerRun> ModelShape::rope_runs() const {
   std::vector<LayerRun> runs;
   for (int i = 0; i < n_layers; ++i) {
     if (!layers[i].rope) continue;
-    if (!runs.empty() && i > 0 && layers[i].rope == layers[i - 1].rope) {
+    if (i > 0 && layers[i].rope == layers[i - 1].rope) {
       ++runs.back().n_layers;
     } else {
       runs.push_back({i, 1});
@@ -137,10 +199,11 @@ std::vector<LayerRun> ModelShape::rope_runs() const {
 }
 
 ModelShape read_model_shape(const GgufFile& file) {
-  check_architecture(file);
-  const Reader reader(file);
+  const Architecture& architecture = read_architecture(file);
+  const Reader reader(file, architecture);
   check_options(file, reader);
   ModelShape shape{};
+  shape.architecture = &architecture;
   shape.n_layers = reader.integer("block_count", 1, kMaxLayers);
   shape.n_embd = reader.integer("embedding_length", 1, kMaxWidth);
   shape.n_ff = reader.integer("feed_forward_length", 1, kMaxWidth);
@@ -149,11 +212,8 @@ ModelShape read_model_shape(const GgufFile& file) {
   shape.head_dim = read_head_dim(file, reader, shape.n_embd, shape.n_heads);
   shape.n_vocab = read_vocab_size(file);
   shape.rms_epsilon = reader.required_positive("attention.layer_norm_rms_epsilon");
-  const RopeShape rope{.base = reader.positive("rope.freq_base", kDefaultRopeBase),
-                       .scale = read_rope_scale(file, reader)};
-  shape.layers.assign(shape.n_layers, {.rope = rope});
-  shape.attention_scale =
-      reader.positive("attention.scale", 1.0 / std::sqrt(static_cast<double>(shape.head_dim)));
+  read_layers(file, reader, shape);
+  read_scales(reader, shape);
   check_heads(file, shape);
   return shape;
 }

@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "decoder/architecture.h"
 #include "decoder/gguf_file.h"
 
 namespace edgestream {
@@ -14,6 +15,9 @@ namespace edgestream {
 struct RopeShape {
   float base;   // "theta"
   float scale;  // factor on positions: 1, or below 1 for linear scaling
+  // YaRN (Peng et al. 2023): fast frequencies keep their speed, slow ones are scaled.
+  bool yarn = false;
+  int n_trained_rows = 0;  // length of the context before it was extended
 
   bool operator==(const RopeShape&) const = default;
 };
@@ -21,6 +25,7 @@ struct RopeShape {
 /// In what a layer can differ from its neighbours.
 struct LayerShape {
   std::optional<RopeShape> rope;  // nothing: attention does not know positions
+  bool local = false;             // sees only what is nearer than the model's local reach
 
   bool operator==(const LayerShape&) const = default;
 };
@@ -33,6 +38,7 @@ struct LayerRun {
 
 /// All within ranges that make every product of them fit; head counts divide one another.
 struct ModelShape {
+  const Architecture* architecture;
   int n_layers;
   int n_embd;
   int n_ff;
@@ -41,6 +47,9 @@ struct ModelShape {
   int head_dim;  // even; all of it is rotated
   int n_vocab;
   float rms_epsilon;
+  int local_reach;        // distance from which on local layers see nothing; 0: none is local
+  float token_scale;      // factor on token embeddings
+  float query_scale;      // factor on rotated queries
   float attention_scale;  // factor on query-key products
   std::vector<LayerShape> layers;
 

@@ -29,7 +29,8 @@ class Builder {
         positions_(first_rows(inputs.positions)),
         sink_query_positions_(first_rows(inputs.sink_query_positions)),
         key_slots_(first_rows(inputs.key_slots)),
-        mask_(ggml_view_2d(c_, inputs.mask, n_slots_, kind.n_rows, inputs.mask->nb[1], 0)) {}
+        mask_(first_columns(inputs.mask)),
+        local_mask_(inputs.local_mask == nullptr ? nullptr : first_columns(inputs.local_mask)) {}
 
   void build() {
     // Before sinks, too: a proposal that was not kept may have turned those that there are.
@@ -47,6 +48,10 @@ class Builder {
 
  private:
   ggml_tensor* first_rows(ggml_tensor* vector) { return ggml_view_1d(c_, vector, kind_.n_rows, 0); }
+
+  ggml_tensor* first_columns(ggml_tensor* mask) {
+    return ggml_view_2d(c_, mask, n_slots_, kind_.n_rows, mask->nb[1], 0);
+  }
 
   void run(ggml_tensor* node) { step_.run(node); }
 
@@ -125,8 +130,8 @@ class Builder {
     if (ring_.raw_keys != nullptr) {
       run(ggml_set_rows(c_, layer_of(ring_.raw_keys, layer), as_rows(key), key_slots_));
     }
-    run(ggml_set_rows(c_, layer_of(ring_.keys, layer), as_rows(placed(key, positions_, layer)),
-                      key_slots_));
+    run(ggml_set_rows(c_, layer_of(ring_.keys, layer),
+                      as_rows(layers_.rotate(key, positions_, layer)), key_slots_));
     run(write_values(value, layer_of(ring_.values, layer)));
   }
 
@@ -141,10 +146,6 @@ class Builder {
   // [head_dim, n_kv_heads, n] -> [kv_width, n]
   ggml_tensor* as_rows(ggml_tensor* heads) {
     return ggml_reshape_2d(c_, heads, shape_.kv_width(), kind_.n_rows);
-  }
-
-  ggml_tensor* placed(ggml_tensor* heads, ggml_tensor* positions, int layer) {
-    return shape_.layers[layer].rope ? layers_.rotate(heads, positions, layer) : heads;
   }
 
   ggml_tensor* layer_of(ggml_tensor* all, int layer) {
@@ -162,7 +163,8 @@ class Builder {
     const int64_t n_columns = scores->ne[1];
     scores = ggml_reshape_4d(c_, scores, n_slots_, kind_.n_rows, shape_.heads_per_kv_head(),
                              shape_.n_kv_heads);
-    scores = ggml_soft_max_ext(c_, scores, mask_, shape_.attention_scale, /*max_bias=*/0.F);
+    scores = ggml_soft_max_ext(c_, scores, shape_.layers[layer].local ? local_mask_ : mask_,
+                               shape_.attention_scale, /*max_bias=*/0.F);
     return ggml_reshape_3d(c_, scores, n_slots_, n_columns, shape_.n_kv_heads);
   }
 
@@ -170,15 +172,16 @@ class Builder {
   // scores are written over those of the first clock, which costs less than joining them.
   ggml_tensor* all_scores(ggml_tensor* query, int layer) {
     const bool turns = shape_.layers[layer].rope && !kind_.into_sinks;
-    ggml_tensor* const scores = scores_of(placed(query, looks_from(0), layer), layer, 0, n_slots_);
+    ggml_tensor* const scores =
+        scores_of(layers_.rotate_query(query, looks_from(0), layer), layer, 0, n_slots_);
     for (int clock = 1; turns && clock < plan_.n_clocks(); ++clock) {
       const auto [first, last] = plan_.clock_slots(clock);
-      ggml_tensor* const from_there = placed(query, looks_from(clock), layer);
+      ggml_tensor* const from_there = layers_.rotate_query(query, looks_from(clock), layer);
       overwrite(scores, scores_of(from_there, layer, first, last - first), first);
     }
     // With one clock the sinks lie right for the last row of a step.
     if (turns && n_sinks_ > 0 && (kind_.n_rows > 1 || plan_.n_clocks() > 1)) {
-      ggml_tensor* const from_afar = placed(query, sink_query_positions_, layer);
+      ggml_tensor* const from_afar = layers_.rotate_query(query, sink_query_positions_, layer);
       overwrite(scores, scores_of(from_afar, layer, 0, n_sinks_), 0);
     }
     return scores;
@@ -257,6 +260,7 @@ class Builder {
   ggml_tensor* const sink_query_positions_;
   ggml_tensor* const key_slots_;
   ggml_tensor* const mask_;
+  ggml_tensor* const local_mask_;
   ggml_tensor* captured_ = nullptr;  // attention of the last row, layers so far
 };
 

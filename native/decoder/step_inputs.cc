@@ -8,7 +8,7 @@ namespace edgestream {
 
 namespace {
 
-constexpr size_t kInputTensors = 11;
+constexpr size_t kInputTensors = 12;
 
 template <typename T>
 void set_front(ggml_tensor* tensor, std::span<const T> values) {
@@ -18,7 +18,7 @@ void set_front(ggml_tensor* tensor, std::span<const T> values) {
 }  // namespace
 
 StepInputs::StepInputs(const GgufModel& model, const RingPlan& plan, const KvRing& ring)
-    : context_(make_context(kInputTensors)) {
+    : local_reach_(model.shape().local_reach), context_(make_context(kInputTensors)) {
   const ModelShape& s = model.shape();
   const int64_t n_rows = plan.shape().max_rows;
   const int64_t n_sinks = plan.shape().n_sinks;
@@ -31,6 +31,7 @@ StepInputs::StepInputs(const GgufModel& model, const RingPlan& plan, const KvRin
   query_positions = integers(plan.n_clocks() > 1, GGML_TYPE_I32, n_rows * plan.n_clocks());
   sink_query_positions = integers(true, GGML_TYPE_I32, n_rows);
   mask = ggml_new_tensor_2d(c, GGML_TYPE_F32, plan.n_slots(), n_rows);
+  local_mask = local_reach_ > 0 ? ggml_dup_tensor(c, mask) : nullptr;
   key_slots = integers(true, GGML_TYPE_I64, n_rows);
   value_cells = integers(ring.transposes_values(), GGML_TYPE_I64, n_rows * s.kv_width());
   sink_positions = integers(n_sinks > 0, GGML_TYPE_I32, n_sinks);
@@ -58,6 +59,10 @@ void StepInputs::send_places(const RingPlan& plan, const RingStep& step) {
       std::span(mask_values_).first(static_cast<size_t>(step.n_rows) * plan.n_slots());
   plan.write_mask(seen);
   set_front<float>(mask, seen);
+  if (local_mask != nullptr) {
+    plan.hide_beyond(local_reach_, seen);
+    set_front<float>(local_mask, seen);
+  }
   set_front(positions, step.positions);
   if (query_positions != nullptr) set_front(query_positions, step.query_positions);
   set_front(sink_query_positions, step.sink_query_positions);

@@ -31,6 +31,7 @@ class StepInputs {
   ggml_tensor* query_positions;       // [max_rows * n_clocks] i32; null with one clock
   ggml_tensor* sink_query_positions;  // [max_rows] i32
   ggml_tensor* mask;                  // [n_slots, max_rows] 0 or -infinity
+  ggml_tensor* local_mask;            // the same for local layers; null without any
   ggml_tensor* key_slots;             // [max_rows] i64
   ggml_tensor* value_cells;     // [kv_width * max_rows] i64, in a layer's values; null: in rows
   ggml_tensor* sink_positions;  // [n_sinks] i32; null without sinks
@@ -41,6 +42,7 @@ class StepInputs {
  private:
   void send_value_cells(const RingStep& step);
 
+  const int local_reach_;
   ContextHandle context_;
   BufferHandle buffer_;
   std::vector<float> mask_values_;      // [max_rows, n_slots]

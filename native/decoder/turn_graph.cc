@@ -36,7 +36,7 @@ Graph build_turn_graph(const GgufModel& model, const RingPlan& plan, const KvRin
   const int64_t n_heads = n_slots * s.n_kv_heads;
   const auto turned = [&](ggml_tensor* heads, int layer, bool in_place) {
     ggml_tensor* const by = ggml_view_1d(c, inputs.turn, heads->ne[2], 0);
-    return layers.rotate(heads, by, layer, in_place);
+    return layers.turn_on(heads, by, layer, in_place);
   };
   for (const LayerRun run : s.rope_runs()) {
     if (rotates_as_it_is(keys)) {

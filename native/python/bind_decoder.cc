@@ -126,7 +126,7 @@ nb::list token_texts(const GgufModel& model) {
 
 void bind_model(nb::module_& m) {
   nb::class_<GgufModel>(m, "GgufModel",
-                        "The weights of a GGUF decoder of the llama architecture, shared by its "
+                        "The weights of a GGUF decoder, shared by its "
                         "streams. Immutable: may be used from several threads.")
       .def(
           "__init__",

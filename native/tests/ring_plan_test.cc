@@ -141,7 +141,8 @@ void require(bool holds, const char* what) {
 }
 
 void check_row(const RingPlan& plan, const RingStep& step, const Keys& keys, int r,
-               std::span<const float> mask, std::map<int64_t, int64_t> expected) {
+               std::span<const float> mask, std::span<const float> near, int reach,
+               std::map<int64_t, int64_t> expected) {
   for (int clock = -1; clock < plan.n_clocks(); ++clock) {
     const bool sinks = clock < 0;
     const auto [begin, end] = sinks ? std::pair(0, plan.shape().n_sinks) : plan.clock_slots(clock);
@@ -152,10 +153,12 @@ void check_row(const RingPlan& plan, const RingStep& step, const Keys& keys, int
     for (int slot = begin; slot < end; ++slot) {
       require(mask[slot] == 0.F || (std::isinf(mask[slot]) && mask[slot] < 0.F),
               "the mask is 0 or -infinity");
+      require(mask[slot] == 0.F || near[slot] == mask[slot], "what is hidden stays hidden");
       if (mask[slot] != 0.F) continue;
       const auto found = expected.find(keys.row[slot]);
       require(found != expected.end(), "no row sees what it should not");
       require(from - keys.rotation[slot] == found->second, "distances are exact");
+      require((near[slot] == 0.F) == (found->second < reach), "what is near is seen from near");
       require(keys.n_turns[slot] <= 1, "a visible key was turned once at most");
       expected.erase(found);
     }
@@ -167,9 +170,14 @@ void check_step(const RingPlan& plan, const RingStep& step, const Keys& keys,
                 const Reference& reference, int64_t first) {
   std::vector<float> mask(static_cast<size_t>(step.n_rows) * plan.n_slots(), 7.F);
   plan.write_mask(mask);
+  const int reach = static_cast<int>(first % 40) + 1;
+  std::vector<float> near = mask;
+  plan.hide_beyond(reach, near);
   for (int r = 0; r < step.n_rows; ++r) {
-    check_row(plan, step, keys, r, std::span(mask).subspan(r * plan.n_slots(), plan.n_slots()),
-              reference.seen(first + r));
+    const auto of_row = [&](std::span<const float> all) {
+      return all.subspan(r * plan.n_slots(), plan.n_slots());
+    };
+    check_row(plan, step, keys, r, of_row(mask), of_row(near), reach, reference.seen(first + r));
   }
   if (plan.n_clocks() > 1) return;
   require(step.sink_query_positions[step.n_rows - 1] == step.positions[step.n_rows - 1],
