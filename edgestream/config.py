@@ -20,6 +20,7 @@ else:
 
 DEFAULT_MODEL = "tiny-en"  # ships with the package
 MANIFEST, SOURCE, LOCK = "model.toml", "source.toml", "lock.toml"  # of a model's folder
+EMBEDDINGS_FILE = "embed_tokens.onnx"  # beside an ONNX decoder; a GGUF file has its own
 FORMAT = 1
 TOML_LIMIT_BYTES = 64 * 1024  # a real manifest has about one kilobyte
 # Of a file in a model's folder: good on every system, nothing that a terminal would obey.
@@ -60,6 +61,11 @@ class DecoderSpec:
     n_sinks: int
     window: int
     step_ms: int
+
+    @property
+    def is_onnx(self) -> bool:
+        """Whether the file is an ONNX decoder, not GGUF: its name says."""
+        return self.file.endswith(".onnx")
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +200,8 @@ def _check(manifest: Manifest, path: Path) -> None:
          "files must have a sha256 of 64 hexadecimal digits"),
         ({encoder.file, decoder.file} <= set(manifest.files),
          "encoder.file and decoder.file must be listed with their sha256 in [files]"),
+        (not decoder.is_onnx or EMBEDDINGS_FILE in manifest.files,
+         f"an ONNX decoder needs {EMBEDDINGS_FILE}, listed with its sha256 in [files]"),
     ]  # fmt: skip
     for holds, message in rules:
         if not holds:

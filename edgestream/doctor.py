@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import edgestream
-from edgestream.errors import EdgestreamError
+from edgestream.errors import EdgestreamError, ModelError
 from edgestream.events import Final
 
 LLAMA_CPP_PYTHON = "0.3.36"  # as pinned in pyproject.toml: the native decoder is linked to its ggml
@@ -109,6 +109,29 @@ def _onnxruntime() -> Iterator[Finding]:
     yield Finding(True, "onnxruntime", f"{builds[0]} {ort.__version__}")
     yield Finding(True, "providers built in", ", ".join(providers))
     yield Finding(True, "encoder runs on", ", ".join(load().encoder.providers))
+    # TensorRT is a download of its own, which nobody is asked to make.
+    yield from _onnx_decoders(tuple(p for p in providers if not p.startswith("Tensorrt")))
+
+
+def _onnx_decoders(asked: tuple[str, ...]) -> Iterator[Finding]:
+    """A remark only: the built-in model's decoder is GGUF."""
+    import onnxruntime as ort
+
+    from edgestream.onnx_operators import check_operators, providers_used
+
+    try:
+        operators = check_operators()
+    except ModelError as error:
+        yield Finding(None, "ONNX decoders", str(error))
+        return
+    yield Finding(
+        True, "ONNX decoders", f"operators compute as they should: {', '.join(operators)}"
+    )
+    ort.set_default_logger_severity(4)  # what is missing is told below
+    used = providers_used(asked)
+    lost = [name for name in asked if name not in used]
+    without = f"; asked for and not there: {', '.join(lost)}" if lost else ""
+    yield Finding(None if lost else True, "ONNX decoders run on", ", ".join(used) + without)
 
 
 def _microphones() -> Iterator[Finding]:

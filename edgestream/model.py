@@ -10,6 +10,7 @@ from pathlib import Path
 from edgestream._native import (
     Chunker,
     ConcatenatedLoop,
+    Decoder,
     GgufModel,
     LogMel,
     RingDecoder,
@@ -21,6 +22,8 @@ from edgestream.config import DEFAULT_MODEL, MANIFEST, Manifest
 from edgestream.encoder import Encoder, EncoderWeights
 from edgestream.errors import ModelError, UsageError
 from edgestream.library import find, read_verified
+from edgestream.onnx_decoder import OnnxDecoder
+from edgestream.onnx_model import OnnxModel
 from edgestream.policy import ConfidenceThreshold, Head, Policy, WaitK, read_head
 from edgestream.resample import Resampler
 from edgestream.session import Stages, Stream
@@ -38,10 +41,7 @@ class Model:
             chunk_frames=m.encoder.left_frames + m.encoder.chunk_frames + m.encoder.right_frames,
             n_mels=m.audio.n_mels,
         )
-        try:
-            self.decoder = GgufModel(str(folder / m.decoder.file))
-        except (ValueError, RuntimeError) as error:
-            raise ModelError(str(error)) from None
+        self.decoder = _decoder(folder / m.decoder.file, m)
         self.token_texts: list[str] = self.decoder.token_texts()
         self._check_tokens()
 
@@ -121,16 +121,20 @@ class Model:
         """The read/write loop of a stream alone: embeddings in, tokens out."""
         m, t = self.manifest, self.manifest.tokens
         return ConcatenatedLoop(
-            # A step's input holds the token of the step before: rows come one by one.
-            RingDecoder(
-                self.decoder, n_sinks=m.decoder.n_sinks, window=m.decoder.window, max_rows=1
-            ),
+            self._ring(),
             policy,
             SpecialTokens(pad=t.pad, bos=t.bos, delay_0=t.delay_0, n_text=t.n_text),
             delay_frames=delay_frames,
             pad_bias=m.policy.pad_bias,
             deferrals=deferrals,
         )
+
+    def _ring(self) -> Decoder:
+        """A stream's memory. A step's input holds the token before it: rows come one by one."""
+        n_sinks, window = self.manifest.decoder.n_sinks, self.manifest.decoder.window
+        if isinstance(self.decoder, OnnxModel):
+            return OnnxDecoder(self.decoder, n_sinks=n_sinks, window=window, max_rows=1)
+        return RingDecoder(self.decoder, n_sinks=n_sinks, window=window, max_rows=1)
 
     def _delay_frames(self, delay_ms: float | None) -> int:
         policy, step_ms = self.manifest.policy, self.manifest.decoder.step_ms
@@ -170,6 +174,15 @@ def load(name: str | os.PathLike[str] = DEFAULT_MODEL) -> Model:
         ModelError: there is no such model, or its files are damaged or not supported.
     """
     return Model(find(name))
+
+
+def _decoder(path: Path, m: Manifest) -> GgufModel | OnnxModel:
+    if m.decoder.is_onnx:
+        return OnnxModel(path)
+    try:
+        return GgufModel(str(path))
+    except (ValueError, RuntimeError) as error:
+        raise ModelError(str(error)) from None
 
 
 def _mel(m: Manifest) -> LogMel:

@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from edgestream.config import EMBEDDINGS_FILE
 from edgestream.errors import ModelError
 from edgestream.onnx_operators import check_operators
 from edgestream.onnx_session import CPU, NUMPY_TYPES, one_line, open_session
 from edgestream.rope import Doubles, inverse_frequencies
 
-EMBEDDINGS_FILE = "embed_tokens.onnx"
 CONFIG_LIMIT_BYTES = 1 << 20
 RING_INPUTS = {"inputs_embeds", "rope_cos", "rope_sin", "write_index", "attention_bias"}
 COMMUNITY_INPUTS = {"inputs_embeds", "attention_mask", "position_ids"}

@@ -90,6 +90,12 @@ def check_operators(providers: tuple[str, ...] = (CPU,)) -> tuple[str, ...]:
     return tuple(CASES)
 
 
+def providers_used(asked: tuple[str, ...]) -> tuple[str, ...]:
+    """Those that onnxruntime takes when `asked`; it drops in silence what cannot be loaded."""
+    graph = (GRAPHS / "Attention.onnx").read_bytes()
+    return tuple(open_session(graph, providers=asked).get_providers())
+
+
 def _refusal(name: str, finding: str) -> ModelError:
     import onnxruntime as ort
 

@@ -14,6 +14,7 @@ from tiny_llama import TinyShape
 from tiny_onnx import write_community, write_ours
 
 from edgestream import onnx_operators
+from edgestream.doctor import _onnx_decoders
 from edgestream.errors import EdgestreamError, ModelError
 from edgestream.onnx_decoder import OnnxDecoder
 from edgestream.onnx_model import OnnxModel
@@ -231,3 +232,12 @@ def test_an_operator_that_is_missing_is_named(monkeypatch, tmp_path):
     ):
         onnx_operators.check_operators()
     onnx_operators.check_operators.cache_clear()
+
+
+def test_providers_that_are_not_there_are_told_from_those_that_run():
+    asked = ("CUDAExecutionProvider", onnx_operators.CPU)
+    used = onnx_operators.providers_used(asked)
+    assert used[-1] == onnx_operators.CPU
+    told = [f for f in _onnx_decoders(asked) if f.what == "ONNX decoders run on"]
+    lost = set(asked) - set(used)
+    assert [(f.ok, "not there" in f.found) for f in told] == [(None if lost else True, bool(lost))]

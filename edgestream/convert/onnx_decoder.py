@@ -27,11 +27,11 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from edgestream.config import EMBEDDINGS_FILE
 from edgestream.convert.llama import Floats, LlamaConfig, checked_weights
 from edgestream.errors import ModelError, OutputError
 
 OPSET, IR_VERSION = 24, 11
-EMBEDDINGS_FILE = "embed_tokens.onnx"
 BLOCK = 32  # weights that share a scale, as in GGUF's 4-bit types
 PROTOBUF_LIMIT_BYTES = (1 << 31) - 1
 
