@@ -138,6 +138,10 @@ def frequencies(shape: TinyShape, weights: dict[str, np.ndarray]) -> np.ndarray:
     plain = base_frequencies(shape, shape.rope_base)
     if shape.rope_factors:
         plain = plain / weights["rope_freqs.weight"]
+    if shape.traits.interleaved:
+        # Text has no fourth axis, to which ggml gives the pairs that are no axis's turn.
+        axis, turn = np.arange(len(plain)) % 3, np.arange(len(plain)) // 3
+        plain = np.where(turn < np.array(shape.traits.sections)[axis], plain, 0.0)
     if shape.rope_scaling == "none":
         return plain
     slow = plain / shape.rope_factor

@@ -37,6 +37,8 @@ class Libllama:
         self._context = llama_cpp.llama_init_from_model(self._model, params)
         assert self._context
         self._n_embd = llama_cpp.llama_model_n_embd(self._model)
+        axes = (llama_cpp.LLAMA_ROPE_TYPE_MROPE, llama_cpp.LLAMA_ROPE_TYPE_IMROPE)
+        self._has_axes = llama_cpp.llama_model_rope_type(self._model) in axes
         vocab = llama_cpp.llama_model_get_vocab(self._model)
         self._n_vocab = llama_cpp.llama_vocab_n_tokens(vocab)
         self.pos = 0
@@ -72,7 +74,12 @@ class Libllama:
         for i in range(n_rows):
             batch.pos[i], batch.n_seq_id[i] = self.pos + i, 1
             batch.seq_id[i][0], batch.logits[i] = 0, int(i == n_rows - 1)
+        single = ctypes.cast(batch.pos, ctypes.c_void_p).value
+        if self._has_axes and batch.embd:  # rows of text: time, height and width are one number
+            text = [*range(self.pos, self.pos + n_rows)] * 3 + [0] * n_rows
+            batch.pos = (llama_cpp.llama_pos * (4 * n_rows))(*text)
         failed = llama_cpp.llama_decode(self._context, batch)
+        batch.pos = ctypes.cast(single, ctypes.POINTER(llama_cpp.llama_pos))
         llama_cpp.llama_batch_free(batch)
         assert not failed
         self.pos += n_rows

@@ -18,6 +18,9 @@ SHAPES = {
     "smollm3": {"n_layers": 5, "tied": True},
     "qwen2": {"tied": True},
     "qwen3": {"head_width": 32},
+    # libllama takes no epsilon from files of this architecture, but zero.
+    "qwen2vl": {"rms_epsilon": 1e-30},
+    "qwen3vl": {},
     "gemma3-local": {"local_window": 12, "local_period": 2, "rope_base": 1e6, "tied": True},
     "gemma3": {"n_layers": 4, "head_width": 128, "rope_base": 1e6, "tied": True},
 }
@@ -121,3 +124,33 @@ def test_the_comparison_notices_sinks_that_are_not_turned(folder, name):
     difference = drift(folder, name, soften_and_silence, turn_sinks=False)
     assert difference[:WINDOW].max() <= 1e-4, "nothing has left the window yet"
     assert difference[-WINDOW:].max() > 0.1
+
+
+def test_rows_widened_for_deepstack_are_refused(folder):
+    path, shape, _ = make(folder, "qwen3vl")
+    decoder = RingDecoder(GgufModel(str(path)), n_sinks=1, window=8)
+    rows = np.zeros((2, 4 * shape.n_embd), np.float32)
+    message = "got rows of 1024 numbers, this decoder takes 256; rows widened for deepstack are not"
+    with pytest.raises(ValueError, match=message):
+        decoder.step(rows)
+
+
+@pytest.mark.parametrize("layout", ["grouped", "one-clock"])
+def test_axes_of_positions_hold_in_regions(folder, layout):
+    """Where text has one number on every axis, axes turn nothing that one position does not."""
+    path, _, weights = make(folder, "qwen2vl")
+    plain = write_gguf(
+        folder / "plain.gguf", TinyShape(architecture="qwen2", rms_epsilon=1e-30), weights
+    )
+    windows = {"window": [("input", 9), ("output", 5)], "layout": layout}
+    with_axes, without = (
+        RingDecoder(GgufModel(str(p)), n_sinks=2, kv_type="f32", max_rows=4, **windows)
+        for p in (path, plain)
+    )
+    rows = token_rows(with_axes, 120)
+    for at in range(0, 120, 6):
+        groups = [(0, rows[at : at + 4]), (1, rows[at + 4 : at + 6])]
+        ours, expected = (d.step_groups(groups, logits="every") for d in (with_axes, without))
+        np.testing.assert_array_equal(ours, expected)
+        with_axes.begin_unit()
+        without.begin_unit()

@@ -172,6 +172,18 @@ def test_what_is_not_supported_is_named(tmp_path, edit, weights, message):
         GgufModel(str(path))
 
 
+@pytest.mark.parametrize("sections", [None, [8, 8, 0, 0], [4, 4], [-1, 5, 4, 0], [2**31 - 1] * 4])
+def test_axes_that_do_not_make_half_a_head_are_refused(tmp_path, sections):
+    def edit(writer):
+        if sections is not None:
+            writer.add_rope_dimension_sections(sections)
+
+    path = rewritten(tmp_path, edit, architecture="qwen2vl")
+    reason = "must be 4 counts that make 8, half a head" if sections else "is missing"
+    with pytest.raises(ValueError, match=f"qwen2vl.rope.dimension_sections {reason}"):
+        GgufModel(str(path))
+
+
 def test_another_architecture_is_refused_before_its_tensors_are_looked_at(tmp_path):
     path = rewritten(tmp_path, lambda w: None, {"unheard.of": np.zeros(3)}, architecture="bert")
     message = r"the architecture 'bert' is not supported; supported: llama, smollm3, qwen2, "

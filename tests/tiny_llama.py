@@ -34,6 +34,8 @@ class Traits:
     head_norms: bool = False  # of query and key
     is_gemma: bool = False  # norms behind attention and feed-forward, GELU, scaled tokens
     unrotated_layer_step: int = 0
+    sections: tuple[int, ...] = ()  # pairs of a head of 64 by axis of position
+    interleaved: bool = False
 
 
 ARCHITECTURES = {
@@ -41,6 +43,10 @@ ARCHITECTURES = {
     "smollm3": Traits(unrotated_layer_step=4),
     "qwen2": Traits(pairs_halves=True, biases=True),
     "qwen3": Traits(pairs_halves=True, head_norms=True),
+    "qwen2vl": Traits(pairs_halves=True, biases=True, sections=(8, 12, 12, 0)),
+    "qwen3vl": Traits(
+        pairs_halves=True, head_norms=True, sections=(12, 10, 10, 0), interleaved=True
+    ),
     "gemma3": Traits(pairs_halves=True, head_norms=True, is_gemma=True),
 }
 
@@ -152,6 +158,8 @@ def add_metadata(writer: gguf.GGUFWriter, shape: TinyShape) -> None:
         writer.add_rope_scaling_type(gguf.RopeScalingType(shape.rope_scaling))
         writer.add_rope_scaling_factor(shape.rope_factor)
         writer.add_rope_scaling_orig_ctx_len(shape.trained_rows)
+    if shape.traits.sections:
+        writer.add_rope_dimension_sections(shape.traits.sections)
     if shape.local_window:
         writer.add_sliding_window(shape.local_window)
         writer.add_sliding_window_pattern(shape.local_period)

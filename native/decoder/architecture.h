@@ -10,7 +10,9 @@ namespace edgestream {
 /// All are decoders of gated feed-forward layers with RMS norms before attention and feed-forward.
 /// What else a layer has:
 struct Architecture {
-  std::string_view name;         ///< general.architecture of a GGUF file
+  std::string_view name;          ///< general.architecture of a GGUF file
+  bool multi_axis = false;        ///< rows have positions in time, height and width (M-RoPE)
+  bool interleaves_axes = false;  ///< neighbouring pairs turn by different axes
   bool pairs_halves = false;     ///< rotation turns element i with i + head_dim / 2, not with i + 1
   bool rope_factors = false;     ///< may divide each frequency by a number of its own (Llama 3)
   bool biases = false;           ///< may add biases to query, key and value

@@ -205,6 +205,17 @@ std::optional<bool> GgufFile::find_flag(const std::string& key) const {
   return *flag;
 }
 
+std::optional<std::vector<int64_t>> GgufFile::find_integers(const std::string& key) const {
+  const auto value = find(key);
+  if (!value) return std::nullopt;
+  if (const auto* numbers = std::get_if<std::vector<int64_t>>(&*value)) return *numbers;
+  const auto* numbers = std::get_if<std::vector<uint64_t>>(&*value);
+  if (numbers == nullptr || !std::ranges::all_of(*numbers, std::in_range<int64_t, uint64_t>)) {
+    fail_type(key, "a list of whole numbers");
+  }
+  return std::vector<int64_t>(numbers->begin(), numbers->end());
+}
+
 std::optional<std::vector<std::string>> GgufFile::find_texts(const std::string& key) const {
   auto value = find(key);
   if (!value) return std::nullopt;

@@ -41,6 +41,7 @@ class GgufFile {
   std::optional<int64_t> find_integer(const std::string& key) const;
   std::optional<double> find_number(const std::string& key) const;
   std::optional<bool> find_flag(const std::string& key) const;
+  std::optional<std::vector<int64_t>> find_integers(const std::string& key) const;
   std::optional<std::vector<std::string>> find_texts(const std::string& key) const;
 
   const std::vector<TensorEntry>& tensors() const { return tensors_; }

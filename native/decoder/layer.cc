@@ -52,11 +52,21 @@ ggml_tensor* LayerBuilder::value(ggml_tensor* input, int layer) const {
 
 ggml_tensor* LayerBuilder::rope(ggml_tensor* x, ggml_tensor* positions, const RopeShape& rope,
                                 float magnitude, bool in_place) const {
-  const int mode = shape_.architecture->pairs_halves ? GGML_ROPE_TYPE_NEOX : GGML_ROPE_TYPE_NORMAL;
+  const Architecture& a = *shape_.architecture;
+  const float extrapolation = rope.yarn ? 1.F : 0.F;
+  ggml_tensor* const factors = model_.weights().rope_factors;
+  if (a.multi_axis) {
+    auto sections = shape_.rope_sections;
+    const auto turn = in_place ? ggml_rope_multi_inplace : ggml_rope_multi;
+    return turn(c_, x, positions, factors, shape_.head_dim, sections.data(),
+                a.interleaves_axes ? GGML_ROPE_TYPE_IMROPE : GGML_ROPE_TYPE_MROPE,
+                rope.n_trained_rows, rope.base, rope.scale, extrapolation, magnitude, kBetaFast,
+                kBetaSlow);
+  }
   const auto turn = in_place ? ggml_rope_ext_inplace : ggml_rope_ext;
-  return turn(c_, x, positions, model_.weights().rope_factors, shape_.head_dim, mode,
-              rope.n_trained_rows, rope.base, rope.scale, /*ext_factor=*/rope.yarn ? 1.F : 0.F,
-              magnitude, kBetaFast, kBetaSlow);
+  return turn(c_, x, positions, factors, shape_.head_dim,
+              a.pairs_halves ? GGML_ROPE_TYPE_NEOX : GGML_ROPE_TYPE_NORMAL, rope.n_trained_rows,
+              rope.base, rope.scale, extrapolation, magnitude, kBetaFast, kBetaSlow);
 }
 
 ggml_tensor* LayerBuilder::rotate(ggml_tensor* x, ggml_tensor* positions, int layer) const {

@@ -23,12 +23,12 @@ class LayerBuilder {
   /// [kv_width, n]
   ggml_tensor* value(ggml_tensor* input, int layer) const;
 
-  /// Queries or keys x [head_dim, any, n] as they are at positions [n]; x itself in a layer that
-  /// does not rotate.
+  /// Queries or keys x [head_dim, any, n] as they are at positions [n * position_parts]; x itself
+  /// in a layer that does not rotate.
   ggml_tensor* rotate(ggml_tensor* x, ggml_tensor* positions, int layer) const;
   /// Rotates queries and brings them to the size that products with keys need.
   ggml_tensor* rotate_query(ggml_tensor* x, ggml_tensor* positions, int layer) const;
-  /// Moves rotated keys x [head_dim, any, n] on by `turn` [n] positions.
+  /// Moves rotated keys x [head_dim, any, n] on by `turn` [n * position_parts].
   ggml_tensor* turn_on(ggml_tensor* x, ggml_tensor* turn, int layer, bool in_place) const;
 
   /// Heads' mixed values [query_width, n] -> what attention adds to the rows [n_embd, n].

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "decoder/model_shape.h"
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 
@@ -135,6 +136,25 @@ void read_layers(const GgufFile& file, const Reader& reader, ModelShape& shape) 
   if (shape.architecture->local_layers) read_local_layers(reader, rope, shape);
 }
 
+// M-RoPE (Wang et al. 2024, "Qwen2-VL").
+void read_sections(const GgufFile& file, const Reader& reader, ModelShape& shape) {
+  if (!shape.architecture->multi_axis) return;
+  const std::string key = reader.key("rope.dimension_sections");
+  const auto sections = file.find_integers(key);
+  if (!sections) file.fail("the key " + key + " is missing");
+  int64_t n_pairs = 0;
+  const bool counts = sections->size() == shape.rope_sections.size() &&
+                      std::ranges::all_of(*sections, [&](int64_t n) {
+                        n_pairs += std::clamp<int64_t>(n, 0, kMaxHeadDim);
+                        return n >= 0 && n <= kMaxHeadDim;
+                      });
+  if (!counts || n_pairs != shape.head_dim / 2) {
+    file.fail(key + " must be 4 counts that make " + std::to_string(shape.head_dim / 2) +
+              ", half a head");
+  }
+  std::ranges::copy(*sections, shape.rope_sections.begin());
+}
+
 void check_heads(const GgufFile& file, const ModelShape& shape) {
   if (shape.n_heads % shape.n_kv_heads != 0) {
     file.fail(std::to_string(shape.n_heads) + " query heads cannot share " +
@@ -213,6 +233,7 @@ ModelShape read_model_shape(const GgufFile& file) {
   shape.n_vocab = read_vocab_size(file);
   shape.rms_epsilon = reader.required_positive("attention.layer_norm_rms_epsilon");
   read_layers(file, reader, shape);
+  read_sections(file, reader, shape);
   read_scales(reader, shape);
   check_heads(file, shape);
   return shape;

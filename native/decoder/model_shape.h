@@ -2,6 +2,7 @@
 // Hyper-parameters of a decoder, as GGUF metadata states them.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -51,10 +52,13 @@ struct ModelShape {
   float token_scale;      // factor on token embeddings
   float query_scale;      // factor on rotated queries
   float attention_scale;  // factor on query-key products
+  std::array<int, GGML_MROPE_SECTIONS> rope_sections;  // pairs per axis; none without axes
   std::vector<LayerShape> layers;
 
   int query_width() const { return n_heads * head_dim; }
   int kv_width() const { return n_kv_heads * head_dim; }
+  /// Numbers in a position: time, height, width and one that no axis uses, or one alone.
+  int position_parts() const { return architecture->multi_axis ? GGML_MROPE_SECTIONS : 1; }
   int heads_per_kv_head() const { return n_heads / n_kv_heads; }
   /// Runs of neighbouring layers that are rotated alike, so that one operation turns a run; layers
   /// without rotation are in none.

@@ -26,8 +26,9 @@ class Builder {
         c_(step.context.get()),
         layers_(c_, model),
         step_(step),
-        positions_(first_rows(inputs.positions)),
-        sink_query_positions_(first_rows(inputs.sink_query_positions)),
+        n_parts_(shape_.position_parts()),
+        positions_(positions_of_rows(inputs.positions, 0)),
+        sink_query_positions_(positions_of_rows(inputs.sink_query_positions, 0)),
         key_slots_(first_rows(inputs.key_slots)),
         mask_(first_columns(inputs.mask)),
         local_mask_(inputs.local_mask == nullptr ? nullptr : first_columns(inputs.local_mask)) {}
@@ -48,6 +49,11 @@ class Builder {
 
  private:
   ggml_tensor* first_rows(ggml_tensor* vector) { return ggml_view_1d(c_, vector, kind_.n_rows, 0); }
+
+  ggml_tensor* positions_of_rows(ggml_tensor* all, int clock) {
+    const int64_t n = int64_t{kind_.n_rows} * n_parts_;
+    return ggml_view_1d(c_, all, n, clock * n * sizeof(int32_t));
+  }
 
   ggml_tensor* first_columns(ggml_tensor* mask) {
     return ggml_view_2d(c_, mask, n_slots_, kind_.n_rows, mask->nb[1], 0);
@@ -187,11 +193,10 @@ class Builder {
     return scores;
   }
 
-  // RoPE positions [n] from which the rows look at the keys of a clock.
+  // RoPE positions [n * parts] from which the rows look at the keys of a clock.
   ggml_tensor* looks_from(int clock) {
     if (inputs_.query_positions == nullptr) return positions_;
-    return ggml_view_1d(c_, inputs_.query_positions, kind_.n_rows,
-                        clock * kind_.n_rows * sizeof(int32_t));
+    return positions_of_rows(inputs_.query_positions, clock);
   }
 
   // Puts `part` in the place of the scores of the slots from `first` on; in the graph before any
@@ -256,6 +261,7 @@ class Builder {
   ggml_context* const c_;
   const LayerBuilder layers_;
   Graph& step_;
+  const int n_parts_;
   ggml_tensor* const positions_;
   ggml_tensor* const sink_query_positions_;
   ggml_tensor* const key_slots_;

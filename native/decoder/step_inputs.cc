@@ -18,32 +18,36 @@ void set_front(ggml_tensor* tensor, std::span<const T> values) {
 }  // namespace
 
 StepInputs::StepInputs(const GgufModel& model, const RingPlan& plan, const KvRing& ring)
-    : local_reach_(model.shape().local_reach), context_(make_context(kInputTensors)) {
+    : local_reach_(model.shape().local_reach),
+      n_parts_(model.shape().position_parts()),
+      context_(make_context(kInputTensors)) {
   const ModelShape& s = model.shape();
   const int64_t n_rows = plan.shape().max_rows;
   const int64_t n_sinks = plan.shape().n_sinks;
   ggml_context* const c = context_.get();
+  const int64_t parts = n_parts_;
   const auto integers = [c](bool needed, ggml_type type, int64_t n) {
     return needed ? ggml_new_tensor_1d(c, type, n) : nullptr;
   };
   embeddings = ggml_new_tensor_2d(c, GGML_TYPE_F32, s.n_embd, n_rows);
-  positions = integers(true, GGML_TYPE_I32, n_rows);
-  query_positions = integers(plan.n_clocks() > 1, GGML_TYPE_I32, n_rows * plan.n_clocks());
-  sink_query_positions = integers(true, GGML_TYPE_I32, n_rows);
+  positions = integers(true, GGML_TYPE_I32, n_rows * parts);
+  query_positions = integers(plan.n_clocks() > 1, GGML_TYPE_I32, n_rows * parts * plan.n_clocks());
+  sink_query_positions = integers(true, GGML_TYPE_I32, n_rows * parts);
   mask = ggml_new_tensor_2d(c, GGML_TYPE_F32, plan.n_slots(), n_rows);
   local_mask = local_reach_ > 0 ? ggml_dup_tensor(c, mask) : nullptr;
   key_slots = integers(true, GGML_TYPE_I64, n_rows);
   value_cells = integers(ring.transposes_values(), GGML_TYPE_I64, n_rows * s.kv_width());
-  sink_positions = integers(n_sinks > 0, GGML_TYPE_I32, n_sinks);
+  sink_positions = integers(n_sinks > 0, GGML_TYPE_I32, n_sinks * parts);
   sink_slots = integers(n_sinks > 0, GGML_TYPE_I64, n_sinks);
-  turn = integers(true, GGML_TYPE_I32, s.n_layers);
-  key_positions = integers(plan.places_keys(), GGML_TYPE_I32, plan.n_slots());
+  turn = integers(true, GGML_TYPE_I32, parts + s.n_layers * parts);
+  key_positions = integers(plan.places_keys(), GGML_TYPE_I32, plan.n_slots() * parts);
   buffer_ = allocate_tensors(c, model.device(), "step inputs");
   mask_values_.resize(ggml_nelements(mask));
   cells_.resize(value_cells == nullptr ? 0 : n_rows * s.kv_width());
   sinks_.resize(n_sinks);
   turns_.resize(s.n_layers);
   key_positions_.resize(key_positions == nullptr ? 0 : plan.n_slots());
+  zeros_.resize(std::max<int64_t>({n_rows, n_sinks, s.n_layers, plan.n_slots()}));
   if (n_sinks == 0) return;
   std::vector<int64_t> slots(n_sinks);
   std::iota(slots.begin(), slots.end(), 0);
@@ -63,14 +67,29 @@ void StepInputs::send_places(const RingPlan& plan, const RingStep& step) {
     plan.hide_beyond(local_reach_, seen);
     set_front<float>(local_mask, seen);
   }
-  set_front(positions, step.positions);
-  if (query_positions != nullptr) set_front(query_positions, step.query_positions);
-  set_front(sink_query_positions, step.sink_query_positions);
+  send_positions(positions, step.positions);
+  for (int clock = 0; query_positions != nullptr && clock < plan.n_clocks(); ++clock) {
+    const int first = clock * step.n_rows;
+    send_positions(query_positions, step.query_positions.subspan(first, step.n_rows),
+                   int64_t{first} * n_parts_);
+  }
+  send_positions(sink_query_positions, step.sink_query_positions);
   set_front(key_slots, step.slots);
   if (value_cells != nullptr) send_value_cells(step);
   if (sink_positions == nullptr) return;
   std::iota(sinks_.begin(), sinks_.end(), step.sink_position);
-  set_front<int32_t>(sink_positions, sinks_);
+  send_positions(sink_positions, sinks_);
+}
+
+// Time, height and width of a row of text are one number (Wang et al. 2024, "Qwen2-VL").
+void StepInputs::send_positions(ggml_tensor* to, std::span<const int32_t> positions,
+                                int64_t first) {
+  constexpr int kAxes = 3;
+  for (int part = 0; part < n_parts_; ++part) {
+    const int32_t* const from = part < kAxes ? positions.data() : zeros_.data();
+    const size_t at = first + part * positions.size();
+    ggml_backend_tensor_set(to, from, at * sizeof(int32_t), positions.size_bytes());
+  }
 }
 
 void StepInputs::send_value_cells(const RingStep& step) {
@@ -84,12 +103,13 @@ void StepInputs::send_value_cells(const RingStep& step) {
 
 void StepInputs::send_turn(int32_t by) {
   std::ranges::fill(turns_, by);
-  set_front<int32_t>(turn, turns_);
+  send_positions(turn, std::span(turns_).first(1));
+  send_positions(turn, turns_, n_parts_);
 }
 
 void StepInputs::send_key_positions(const RingPlan& plan) {
   plan.write_key_positions(key_positions_);
-  set_front<int32_t>(key_positions, key_positions_);
+  send_positions(key_positions, key_positions_);
 }
 
 }  // namespace edgestream

@@ -26,23 +26,26 @@ class StepInputs {
   /// Memory on the device.
   size_t n_bytes() const { return ggml_backend_buffer_get_size(buffer_.get()); }
 
-  ggml_tensor* embeddings;            // [n_embd, max_rows]
-  ggml_tensor* positions;             // [max_rows] i32
-  ggml_tensor* query_positions;       // [max_rows * n_clocks] i32; null with one clock
-  ggml_tensor* sink_query_positions;  // [max_rows] i32
+  ggml_tensor* embeddings;  // [n_embd, max_rows]
+  // Positions have the model's position_parts, part by part for the rows that a step has.
+  ggml_tensor* positions;             // [max_rows * parts] i32
+  ggml_tensor* query_positions;       // [max_rows * parts * n_clocks] i32; null with one clock
+  ggml_tensor* sink_query_positions;  // [max_rows * parts] i32
   ggml_tensor* mask;                  // [n_slots, max_rows] 0 or -infinity
   ggml_tensor* local_mask;            // the same for local layers; null without any
   ggml_tensor* key_slots;             // [max_rows] i64
   ggml_tensor* value_cells;     // [kv_width * max_rows] i64, in a layer's values; null: in rows
-  ggml_tensor* sink_positions;  // [n_sinks] i32; null without sinks
+  ggml_tensor* sink_positions;  // [n_sinks * parts] i32; null without sinks
   ggml_tensor* sink_slots;      // [n_sinks] i64; null without sinks
-  ggml_tensor* turn;            // [n_layers] i32, the same for all
-  ggml_tensor* key_positions;   // [n_slots] i32; null unless the plan places keys
+  ggml_tensor* turn;            // [parts + n_layers * parts] i32: for one layer, then for all
+  ggml_tensor* key_positions;   // [n_slots * parts] i32; null unless the plan places keys
 
  private:
   void send_value_cells(const RingStep& step);
+  void send_positions(ggml_tensor* to, std::span<const int32_t> positions, int64_t first = 0);
 
   const int local_reach_;
+  const int n_parts_;
   ContextHandle context_;
   BufferHandle buffer_;
   std::vector<float> mask_values_;      // [max_rows, n_slots]
@@ -50,6 +53,7 @@ class StepInputs {
   std::vector<int32_t> sinks_;          // [n_sinks]
   std::vector<int32_t> turns_;          // [n_layers]
   std::vector<int32_t> key_positions_;  // [n_slots]
+  std::vector<int32_t> zeros_;          // as many as there can be positions
 };
 
 }  // namespace edgestream

@@ -35,7 +35,10 @@ Graph build_turn_graph(const GgufModel& model, const RingPlan& plan, const KvRin
   // As if all slots' heads were those of one row: sines and cosines are computed once for them.
   const int64_t n_heads = n_slots * s.n_kv_heads;
   const auto turned = [&](ggml_tensor* heads, int layer, bool in_place) {
-    ggml_tensor* const by = ggml_view_1d(c, inputs.turn, heads->ne[2], 0);
+    const int64_t n_parts = s.position_parts();
+    ggml_tensor* const by =
+        ggml_view_1d(c, inputs.turn, heads->ne[2] * n_parts,
+                     heads->ne[2] == 1 ? 0 : n_parts * ggml_element_size(inputs.turn));
     return layers.turn_on(heads, by, layer, in_place);
   };
   for (const LayerRun run : s.rope_runs()) {

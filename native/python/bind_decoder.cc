@@ -36,8 +36,10 @@ using edgestream::RegionRows;
 
 std::span<const float> checked(const Decoder& decoder, const Rows& rows) {
   if (std::cmp_not_equal(rows.shape(1), decoder.n_embd())) {
+    const bool widened = rows.shape(1) > 0 && rows.shape(1) % decoder.n_embd() == 0;
     throw std::invalid_argument("decoder: got rows of " + std::to_string(rows.shape(1)) +
-                                " numbers, this decoder takes " + std::to_string(decoder.n_embd()));
+                                " numbers, this decoder takes " + std::to_string(decoder.n_embd()) +
+                                (widened ? "; rows widened for deepstack are not supported" : ""));
   }
   return {rows.data(), rows.size()};
 }
