@@ -148,36 +148,38 @@ class _Part(io.BufferedWriter):
         self.truncate()
 
 
+# What can go wrong between here and the hub; of each error the first that fits.
+_TROUBLES: list[tuple[Any, type[EdgestreamError], str]] = [  # type or types, raised as, line
+    (hub_errors.OfflineModeIsEnabled, HubError,
+     "{name}: HF_HUB_OFFLINE is set, nothing is fetched; unset it"),
+    (hub_errors.GatedRepoError, ModelError,
+     "{name}: its owner asks for consent; give it at {hub}/{name} and set HF_TOKEN"),
+    (hub_errors.RepositoryNotFoundError, ModelError,
+     "{name}: {hub} has no such model; if it is a private one, set HF_TOKEN"),
+    (hub_errors.RevisionNotFoundError, ModelError, "{name}: {hub} has no such revision of it"),
+    (hub_errors.RemoteEntryNotFoundError, ModelError,
+     "{name}: {hub} lists a file that it does not have"),
+    (hub_errors.HfHubHTTPError, HubError, "{name}: {hub} answered {status}; try again later"),
+    (OSError, HubError, "{name}: {said}; pull it again to go on where it stopped"),
+    ((ValueError, LookupError, TypeError, AttributeError), HubError,  # no JSON, or another form
+     "{hub}: does not answer about {name} as a hub does ({said})"),
+    # The HTTP client below huggingface_hub has types of its own.
+    (Exception, HubError, "{name}: {hub} cannot be reached ({said}); try again"),
+]  # fmt: skip
+
+
 @contextmanager
 def _told_in_one_line(name: str) -> Iterator[None]:
-    """What goes wrong between here and the hub, as HubError or ModelError."""
-    at = constants.ENDPOINT
+    """Raises what goes wrong as the HubError or ModelError of the table."""
     try:
         yield
     except EdgestreamError:
         raise
-    except hub_errors.OfflineModeIsEnabled:
-        raise HubError(f"{name}: HF_HUB_OFFLINE is set, nothing is fetched; unset it") from None
-    except hub_errors.GatedRepoError:
-        raise ModelError(
-            f"{name}: its owner asks for consent; give it at {at}/{name} and set HF_TOKEN"
-        ) from None
-    except hub_errors.RepositoryNotFoundError:
-        raise ModelError(
-            f"{name}: {at} has no such model; if it is a private one, set HF_TOKEN"
-        ) from None
-    except hub_errors.RevisionNotFoundError:
-        raise ModelError(f"{name}: {at} has no such revision of it") from None
-    except hub_errors.RemoteEntryNotFoundError:
-        raise ModelError(f"{name}: {at} lists a file that it does not have") from None
-    except hub_errors.HfHubHTTPError as error:
-        raise HubError(
-            f"{name}: {at} answered {error.response.status_code}; try again later"
-        ) from None
-    except OSError as error:
-        raise HubError(f"{name}: {_said(error)}; pull it again to go on where it stopped") from None
-    except Exception as error:  # the HTTP client below huggingface_hub has types of its own
-        raise HubError(f"{name}: {at} cannot be reached ({_said(error)}); try again") from None
+    except Exception as error:
+        kind, line = next((kind, line) for of, kind, line in _TROUBLES if isinstance(error, of))
+        status = getattr(getattr(error, "response", None), "status_code", "")
+        parts = {"name": name, "hub": constants.ENDPOINT, "status": status, "said": _said(error)}
+        raise kind(line.format(**parts)) from None
 
 
 def _said(error: Exception) -> str:

@@ -275,9 +275,10 @@ def test_a_hub_in_trouble_is_one_line(hub, monkeypatch, trouble, code, said):
     assert library.pulled() == {}
 
 
-def test_no_hub_at_all_is_one_line(hub, monkeypatch):
-    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")
-    assert "cannot be reached" in the_line(models("pull", NAME), 1)
+@pytest.mark.parametrize("endpoint", ["http://127.0.0.1:1", "nonsense", "file:///etc"])
+def test_no_hub_at_all_is_one_line(hub, monkeypatch, endpoint):
+    monkeypatch.setenv("HF_ENDPOINT", endpoint)
+    assert f"{endpoint} cannot be reached" in the_line(models("pull", NAME), 1)
 
 
 def test_a_home_that_cannot_be_is_one_line(hub, monkeypatch):
