@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Seeds for the fuzz targets: small valid files to start from.
 
-python native/fuzz/make_seeds.py FOLDER   makes FOLDER/gguf_model_fuzz
+python native/fuzz/make_seeds.py FOLDER   makes FOLDER/gguf_model_fuzz and FOLDER/saved_state_fuzz
 """
 
 from __future__ import annotations
 
+import struct
 import sys
 from pathlib import Path
 
@@ -21,12 +22,27 @@ SHAPES = {
 }
 
 
-def main() -> None:
-    folder = Path(sys.argv[1]) / "gguf_model_fuzz"
+def write_models(folder: Path) -> None:
+    """Of every shape and type, as files."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, shape in SHAPES.items():
         for kind in ("f32", "f16", "q8_0", "q4_0"):
             write_gguf(folder / f"{name}-{kind}.gguf", shape, random_weights(shape), kind)
+
+
+def write_changes(folder: Path) -> None:
+    """To a saved state, as saved_state_fuzz.cc reads them: layout, then index and value of each."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for layout in range(3):
+        for index in range(0, 64, 2):  # numbers of the plan; odd ones are bytes of the ring
+            change = struct.pack("<B HQ HQ", 2 * layout, index, 2**63, index + 1, 0x7F)
+            (folder / f"{layout}-{index}").write_bytes(change)
+
+
+def main() -> None:
+    folder = Path(sys.argv[1])
+    write_models(folder / "gguf_model_fuzz")
+    write_changes(folder / "saved_state_fuzz")
 
 
 if __name__ == "__main__":
