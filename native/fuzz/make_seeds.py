@@ -12,14 +12,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 
-from tiny_llama import TinyShape, random_weights, write_gguf
+from tiny_llama import ARCHITECTURES, TinyShape, random_weights, write_gguf
 
 SMALL = {"n_layers": 1, "n_embd": 32, "n_ff": 32, "n_heads": 2, "n_kv_heads": 1, "n_vocab": 8}
 SHAPES = {
     "plain": TinyShape(**SMALL),
     "tied": TinyShape(**SMALL, tied=True),
     "rope-factors": TinyShape(**SMALL, rope_factors=True),
-}
+} | {name: TinyShape(**SMALL, architecture=name, head_width=64) for name in ARCHITECTURES}
 
 
 def write_models(folder: Path) -> None:
