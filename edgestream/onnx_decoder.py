@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from edgestream._native import Decoder
 from edgestream.errors import ModelError, OperationError
-from edgestream.onnx_layouts import CommunityLayout, RingLayout
+from edgestream.onnx_layouts import LAYOUTS
 from edgestream.onnx_model import OnnxModel
-from edgestream.onnx_ring import OnnxRing, RingShape
 from edgestream.rope import turned
 
 RANGES = {"n_sinks": (0, 1 << 16), "window": (1, 1 << 20), "max_rows": (1, 1 << 10)}
@@ -24,8 +23,8 @@ class OnnxDecoder(Decoder):
     """One stream over an `OnnxModel`: sinks, a window, constant memory.
 
     Driven by the native loops as a `RingDecoder` is. Not thread-safe. All memory is taken at
-    construction. Layout B computes up to `max_rows` rows in one run; A computes row by row, and
-    `max_rows` is only how many may be proposed.
+    construction. Layout B computes up to `max_rows` rows in one run; A and C compute row by row,
+    and `max_rows` is only how many may be proposed.
     """
 
     def __init__(self, model: OnnxModel, *, n_sinks: int, window: int, max_rows: int = 8) -> None:
@@ -36,17 +35,8 @@ class OnnxDecoder(Decoder):
                 raise ValueError(f"ring: {name} is {value}, it must be {low} to {high}")
         super().__init__(n_embd=model.n_embd, n_vocab=model.n_vocab, max_proposal=max_rows)
         self.model = model
-        n_copies = max_rows if model.layout == "B" else 1
-        shape = RingShape(
-            model.n_layers, model.n_kv_heads, model.head_dim, model.dtype, n_sinks, window,
-            max_rows, n_copies,
-        )  # fmt: skip
-        self._ring = OnnxRing(shape, model.inv_freq)
-        self._layout = (
-            RingLayout(model, self._ring, max_rows)
-            if model.layout == "B"
-            else CommunityLayout(model, self._ring)
-        )
+        self._layout = LAYOUTS[model.layout](model, n_sinks, window, max_rows)
+        self._ring = self._layout.ring
         self._probe()
 
     @property
@@ -71,7 +61,7 @@ class OnnxDecoder(Decoder):
 
     def take_back(self, n_rows: int) -> None:
         """The newest rows were never taken; what the rows before them see was not overwritten."""
-        self._ring.pos -= n_rows
+        self._layout.take_back(n_rows)
 
     def embedding(self, token: int) -> NDArray[np.float32]:
         """The input embedding of a token, float32 [n_embd]."""
@@ -81,7 +71,7 @@ class OnnxDecoder(Decoder):
         """A second stream with the same past."""
         shape = self._ring.shape
         other = OnnxDecoder(
-            self.model, n_sinks=shape.n_sinks, window=shape.window, max_rows=shape.max_rows
+            self.model, n_sinks=shape.n_sinks, window=shape.window, max_rows=self.max_proposal
         )
         other._ring.copy_from(self._ring)
         return other

@@ -19,7 +19,9 @@ from edgestream.onnx_session import CPU, NUMPY_TYPES, one_line, open_session
 from edgestream.rope import Doubles, inverse_frequencies
 
 CONFIG_LIMIT_BYTES = 1 << 20
-RING_INPUTS = {"inputs_embeds", "rope_cos", "rope_sin", "write_index", "attention_bias"}
+TURNED_INPUTS = {"inputs_embeds", "rope_cos", "rope_sin"}
+RING_INPUTS = TURNED_INPUTS | {"write_index", "attention_bias"}
+SHARED_INPUTS = TURNED_INPUTS | {"seqlens_k", "total_sequence_length"}
 COMMUNITY_INPUTS = {"inputs_embeds", "attention_mask", "position_ids"}
 SWITCHES = {"use_cache_branch", "num_logits_to_keep"}  # of community exports; always one
 CACHE = (
@@ -38,12 +40,12 @@ class Cache(NamedTuple):
 class OnnxModel:
     """Weights of an ONNX decoder, shared by its streams.
 
-    Layout B, as `edgestream.convert` writes it: the graph writes keys into the ring that the host
-    plans. Layout A, the community's: `inputs_embeds`, `attention_mask`, `position_ids` and past
-    keys in, present keys out. Token embeddings come from `embed_tokens.onnx` beside the file.
+    Layouts B and C, as `edgestream.convert` writes them: the graph writes keys into the ring that
+    the host plans. Layout A, the community's: `inputs_embeds`, `attention_mask`, `position_ids` and
+    past keys in, present keys out. Token embeddings come from `embed_tokens.onnx` beside the file.
 
     Attributes:
-        layout: "A" or "B".
+        layout: "A", "B" or "C".
         providers_asked, providers: of onnxruntime, as asked for and as really used.
     """
 
@@ -63,7 +65,7 @@ class OnnxModel:
         self.inputs = {i.name: i for i in self.session.get_inputs()}
         self.outputs = {o.name: o for o in self.session.get_outputs()}
         self.layout = self._layout()
-        if self.layout == "B":
+        if self.layout != "A":
             check_operators(self.providers)
         self.keys, self.values = self._caches("key"), self._caches("value")
         self.n_layers = len(self.keys)
@@ -90,8 +92,8 @@ class OnnxModel:
 
     def _layout(self) -> str:
         names = {name for name in self.inputs if not _cache_name(name)}
-        if names == RING_INPUTS:
-            return "B"
+        if names in (RING_INPUTS, SHARED_INPUTS):
+            return "B" if names == RING_INPUTS else "C"
         if "inputs_embeds" not in names and "input_ids" in names:
             raise ModelError(
                 f"{self.path}: takes token ids only, a stream has embeddings; export the model with"
@@ -140,7 +142,7 @@ class OnnxModel:
         return NUMPY_TYPES[kind]
 
     def _inverse_frequencies(self) -> Doubles:
-        stored = self._property("edgestream.inv_freq") if self.layout == "B" else None
+        stored = self._property("edgestream.inv_freq") if self.layout != "A" else None
         if self.layout == "A":
             stored = inverse_frequencies(self._config(), self.head_dim).tolist()
         try:

@@ -41,6 +41,21 @@ def _attention(rng: np.random.Generator) -> tuple[Arrays, Any]:
     return {"q": q, "k": k, "v": v, "bias": bias}, mixed
 
 
+def _group_query_attention(rng: np.random.Generator) -> tuple[Arrays, Any]:
+    """The new row goes to slot 4 and sees what lies up to there; the fifth and sixth are hidden."""
+    q, k, v = _normal(rng, 1, 1, 32), _normal(rng, 1, 1, 16), _normal(rng, 1, 1, 16)
+    past_k, past_v = _normal(rng, 1, 2, 6, 8), _normal(rng, 1, 2, 6, 8)
+    keys, values = (
+        np.concatenate([past[:, :, :4], row.reshape(1, 2, 1, 8)], axis=2).repeat(2, axis=1)
+        for past, row in ((past_k, k), (past_v, v))
+    )
+    scores = np.exp(q.reshape(1, 4, 1, 8).astype(float) @ keys.swapaxes(2, 3) / np.sqrt(8))
+    mixed = scores / scores.sum(-1, keepdims=True) @ values
+    lengths = {"last": np.array([4], np.int32), "total": np.array(5, np.int32)}
+    inputs = {"q": q, "k": k, "v": v, "past_k": past_k, "past_v": past_v}
+    return inputs | lengths, mixed.reshape(1, 1, 32)
+
+
 def _rotary_embedding(rng: np.random.Generator) -> tuple[Arrays, Any]:
     x, angles = _normal(rng, 1, 3, 16), rng.random((1, 3, 4))
     cos, sin = np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
@@ -65,6 +80,7 @@ CASES: dict[str, Callable[[np.random.Generator], tuple[Arrays, Any]]] = {
     "Attention": _attention,
     "RotaryEmbedding": _rotary_embedding,
     "RMSNormalization": _rms_normalization,
+    "GroupQueryAttention": _group_query_attention,
     "MatMulNBits": _mat_mul_n_bits,
 }
 

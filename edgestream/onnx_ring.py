@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgestream.rope import Doubles, turned
+from edgestream.onnx_model import OnnxModel
+from edgestream.rope import turned
 
 HIDDEN = -1e30  # added to the score of a slot that a row does not see
 HIDDEN_FLOAT16 = -1e4
@@ -22,40 +23,32 @@ LEAST_REBASE_ROWS = 64
 
 @dataclass(frozen=True)
 class RingShape:
-    """Widths of the memory, and what it keeps."""
+    """What the memory keeps, and in how many slots."""
 
-    n_layers: int
-    n_kv_heads: int
-    head_dim: int
-    dtype: type[np.generic]
     n_sinks: int
     window: int
-    max_rows: int  # rows computed or proposed at once
+    ring_slots: int  # for the window; more than it, where a hidden row may be overwritten
     n_copies: int  # of the sinks: one for each row of a run, as each sees them at its own distance
+    n_scratch: int = 0  # slots after the ring
 
     @property
     def sink_slots(self) -> int:
         return self.n_sinks * self.n_copies
 
     @property
-    def ring_slots(self) -> int:
-        """The window, and room for proposed rows beside what the next row sees."""
-        return self.window + self.max_rows - 1
-
-    @property
     def n_slots(self) -> int:
-        return self.sink_slots + self.ring_slots
+        return self.sink_slots + self.ring_slots + self.n_scratch
 
 
 class OnnxRing:
     """Arrays [n_layers, n_kv_heads, n_slots, head_dim]: copy r of sink i in slot r * n_sinks + i,
     then the window. Keys are stored turned to their positions less `base`."""
 
-    def __init__(self, shape: RingShape, inv_freq: Doubles) -> None:
-        self.shape, self.inv_freq = shape, inv_freq
-        widths = (shape.n_layers, shape.n_kv_heads, shape.n_slots, shape.head_dim)
-        self.keys: NDArray[Any] = np.zeros(widths, shape.dtype)
-        self.values: NDArray[Any] = np.zeros(widths, shape.dtype)
+    def __init__(self, model: OnnxModel, shape: RingShape) -> None:
+        self.shape, self.inv_freq = shape, model.inv_freq
+        widths = (model.n_layers, model.n_kv_heads, shape.n_slots, model.head_dim)
+        self.keys: NDArray[Any] = np.zeros(widths, model.dtype)
+        self.values: NDArray[Any] = np.zeros(widths, model.dtype)
         # Sinks as they were written; each step turns them from here, so that nothing accumulates.
         self.masters = np.zeros((*widths[:2], shape.n_sinks, widths[3]), np.float32)
         self.pos = 0
@@ -89,7 +82,7 @@ class OnnxRing:
             if n_keys < 1:
                 continue
             start = self.slot_of(pos - n_keys + 1)
-            before_wrap = min(n_keys, s.n_slots - start)
+            before_wrap = min(n_keys, s.sink_slots + s.ring_slots - start)
             slots[start : start + before_wrap] = yes
             slots[s.sink_slots : s.sink_slots + n_keys - before_wrap] = yes
 
@@ -103,7 +96,7 @@ class OnnxRing:
         angles = turns[:, None, None] * self.inv_freq  # [n_rows, 1, head_dim / 2]
         placed = turned(self.masters[:, :, None], angles)
         self.keys[:, :, : n_rows * s.n_sinks] = placed.reshape(
-            *placed.shape[:2], n_rows * s.n_sinks, s.head_dim
+            *placed.shape[:2], n_rows * s.n_sinks, placed.shape[-1]
         )
 
     def advance(self, n_rows: int) -> None:
@@ -124,7 +117,7 @@ class OnnxRing:
         back at most once while it is seen."""
         s = self.shape
         far = s.n_sinks + s.window - 1
-        at_least = max(LEAST_REBASE_ROWS, s.window + s.max_rows)
+        at_least = max(LEAST_REBASE_ROWS, s.ring_slots + 1)
         if self.pos - self.base <= far + at_least:
             return
         by = self.pos - self.base - (far + 1)

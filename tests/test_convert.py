@@ -15,7 +15,8 @@ from tiny_llama import TinyShape, random_weights, stored_weights, write_gguf
 
 from edgestream.convert.gguf_llama import read_gguf_llama
 from edgestream.convert.llama import LlamaConfig
-from edgestream.convert.onnx_decoder import four_bit_blocks, write_onnx_decoder
+from edgestream.convert.onnx_decoder import write_onnx_decoder
+from edgestream.convert.onnx_graph import four_bit_blocks
 from edgestream.errors import ModelError, OutputError
 from edgestream.onnx_decoder import OnnxDecoder
 from edgestream.onnx_model import OnnxModel
@@ -92,18 +93,23 @@ def test_a_four_bit_decoder_computes_with_its_rounded_weights(tmp_path):
     assert np.mean(off) < 0.25 * np.mean(rounded)
 
 
-def test_a_state_dict_of_pytorch_is_taken(tmp_path):
+@pytest.mark.parametrize("layout", ["B", "C"])
+def test_a_llama_of_pytorch_gives_the_same_logits(tmp_path, layout):
     torch = pytest.importorskip("torch")
-    config = LlamaConfig.from_hugging_face(CONFIG)
-    path = write_gguf(tmp_path / "tiny.gguf", SHAPE, random_weights(SHAPE))
-    arrays, _ = read_gguf_llama(path)
-    state_dict = {name: torch.tensor(value) for name, value in arrays.items()}
-    decoder = OnnxDecoder(
-        OnnxModel(write_onnx_decoder(tmp_path, state_dict, config)), n_sinks=2, window=9
-    )
-    reference = Float64Llama(SHAPE, random_weights(SHAPE), n_sinks=2, window=9)
-    row = decoder.token_embedding(7)[None]
-    np.testing.assert_allclose(decoder.step(row), reference.step(row), atol=1e-4)
+    from tiny_torch_llama import TinyTorchLlama
+
+    torch.manual_seed(0)
+    scaled = CONFIG | {"rope_scaling": LLAMA3}
+    config = LlamaConfig.from_hugging_face(scaled)
+    original = TinyTorchLlama(scaled).eval()
+    tokens = np.random.default_rng(0).integers(0, 40, 30)
+    with torch.no_grad():
+        expected = original(torch.tensor(tokens)[None])[0].numpy()
+    path = write_onnx_decoder(tmp_path, original.state_dict(), config, layout=layout)
+    decoder = OnnxDecoder(OnnxModel(path), n_sinks=2, window=40)
+    rows = np.stack([decoder.token_embedding(int(token)) for token in tokens])
+    given = decoder.step_groups([(0, rows)], logits="every")
+    np.testing.assert_allclose(given, expected, atol=1e-4)
 
 
 @pytest.mark.parametrize(

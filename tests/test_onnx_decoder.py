@@ -30,10 +30,14 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("onnx")
 
 
-@pytest.fixture(scope="module", params=["A", "B"])
+@pytest.fixture(scope="module", params=["A", "B", "C"])
 def model(request, folder):
-    write = {"A": write_community, "B": write_ours}[request.param]
-    model = OnnxModel(write(folder, SHAPE))
+    at = folder / request.param
+    at.mkdir()
+    if request.param == "A":
+        model = OnnxModel(write_community(at, SHAPE))
+    else:
+        model = OnnxModel(write_ours(at, SHAPE, layout=request.param))
     assert model.layout == request.param
     return model
 
@@ -74,16 +78,16 @@ def test_a_defect_is_noticed(model, defect):
     assert errors[kept:].max() > 0.5
 
 
-def test_the_native_ring_gives_the_same_with_the_same_weights(model, folder):
-    gguf = GgufModel(str(folder / "decoder.gguf"))
+def test_the_native_ring_gives_the_same_with_the_same_weights(model):
+    gguf = GgufModel(str(model.path.parent / "decoder.gguf"))
     native = RingDecoder(gguf, **RING, kv_type="f32")
     decoder = OnnxDecoder(model, **RING)
     for row in rows_of(model, 200):
         np.testing.assert_allclose(decoder.step(row[None]), native.step(row[None]), atol=1e-4)
 
 
-def test_long_streams_do_not_drift(model, folder):
-    native = RingDecoder(GgufModel(str(folder / "decoder.gguf")), **RING, kv_type="f32")
+def test_long_streams_do_not_drift(model):
+    native = RingDecoder(GgufModel(str(model.path.parent / "decoder.gguf")), **RING, kv_type="f32")
     decoder, rows = OnnxDecoder(model, **RING), rows_of(model, 500)
     errors = []
     for _ in range(20):
@@ -152,8 +156,8 @@ def test_memory_is_taken_at_the_start(model):
 
 @settings(max_examples=10)
 @given(cuts=st.lists(st.integers(1, 40), min_size=1, max_size=5))
-def test_the_same_loop_drives_onnx_and_gguf_to_the_same_tokens(model, folder, cuts):
-    gguf = GgufModel(str(folder / "decoder.gguf"))
+def test_the_same_loop_drives_onnx_and_gguf_to_the_same_tokens(model, cuts):
+    gguf = GgufModel(str(model.path.parent / "decoder.gguf"))
     special = SpecialTokens(pad=0, bos=30, delay_0=31, n_text=30)
     rows = rows_of(model, sum(cuts), seed=len(cuts))
 
@@ -184,11 +188,19 @@ def test_a_configuration_out_of_range_is_refused(model, options, message):
         OnnxDecoder(model, **(RING | options))
 
 
-def test_no_sinks_at_all(model, folder):
+def test_no_sinks_at_all(model):
     native = RingDecoder(
-        GgufModel(str(folder / "decoder.gguf")), n_sinks=0, window=9, kv_type="f32"
+        GgufModel(str(model.path.parent / "decoder.gguf")), n_sinks=0, window=9, kv_type="f32"
     )
     decoder, rows = OnnxDecoder(model, n_sinks=0, window=9), rows_of(model, 80)
     expected = native.step_groups([(0, rows)], logits="every")
     given = decoder.step_groups([(0, rows)], logits="every")
     np.testing.assert_allclose(given, expected, atol=1e-4)
+
+
+def test_layout_c_needs_a_window_of_two(model):
+    if model.layout == "C":
+        with pytest.raises(ValueError, match="window is 1, layout C needs 2 or more"):
+            OnnxDecoder(model, n_sinks=2, window=1)
+    else:
+        assert OnnxDecoder(model, n_sinks=2, window=1).step(rows_of(model, 9)).shape == (40,)

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
-FLOAT, INT64 = TensorProto.FLOAT, TensorProto.INT64
+FLOAT = TensorProto.FLOAT
+INTEGERS = {"index": TensorProto.INT64, "last": TensorProto.INT32, "total": TensorProto.INT32}
 
 
 def graphs() -> dict[str, bytes]:
@@ -36,6 +37,15 @@ def graphs() -> dict[str, bytes]:
             helper.make_node("RMSNormalization", ["x", "scale"], ["y"], axis=-1, epsilon=1e-5),
             {"x": [1, 3, 16], "scale": [16]}, [1, 3, 16],
         ),
+        "GroupQueryAttention": _model(
+            helper.make_node(
+                "GroupQueryAttention", ["q", "k", "v", "past_k", "past_v", "last", "total"],
+                ["y", "present_k", "present_v"], domain="com.microsoft",
+                num_heads=4, kv_num_heads=2,
+            ),
+            {"q": [1, 1, 32], "k": [1, 1, 16], "v": [1, 1, 16], "past_k": [1, 2, 6, 8],
+             "past_v": [1, 2, 6, 8], "last": [1], "total": []}, [1, 1, 32],
+        ),
         "MatMulNBits": _four_bit(),
     }  # fmt: skip
 
@@ -57,7 +67,7 @@ def _model(
     node: Any, inputs: dict[str, list[int]], output: list[int], constants: list[Any] | None = None
 ) -> bytes:
     values = [
-        helper.make_tensor_value_info(name, INT64 if name == "index" else FLOAT, shape)
+        helper.make_tensor_value_info(name, INTEGERS.get(name, FLOAT), shape)
         for name, shape in inputs.items()
     ]
     result = helper.make_tensor_value_info("y", FLOAT, output)
