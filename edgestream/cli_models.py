@@ -197,9 +197,11 @@ def _sizes(folder: Path, manifest: Manifest) -> dict[str, int]:
         raise ModelError(f"{error.filename}: {error.strerror}; pull it again") from None
 
 
-def _shape(folder: Path, manifest: Manifest) -> DecoderShape:
+def _shape(folder: Path, manifest: Manifest) -> DecoderShape | None:
     from edgestream.gguf_header import read_shape
 
+    if manifest.decoder.is_onnx:
+        return None
     decoder = folder / manifest.decoder.file
 
     def read_start(n_bytes: int) -> bytes:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from edgestream.config import DEFAULT_MODEL, Manifest
+from edgestream.config import DEFAULT_MODEL, EMBEDDINGS_FILE, Manifest
 from edgestream.gguf_header import DecoderShape
 from edgestream.model import load
 
@@ -28,13 +28,13 @@ class Needs:
     """Memory that a model takes while it runs one stream."""
 
     weights_bytes: int
-    kv_bytes: int
+    kv_bytes: int | None  # None: an ONNX file does not tell it before it is loaded
     activation_bytes: int
 
     @property
     def total_bytes(self) -> int:
-        """All of it, the program included."""
-        return self.weights_bytes + self.kv_bytes + self.activation_bytes + PROCESS_BYTES
+        """All that is known of it, the program included."""
+        return self.weights_bytes + (self.kv_bytes or 0) + self.activation_bytes + PROCESS_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,22 +68,29 @@ class Fit:
 
     def __str__(self) -> str:
         n = self.needs
+        kv = "not known" if n.kv_bytes is None else mb(n.kv_bytes)
         return (
             f"needs {mb(n.total_bytes)} of memory (weights {mb(n.weights_bytes)}, keys and values"
-            f" {mb(n.kv_bytes)}, activations {mb(n.activation_bytes)}, the program"
+            f" {kv}, activations {mb(n.activation_bytes)}, the program"
             f" {mb(PROCESS_BYTES)}), {mb(self.free_bytes)} are free; about"
             f" {self.compute_ms:.2g} ms of computing for each {self.step_ms:.0f} ms of sound"
         )
 
 
-def needs(manifest: Manifest, sizes: dict[str, int], shape: DecoderShape) -> Needs:
-    """Memory for one stream of a model whose files have these sizes in bytes."""
+def needs(manifest: Manifest, sizes: dict[str, int], shape: DecoderShape | None) -> Needs:
+    """Memory for one stream of a model whose files have these sizes in bytes.
+
+    `shape` is that of a GGUF decoder. onnxruntime says nothing of its buffers beforehand; it keeps
+    packed copies of weights, so what it runs is counted twice.
+    """
     d, encoder_bytes = manifest.decoder, sizes[manifest.encoder.file]
+    if shape is None:
+        onnx_bytes = encoder_bytes + sizes[d.file] + sizes[EMBEDDINGS_FILE]
+        return Needs(onnx_bytes, None, onnx_bytes)
     rows = d.n_sinks + d.window
     kv_bytes = rows * shape.kv_width * F16_BYTES
     kv_bytes += d.n_sinks * shape.kv_width // 2 * F32_BYTES  # keys of the sinks before rotation
     floats = shape.n_vocab + 8 * shape.n_embd + 3 * shape.n_ff + 2 * shape.n_heads * rows
-    # onnxruntime says nothing of its buffers beforehand; it keeps packed copies of weights.
     return Needs(
         weights_bytes=encoder_bytes + sizes[d.file],
         kv_bytes=kv_bytes,
@@ -91,7 +98,9 @@ def needs(manifest: Manifest, sizes: dict[str, int], shape: DecoderShape) -> Nee
     )
 
 
-def fit(manifest: Manifest, sizes: dict[str, int], shape: DecoderShape, probed: Probe) -> Fit:
+def fit(
+    manifest: Manifest, sizes: dict[str, int], shape: DecoderShape | None, probed: Probe
+) -> Fit:
     """Compares a model with this machine as it is now."""
     wanted = needs(manifest, sizes, shape)
     return Fit(

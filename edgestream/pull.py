@@ -37,12 +37,13 @@ class Offer:
         return {file: self.repository.sizes[path] for file, path in self.paths.items()}
 
     def fit(self) -> Fit:
-        """Compares it with this machine; reads the start of the decoder's file, takes 2 s."""
-        decoder = self.manifest.decoder.file
-        shape = read_shape(
-            lambda n_bytes: hub.read_start(self.repository, self.paths[decoder], n_bytes),
-            f"{self.name}: {decoder}",
-        )
+        """Compares it with this machine; reads the start of a GGUF decoder, takes 2 s."""
+        decoder, shape = self.manifest.decoder, None
+        if not decoder.is_onnx:
+            shape = read_shape(
+                lambda n_bytes: hub.read_start(self.repository, self.paths[decoder.file], n_bytes),
+                f"{self.name}: {decoder.file}",
+            )
         return fit(self.manifest, self.sizes, shape, probe())
 
 

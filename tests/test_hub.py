@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A pull in this process: transfers cut anywhere, listings that lie, names that want out."""
 
+import hashlib
 import os
 import re
 import tempfile
@@ -81,6 +82,22 @@ def test_any_cutting_of_a_transfer_gives_the_whole_file(cut_hub, seed, n_here, c
         hub.fetch(hub.look(NAME, None), "weights", part, counted.append)
         assert part.read_bytes() == data
     assert sum(counted) == len(data)
+
+
+def test_a_model_with_an_onnx_decoder_is_weighed_by_its_files(served, tiny):
+    files = {n: d for n, d in tiny.items() if n != "decoder.gguf"}
+    files |= {"decoder.onnx": 5_000_000 * b"d", "embed_tokens.onnx": 1_000_000 * b"e"}
+    lines = [x for x in tiny["model.toml"].decode().splitlines() if '"decoder.gguf" =' not in x]
+    lines = [line.replace("decoder.gguf", "decoder.onnx") for line in lines]
+    for name in ("decoder.onnx", "embed_tokens.onnx"):
+        lines.append(f'"{name}" = "{hashlib.sha256(files[name]).hexdigest()}"')
+    files["model.toml"] = "\n".join(lines).encode()
+    served.repositories[NAME] = Repository(files)
+    folder, told = fetch()
+    assert {p.name for p in folder.iterdir()} == {*files, "lock.toml"}
+    assert "weights 9.8 MB, keys and values not known, activations 9.8 MB" in told[0]
+    listed = typer.testing.CliRunner().invoke(app, ["models", "list"]).output
+    assert re.search(rf"{NAME} .* yes +pulled", listed)
 
 
 def test_a_token_goes_to_the_hub_and_not_to_the_store_of_large_files(served, tiny, monkeypatch):
