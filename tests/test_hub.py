@@ -118,15 +118,8 @@ def test_a_token_goes_to_the_hub_and_not_to_the_store_of_large_files(served, tin
 
 
 HOSTILE_NAMES = [
-    "../x",
-    "/tmp/edgestream-x",
-    "a/../../x",
-    "a\\..\\x",
-    "..",
-    "C:x",
-    "x\0",
-    "\x1b]0;x",
-]
+    "../x", "/tmp/edgestream-x", "a/../../x", "a\\..\\x", "..", "C:x", "x\0", "\x1b]0"
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES)
