@@ -117,9 +117,8 @@ def test_a_token_goes_to_the_hub_and_not_to_the_store_of_large_files(served, tin
 # Names that want out.
 
 
-HOSTILE_NAMES = [
-    "../x", "/tmp/edgestream-x", "a/../../x", "a\\..\\x", "..", "C:x", "x\0", "\x1b]0"
-]  # fmt: skip
+HOSTILE_NAMES = ["../x", "/tmp/edgestream-x", "a/../../x", "a\\..\\x", "..", "C:x", "x\0"]
+HOSTILE_NAMES += ["\x1b]0;x"]
 
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES)
