@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Damaged and foreign GGUF files: a clear ValueError, never the end of the process."""
 
+import dataclasses
 import re
 import struct
 import subprocess
@@ -49,9 +50,27 @@ def head_bytes(path):
     return int(gguf.GGUFReader(path).data_offset)
 
 
-@settings(max_examples=150, deadline=None)
+@pytest.fixture(
+    scope="module",
+    params=[
+        {},
+        {"rope_scaling": "yarn", "rope_factor": 4.0},
+        {"architecture": "smollm3", "n_layers": 4},
+        {"architecture": "qwen3vl", "head_width": 64},
+        {"architecture": "gemma3", "n_layers": 2, "local_window": 3, "local_period": 2},
+    ],
+    ids=lambda changes: changes.get("architecture", changes.get("rope_scaling", "llama")),
+)
+def tiny_of_a_kind(request, tmp_path_factory):
+    shape = dataclasses.replace(SHAPE, **request.param)
+    path = tmp_path_factory.mktemp("gguf") / "tiny.gguf"
+    return write_gguf(path, shape, random_weights(shape), "q8_0")
+
+
+@settings(max_examples=100, deadline=None)
 @given(data=st.data())
-def test_changed_bytes_are_an_error_or_harmless(tiny, tmp_path_factory, data):
+def test_changed_bytes_are_an_error_or_harmless(tiny_of_a_kind, tmp_path_factory, data):
+    tiny = tiny_of_a_kind
     content = bytearray(tiny.read_bytes())
     for _ in range(data.draw(st.integers(1, 4))):
         at = data.draw(st.integers(0, head_bytes(tiny) - 1))
@@ -181,6 +200,12 @@ def test_axes_that_do_not_make_half_a_head_are_refused(tmp_path, sections):
     path = rewritten(tmp_path, edit, architecture="qwen2vl")
     reason = "must be 4 counts that make 8, half a head" if sections else "is missing"
     with pytest.raises(ValueError, match=f"qwen2vl.rope.dimension_sections {reason}"):
+        GgufModel(str(path))
+
+
+def test_names_from_a_file_stay_on_one_line_and_are_no_terminal_codes(tmp_path):
+    path = rewritten(tmp_path, lambda w: None, random_weights(SHAPE) | {"a\n\x1b[2Jé": np.zeros(3)})
+    with pytest.raises(ValueError, match=r"the tensor a\?\?\[2J\?\? has no place"):
         GgufModel(str(path))
 
 

@@ -140,8 +140,12 @@ GgufFile::GgufFile(const std::string& path) : path_(path), gguf_(read_head(path)
   list_tensors();
 }
 
+// Names and texts of a hostile file are part of what is said: one line, nothing for a terminal to
+// obey.
 void GgufFile::fail(const std::string& what) const {
-  throw std::invalid_argument(path_ + ": " + what);
+  std::string line = what;
+  std::ranges::replace_if(line, [](char c) { return c < ' ' || c > '~'; }, '?');
+  throw std::invalid_argument(path_ + ": " + line);
 }
 
 void GgufFile::fail_type(const std::string& key, const char* wanted) const {
