@@ -15,6 +15,7 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from edgestream.bench_decoder_files import Shape, Weights, random_weights, write_weights
@@ -30,19 +31,20 @@ from edgestream.decoder import (
 from edgestream.policy import WaitK
 
 N_VOCAB, WINDOW, PROMPT = 1011, 252, [3, 141, 59, 26, 535, 89, 793, 238]
-# Of what layers add: the first more than the token itself, or the text would be one token; the
-# later ones less, or the first alone would never guess right.
-FIRST_LAYER_GAIN, LATER_LAYERS_GAIN = 8.0, 1.0
+# What the first layer and the later ones add, as multiples of what random weights do. The more the
+# later ones add, the more often the first layer alone guesses wrong and the less the text repeats.
+TEXTS = {"repeats itself": (2.0, 0.2), "does not": (8.0, 1.0)}
 
 
-def write_pair(folder: Path, n_layers: int, n_embd: int, kind: str) -> tuple[Path, Path]:
+def write_pair(
+    folder: Path, shape: Shape, kind: str, gains: tuple[float, float]
+) -> tuple[Path, Path]:
     """A target and the decoder of its first layer."""
-    shape = Shape(n_layers, n_embd, 11 * n_embd // 4, n_embd // 64, n_embd // 128, N_VOCAB)
     weights = random_weights(shape)
     for name, values in weights.items():
         if name.endswith(("attn_output.weight", "ffn_down.weight")):
-            values *= FIRST_LAYER_GAIN if name.startswith("blk.0.") else LATER_LAYERS_GAIN
-    first = Shape(1, n_embd, shape.n_ff, shape.n_heads, shape.n_kv_heads, N_VOCAB)
+            values *= gains[0] if name.startswith("blk.0.") else gains[1]
+    first = replace(shape, n_layers=1)
     small: Weights = {
         name: values
         for name, values in weights.items()
@@ -92,7 +94,7 @@ def ways(target: GgufModel, small: GgufModel, n_tokens: int) -> dict[str, Run]:
 
 
 def main() -> None:
-    """Prints a table."""
+    """Writes and times both texts."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--layers", type=int, default=6)
     parser.add_argument("--width", type=int, default=256, help="a multiple of 256")
@@ -100,26 +102,33 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=512)
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        target, small = (
-            GgufModel(str(p)) for p in write_pair(Path(folder), args.layers, args.width, args.kind)
-        )
+    wide = args.width
+    shape = Shape(args.layers, wide, 11 * wide // 4, wide // 64, wide // 128, N_VOCAB)
+    for text, gains in TEXTS.items():
+        with tempfile.TemporaryDirectory() as folder:
+            paths = write_pair(Path(folder), shape, args.kind, gains)
+            target, small = (GgufModel(str(path)) for path in paths)
         runs = ways(target, small, args.tokens)
-    for _ in range(args.rounds):
-        for run in runs.values():
-            run.measure()
+        for _ in range(args.rounds):
+            for run in runs.values():
+                run.measure()
+        print(f"\nText that {text}: {len(set(runs['none'].tokens))} different tokens\n")
+        show(runs, args.tokens)
+
+
+def show(runs: dict[str, Run], n_tokens: int) -> None:
+    """Prints a table of them."""
     plain = runs["none"]
-    print(
-        "| draft | ms a token | guessed right | tokens a batch | speed-up |\n|---|---|---|---|---|"
-    )
+    print("| draft | ms a token | guessed right | tokens a batch | speed-up | same |")
+    print("|---|---|---|---|---|---|")
     for name, run in runs.items():
         pairs = enumerate(zip(run.tokens, plain.tokens, strict=True))
-        same = next((i for i, (ours, theirs) in pairs if ours != theirs), args.tokens)
+        same = next((i for i, (ours, theirs) in pairs if ours != theirs), n_tokens)
         counts = run.loop.draft_counts
         right = f"{counts.verified / counts.drafted:.0%}" if counts.drafted else ""
         print(
-            f"| {name} | {1000 * run.least_s / args.tokens:.3f} | {right}"
-            f" | {args.tokens / counts.batches:.2f} | {plain.least_s / run.least_s:.2f} | {same} |"
+            f"| {name} | {1000 * run.least_s / n_tokens:.3f} | {right}"
+            f" | {n_tokens / counts.batches:.2f} | {plain.least_s / run.least_s:.2f} | {same} |"
         )
 
 

@@ -30,12 +30,15 @@ size_t checked_draft(int n_draft, const Drafter* drafter, int n_vocab) {
 
 }  // namespace
 
-DraftBatch::DraftBatch(Decoder& decoder, Drafter* drafter, int n_draft, int region)
+DraftBatch::DraftBatch(Decoder& decoder, Drafter* drafter, int n_draft, int region,
+                       DraftLength length)
     : decoder_(decoder),
       drafter_(drafter),
       region_(region),
       width_(static_cast<size_t>(decoder.n_embd())),
-      draft_(checked_draft(n_draft, drafter, decoder.n_vocab())) {
+      draft_length_(length),
+      draft_(checked_draft(n_draft, drafter, decoder.n_vocab())),
+      n_wanted_(draft_.size()) {
   rows_.reserve(static_cast<size_t>(decoder.max_proposal()) * width_);
 }
 
@@ -43,7 +46,7 @@ std::span<const float> DraftBatch::open(std::span<const float> input, std::span<
   n_input_ = static_cast<int>(input.size() / width_);
   n_rows_ = static_cast<int>(rows.size() / width_);
   const auto room = static_cast<size_t>(std::max(0, max_rows() - n_input_ - n_rows_));
-  const auto draft = std::span(draft_).first(std::min(draft_.size(), room));
+  const auto draft = std::span(draft_).first(std::min(n_wanted_, room));
   n_drafted_ = draft.empty() ? 0 : drafter_->draft(draft);
   followed_ = 0;
   rows_.assign(rows.begin(), rows.end());
@@ -76,6 +79,13 @@ void DraftBatch::close(bool with_current) {
   const int without = followed_ > 0 ? n_rows_ + followed_ - 1 : 0;
   decoder_.keep(n_input_ + (with_current ? n_rows_ + followed_ : without));
   open_ = false;
+  if (draft_length_ == DraftLength::kAdaptive && n_drafted_ > 0) adapt();
+}
+
+// 1, 3, 7, ...: with the row before them the batch is a power of two.
+void DraftBatch::adapt() {
+  const size_t n = followed_ == n_drafted_ ? 2 * n_wanted_ + 1 : (n_wanted_ - 1) / 2;
+  n_wanted_ = std::clamp<size_t>(n, 1, draft_.size());
 }
 
 void DraftBatch::see(int32_t token) {
@@ -85,6 +95,7 @@ void DraftBatch::see(int32_t token) {
 void DraftBatch::reset() {
   if (drafter_ != nullptr) drafter_->reset();
   open_ = false;
+  n_wanted_ = draft_.size();
   counts_ = {};
 }
 

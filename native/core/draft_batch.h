@@ -18,6 +18,10 @@ struct DraftCounts {
   int64_t verified = 0;  ///< of those the ones that were written as guessed
 };
 
+/// How many tokens are drafted: always as many as may be, or fewer after a wrong guess and more
+/// after a batch that held none, so that text that cannot be guessed costs little.
+enum class DraftLength { kFixed, kAdaptive };
+
 /// Speculative decoding in the decoder's memory: a batch of given rows and drafted tokens is
 /// proposed, and a drafted token counts once follow() names it (Leviathan et al. 2023; tokens are
 /// compared, not probabilities, so what is written is what would be written without a draft,
@@ -27,7 +31,7 @@ class DraftBatch {
   /// Drafts up to `n_draft` >= 0 tokens a batch into `region`; `drafter` may be null. All must
   /// outlive the batch. Throws std::invalid_argument when n_draft is out of range,
   /// needs a drafter, or the drafter has another vocabulary.
-  DraftBatch(Decoder& decoder, Drafter* drafter, int n_draft, int region);
+  DraftBatch(Decoder& decoder, Drafter* drafter, int n_draft, int region, DraftLength length);
 
   /// Most rows that open() takes.
   int max_rows() const { return decoder_.max_proposal(); }
@@ -57,12 +61,15 @@ class DraftBatch {
 
  private:
   std::span<const float> logits() const;
+  void adapt();
 
   Decoder& decoder_;
   Drafter* const drafter_;
   const int region_;
-  const size_t width_;          // n_embd
+  const size_t width_;  // n_embd
+  const DraftLength draft_length_;
   std::vector<int32_t> draft_;  // [n_draft], the first n_drafted_ of the open batch
+  size_t n_wanted_;             // tokens to draft next, at most n_draft
   std::vector<float> rows_;     // rows and draft on their way into the decoder
   std::span<const float> all_logits_;
   int n_input_ = 0;    // rows of the input in the last batch

@@ -26,7 +26,7 @@ GroupedLoop::GroupedLoop(Decoder& decoder, const Policy& policy, GroupedConfig c
                          Drafter* drafter)
     : TurnLoop(with_two_regions(decoder), policy, config.loop),
       config_(std::move(config)),
-      batch_(decoder, drafter, config_.n_draft, kOutput) {
+      batch_(decoder, drafter, config_.n_draft, kOutput, DraftLength::kAdaptive) {
   require_tokens(config_.input_prompt, "a token of input_prompt");
   require_tokens(config_.output_prompt, "a token of output_prompt");
   require_tokens(config_.after_turn, "a token of after_turn");

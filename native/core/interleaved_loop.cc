@@ -11,7 +11,7 @@ InterleavedLoop::InterleavedLoop(Decoder& decoder, const Policy& policy, Interle
                                  Drafter* drafter)
     : TurnLoop(decoder, policy, config.loop),
       config_(std::move(config)),
-      batch_(decoder, drafter, config_.n_draft, config_.output_region) {
+      batch_(decoder, drafter, config_.n_draft, config_.output_region, DraftLength::kAdaptive) {
   for (const int region : {config_.input_region, config_.output_region}) {
     if (region >= 0 && region < decoder.n_regions()) continue;
     throw std::invalid_argument("loop: there is no region " + std::to_string(region) +

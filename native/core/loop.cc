@@ -51,8 +51,8 @@ Loop::Loop(Decoder& decoder, const Policy& policy, LoopConfig config)
 
 void Loop::require_tokens(std::span<const int32_t> tokens, const char* name) const {
   for (const int32_t token : tokens) {
-    require(token >= 0 && token < decoder_.n_vocab(), name, token,
-            "a token from 0 to " + std::to_string(decoder_.n_vocab() - 1));
+    if (token >= 0 && token < decoder_.n_vocab()) continue;
+    require(false, name, token, "a token from 0 to " + std::to_string(decoder_.n_vocab() - 1));
   }
 }
 

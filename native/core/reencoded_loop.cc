@@ -47,7 +47,7 @@ void drop_front(std::vector<T>& values, size_t n) {
 ReencodedLoop::ReencodedLoop(Decoder& decoder, const Policy& policy, ReencodedConfig config)
     : TurnLoop(decoder, policy, config.loop),
       config_(checked(std::move(config))),
-      batch_(decoder, &drafter_, config_.n_draft, 0),
+      batch_(decoder, &drafter_, config_.n_draft, 0, DraftLength::kFixed),
       earlier_(std::max(1, config_.n_hypotheses - 1)) {
   require_tokens(config_.before_window, "a token of before_window");
   require_tokens(config_.after_window, "a token of after_window");

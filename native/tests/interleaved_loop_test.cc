@@ -171,6 +171,7 @@ TEST_CASE("a decoder of the same weights drafts without a miss and saves batches
   CHECK(run(guessed) == expected);
   CHECK(guessed.draft_counts().verified > 0);
   CHECK(guessed.draft_counts().verified < loop.draft_counts().verified);
+  CHECK(guessed.draft_counts().drafted < 2 * guessed.draft_counts().batches);  // few after misses
 }
 
 TEST_CASE("seeded sampling draws the same tokens with drafts as without") {
