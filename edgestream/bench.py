@@ -92,6 +92,37 @@ def decoder(
         write_json(figures, json_file)
 
 
+@app.command()
+def policy(
+    model: Annotated[str, typer.Option("-m", "--model", help="Name or folder.")] = DEFAULT_MODEL,
+    speech: Annotated[
+        Path | None, typer.Option(help="Folder of speech made by speak.py. Default: bundled.")
+    ] = None,
+    head: Annotated[
+        Path | None, typer.Option(help="A trained head. Default: the one beside the model, if any.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="Take so many sentences at most.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Six sentences.")] = False,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the figures to this file.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw errors over latency into this PNG.")
+    ] = None,
+) -> None:
+    """Word errors against latency for every policy that captions can use."""
+    from edgestream import bench_policy, bench_policy_report
+    from edgestream.bench_report import check_places, write_json
+
+    check_places(json_file, plot)
+    figures = bench_policy.measure(model, speech, head, limit=6 if quick else limit)
+    bench_policy_report.print_table(figures)
+    if json_file:
+        write_json(figures, json_file)
+    if plot:
+        bench_policy_report.draw(figures, plot)
+
+
 def measure(model: str, delay_ms: float | None, folders: list[Path], plan: Plan) -> dict[str, Any]:
     """All figures, by the names that the JSON has.
 

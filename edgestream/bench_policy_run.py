@@ -16,7 +16,7 @@ from edgestream.events import Final
 from edgestream.model import Model
 from edgestream.policy import Policy
 
-LEAD_MS, TAIL_MS = 300.0, 1500.0  # silence around a clip; the tail is longer than any delay
+LEAD_MS, TAIL_MS = 300.0, 1000.0  # silence around a clip; the tail is longer than any delay
 
 
 @dataclass(frozen=True, slots=True)

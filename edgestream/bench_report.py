@@ -45,7 +45,7 @@ def check_places(json_file: Path | None, plot_file: Path | None) -> None:
         if path and not path.parent.is_dir():
             raise OutputError(f"{path}: there is no folder {path.parent}; make it first")
     if plot_file:
-        _matplotlib()
+        matplotlib_pyplot()
 
 
 def print_table(figures: dict[str, Any]) -> None:
@@ -116,7 +116,7 @@ def _milliseconds(f: dict[str, Any], name: str, percentiles: tuple[int, ...], di
 
 def draw(figures: dict[str, Any], path: Path) -> None:
     """Latency, step time and memory over the long stream, as a PNG."""
-    plt = _matplotlib()
+    plt = matplotlib_pyplot()
     series = figures["series"]
     figure, (words, steps, memory) = plt.subplots(
         3, 1, figsize=PLOT_INCHES, dpi=PLOT_DPI, sharex=True, layout="constrained"
@@ -142,15 +142,21 @@ def draw(figures: dict[str, Any], path: Path) -> None:
     memory.set_xlabel("minutes of speech heard")
     memory.legend(loc="upper right", fontsize=8)
     figure.suptitle(f"edgestream {figures['edgestream']}, {figures['model']}", fontsize=10)
+    save(figure, path)
+
+
+def save(figure: Any, path: Path) -> None:
+    """Writes a figure of pyplot as a PNG and closes it; raises OutputError if it cannot."""
     try:
         figure.savefig(path, format="png")
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror}") from None
     finally:
-        plt.close(figure)
+        matplotlib_pyplot().close(figure)
 
 
-def _matplotlib() -> Any:
+def matplotlib_pyplot() -> Any:
+    """pyplot that draws to files; raises UsageError where matplotlib is missing."""
     try:
         import matplotlib
 

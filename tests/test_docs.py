@@ -15,7 +15,7 @@ from edgestream.cli import app
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *ROOT.glob("models/*/*.md")])
-COMMANDS = ["listen", "doctor", "bench"]
+COMMANDS = ["listen", "doctor", "bench", "policy"]
 COMMANDS += ["models", "list", "info", "pull", "verify", "rm", "path"]
 NEEDS_MICROPHONE = "es.listen():"
 

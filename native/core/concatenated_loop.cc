@@ -77,7 +77,8 @@ void ConcatenatedLoop::consult(int64_t rung) {
   for (size_t d = 0; d < width_; ++d) row_[d] += unit_row_[d] + delay_row[d];
   const std::span<const float> logits = decoder.step(row_);
   if (i < 0 || (rung > 0 && slot(i).decided)) return;
-  const Proposal proposal = choose(logits);
+  Proposal proposal = choose(logits);
+  if (rungs_.size() > 1) proposal.agreed = rung > 0 && slot(i).token == proposal.token ? 1 : 0;
   const bool last = rung + 1 == static_cast<int64_t>(rungs_.size());
   if (last && proposal.token == special_.pad) {
     slot(i) = {special_.pad, proposal.probability, true};

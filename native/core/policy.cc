@@ -95,7 +95,8 @@ LocalAgreement::LocalAgreement(int64_t tokens) : tokens_(tokens) {
 }
 
 Action LocalAgreement::decide(const Observation& seen) const {
-  require(seen.agreed >= 0, "local agreement: this loop compares no hypotheses; use it re-encoded");
+  require(seen.agreed >= 0,
+          "local agreement: this loop compares no hypotheses; re-encode or allow deferrals");
   return write_if(seen.agreed >= tokens_ || seen.finished);
 }
 

@@ -19,7 +19,7 @@ struct Observation {
   int64_t turn = 0;           ///< tokens written since the last READ
   int64_t since_write = 0;    ///< input units read after the last written token; all if none is
   int64_t agreed = -1;        ///< hypothesis tokens beyond the written ones on which the last n
-                              ///< hypotheses agree; -1 unless re-encoded
+                              ///< hypotheses agree; -1 where the loop has but one
   int64_t attended_lag = -1;  ///< input units from the most attended to the newest; -1 if unknown
   bool finished = false;      ///< the source has ended: waiting brings nothing more
   bool writing = false;       ///< the last action was WRITE
