@@ -100,7 +100,9 @@ class Float64Llama:
             return x
         is_local = self.shape.reach(i) is not None
         speeds = base_frequencies(self.shape, LOCAL_ROPE_BASE) if is_local else self.frequencies
-        angles = positions[:, None, None] * speeds
+        if positions.ndim == 2:  # [n, 3]: each pair is turned by its axis
+            positions = positions[:, axis_of_pairs(self.shape)]
+        angles = positions.reshape(len(positions), 1, -1) * speeds
         half = self.shape.head_dim // 2
         halves = self.shape.traits.pairs_halves
         first, second = (
@@ -126,6 +128,13 @@ class Float64Llama:
     def _norm(self, x: np.ndarray, name: str) -> np.ndarray:
         scale = np.sqrt(np.mean(x * x, axis=-1, keepdims=True) + self.shape.rms_epsilon)
         return x / scale * self.weights[name]
+
+
+def axis_of_pairs(shape: TinyShape) -> np.ndarray:
+    """Time, height or width, as 0 to 2, for each pair [head_dim / 2]."""
+    if shape.traits.interleaved:
+        return np.arange(shape.head_dim // 2) % 3
+    return np.repeat(np.arange(4), shape.traits.sections)
 
 
 def base_frequencies(shape: TinyShape, base: float) -> np.ndarray:

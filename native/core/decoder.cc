@@ -33,12 +33,34 @@ void Decoder::require_region(int region) const {
                               "; this decoder has " + std::to_string(n_regions()));
 }
 
+namespace {
+
+void check_axes(const RegionRows& group, size_t n_rows, bool has_axes) {
+  constexpr int32_t kMaxAxis = 1 << 20;
+  if (!has_axes) {
+    throw std::invalid_argument("decoder: this model's positions have one axis; give rows alone");
+  }
+  if (group.axes.size() != n_rows * kAxes) {
+    throw std::invalid_argument("decoder: got " + std::to_string(group.axes.size()) +
+                                " numbers on axes for " + std::to_string(n_rows) +
+                                " rows; each has " + std::to_string(kAxes));
+  }
+  for (const int32_t axis : group.axes) {
+    if (axis >= 0 && axis <= kMaxAxis) continue;
+    throw std::invalid_argument("decoder: a row is at " + std::to_string(axis) +
+                                " on an axis, it must be 0 to " + std::to_string(kMaxAxis));
+  }
+}
+
+}  // namespace
+
 int64_t Decoder::checked_rows(std::span<const RegionRows> groups) const {
   const auto width = static_cast<size_t>(n_embd());
   size_t n_rows = 0;
   for (const RegionRows& group : groups) {
     require_region(group.region);
     check_embeddings(group.embeddings, width);
+    if (!group.axes.empty()) check_axes(group, group.embeddings.size() / width, has_axes());
     n_rows += group.embeddings.size() / width;
   }
   if (n_rows == 0) throw std::invalid_argument("decoder: a step takes one or more groups of rows");

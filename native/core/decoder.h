@@ -2,16 +2,24 @@
 // A causal decoder that takes embeddings row by row and keeps its own bounded memory of them.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
 
 namespace edgestream {
 
+/// Axes of a position under M-RoPE: time, height and width.
+inline constexpr size_t kAxes = 3;
+
 /// A run of rows that enter one region of a decoder's memory, in order.
 struct RegionRows {
   int region = 0;                     ///< index in the decoder's regions
   std::span<const float> embeddings;  ///< [n, n_embd], n >= 1
+  /// [n, kAxes] place of each row for a model that turns them apart (M-RoPE, Wang et
+  /// al. 2024, "Qwen2-VL"), from the region's next position on; the next one lies behind the
+  /// greatest. Empty: text, one position behind the other on all axes.
+  std::span<const int32_t> axes = {};
 };
 
 /// Which rows of a step get logits.
@@ -34,6 +42,9 @@ class Decoder {
   /// Most rows that a proposal may hold.
   virtual int max_proposal() const = 0;
 
+  /// Whether rows may have axes.
+  virtual bool has_axes() const { return false; }
+
   /// Writes the input embedding of `token` (0 <= token < n_vocab) into `out` [n_embd].
   virtual void token_embedding(int32_t token, std::span<float> out) const = 0;
 
@@ -50,7 +61,8 @@ class Decoder {
 
   /// As step() with the logits of every row, but open: the rows count only after keep(). Called
   /// again it adds to the open proposal, max_proposal() rows in all, and returns the logits of the
-  /// rows added. Until keep() nothing but propose(), keep() and reset() may be called.
+  /// rows added. Rows of text only. Until keep() nothing but propose(), keep() and reset() may be
+  /// called.
   virtual std::span<const float> propose(std::span<const RegionRows> groups) = 0;
 
   /// Closes the proposal: its first `n_rows` >= 0 rows stay, the others were never taken.

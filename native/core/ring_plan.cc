@@ -32,6 +32,7 @@ RingPlan::RingPlan(RingShape shape)
       slots_(shape_.max_rows),
       positions_(shape_.max_rows),
       sink_query_positions_(shape_.max_rows),
+      row_above_(shape_.max_rows),
       row_regions_(shape_.max_rows) {
   int slot = shape_.n_sinks;
   // A row of another region sees a whole window, to which it adds nothing itself.
@@ -43,6 +44,7 @@ RingPlan::RingPlan(RingShape shape)
   }
   n_slots_ = round_up(slot, kSlotMultiple);
   at_.resize(n_slots_);
+  above_.resize(n_slots_);
   bases_.resize(n_clocks());
   rebase_by_.resize(n_clocks());
   query_positions_.resize(static_cast<size_t>(n_clocks()) * shape_.max_rows);
@@ -62,12 +64,12 @@ int RingPlan::next_rows(int64_t n_waiting) const {
   return *std::prev(std::ranges::upper_bound(sizes_, n));
 }
 
-const RingStep& RingPlan::take(std::span<const int> regions) {
+const RingStep& RingPlan::take(std::span<const int> regions, std::span<const RowAxes> axes) {
   step_.n_rows = static_cast<int>(regions.size());
   step_.into_sinks = pos_ < shape_.n_sinks;
   rebase(regions);
   for (int row = 0; row < step_.n_rows; ++row) {
-    enter(row, regions[row]);
+    enter(row, regions[row], axes.empty() ? RowAxes{regions_[regions[row]].next} : axes[row]);
     place(row, regions[row]);
   }
   const auto n = regions.size();
@@ -80,6 +82,7 @@ const RingStep& RingPlan::take(std::span<const int> regions) {
   step_.positions = {positions_.data(), n};
   step_.query_positions = {query_positions_.data(), n * n_clocks()};
   step_.sink_query_positions = {sink_query_positions_.data(), n};
+  step_.above = {row_above_.data(), n};
   return step_;
 }
 
@@ -106,15 +109,16 @@ void RingPlan::rebase(std::span<const int> regions) {
 }
 
 // The row gets its slot and its position and counts from now on.
-void RingPlan::enter(int row, int region) {
+void RingPlan::enter(int row, int region, const RowAxes& axes) {
   Region& own = regions_[region];
   const bool sink = pos_ < shape_.n_sinks;
   const int64_t slot = sink ? pos_ : own.slot_of(own.taken);
   slots_[row] = slot;
-  at_[slot] = own.next;
-  positions_[row] = static_cast<int32_t>(own.next - bases_[clock_of(region)]);
+  at_[slot] = axes.position;
+  above_[slot] = row_above_[row] = axes.above;
+  positions_[row] = static_cast<int32_t>(axes.position - bases_[clock_of(region)]);
   own.taken += sink ? 0 : 1;
-  advance(region);
+  set_next(region, std::max(own.next, axes.position + std::ranges::max(axes.above) + 1));
   ++pos_;
   row_regions_[row] = region;
   for (int other = 0; other < n_regions(); ++other) {
@@ -122,8 +126,8 @@ void RingPlan::enter(int row, int region) {
   }
 }
 
-void RingPlan::advance(int region) {
-  const int64_t next = regions_[region].next + 1;
+// `pos_` is that of the newest row.
+void RingPlan::set_next(int region, int64_t next) {
   const bool for_all = shape_.layout == Layout::kOneClock ||
                        (shape_.layout == Layout::kOverlap && pos_ < shape_.n_sinks);
   if (for_all) {
@@ -237,9 +241,14 @@ void RingPlan::close_holes() {
     }
   }
   std::ranges::sort(kept_);
-  int64_t next = shape_.n_sinks;
-  for (const auto& [at, slot] : kept_) at_[slot] = next++;
-  for (Region& r : regions_) r.next = next;
+  int64_t end = kept_.empty() ? 0 : kept_.front().first;  // one past what the rows so far cover
+  int64_t closed = end - shape_.n_sinks;                  // holes so far
+  for (const auto& [at, slot] : kept_) {
+    closed += std::max<int64_t>(at - end, 0);
+    end = std::max(end, at + std::ranges::max(above_[slot]) + 1);
+    at_[slot] = at - closed;
+  }
+  for (Region& r : regions_) r.next = end - closed;
   bases_[0] = 0;
   place_keys_ = true;
 }
@@ -248,13 +257,7 @@ void RingPlan::take_back(int region) {
   --pos_;
   Region& own = regions_[region];
   own.taken -= pos_ < shape_.n_sinks ? 0 : 1;
-  const int64_t next = own.next - 1;
-  const bool for_all = shape_.layout == Layout::kOneClock ||
-                       (shape_.layout == Layout::kOverlap && pos_ < shape_.n_sinks);
-  if (for_all) {
-    for (Region& each : regions_) each.next = next;
-  }
-  own.next = next;
+  set_next(region, own.next - 1);
 }
 
 void RingPlan::reset() {

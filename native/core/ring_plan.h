@@ -3,14 +3,22 @@
 // only, no tensors.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <utility>
 #include <vector>
 
+#include "core/decoder.h"
 #include "core/ring_shape.h"
 
 namespace edgestream {
+
+/// Where a row lies on the axes of M-RoPE: its position is the least of the three.
+struct RowAxes {
+  int64_t position = 0;
+  std::array<int32_t, kAxes> above = {};  ///< each axis less the position
+};
 
 /// One step of `n_rows` rows. A *RoPE position* is a position less its clock's base, which moves at
 /// a rebase only, so that angles stay small.
@@ -28,6 +36,8 @@ struct RingStep {
   /// [n_rows] RoPE position from which each row looks at the sinks. With one clock the last row's
   /// equals its position: the sinks are placed for it.
   std::span<const int32_t> sink_query_positions;
+  /// [n_rows] what to add to all positions of a row on each axis.
+  std::span<const std::array<int32_t, kAxes>> above;
 };
 
 /// Attention sinks and sliding windows in a ring of fixed slots (Xiao et al. 2023, "Efficient
@@ -68,7 +78,12 @@ class RingPlan {
 
   /// Plans a step of rows that enter `regions` [n_rows] in this order; n_rows as next_rows() gave
   /// it. Rows before the end of the sinks are of region 0. The spans are valid until the next call.
-  const RingStep& take(std::span<const int> regions);
+  const RingStep& take(std::span<const int> regions) { return take(regions, {}); }
+  /// The same for rows with `axes` [n_rows], behind the sinks.
+  const RingStep& take(std::span<const int> regions, std::span<const RowAxes> axes);
+
+  /// Position that a row of text in `region` would get.
+  int64_t next_position(int region) const { return regions_[region].next; }
 
   /// Writes 0 where a row of the last step sees a slot and -infinity elsewhere to
   /// `mask` [n_rows, n_slots].
@@ -79,12 +94,15 @@ class RingPlan {
 
   /// Writes the RoPE position of the key in every slot to `positions` [n_slots].
   void write_key_positions(std::span<int32_t> positions) const;
+  /// [n_slots] what to add to these on each axis.
+  std::span<const std::array<int32_t, kAxes>> key_axes() const { return above_; }
 
   /// A unit of input and what was written about it is over: see Layout. Nothing for one region.
   void begin_unit();
 
-  /// The newest row, of `region`, was never taken; at most max_rows since they came, without a
-  /// begin_unit() between. What the rows before it see was not overwritten; bases stay.
+  /// The newest row, of `region` and without axes, was never taken; at most max_rows since they
+  /// came, without a begin_unit() between. What the rows before it see was not overwritten; bases
+  /// stay.
   void take_back(int region);
 
   /// Slots of the rows that the last row of the last step sees in a region, oldest first.
@@ -114,11 +132,11 @@ class RingPlan {
     return shape_.layout == Layout::kOneClock || other <= region;
   }
   void rebase(std::span<const int> regions);
-  void enter(int row, int region);
+  void enter(int row, int region, const RowAxes& axes);
   void place(int row, int region);
   int64_t oldest_position(int region) const;
-  void advance(int region);
   int64_t distance(int row, int clock, int slot) const;
+  void set_next(int region, int64_t next);
   void close_holes();
 
   RingShape shape_;
@@ -126,16 +144,18 @@ class RingPlan {
   std::vector<int> sizes_;
   int n_slots_;
   int64_t pos_ = 0;
-  std::vector<int64_t> at_;               // [n_slots] position of the row in a slot, on its clock
-  std::vector<int64_t> bases_;            // [n_clocks] position of RoPE position 0
+  std::vector<int64_t> at_;  // [n_slots] position of the row in a slot, on its clock
+  std::vector<std::array<int32_t, kAxes>> above_;  // [n_slots] its axes less that
+  std::vector<int64_t> bases_;                     // [n_clocks] position of RoPE position 0
   bool place_keys_ = false;               // positions of kept keys have changed since the last step
   RingStep step_;                         // the last step; its spans view the vectors below
   std::vector<int64_t> slots_;            // [max_rows]
   std::vector<int32_t> positions_;        // [max_rows]
   std::vector<int32_t> query_positions_;  // [n_clocks, n_rows]
-  std::vector<int32_t> sink_query_positions_;  // [max_rows]
-  std::vector<int32_t> rebase_by_;             // [n_clocks]
-  std::vector<int> row_regions_;               // [max_rows] of the last step
+  std::vector<int32_t> sink_query_positions_;          // [max_rows]
+  std::vector<std::array<int32_t, kAxes>> row_above_;  // [max_rows]
+  std::vector<int32_t> rebase_by_;                     // [n_clocks]
+  std::vector<int> row_regions_;                       // [max_rows] of the last step
   std::vector<int64_t>
       row_taken_;  // [max_rows, n_regions] rows of a region when a row came, it too
   std::vector<std::pair<int64_t, int64_t>> kept_;  // position and slot, to close holes

@@ -11,6 +11,7 @@ namespace {
 
 // Sums and differences of a few positions fit 64 bits by far.
 constexpr int64_t kMaxPosition = int64_t{1} << 60;
+constexpr int64_t kMaxAxis = int64_t{1} << 30;
 
 }  // namespace
 
@@ -19,14 +20,17 @@ std::vector<int64_t> RingPlan::numbers() const {
   for (const Region& region : regions_) all.insert(all.end(), {region.taken, region.next});
   all.insert(all.end(), bases_.begin(), bases_.end());
   all.insert(all.end(), at_.begin(), at_.end());
+  for (const auto& above : above_) all.insert(all.end(), above.begin(), above.end());
   return all;
 }
 
 void RingPlan::restore(std::span<const int64_t> numbers) {
   const size_t n_regions = regions_.size();
-  const size_t n_expected = 2 + 2 * n_regions + bases_.size() + at_.size();
+  const size_t n_expected = 2 + 2 * n_regions + bases_.size() + (1 + kAxes) * at_.size();
   const auto sound = [](int64_t x) { return x >= 0 && x <= kMaxPosition; };
-  if (numbers.size() != n_expected || !std::ranges::all_of(numbers, sound)) {
+  const auto small = [](int64_t x) { return x <= kMaxAxis; };
+  if (numbers.size() != n_expected || !std::ranges::all_of(numbers, sound) ||
+      !std::ranges::all_of(numbers.last(kAxes * at_.size()), small)) {
     throw std::invalid_argument("ring: the saved plan does not fit this ring");
   }
   const auto of_regions = numbers.subspan(2, 2 * n_regions);
@@ -48,7 +52,11 @@ void RingPlan::restore(std::span<const int64_t> numbers) {
   }
   const auto rest = numbers.subspan(2 + 2 * n_regions);
   std::ranges::copy(rest.first(bases_.size()), bases_.begin());
-  std::ranges::copy(rest.subspan(bases_.size()), at_.begin());
+  std::ranges::copy(rest.subspan(bases_.size(), at_.size()), at_.begin());
+  const auto above = rest.last(kAxes * at_.size());
+  for (size_t i = 0; i < above.size(); ++i) {
+    above_[i / kAxes][i % kAxes] = static_cast<int32_t>(above[i]);
+  }
 }
 
 }  // namespace edgestream

@@ -6,6 +6,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "decoder/row_walk.h"
+
 namespace edgestream {
 
 namespace {
@@ -17,34 +19,6 @@ bool all_finite(std::span<const float> values) {
   for (const float x : values) largest = std::max(largest, std::bit_cast<uint32_t>(x) & kNoSign);
   return largest < kInfinity;
 }
-
-// Walks over the rows of groups as over one run.
-class RowWalk {
- public:
-  RowWalk(std::span<const RegionRows> groups, size_t width) : groups_(groups), width_(width) {}
-
-  /// Hands on the next `n_rows` rows in pieces of one region: act(first row of these, region,
-  /// rows).
-  template <typename Act>
-  void take(int n_rows, Act act) {
-    for (int row = 0; row < n_rows;) {
-      const RegionRows& group = groups_.front();
-      const size_t n_left = group.embeddings.size() / width_ - taken_;
-      const size_t n = std::min<size_t>(n_rows - row, n_left);
-      act(row, group.region, group.embeddings.subspan(taken_ * width_, n * width_));
-      row += static_cast<int>(n);
-      taken_ += n;
-      if (n < n_left) continue;
-      groups_ = groups_.subspan(1);
-      taken_ = 0;
-    }
-  }
-
- private:
-  std::span<const RegionRows> groups_;
-  size_t width_;
-  size_t taken_ = 0;  // rows of the first group
-};
 
 // Marks the decoder as at work for as long as it lives.
 class Turn {
@@ -73,6 +47,7 @@ RingDecoder::RingDecoder(std::shared_ptr<const GgufModel> model, const RingDecod
       inputs_(*model_, plan_, ring_),
       graphs_(*model_, plan_, ring_, inputs_, config_.attention_layers),
       row_regions_(plan_.shape().max_rows),
+      row_axes_(plan_.shape().max_rows),
       logits_(static_cast<size_t>(model_->shape().n_vocab) * plan_.shape().max_rows),
       attention_(plan_.n_regions()) {
   int greatest = 0;
@@ -107,6 +82,10 @@ int64_t RingDecoder::checked_rows(std::span<const RegionRows> groups) const {
                                   " rows are sinks and enter region 0, not " +
                                   std::to_string(group.region));
     }
+    if (!group.axes.empty() && pos < plan_.shape().n_sinks) {
+      throw std::invalid_argument("decoder: the first " + std::to_string(plan_.shape().n_sinks) +
+                                  " rows are sinks and cannot have axes");
+    }
     pos += static_cast<int64_t>(group.embeddings.size()) / n_embd();
   }
   return n_rows;
@@ -136,6 +115,9 @@ std::span<const float> RingDecoder::propose(std::span<const RegionRows> groups) 
   const Turn turn(busy_);
   const int64_t n_rows = n_proposed_ + checked_rows(groups);
   check_sound();
+  if (!std::ranges::all_of(groups, &std::span<const int32_t>::empty, &RegionRows::axes)) {
+    throw std::invalid_argument("decoder: rows with axes cannot be proposed, only be taken");
+  }
   if (n_rows > max_proposal()) {
     throw std::invalid_argument("decoder: a proposal of " + std::to_string(n_rows) +
                                 " rows, this decoder takes up to " +
@@ -203,28 +185,41 @@ void RingDecoder::restore(const std::string& path) {
 void RingDecoder::append(std::span<const RegionRows> groups, LogitsOf wanted) {
   failed_ = true;
   n_logits_ = 0;
-  int64_t n_waiting = 0;
-  for (const RegionRows& group : groups) n_waiting += std::ssize(group.embeddings) / n_embd();
   RowWalk rows(groups, n_embd());
   int n_done = n_proposed_;  // rows before this run; there is room for those of a proposal
-  while (n_waiting > 0) {
-    const int n_rows = plan_.next_rows(n_waiting);
+  while (!rows.done()) {
+    const int n_rows = plan_.next_rows(rows.n_alike());
     if (n_done + n_rows > plan_.shape().max_rows) n_done = 0;
     const std::span regions = std::span(row_regions_).subspan(n_done, n_rows);
-    rows.take(n_rows, [&](int first, int region, std::span<const float> piece) {
-      inputs_.send_rows(first, piece);
-      std::ranges::fill(regions.subspan(first, piece.size() / n_embd()), region);
+    bool with_axes = false;
+    rows.take(n_rows, [&](int first, const RegionRows& group, int64_t from, int n) {
+      inputs_.send_rows(first, group.embeddings.subspan(from * n_embd(), int64_t{n} * n_embd()));
+      std::ranges::fill(regions.subspan(first, n), group.region);
+      with_axes = !group.axes.empty();
+      if (with_axes) place_on_axes(group, from, n);
     });
     n_done += n_rows;
-    n_waiting -= n_rows;
-    const bool only_enters = wanted == LogitsOf::kLastRow && n_waiting > 0;
-    run_rows(regions, only_enters ? LogitsOf::kNone : wanted);
+    const bool only_enters = wanted == LogitsOf::kLastRow && !rows.done();
+    run_rows(regions, std::span(row_axes_).first(with_axes ? n_rows : 0),
+             only_enters ? LogitsOf::kNone : wanted);
   }
   failed_ = false;
 }
 
-void RingDecoder::run_rows(std::span<const int> regions, LogitsOf wanted) {
-  const RingStep& step = plan_.take(regions);
+// All rows of a group count from the position that its first one found.
+void RingDecoder::place_on_axes(const RegionRows& group, int64_t from, int n) {
+  if (from == 0) group_position_ = plan_.next_position(group.region);
+  for (int row = 0; row < n; ++row) {
+    const auto axes = group.axes.subspan((from + row) * kAxes, kAxes);
+    const int32_t least = std::ranges::min(axes);
+    row_axes_[row].position = group_position_ + least;
+    for (size_t axis = 0; axis < kAxes; ++axis) row_axes_[row].above[axis] = axes[axis] - least;
+  }
+}
+
+void RingDecoder::run_rows(std::span<const int> regions, std::span<const RowAxes> axes,
+                           LogitsOf wanted) {
+  const RingStep& step = plan_.take(regions, axes);
   move_keys(step);
   inputs_.send_places(plan_, step);
   Graph& graph = graphs_.step({step.n_rows, step.into_sinks, wanted});

@@ -29,6 +29,7 @@ class RingDecoder final : public Decoder {
   int n_vocab() const override { return model_->shape().n_vocab; }
   int n_regions() const override { return plan_.n_regions(); }
   int max_proposal() const override { return plan_.shape().max_rows; }
+  bool has_axes() const override { return model_->shape().position_parts() > 1; }
   void token_embedding(int32_t token, std::span<float> out) const override {
     model_->token_embedding(token, out);
   }
@@ -67,7 +68,8 @@ class RingDecoder final : public Decoder {
   void check_ready() const;
   void check_sound() const;
   void append(std::span<const RegionRows> groups, LogitsOf wanted);
-  void run_rows(std::span<const int> regions, LogitsOf wanted);
+  void place_on_axes(const RegionRows& group, int64_t from, int n);
+  void run_rows(std::span<const int> regions, std::span<const RowAxes> axes, LogitsOf wanted);
   void move_keys(const RingStep& step);
   StateIdentity identity() const;
   void compute(Graph& graph);
@@ -81,11 +83,13 @@ class RingDecoder final : public Decoder {
   KvRing ring_;
   StepInputs inputs_;
   RingGraphs graphs_;
-  std::vector<int> row_regions_;               // [max_rows] of the step, or of the open proposal
-  std::vector<float> logits_;                  // [rows that got some, n_vocab] of the last step
-  size_t n_logits_ = 0;                        // numbers in logits_ that are of the last step
-  std::vector<float> head_weights_;            // [n_heads, n_slots] captured attention
-  std::vector<int> seen_slots_;                // of a region
+  std::vector<int> row_regions_;     // [max_rows] of the step, or of the open proposal
+  std::vector<RowAxes> row_axes_;    // [max_rows] of the step
+  int64_t group_position_ = 0;       // where the group with axes began that is being taken
+  std::vector<float> logits_;        // [rows that got some, n_vocab] of the last step
+  size_t n_logits_ = 0;              // numbers in logits_ that are of the last step
+  std::vector<float> head_weights_;  // [n_heads, n_slots] captured attention
+  std::vector<int> seen_slots_;      // of a region
   std::vector<std::vector<float>> attention_;  // [n_regions] of seen rows
   int n_proposed_ = 0;                         // rows of the open proposal; 0: none is open
   bool failed_ = false;                        // a step failed half-way; only reset() helps

@@ -47,7 +47,7 @@ StepInputs::StepInputs(const GgufModel& model, const RingPlan& plan, const KvRin
   sinks_.resize(n_sinks);
   turns_.resize(s.n_layers);
   key_positions_.resize(key_positions == nullptr ? 0 : plan.n_slots());
-  zeros_.resize(std::max<int64_t>({n_rows, n_sinks, s.n_layers, plan.n_slots()}));
+  part_positions_.resize(std::max<int64_t>({n_rows, n_sinks, s.n_layers, plan.n_slots()}));
   if (n_sinks == 0) return;
   std::vector<int64_t> slots(n_sinks);
   std::iota(slots.begin(), slots.end(), 0);
@@ -67,28 +67,33 @@ void StepInputs::send_places(const RingPlan& plan, const RingStep& step) {
     plan.hide_beyond(local_reach_, seen);
     set_front<float>(local_mask, seen);
   }
-  send_positions(positions, step.positions);
+  send_positions(positions, step.positions, step.above);
   for (int clock = 0; query_positions != nullptr && clock < plan.n_clocks(); ++clock) {
     const int first = clock * step.n_rows;
-    send_positions(query_positions, step.query_positions.subspan(first, step.n_rows),
+    send_positions(query_positions, step.query_positions.subspan(first, step.n_rows), step.above,
                    int64_t{first} * n_parts_);
   }
-  send_positions(sink_query_positions, step.sink_query_positions);
+  send_positions(sink_query_positions, step.sink_query_positions, step.above);
   set_front(key_slots, step.slots);
   if (value_cells != nullptr) send_value_cells(step);
   if (sink_positions == nullptr) return;
   std::iota(sinks_.begin(), sinks_.end(), step.sink_position);
-  send_positions(sink_positions, sinks_);
+  send_positions(sink_positions, sinks_, {});
 }
 
-// Time, height and width of a row of text are one number (Wang et al. 2024, "Qwen2-VL").
+// Time, height and width of a row of text are one number (Wang et al. 2024, "Qwen2-VL"); what is
+// `above` it is that of a picture. The fourth part is 0.
 void StepInputs::send_positions(ggml_tensor* to, std::span<const int32_t> positions,
-                                int64_t first) {
-  constexpr int kAxes = 3;
+                                std::span<const std::array<int32_t, kAxes>> above, int64_t first) {
+  const std::span part_positions = std::span(part_positions_).first(positions.size());
   for (int part = 0; part < n_parts_; ++part) {
-    const int32_t* const from = part < kAxes ? positions.data() : zeros_.data();
+    for (size_t i = 0; i < positions.size(); ++i) {
+      part_positions[i] = part < static_cast<int>(kAxes) ? positions[i] : 0;
+      if (part < static_cast<int>(kAxes) && !above.empty()) part_positions[i] += above[i][part];
+    }
     const size_t at = first + part * positions.size();
-    ggml_backend_tensor_set(to, from, at * sizeof(int32_t), positions.size_bytes());
+    ggml_backend_tensor_set(to, part_positions.data(), at * sizeof(int32_t),
+                            part_positions.size_bytes());
   }
 }
 
@@ -103,13 +108,13 @@ void StepInputs::send_value_cells(const RingStep& step) {
 
 void StepInputs::send_turn(int32_t by) {
   std::ranges::fill(turns_, by);
-  send_positions(turn, std::span(turns_).first(1));
-  send_positions(turn, turns_, n_parts_);
+  send_positions(turn, std::span(turns_).first(1), {});
+  send_positions(turn, turns_, {}, n_parts_);
 }
 
 void StepInputs::send_key_positions(const RingPlan& plan) {
   plan.write_key_positions(key_positions_);
-  send_positions(key_positions, key_positions_);
+  send_positions(key_positions, key_positions_, plan.key_axes());
 }
 
 }  // namespace edgestream

@@ -2,8 +2,10 @@
 // What a step reads, on the device.
 #pragma once
 
+#include <array>
 #include <vector>
 
+#include "core/decoder.h"
 #include "core/ring_plan.h"
 #include "decoder/kv_ring.h"
 
@@ -42,18 +44,19 @@ class StepInputs {
 
  private:
   void send_value_cells(const RingStep& step);
-  void send_positions(ggml_tensor* to, std::span<const int32_t> positions, int64_t first = 0);
+  void send_positions(ggml_tensor* to, std::span<const int32_t> positions,
+                      std::span<const std::array<int32_t, kAxes>> above, int64_t first = 0);
 
   const int local_reach_;
   const int n_parts_;
   ContextHandle context_;
   BufferHandle buffer_;
-  std::vector<float> mask_values_;      // [max_rows, n_slots]
-  std::vector<int64_t> cells_;          // [max_rows, kv_width]
-  std::vector<int32_t> sinks_;          // [n_sinks]
-  std::vector<int32_t> turns_;          // [n_layers]
-  std::vector<int32_t> key_positions_;  // [n_slots]
-  std::vector<int32_t> zeros_;          // as many as there can be positions
+  std::vector<float> mask_values_;       // [max_rows, n_slots]
+  std::vector<int64_t> cells_;           // [max_rows, kv_width]
+  std::vector<int32_t> sinks_;           // [n_sinks]
+  std::vector<int32_t> turns_;           // [n_layers]
+  std::vector<int32_t> key_positions_;   // [n_slots]
+  std::vector<int32_t> part_positions_;  // as many as there can be positions
 };
 
 }  // namespace edgestream

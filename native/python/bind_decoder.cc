@@ -5,6 +5,7 @@
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/variant.h>
 #include <nanobind/stl/vector.h>
@@ -30,7 +31,9 @@ using edgestream::RingDecoder;
 using edgestream::RingDecoderConfig;
 using Rows = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 
-using Groups = std::vector<std::pair<int, Rows>>;
+using Axes = nb::ndarray<const int32_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using Group = std::variant<std::pair<int, Rows>, std::tuple<int, Rows, Axes>>;
+using Groups = std::vector<Group>;
 using edgestream::LogitsOf;
 using edgestream::RegionRows;
 
@@ -54,6 +57,14 @@ OwnedArray<float, 1>::Array step(Decoder& decoder, const Rows& rows) {
   return logits.release();
 }
 
+RegionRows native_group(const Decoder& decoder, const Group& group) {
+  if (const auto* const text = std::get_if<0>(&group)) {
+    return {text->first, checked(decoder, text->second)};
+  }
+  const auto& [region, rows, axes] = std::get<1>(group);
+  return {region, checked(decoder, rows), {axes.data(), axes.size()}};
+}
+
 LogitsOf read_logits_of(const std::string& name) {
   if (name == "none") return LogitsOf::kNone;
   if (name == "last") return LogitsOf::kLastRow;
@@ -66,7 +77,7 @@ LogitsOf read_logits_of(const std::string& name) {
 template <typename Act>
 OwnedArray<float, 2>::Array logits_of(const Decoder& decoder, const Groups& groups, Act act) {
   std::vector<RegionRows> native;
-  for (const auto& [region, rows] : groups) native.push_back({region, checked(decoder, rows)});
+  for (const Group& group : groups) native.push_back(native_group(decoder, group));
   std::span<const float> given;
   {
     nb::gil_scoped_release release;
@@ -221,7 +232,9 @@ void bind_decoder(nb::module_& m) {
       .def("step_groups", &step_groups, nb::arg("groups").noconvert(), nb::kw_only(),
            "logits"_a = "last",
            "Appends pairs of a region and its float32 [n, n_embd], computed together, as if their "
-           "rows came one after the other. Returns float32 [n, n_vocab] of 'none', the 'last' or "
+           "rows came one after the other; for a model that turns them apart (M-RoPE) also int32 "
+           "[n, 3], each row's time, height and width from the region's next position on. Returns "
+           "float32 [n, n_vocab] of 'none', the 'last' or "
            "'every' row.")
       .def("propose", &propose, nb::arg("groups").noconvert(),
            "As step_groups with the logits of every row, but open: the rows count only after keep. "
