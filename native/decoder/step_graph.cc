@@ -231,7 +231,7 @@ class Builder {
   // weights [n_slots, n * group, kv] -> [query_width, n]
   ggml_tensor* weighted_values(ggml_tensor* weights, int layer) {
     const int64_t group = shape_.heads_per_kv_head();
-    ggml_tensor* mixed = ggml_mul_mat(c_, values_of(layer), weights);  // [head_dim, n * group, kv]
+    ggml_tensor* mixed = mixed_values(weights, layer);  // [head_dim, n * group, kv]
     if (kind_.n_rows > 1) {
       mixed = ggml_reshape_4d(c_, mixed, shape_.head_dim, kind_.n_rows, group, shape_.n_kv_heads);
       mixed = ggml_cont(c_, ggml_permute(c_, mixed, 0, 3, 1, 2));
@@ -239,15 +239,17 @@ class Builder {
     return ggml_reshape_2d(c_, mixed, shape_.query_width(), kind_.n_rows);
   }
 
-  // [n_slots, head_dim, n_kv_heads]
-  ggml_tensor* values_of(int layer) {
+  ggml_tensor* mixed_values(ggml_tensor* weights, int layer) {
     ggml_tensor* const values = layer_of(ring_.values, layer);
     if (ring_.transposes_values()) {
-      return ggml_reshape_3d(c_, values, n_slots_, shape_.head_dim, shape_.n_kv_heads);
+      return ggml_mul_mat(
+          c_, ggml_reshape_3d(c_, values, n_slots_, shape_.head_dim, shape_.n_kv_heads), weights);
     }
-    ggml_tensor* const rows = ggml_reshape_3d(c_, ggml_cast(c_, values, GGML_TYPE_F32),
-                                              shape_.head_dim, shape_.n_kv_heads, n_slots_);
-    return ggml_cont(c_, ggml_permute(c_, rows, 1, 2, 0, 3));
+    // Row by row: to turn all of them over in every step takes several times as long.
+    ggml_tensor* const by_head =
+        ggml_view_3d(c_, values, shape_.head_dim, n_slots_, shape_.n_kv_heads, values->nb[1],
+                     ggml_row_size(values->type, shape_.head_dim), 0);
+    return ggml_out_prod(c_, by_head, ggml_transpose(c_, weights));
   }
 
   const ModelShape& shape_;
