@@ -191,7 +191,7 @@ def test_a_model_of_another_kind_is_refused(tmp_path):
 @settings(max_examples=150)
 @given(data=st.data())
 def test_damaged_bytes_are_refused_or_harmless(tmp_path_factory, data):
-    folder = tmp_path_factory.getbasetemp() / "damaged"
+    folder = tmp_path_factory.getbasetemp() / "damaged-onnx"
     if not folder.exists():
         folder.mkdir()
         write_ours(folder, SHAPE)

@@ -16,6 +16,8 @@ for set in dev test; do
       --voices trained --every)
 done
 "$python" tools/train_policy.py "$out/everyday-dev" "$model/policy.toml" -m "$model"
+sed -i '/^"policy.toml"/d' "$model/model.toml" # its [files] come last
+echo "\"policy.toml\" = \"$(sha256sum "$model/policy.toml" | cut -d' ' -f1)\"" >> "$model/model.toml"
 "$python" -m edgestream bench policy -m "$model" --speech "$out/everyday-test" --limit 100 \
   --json "$out/policies.json" --plot docs/policies.png
 "$python" tools/policy_table.py "$out/policies.json" docs/policies.md
