@@ -122,7 +122,7 @@ def test_a_second_pull_fetches_nothing(hub):
 def test_a_new_revision_replaces_the_old(hub):
     assert (done := models("pull", NAME)).returncode == 0, done.stderr
     files = tiny_files()
-    files["model.toml"] = files["model.toml"].replace(b"pad_bias = 0.5", b"pad_bias = 0.75")
+    files["model.toml"] = re.sub(rb"pad_bias = \S+", b"pad_bias = 0.75", files["model.toml"])
     old, hub.repositories[NAME] = hub.repositories[NAME], Repository(files)
     assert (done := models("pull", NAME)).returncode == 0, done.stderr
     assert_installed(hub)
@@ -229,7 +229,7 @@ def test_a_damaged_model_is_refused_and_mended_by_a_pull(hub):
     assert (done := models("pull", NAME)).returncode == 0, done.stderr
     assert_installed(hub)
     manifest = folder / "model.toml"
-    manifest.write_text(manifest.read_text().replace("pad_bias = 0.5", "pad_bias = 9.5"))
+    manifest.write_text(re.sub(r"pad_bias = \S+", "pad_bias = 9.5", manifest.read_text()))
     with pytest.raises(es.EdgestreamError, match=r"lock\.toml says"):
         es.load(NAME)
 
