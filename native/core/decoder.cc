@@ -25,16 +25,6 @@ void check_embeddings(std::span<const float> embeddings, size_t width) {
   }
 }
 
-}  // namespace
-
-void Decoder::require_region(int region) const {
-  if (region >= 0 && region < n_regions()) return;
-  throw std::invalid_argument("decoder: there is no region " + std::to_string(region) +
-                              "; this decoder has " + std::to_string(n_regions()));
-}
-
-namespace {
-
 void check_axes(const RegionRows& group, size_t n_rows, bool has_axes) {
   constexpr int32_t kMaxAxis = 1 << 20;
   if (!has_axes) {
@@ -53,6 +43,20 @@ void check_axes(const RegionRows& group, size_t n_rows, bool has_axes) {
 }
 
 }  // namespace
+
+void Decoder::require_region(int region) const {
+  if (region >= 0 && region < n_regions()) return;
+  throw std::invalid_argument("decoder: there is no region " + std::to_string(region) +
+                              "; this decoder has " + std::to_string(n_regions()));
+}
+
+void Decoder::append_embeddings(std::span<const int32_t> tokens, std::vector<float>& rows) const {
+  const auto width = static_cast<size_t>(n_embd());
+  for (const int32_t token : tokens) {
+    rows.resize(rows.size() + width);
+    token_embedding(token, std::span(rows).last(width));
+  }
+}
 
 int64_t Decoder::checked_rows(std::span<const RegionRows> groups) const {
   const auto width = static_cast<size_t>(n_embd());

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <vector>
 
 namespace edgestream {
 
@@ -47,6 +48,9 @@ class Decoder {
 
   /// Writes the input embedding of `token` (0 <= token < n_vocab) into `out` [n_embd].
   virtual void token_embedding(int32_t token, std::span<float> out) const = 0;
+
+  /// Appends the input embeddings of `tokens` to `rows` [n, n_embd].
+  void append_embeddings(std::span<const int32_t> tokens, std::vector<float>& rows) const;
 
   /// Appends the groups as if their rows came one after the other, computed together; who sees whom
   /// is the decoder's configuration. Returns logits [n, n_vocab] of no row, of the last row, or of

@@ -50,10 +50,7 @@ std::span<const float> DraftBatch::open(std::span<const float> input, std::span<
   n_drafted_ = draft.empty() ? 0 : drafter_->draft(draft);
   followed_ = 0;
   rows_.assign(rows.begin(), rows.end());
-  rows_.resize(rows.size() + n_drafted_ * width_);
-  for (int i = 0; i < n_drafted_; ++i) {
-    decoder_.token_embedding(draft_[i], std::span(rows_).subspan(rows.size() + i * width_, width_));
-  }
+  decoder_.append_embeddings(draft.first(n_drafted_), rows_);
   const std::array<RegionRows, 2> groups{RegionRows{0, input}, RegionRows{region_, rows_}};
   all_logits_ = decoder_.propose(std::span(groups).subspan(input.empty() ? 1 : 0));
   open_ = true;

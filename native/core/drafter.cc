@@ -64,10 +64,7 @@ int HypothesisDrafter::draft(std::span<int32_t> out) {
   return static_cast<int>(n);
 }
 
-DecoderDrafter::DecoderDrafter(Decoder& decoder)
-    : decoder_(decoder), width_(static_cast<size_t>(decoder.n_embd())) {
-  reset();
-}
+DecoderDrafter::DecoderDrafter(Decoder& decoder) : decoder_(decoder) { reset(); }
 
 void DecoderDrafter::reset() {
   decoder_.reset();
@@ -76,10 +73,8 @@ void DecoderDrafter::reset() {
 }
 
 std::span<const float> DecoderDrafter::embeddings(std::span<const int32_t> tokens) {
-  rows_.resize(tokens.size() * width_);
-  for (size_t i = 0; i < tokens.size(); ++i) {
-    decoder_.token_embedding(tokens[i], std::span(rows_).subspan(i * width_, width_));
-  }
+  rows_.clear();
+  decoder_.append_embeddings(tokens, rows_);
   return rows_;
 }
 

@@ -77,7 +77,6 @@ class DecoderDrafter final : public Drafter {
   void settle();
 
   Decoder& decoder_;
-  const size_t width_;             // n_embd
   std::vector<int32_t> unread_;    // seen since the last draft
   std::vector<int32_t> proposed_;  // tokens of the decoder's open proposal
   std::vector<float> rows_;        // embeddings on their way into the decoder

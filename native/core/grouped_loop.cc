@@ -61,10 +61,8 @@ void GroupedLoop::start() {
 }
 
 void GroupedLoop::embed(std::span<const int32_t> tokens) {
-  rows_.resize(tokens.size() * width_);
-  for (size_t i = 0; i < tokens.size(); ++i) {
-    decoder_.token_embedding(tokens[i], std::span(rows_).subspan(i * width_, width_));
-  }
+  rows_.clear();
+  decoder_.append_embeddings(tokens, rows_);
 }
 
 void GroupedLoop::read_unit(std::span<const float> rows, std::span<const int32_t> tokens) {

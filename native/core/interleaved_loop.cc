@@ -33,16 +33,11 @@ void InterleavedLoop::start() {
   n_input_rows_ = 0;
 }
 
-void InterleavedLoop::embed(int32_t token) {
-  rows_.resize(rows_.size() + width_);
-  decoder_.token_embedding(token, std::span(rows_).last(width_));
-}
+void InterleavedLoop::embed(int32_t token) { decoder_.append_embeddings({&token, 1}, rows_); }
 
 void InterleavedLoop::add(std::span<const int32_t> tokens) {
-  for (const int32_t token : tokens) {
-    embed(token);
-    batch_.see(token);
-  }
+  decoder_.append_embeddings(tokens, rows_);
+  for (const int32_t token : tokens) batch_.see(token);
 }
 
 void InterleavedLoop::read_unit(std::span<const float> rows, std::span<const int32_t> tokens) {

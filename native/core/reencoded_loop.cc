@@ -90,11 +90,13 @@ void ReencodedLoop::trim(int64_t newest_unit) {
 void ReencodedLoop::encode() {
   decoder_.reset();
   rows_.clear();
-  embed(config_.before_window);
+  decoder_.append_embeddings(config_.before_window, rows_);
   note_units();
   rows_.insert(rows_.end(), window_.begin(), window_.end());
-  embed(config_.after_window);
-  for (const Committed& committed : committed_) embed({&committed.token, 1});
+  decoder_.append_embeddings(config_.after_window, rows_);
+  for (const Committed& committed : committed_) {
+    decoder_.append_embeddings({&committed.token, 1}, rows_);
+  }
   drafter_.expect(hypothesis_);
   const auto rows = std::span<const float>(rows_);
   const RegionRows before{0, rows.first(rows.size() - width_)};
@@ -108,13 +110,6 @@ void ReencodedLoop::note_units() {
   const int64_t end = row + static_cast<int64_t>(window_.size() / width_);
   for (; row < end; row += loop_config_.unit_rows) {
     input_attention_.read(row, std::min(end, row + loop_config_.unit_rows));
-  }
-}
-
-void ReencodedLoop::embed(std::span<const int32_t> tokens) {
-  for (const int32_t token : tokens) {
-    rows_.resize(rows_.size() + width_);
-    decoder_.token_embedding(token, std::span(rows_).last(width_));
   }
 }
 
@@ -142,7 +137,7 @@ void ReencodedLoop::decode() {
     if (!logits_.empty()) continue;
     batch_.close(true);
     rows_.clear();
-    embed({&token, 1});
+    decoder_.append_embeddings({&token, 1}, rows_);
     logits_ = batch_.open({}, rows_);
   }
   batch_.close(true);

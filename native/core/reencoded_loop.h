@@ -64,7 +64,6 @@ class ReencodedLoop final : public TurnLoop {
   void decode();
   void note_units();
   void compare(int64_t newest_unit);
-  void embed(std::span<const int32_t> tokens);
 
   const ReencodedConfig config_;
   HypothesisDrafter drafter_;
