@@ -6,6 +6,8 @@ import os
 import hypothesis
 import pytest
 
+import edgestream as es
+
 # No timed assertions: a busy machine must not fail a test.
 hypothesis.settings.register_profile("edgestream", deadline=None)
 hypothesis.settings.load_profile("edgestream")
@@ -16,3 +18,17 @@ def _elsewhere(tmp_path_factory):
     """Python puts the current folder first: in the checkout, processes that tests start would
     import the sources, which have no native module, instead of the package under test."""
     os.chdir(tmp_path_factory.mktemp("work"))
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """The files of the built-in model by name, its card left out."""
+    folder = es.load().folder
+    return {p.name: p.read_bytes() for p in folder.iterdir() if p.name != "README.md"}
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """Where pulled models go, in this process."""
+    monkeypatch.setenv("EDGESTREAM_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"

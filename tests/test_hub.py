@@ -22,18 +22,6 @@ from edgestream.pull import pull
 NAME = "someone/model"
 
 
-@pytest.fixture(scope="module")
-def tiny():
-    folder = es.load().folder
-    return {p.name: p.read_bytes() for p in folder.iterdir() if p.name != "README.md"}
-
-
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    monkeypatch.setenv("EDGESTREAM_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
-
-
 def talk_to(patch, url):
     """The address of the hub is read when huggingface_hub is imported, so it is set here."""
     patch.setattr(hub.constants, "ENDPOINT", url)

@@ -22,18 +22,6 @@ SLASHES = st.sampled_from(["/", "\\", "..", "../", "C:", "\0", "\x1b", ".", "mod
 PATHS = st.lists(SLASHES | st.text(max_size=5), max_size=6).map("".join)
 
 
-@pytest.fixture(scope="module")
-def tiny():
-    folder = es.load().folder
-    return {p.name: p.read_bytes() for p in folder.iterdir() if p.name != "README.md"}
-
-
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    monkeypatch.setenv("EDGESTREAM_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
-
-
 def under(folder):
     return {str(p.relative_to(folder)) for p in folder.rglob("*")}
 

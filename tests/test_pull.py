@@ -23,16 +23,11 @@ SAMPLE = Path(es.__file__).parent / "data" / "sample.flac"
 NAME = "someone/tiny-copy"
 
 
-def tiny_files():
-    folder = es.load().folder
-    return {p.name: p.read_bytes() for p in folder.iterdir() if p.name != "README.md"}
-
-
 @pytest.fixture
-def hub(tmp_path, monkeypatch):
+def hub(tmp_path, monkeypatch, tiny):
     """A hub with the built-in model in a repository; the environment points there."""
     with Hub() as hub:
-        hub.repositories[NAME] = Repository(tiny_files() | {"README.md": b"# a card"})
+        hub.repositories[NAME] = Repository(tiny | {"README.md": b"# a card"})
         for key in ("HF_TOKEN", "HF_HUB_OFFLINE", "HF_HUB_CACHE"):
             monkeypatch.delenv(key, raising=False)
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
@@ -65,10 +60,6 @@ def the_line(done, code):
     return lines[0]
 
 
-def home():
-    return Path(os.environ["EDGESTREAM_HOME"])
-
-
 def everything(folder):
     return {p.relative_to(folder) for p in folder.rglob("*")}
 
@@ -77,15 +68,16 @@ def assert_installed(hub):
     folder = library.folder_of(NAME)
     repository = hub.repositories[NAME]
     there = {p.name: p.read_bytes() for p in folder.iterdir() if p.name != "lock.toml"}
-    assert there == {name: repository.files[name] for name in tiny_files()}
+    expected = {n: data for n, data in repository.files.items() if n != "README.md"}
+    assert there == expected
     lock = library.read_lock(folder)
     assert (lock.repository, lock.revision) == (NAME, repository.commit)
     assert lock.files == {name: hashlib.sha256(data).hexdigest() for name, data in there.items()}
-    assert {p.name for p in (home() / "models").iterdir()} == {
+    assert {p.name for p in (library.home() / "models").iterdir()} == {
         folder.name,
         f".{folder.name}.lock",
     }
-    assert list((home() / "incoming").iterdir()) == []
+    assert list((library.home() / "incoming").iterdir()) == []
 
 
 def test_a_pulled_model_is_listed_verified_used_and_removed(hub):
@@ -119,11 +111,13 @@ def test_a_second_pull_fetches_nothing(hub):
     assert hub.sent_bytes - sent < 5000  # the listing and model.toml
 
 
-def test_a_new_revision_replaces_the_old(hub):
+def test_a_new_revision_replaces_the_old(hub, tiny):
     assert (done := models("pull", NAME)).returncode == 0, done.stderr
-    files = tiny_files()
-    files["model.toml"] = re.sub(rb"pad_bias = \S+", b"pad_bias = 0.75", files["model.toml"])
-    old, hub.repositories[NAME] = hub.repositories[NAME], Repository(files)
+    manifest = re.sub(rb"pad_bias = \S+", b"pad_bias = 0.75", tiny["model.toml"])
+    old, hub.repositories[NAME] = (
+        hub.repositories[NAME],
+        Repository(tiny | {"model.toml": manifest}),
+    )
     assert (done := models("pull", NAME)).returncode == 0, done.stderr
     assert_installed(hub)
     assert old.commit != hub.repositories[NAME].commit
@@ -133,7 +127,7 @@ def test_a_new_revision_replaces_the_old(hub):
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130)], ids=["kill", "ctrl-c"]
 )
-def test_a_pull_that_was_ended_halfway_goes_on(hub, number, code):
+def test_a_pull_that_was_ended_halfway_goes_on(hub, tiny, number, code):
     size = len(hub.repositories[NAME].files["decoder.gguf"])
     hub.hold = size // 2
     process = start("models", "pull", NAME)
@@ -153,7 +147,7 @@ def test_a_pull_that_was_ended_halfway_goes_on(hub, number, code):
     assert (done := models("pull", NAME)).returncode == 0, done.stderr
     assert_installed(hub)
     assert had in hub.ranges_of(large_path(hub, part))
-    whole = sum(len(data) for data in tiny_files().values())
+    whole = sum(len(data) for data in tiny.values())
     assert hub.sent_bytes - before < whole - had + 200_000
 
 
@@ -162,14 +156,16 @@ def wait_for_part(process):
     size = -1
     while True:
         assert process.poll() is None
-        parts = [p for p in (home() / "incoming").rglob("*.part") if p.stat().st_size > 10_000]
+        parts = [
+            p for p in (library.home() / "incoming").rglob("*.part") if p.stat().st_size > 10_000
+        ]
         if parts and parts[0].stat().st_size == size:
             return parts[0]
         size = parts[0].stat().st_size if parts else -1
         time.sleep(0.2)
 
 
-def test_two_pulls_at_once_leave_one_good_copy(hub):
+def test_two_pulls_at_once_leave_one_good_copy(hub, tiny):
     hub.hold = 1_000_000
     first = start("models", "pull", NAME)
     assert hub.held.wait(60)
@@ -182,7 +178,7 @@ def test_two_pulls_at_once_leave_one_good_copy(hub):
         assert (process.returncode, out) == (0, f"{library.folder_of(NAME)}\n"), err
     assert "already here" in err
     assert_installed(hub)
-    whole = sum(len(data) for data in tiny_files().values())
+    whole = sum(len(data) for data in tiny.values())
     assert hub.sent_bytes < whole + 1_200_000  # one copy, and what was held back once
 
 
@@ -202,7 +198,7 @@ def test_a_line_that_breaks_every_megabyte_is_put_together(hub):
 
 def test_a_hub_that_knows_no_ranges_serves_whole_files(hub):
     hub.ranges = False
-    part = home() / "incoming" / "someone--tiny-copy" / hub.repositories[NAME].commit
+    part = library.home() / "incoming" / "someone--tiny-copy" / hub.repositories[NAME].commit
     part.mkdir(parents=True)
     (part / ".decoder.gguf.part").write_bytes(b"half of another transfer")
     assert (done := models("pull", NAME)).returncode == 0, done.stderr
@@ -213,7 +209,7 @@ def test_a_file_that_came_wrong_is_thrown_away(hub):
     hub.damage = True
     assert "wrong checksum" in the_line(models("pull", NAME, "--force"), 2)
     assert library.pulled() == {}
-    assert not list(home().rglob("*.part"))
+    assert not list(library.home().rglob("*.part"))
     hub.damage = False
     assert (done := models("pull", NAME)).returncode == 0, done.stderr
     assert_installed(hub)
