@@ -29,6 +29,16 @@ app.add_typer(models, name="models")
 
 SYNTHETIC_ONLY = "tiny-en understands synthetic voices only, not people; -m takes other models."
 
+# Options that mean nothing elsewhere.
+HEEDED_BY = {
+    "device": ["the microphone"],
+    "fast": ["a file", "raw PCM on stdin"],  # which comes at the pace of its writer anyway
+    "rate": ["raw PCM on stdin"],
+    "channels": ["raw PCM on stdin"],
+    "sample_format": ["raw PCM on stdin"],
+    "drafts": ["--format jsonl"],
+}
+
 # Ctrl-C, a service manager, a terminal that is closed.
 ENDINGS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
@@ -77,6 +87,7 @@ def root(
 
 @app.command()
 def listen(
+    context: typer.Context,
     source: Annotated[
         str | None,
         typer.Argument(help="Audio file, or - for raw PCM on stdin. Default: the microphone."),
@@ -117,6 +128,7 @@ def listen(
         if list_devices:
             _list_devices()
             return
+        _refuse_what_is_without_effect(context)
         from edgestream.listening import listen as start
 
         if output == Path("-"):  # stdout, by an old custom
@@ -182,6 +194,19 @@ def _caption(session: Session, format: Format, output: Path | None, *, drafts: b
                     writer.finish()
     if screen and session.meter.lost_ms:
         typer.echo(f"{session.meter.lost_ms / 1000:.1f} s of the input were not heard", err=True)
+
+
+def _refuse_what_is_without_effect(context: typer.Context) -> None:
+    """An option that this source or format cannot heed is a mistake, not a wish to pass over."""
+    source, format = context.params["source"], context.params["format"]
+    kind = {None: "the microphone", "-": "raw PCM on stdin"}.get(source, "a file")
+    for name, heeded_by in HEEDED_BY.items():
+        given = context.get_parameter_source(name)
+        if given is None or given.name == "DEFAULT":
+            continue
+        if not {kind, f"--format {format.value}"} & set(heeded_by):
+            option = f"--{name.replace('_', '-')}"
+            raise UsageError(f"{option} is for {' or '.join(heeded_by)} only; leave it out")
 
 
 def _same_file(one: str, other: Path) -> bool:

@@ -88,6 +88,10 @@ def test_output_holds_the_words_of_stdout(format, tmp_path, expected):
         ([SAMPLE, "--output", "/nothing/here.srt"], 1, "/nothing/here.srt"),
         (["-", "--rate", "0"], 2, "rate"),
         (["-", "--channels", "0"], 2, "channels"),
+        ([SAMPLE, "--rate", "8000"], 2, "--rate is for raw PCM on stdin only"),
+        (["-", "--sample-format", "u8", "--device", "1"], 2, "--device is for the microphone only"),
+        (["--fast"], 2, "--fast is for a file or raw PCM on stdin only"),
+        ([SAMPLE, "--drafts"], 2, "--drafts is for --format jsonl only"),
     ],
 )
 def test_wrong_use_is_one_line_and_an_exit_code(args, code, said):
