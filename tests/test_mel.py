@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgestream._native import LogMel
+from edgestream._native import LogMel, MelScale
 
 SPEECH = Path(__file__).resolve().parents[2] / "shared" / "audio" / "jfk.wav"
 RATE_HZ = 16_000
@@ -178,3 +178,34 @@ def test_streams_in_threads_do_not_touch_each_other() -> None:
         frames = list(pool.map(lambda x: cut_at(x, [509], LogMel()), samples))
     for got, x in zip(frames, samples, strict=True):
         assert np.array_equal(got, whole(x, SHAPES[0]))
+
+
+def slaney_filterbank(fft: int, bins: int):
+    """librosa's triangles (htk=False, norm="slaney") from 0 to 8000 Hz."""
+    hz = np.arange(8001.0)
+    mel_of_hz = np.where(
+        hz < 1000, hz * 3 / 200, 15 + 27 * np.log(np.maximum(hz, 1) / 1000) / np.log(6.4)
+    )
+    corners_mel = np.linspace(0, mel_of_hz[-1], bins + 2)
+    above_hz = 1000 * np.exp((corners_mel - 15) * np.log(6.4) / 27)
+    corners_hz = np.where(corners_mel < 15, corners_mel * 200 / 3, above_hz)
+    fft_hz = np.arange(fft // 2 + 1) * RATE_HZ / fft
+    low, centre, high = (corners_hz[i : bins + i, None] for i in range(3))
+    triangles = np.minimum((fft_hz - low) / (centre - low), (high - fft_hz) / (high - centre))
+    return np.maximum(0, triangles) * 2 / (high - low)
+
+
+@pytest.mark.parametrize("bins", [80, 128])
+def test_the_slaney_scale_is_that_of_whisper(bins):
+    mel = LogMel(
+        fft_size=400, n_bins=bins, min_hz=0, max_hz=8000, log_floor=1e-10, scale=MelScale.slaney
+    )
+    for name, samples in signals().items():
+        frames = np.concatenate([mel.push(samples.astype(np.float32)), mel.finish()])
+        padded = np.concatenate([np.zeros(240), samples.astype(np.float32), np.zeros(160)])
+        cut = np.lib.stride_tricks.sliding_window_view(padded, 400)[::160][: len(frames)]
+        power = np.abs(np.fft.rfft(cut * np.hanning(401)[:400])) ** 2
+        expected = np.log10(np.maximum(power @ slaney_filterbank(400, bins).T, 1e-10))
+        assert np.abs(frames - expected).max() < BOUND, name
+        mel.reset()
+    assert mel.silence_value == -10

@@ -17,8 +17,22 @@ constexpr double kEmptyFilterSum = 1e-3;
 constexpr int kMaxSpanSamples = 1 << 20;
 constexpr int kMaxBins = 1 << 12;
 
-double hz_to_mel(double hz) { return 2595.0 * std::log10(1.0 + hz / 700.0); }
-double mel_to_hz(double mel) { return 700.0 * (std::pow(10.0, mel / 2595.0) - 1.0); }
+double htk_mel(double hz) { return 2595.0 * std::log10(1.0 + hz / 700.0); }
+double htk_hz(double mel) { return 700.0 * (std::pow(10.0, mel / 2595.0) - 1.0); }
+
+// Linear to 1 kHz, which is mel 15; above it 27 mel to a factor of 6.4.
+constexpr double kLinearHz = 200.0 / 3.0;
+constexpr double kLogFromHz = 1000.0;
+constexpr double kLogFromMel = 15.0;
+const double kLogStep = std::log(6.4) / 27.0;
+
+double slaney_mel(double hz) {
+  return hz < kLogFromHz ? hz / kLinearHz : kLogFromMel + std::log(hz / kLogFromHz) / kLogStep;
+}
+double slaney_hz(double mel) {
+  return mel < kLogFromMel ? mel * kLinearHz
+                           : kLogFromHz * std::exp((mel - kLogFromMel) * kLogStep);
+}
 
 /// |x|^2; std::norm goes through a square root and back without -ffast-math.
 double power_of(RealFft::Complex x) { return x.real() * x.real() + x.imag() * x.imag(); }
@@ -73,6 +87,9 @@ LogMel::LogMel(const LogMelConfig& config)
       padded_(fft_.size()),
       spectrum_(fft_.n_bins()),
       power_(fft_.n_bins()) {
+  const bool slaney = config.scale == MelScale::kSlaney;
+  const auto hz_to_mel = slaney ? slaney_mel : htk_mel;
+  const auto mel_to_hz = slaney ? slaney_hz : htk_hz;
   const double low_mel = hz_to_mel(config.min_hz);
   const double step_mel = (hz_to_mel(config.max_hz) - low_mel) / (config.n_bins + 1);
   for (int bin = 0; bin < config.n_bins; ++bin) {
@@ -95,7 +112,9 @@ void LogMel::add_filter(double low_hz, double centre_hz, double high_hz) {
     ++filter.n_weights;
     sum += weight;
   }
-  if (sum < kEmptyFilterSum) {
+  if (config_.scale == MelScale::kSlaney) {
+    sum = 0.5 * (high_hz - low_hz);  // the triangle's area
+  } else if (sum < kEmptyFilterSum) {
     // nearbyint rounds halves to even, as the training code's rounding does.
     filter.first_fft_bin = static_cast<std::size_t>(std::nearbyint(centre_hz / hz_per_bin));
     weights_.resize(filter.first_weight);
@@ -137,8 +156,11 @@ void LogMel::reset() noexcept {
   nonfinite_samples_ = 0;
 }
 
-float LogMel::silence_value() const noexcept {
-  return static_cast<float>(std::log(config_.log_floor));
+float LogMel::silence_value() const noexcept { return static_cast<float>(logarithm(0.0)); }
+
+double LogMel::logarithm(double power) const noexcept {
+  if (config_.scale == MelScale::kHtk) return std::log(power + config_.log_floor);
+  return std::log10(std::max(power, config_.log_floor));
 }
 
 void LogMel::expect_room(std::size_t n_frames, std::span<const float> frames) const {
@@ -164,11 +186,11 @@ void LogMel::complete_frame(std::span<float> frame) {
   for (std::size_t bin = 0; bin < power_.size(); ++bin) power_[bin] = power_of(spectrum_[bin]);
   for (std::size_t row = 0; row < filters_.size(); ++row) {
     const Filter& filter = filters_[row];
-    double sum = config_.log_floor;
+    double sum = 0.0;
     for (std::size_t i = 0; i < filter.n_weights; ++i) {
       sum += weights_[filter.first_weight + i] * power_[filter.first_fft_bin + i];
     }
-    frame[row] = static_cast<float>(std::log(sum));
+    frame[row] = static_cast<float>(logarithm(sum));
   }
   std::copy(history_.begin() + config_.hop_samples, history_.end(), history_.begin());
   n_fresh_ = 0;

@@ -10,6 +10,12 @@
 
 namespace edgestream {
 
+/// Which log-mel: of the two in use they share window and transform alone.
+enum class MelScale {
+  kHtk,    ///< triangles on 2595 log10(1 + f / 700), each of sum 1; ln(power + log_floor)
+  kSlaney  ///< triangles on Slaney's scale, each of area 1 in Hz; log10(max(power, log_floor))
+};
+
 /// How samples become log-mel frames. The defaults are those of the default caption model.
 struct LogMelConfig {
   int sample_rate_hz = 16000;
@@ -19,7 +25,8 @@ struct LogMelConfig {
   int n_bins = 80;
   double min_hz = 20.0;
   double max_hz = 7600.0;
-  double log_floor = 1e-5;  // added to the power before the logarithm
+  double log_floor = 1e-5;  // the power that silence has
+  MelScale scale = MelScale::kHtk;
 };
 
 /// Log-mel frames of a sample stream, made as the samples arrive.
@@ -28,7 +35,9 @@ struct LogMelConfig {
 /// `window_samples` samples before sample (i + 1) * hop_samples, zeros in front of the stream:
 /// frame i sees no later sample (causal framing). The filters are triangles on the HTK mel scale
 /// 2595 log10(1 + f / 700) (Young et al., "The HTK Book"), each scaled to sum 1; a triangle too
-/// narrow to hold an FFT bin becomes the bin nearest to its centre.
+/// narrow to hold an FFT bin becomes the bin nearest to its centre. MelScale::kSlaney is that of
+/// librosa and Whisper instead (Slaney 1998, "Auditory Toolbox"): linear below 1 kHz, logarithmic
+/// above, log10 and a floor that is not added.
 ///
 /// Computed in double, rounded to float once: any cutting of the samples gives the same bits.
 /// A sample that is not finite counts as 0 and is counted. Allocates nothing after construction.
@@ -55,7 +64,8 @@ class LogMel {
   /// Back to the start of a stream; forgets all samples and counts.
   void reset() noexcept;
 
-  /// Value of every bin in silence, ln(log_floor): what padding in front of a stream should hold.
+  /// Value of every bin in silence, the logarithm of log_floor: what padding in front of a stream
+  /// should hold.
   [[nodiscard]] float silence_value() const noexcept;
 
   [[nodiscard]] std::size_t n_bins() const noexcept { return filters_.size(); }
@@ -74,6 +84,7 @@ class LogMel {
   void expect_room(std::size_t n_frames, std::span<const float> frames) const;
   void add_sample(float sample) noexcept;
   void complete_frame(std::span<float> frame);
+  double logarithm(double power) const noexcept;
 
   LogMelConfig config_;
   RealFft fft_;
