@@ -55,7 +55,7 @@ def encode(model: Model, clips: list[Clip]) -> list[EncodedClip]:
     for clip in clips:
         stream.reset()
         samples = stages.resampler.push(np.concatenate([lead, padded(clip.samples, TAIL_MS)]))
-        rows = stages.encoder.push(stages.chunker.push(stages.mel.push(samples)))
+        rows = stages.encoder.push(stages.chunker.push(stages.mel.push(stages.lead.push(samples))))
         length_ms = lead_ms + 1000 * len(clip.samples) / RATE_HZ
         encoded.append(EncodedClip(rows, spoken(clip, lead_ms), length_ms))
     return encoded

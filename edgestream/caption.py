@@ -48,13 +48,21 @@ class Caption:
     """
 
     def __init__(
-        self, token_texts: list[str], clock: Clock, *, pad: int, step_ms: float, delay_frames: int
+        self,
+        token_texts: list[str],
+        clock: Clock,
+        *,
+        pad: int,
+        step_ms: float,
+        delay_frames: int,
+        lead_ms: float = 0.0,
     ) -> None:
         self._token_texts = token_texts
         self._clock = clock
         self._pad = pad
         self._step_ms = step_ms
         self._delay_frames = delay_frames
+        self._lead_ms = lead_ms  # of silence that the model heard before the source's time began
         self.reset()
 
     def reset(self) -> None:
@@ -86,6 +94,8 @@ class Caption:
     def _write(self, piece: str, shown_step: int) -> list[Event]:
         events: list[Event] = []
         words = self._line.words
+        if not piece:  # a token that means something to the model alone
+            return events
         if piece == WORD_START:  # the word's letters come in tokens of their own
             self._space_step = self._step
             return events
@@ -142,7 +152,7 @@ class Caption:
         for i, word in enumerate(self._line.words):
             end_ms = max(ended_ms, self._clock.source_ms(self._spoken_ms(word.first_step)))
             start_ms = max(ended_ms, end_ms - CHAR_MS * (1 + len(word.text)))
-            heard_ms = self._clock.source_ms((word.shown_step + 1) * self._step_ms)
+            heard_ms = self._clock.source_ms(self._stream_ms(word.shown_step + 1))
             text = truecase(word.text, sentence_start=i == 0 and self._sentence_start)
             timed.append(Word(text, start_ms, end_ms, heard_ms))
             ended_ms = end_ms
@@ -150,7 +160,10 @@ class Caption:
 
     def _spoken_ms(self, first_step: int) -> float:
         """Stream time at which a word ended whose first token came in `first_step`."""
-        return max(0.0, (first_step - self._delay_frames + 0.5) * self._step_ms)
+        return self._stream_ms(first_step - self._delay_frames + 0.5)
+
+    def _stream_ms(self, steps: float) -> float:
+        return max(0.0, steps * self._step_ms - self._lead_ms)
 
 
 def truecase(word: str, *, sentence_start: bool) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import sys
+import types
 import typing
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,8 +31,8 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class AudioSpec:
-    """The log-mel that the encoder was trained on."""
+class MelSpec:
+    """The log-mel that the encoder was trained on; `lead_ms` of silence come before the input."""
 
     sample_rate_hz: int
     window_samples: int
@@ -41,6 +42,25 @@ class AudioSpec:
     min_hz: float
     max_hz: float
     log_floor: float
+    lead_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WaveformSpec:
+    """An encoder that hears samples as they are: its frames are samples, a frame one number."""
+
+    sample_rate_hz: int
+    lead_ms: int = 0
+
+    @property
+    def hop_samples(self) -> int:
+        """Samples from one frame to the next."""
+        return 1
+
+    @property
+    def n_mels(self) -> int:
+        """Numbers in a frame."""
+        return 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +90,17 @@ class DecoderSpec:
 
 @dataclass(frozen=True, slots=True)
 class TokenSpec:
-    """Tokens with a meaning of their own; only tokens below `n_text` are ever written."""
+    """Tokens with a meaning of their own; only tokens below `n_text` are ever written.
+
+    Without `delay_0`, the token of delay 0, the model has one delay; or, with `prompt_pads`, that
+    many PADs and one more for each step of delay are read behind BOS.
+    """
 
     pad: int
     bos: int
-    delay_0: int
     n_text: int
+    delay_0: int | None = None
+    prompt_pads: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +123,7 @@ class Manifest:
     description: str
     languages: tuple[str, ...]
     license: str
-    audio: AudioSpec
+    audio: MelSpec | WaveformSpec
     encoder: EncoderSpec
     decoder: DecoderSpec
     tokens: TokenSpec
@@ -136,20 +161,24 @@ def read_toml(
 
 
 def _build(cls: type[T], data: object, where: str) -> T:
-    """Fills the dataclass `cls` from a table: all keys present, none unknown, types as declared."""
+    """Fills the dataclass `cls` from a table: no key missing, none unknown, types as declared."""
     if not isinstance(data, dict):
         raise ModelError(f"{where}: must be a table")
     hints = typing.get_type_hints(cls)
-    names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    fields = dataclasses.fields(cls)  # type: ignore[arg-type]
+    names = [field.name for field in fields]
+    needed = [field.name for field in fields if field.default is dataclasses.MISSING]
     if unknown := sorted(set(data) - set(names)):
         raise ModelError(f"{where}: unknown key {unknown[0]!r}; known are {', '.join(names)}")
-    if missing := [name for name in names if name not in data]:
+    if missing := [name for name in needed if name not in data]:
         raise ModelError(f"{where}: key {missing[0]!r} is missing")
-    values = {name: _convert(hints[name], data[name], f"{where}: {name}") for name in names}
+    values = {name: _convert(hints[name], data[name], f"{where}: {name}") for name in data}
     return cls(**values)
 
 
 def _convert(kind: Any, value: object, where: str) -> Any:
+    if isinstance(kind, types.UnionType):
+        kind = _member(kind, value)
     if dataclasses.is_dataclass(kind):
         return _build(typing.cast(type, kind), value, where)
     if kind is float and type(value) is int and abs(value) < 1 << 1000:
@@ -164,6 +193,14 @@ def _convert(kind: Any, value: object, where: str) -> Any:
     raise ModelError(f"{where}: {value!r} is not of type {getattr(kind, '__name__', kind)}"[:300])
 
 
+def _member(kind: types.UnionType, value: object) -> Any:
+    """Of `X | Y` the last that has all keys of the table, else the first; of `X | None`, X."""
+    members = [each for each in typing.get_args(kind) if each is not types.NoneType]
+    keys = set(value) if isinstance(value, dict) else set()
+    fits = [each for each in members if keys <= set(getattr(each, "__dataclass_fields__", ()))]
+    return [members[0], *fits][-1]
+
+
 def _check(manifest: Manifest, path: Path) -> None:
     """Ranges that later stages rely on; each line names what is wrong."""
     audio, encoder, decoder = manifest.audio, manifest.encoder, manifest.decoder
@@ -172,12 +209,8 @@ def _check(manifest: Manifest, path: Path) -> None:
         (manifest.format == FORMAT, f"format {manifest.format} (this version reads {FORMAT})"),
         (manifest.family == "concatenated", f"family {manifest.family!r} (known: concatenated)"),
         (8000 <= audio.sample_rate_hz <= 192000, "audio.sample_rate_hz must be 8000 to 192000"),
-        (0 < audio.hop_samples <= audio.window_samples <= audio.fft_size <= 1 << 16,
-         "audio needs 0 < hop_samples <= window_samples <= fft_size <= 65536"),
-        (0 < audio.n_mels <= 512, "audio.n_mels must be 1 to 512"),
-        (0 <= audio.min_hz < audio.max_hz <= audio.sample_rate_hz / 2,
-         "audio needs 0 <= min_hz < max_hz <= sample_rate_hz / 2"),
-        (0 < audio.log_floor < 1, "audio.log_floor must be above 0 and below 1"),
+        *(_mel_rules(audio) if isinstance(audio, MelSpec) else ()),
+        (0 <= audio.lead_ms <= 10000, "audio.lead_ms must be 0 to 10000"),
         (0 < encoder.chunk_frames <= 4096, "encoder.chunk_frames must be 1 to 4096"),
         (0 <= encoder.left_frames <= 4096, "encoder.left_frames must be 0 to 4096"),
         (0 <= encoder.right_frames <= 4096, "encoder.right_frames must be 0 to 4096"),
@@ -186,8 +219,11 @@ def _check(manifest: Manifest, path: Path) -> None:
         (encoder.chunk_frames * audio.hop_samples * 1000
          == decoder.step_ms * audio.sample_rate_hz,
          "decoder.step_ms must be encoder.chunk_frames times the hop"),
-        (min(tokens.pad, tokens.bos, tokens.delay_0, tokens.n_text - 1) >= 0,
+        (min(tokens.pad, tokens.bos, tokens.delay_0 or 0, tokens.n_text - 1) >= 0,
          "tokens must not be negative"),
+        (tokens.prompt_pads is None or tokens.delay_0 is None,
+         "tokens.prompt_pads and tokens.delay_0 exclude one another"),
+        (0 <= (tokens.prompt_pads or 0) <= 4096, "tokens.prompt_pads must be 0 to 4096"),
         (0 <= policy.min_delay_frames <= policy.delay_frames <= policy.max_delay_frames <= 4096,
          "policy needs 0 <= min_delay_frames <= delay_frames <= max_delay_frames <= 4096"),
         (-100 < policy.pad_bias < 100, "policy.pad_bias must be -100 to 100"),
@@ -206,6 +242,17 @@ def _check(manifest: Manifest, path: Path) -> None:
     for holds, message in rules:
         if not holds:
             raise ModelError(f"{path}: {message}")
+
+
+def _mel_rules(audio: MelSpec) -> list[tuple[bool, str]]:
+    return [
+        (0 < audio.hop_samples <= audio.window_samples <= audio.fft_size <= 1 << 16,
+         "audio needs 0 < hop_samples <= window_samples <= fft_size <= 65536"),
+        (0 < audio.n_mels <= 512, "audio.n_mels must be 1 to 512"),
+        (0 <= audio.min_hz < audio.max_hz <= audio.sample_rate_hz / 2,
+         "audio needs 0 <= min_hz < max_hz <= sample_rate_hz / 2"),
+        (0 < audio.log_floor < 1, "audio.log_floor must be above 0 and below 1"),
+    ]  # fmt: skip
 
 
 def is_plain_name(name: str) -> bool:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The streaming encoder: chunks of mel frames in, embeddings out, state carried in place."""
+"""The streaming encoder: chunks of mel or samples in, embeddings out, state carried in place."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edgestream.errors import ModelError, OperationError
 
 Floats = NDArray[np.float32]
-INPUT, OUTPUT = "mel", "embeddings"
+MEL, SAMPLES, OUTPUT = "mel", "samples", "embeddings"
 STATE, STATE_OUT = "state.", ".out"
 STATE_LIMIT = 1 << 26  # floats; real encoders carry some thousands
 
@@ -21,11 +21,14 @@ STATE_LIMIT = 1 << 26  # floats; real encoders carry some thousands
 class EncoderWeights:
     """An encoder graph loaded once and shared by any number of streams.
 
-    The graph has an input `mel` [1, T, n_mels] and an output `embeddings` [1, rows, n_embd], and
-    for each state an input `state.N` with an output `state.N.out` of the same shape.
+    The graph has an input `mel` [1, T, n_mels] or `samples` [1, T, 1], an output `embeddings`
+    [1, rows, n_embd], and for each state an input `state.N` with an output `state.N.out` of the
+    same shape.
     """
 
-    def __init__(self, path: Path, *, chunk_frames: int, n_mels: int) -> None:
+    def __init__(
+        self, path: Path, *, input_name: str = MEL, chunk_frames: int, n_mels: int
+    ) -> None:
         import onnxruntime as ort  # 0.2 s: only when a model is loaded
 
         options = ort.SessionOptions()
@@ -38,7 +41,7 @@ class EncoderWeights:
             )
         except Exception as error:  # onnxruntime raises its own types, not one base
             raise ModelError(f"{path}: onnxruntime cannot load it: {_line(error)}") from None
-        self.path = path
+        self.path, self.input_name = path, input_name
         self.mel_shape = (1, chunk_frames, n_mels)
         self.state_shapes = self._check()
         self.providers: list[str] = self.session.get_providers()
@@ -47,17 +50,18 @@ class EncoderWeights:
         inputs = {i.name: i for i in self.session.get_inputs()}
         outputs = {o.name: o for o in self.session.get_outputs()}
         states = {name for name in inputs if name.startswith(STATE)}
-        if set(inputs) != states | {INPUT} or set(outputs) != {s + STATE_OUT for s in states} | {
-            OUTPUT
-        }:
+        if set(inputs) != states | {self.input_name} or set(outputs) != {
+            s + STATE_OUT for s in states
+        } | {OUTPUT}:
             raise ModelError(
                 f"{self.path}: inputs {sorted(inputs)} and outputs {sorted(outputs)} are not those"
-                f" of a streaming encoder ({INPUT}, {STATE}N -> {OUTPUT}, {STATE}N{STATE_OUT})"
+                f" of a streaming encoder ({self.input_name}, {STATE}N -> {OUTPUT},"
+                f" {STATE}N{STATE_OUT})"
             )
-        if inputs[INPUT].shape[-1] != self.mel_shape[-1]:
+        width = inputs[self.input_name].shape[-1]
+        if width != self.mel_shape[-1]:
             raise ModelError(
-                f"{self.path}: takes {inputs[INPUT].shape[-1]} mel bins,"
-                f" model.toml says {self.mel_shape[-1]}"
+                f"{self.path}: takes {width} mel bins, model.toml says {self.mel_shape[-1]}"
             )
         shapes = {name: tuple(inputs[name].shape) for name in sorted(states)}
         for name, shape in shapes.items():
@@ -75,7 +79,7 @@ class Encoder:
     """
 
     def __init__(self, weights: EncoderWeights) -> None:
-        self._session = weights.session
+        self._session, self._input_name = weights.session, weights.input_name
         self._mel: Floats = np.zeros(weights.mel_shape, np.float32)  # [1, chunk_frames, n_mels]
         self._states = [
             {name: np.zeros(shape, np.float32) for name, shape in weights.state_shapes.items()}
@@ -96,7 +100,7 @@ class Encoder:
         return int(self._rows.shape[1])
 
     def push(self, chunks: Floats) -> Floats:
-        """Mel chunks [n, chunk_frames, n_mels] to embeddings [n * rows, n_embd]."""
+        """Chunks [n, chunk_frames, n_mels] to embeddings [n * rows, n_embd]."""
         embeddings = np.empty((len(chunks), *self._rows.shape), np.float32)
         for chunk, out in zip(chunks, embeddings, strict=True):
             self._mel[0] = chunk
@@ -120,7 +124,7 @@ class Encoder:
 
     def _probe(self) -> Floats:
         """A buffer for one chunk's embeddings; its shape is found by running the graph once."""
-        feed: dict[str, Any] = {INPUT: self._mel, **self._states[0]}
+        feed: dict[str, Any] = {self._input_name: self._mel, **self._states[0]}
         _, rows, n_embd = self._session.run([OUTPUT], feed)[0].shape
         if rows != 1:
             raise ModelError(f"{rows} embeddings for a chunk; a step of the decoder takes one")
@@ -128,7 +132,7 @@ class Encoder:
 
     def _bind(self, source: int, target: int) -> Any:
         binding = self._session.io_binding()
-        bound = {INPUT: self._mel, **self._states[source]}
+        bound = {self._input_name: self._mel, **self._states[source]}
         for name, array in bound.items():
             binding.bind_input(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
         results = {OUTPUT: self._rows[None]}

@@ -18,8 +18,8 @@ from edgestream._native import (
 )
 from edgestream.caption import Caption
 from edgestream.clock import Clock
-from edgestream.config import DEFAULT_MODEL, MANIFEST, Manifest
-from edgestream.encoder import Encoder, EncoderWeights
+from edgestream.config import DEFAULT_MODEL, MANIFEST, Manifest, MelSpec
+from edgestream.encoder import MEL, SAMPLES, Encoder, EncoderWeights
 from edgestream.errors import ModelError, UsageError
 from edgestream.library import find, read_verified
 from edgestream.onnx_decoder import OnnxDecoder
@@ -27,6 +27,7 @@ from edgestream.onnx_model import OnnxModel
 from edgestream.policy import ConfidenceThreshold, Head, Policy, WaitK, read_head
 from edgestream.resample import Resampler
 from edgestream.session import Stages, Stream
+from edgestream.waveform import Lead, Waveform
 
 
 class Model:
@@ -38,6 +39,7 @@ class Model:
         m = self.manifest
         self.encoder = EncoderWeights(
             folder / m.encoder.file,
+            input_name=MEL if isinstance(m.audio, MelSpec) else SAMPLES,
             chunk_frames=m.encoder.left_frames + m.encoder.chunk_frames + m.encoder.right_frames,
             n_mels=m.audio.n_mels,
         )
@@ -78,7 +80,9 @@ class Model:
         if deferrals is None:
             deferrals = 0 if confidence is None else 1
         self._check_deferrals(delay_frames, deferrals)
-        decides = _policy(delay_frames, confidence, policy, deferrals)
+        # A model that was not told its delay by a token keeps to it by itself.
+        wait_steps = 0 if m.tokens.delay_0 is None else delay_frames
+        decides = _policy(wait_steps, confidence, policy, deferrals)
         resampler = Resampler(rate_hz, m.audio.sample_rate_hz)
         clock = Clock()
         try:
@@ -104,7 +108,8 @@ class Model:
         m = self.manifest
         return Stages(
             resampler=resampler,
-            mel=_mel(m),
+            lead=Lead(m.audio.sample_rate_hz * m.audio.lead_ms // 1000),
+            mel=_frames(m),
             chunker=_chunker(m),
             encoder=Encoder(self.encoder),
             loop=self.loop(policy, delay_frames, deferrals),
@@ -114,6 +119,7 @@ class Model:
                 pad=m.tokens.pad,
                 step_ms=m.decoder.step_ms,
                 delay_frames=delay_frames,
+                lead_ms=m.audio.lead_ms,
             ),
         )
 
@@ -123,7 +129,13 @@ class Model:
         return ConcatenatedLoop(
             self._ring(),
             policy,
-            SpecialTokens(pad=t.pad, bos=t.bos, delay_0=t.delay_0, n_text=t.n_text),
+            SpecialTokens(
+                pad=t.pad,
+                bos=t.bos,
+                n_text=t.n_text,
+                delay_0=t.delay_0,
+                prompt_pads=t.prompt_pads,
+            ),
             delay_frames=delay_frames,
             pad_bias=m.policy.pad_bias,
             deferrals=deferrals,
@@ -150,6 +162,11 @@ class Model:
 
     def _check_deferrals(self, delay_frames: int, deferrals: int) -> None:
         policy, step_ms = self.manifest.policy, self.manifest.decoder.step_ms
+        if deferrals and self.manifest.tokens.delay_0 is None:
+            raise UsageError(
+                f"deferrals: {self.manifest.name} has no tokens for delays, it cannot decide later"
+                " (confidence defers too)"
+            )
         if not 0 <= deferrals <= policy.max_delay_frames - delay_frames:
             raise UsageError(
                 f"deferrals: {deferrals} after a delay of {delay_frames * step_ms} ms is out of"
@@ -159,7 +176,9 @@ class Model:
 
     def _check_tokens(self) -> None:
         t, n = self.manifest.tokens, len(self.token_texts)
-        last = max(t.pad, t.bos, t.n_text - 1, t.delay_0 + self.manifest.policy.max_delay_frames)
+        last = max(t.pad, t.bos, t.n_text - 1)
+        if t.delay_0 is not None:
+            last = max(last, t.delay_0 + self.manifest.policy.max_delay_frames)
         if last >= n:
             raise ModelError(
                 f"{self.folder / MANIFEST}: token {last} is named,"
@@ -185,8 +204,10 @@ def _decoder(path: Path, m: Manifest) -> GgufModel | OnnxModel:
         raise ModelError(str(error)) from None
 
 
-def _mel(m: Manifest) -> LogMel:
+def _frames(m: Manifest) -> LogMel | Waveform:
     a = m.audio
+    if not isinstance(a, MelSpec):
+        return Waveform()
     return LogMel(
         sample_rate_hz=a.sample_rate_hz,
         window_samples=a.window_samples,
@@ -206,7 +227,7 @@ def _chunker(m: Manifest) -> Chunker:
         left_frames=e.left_frames,
         chunk_frames=e.chunk_frames,
         right_frames=e.right_frames,
-        pad_value=math.log(m.audio.log_floor),
+        pad_value=math.log(m.audio.log_floor) if isinstance(m.audio, MelSpec) else 0.0,
     )
 
 

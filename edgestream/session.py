@@ -21,6 +21,7 @@ from edgestream.events import Event, Final, Gap, Lag
 from edgestream.meter import Meter
 from edgestream.resample import Resampler
 from edgestream.source import Source
+from edgestream.waveform import Lead, Waveform
 
 # Silence pushed after the end so that the last word, which comes after the delay and may have many
 # tokens, is written; and into a gap, so that what was said before it is written in time.
@@ -32,7 +33,8 @@ class Stages:
     """One stream's stages in the order that data takes."""
 
     resampler: Resampler  # [n] at the source's rate -> [m] at the model's
-    mel: LogMel  # [m] -> [frames, n_mels]
+    lead: Lead  # silence before the first of them
+    mel: LogMel | Waveform  # [m] -> [frames, n_mels]
     chunker: Chunker  # [frames, n_mels] -> [chunks, chunk_frames, n_mels]
     encoder: Encoder  # -> [steps, n_embd]
     loop: ConcatenatedLoop  # -> tokens [steps] and how long each waited
@@ -58,7 +60,7 @@ class Stream:
         """Back to an empty stream; its clock starts at 0 again."""
         s = self._stages
         with self._busy:
-            for stage in (s.resampler, s.mel, s.chunker, s.encoder, s.loop, s.caption):
+            for stage in (s.resampler, s.lead, s.mel, s.chunker, s.encoder, s.loop, s.caption):
                 stage.reset()
             self._clock.reset()
             self._fed_samples = 0  # through the stages, silence put into gaps included
@@ -103,14 +105,15 @@ class Stream:
             s = self._stages
             s.loop.finish()
             events = self._feed(np.zeros(self._samples(self.delay_ms + SETTLE_MS), np.float32))
-            mel = np.concatenate([s.mel.push(s.resampler.finish()), s.mel.finish()])
+            rest = s.lead.push(s.resampler.finish())
+            mel = np.concatenate([s.mel.push(rest), s.mel.finish()])
             chunks = np.concatenate([s.chunker.push(mel), s.chunker.finish()])
             return events + self._decode(chunks) + s.caption.finish()
 
     def _feed(self, samples: NDArray[np.float32]) -> list[Event]:
         s = self._stages
         self._fed_samples += len(samples)
-        return self._decode(s.chunker.push(s.mel.push(s.resampler.push(samples))))
+        return self._decode(s.chunker.push(s.mel.push(s.lead.push(s.resampler.push(samples)))))
 
     def _decode(self, chunks: NDArray[np.float32]) -> list[Event]:
         s = self._stages

@@ -46,6 +46,25 @@ def test_a_word_that_waited_was_shown_later_but_ended_when_it_did():
     assert deferred.emitted_ms == plain.emitted_ms + STEP_MS
 
 
+def test_silence_that_came_before_the_source_takes_no_time_of_it():
+    tokens = [0] * 30 + [1, 2, 5]
+    plain = finals(run(caption(), tokens))[0]
+    stage = Caption(TEXTS, Clock(), pad=0, step_ms=STEP_MS, delay_frames=6, lead_ms=1000)
+    led = finals(run(stage, tokens))[0]
+    assert led.end_ms == plain.end_ms - 1000
+    assert led.words[0].emitted_ms == plain.words[0].emitted_ms - 1000
+    early = finals(run(Caption(TEXTS, Clock(), pad=0, step_ms=STEP_MS, delay_frames=6,
+                               lead_ms=1000), [0] * 3 + [1, 5]))[0]  # fmt: skip
+    assert early.start_ms == early.end_ms == early.words[0].emitted_ms == 0
+
+
+def test_tokens_without_text_write_nothing():
+    texts = [*TEXTS, ""]
+    stage = Caption(texts, Clock(), pad=0, step_ms=STEP_MS, delay_frames=DELAY_FRAMES)
+    events = run(stage, [12, 1, 12, 2, 5])
+    assert [e.text for e in events] == ["Hel", "Hello", "Hello."]
+
+
 def test_a_sentence_begins_with_a_capital_and_so_does_i():
     texts = [f.text for f in finals(run(caption(), [4, 3, 5, 3, 8, 10, 7]))]
     assert texts == ["World I.", "I I'm a?"]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgestream.config import read_manifest
+from edgestream.config import WaveformSpec, read_manifest
 from edgestream.errors import ModelError
 
 GOOD = """
@@ -112,3 +112,46 @@ def test_bytes_put_anywhere_end_in_a_manifest_or_an_error(tmp_path_factory, nois
     path.write_bytes(GOOD[:at].encode() + noise + GOOD[at + cut :].encode())
     with contextlib.suppress(ModelError):
         read_manifest(path)
+
+
+MEL_KEYS = [
+    "window_samples", "hop_samples", "fft_size", "n_mels", "min_hz", "max_hz", "log_floor",
+]  # fmt: skip
+
+
+def without(text, *keys):
+    return "\n".join(line for line in text.splitlines() if line.split(" ")[0] not in keys)
+
+
+WAVEFORM = without(GOOD, *MEL_KEYS).replace("chunk_frames = 8", "chunk_frames = 1280")
+
+
+def test_an_encoder_may_hear_samples_as_they_are(tmp_path):
+    manifest = read(tmp_path, WAVEFORM)
+    assert manifest.audio == WaveformSpec(16000)
+    led = WAVEFORM.replace("[encoder]", "lead_ms = 1000\n[encoder]")
+    assert read(tmp_path, led).audio == WaveformSpec(16000, lead_ms=1000)
+
+
+def test_delays_may_be_without_tokens(tmp_path):
+    manifest = read(tmp_path, without(GOOD, "delay_0"))
+    assert (manifest.tokens.delay_0, manifest.tokens.prompt_pads) == (None, None)
+    prompt = GOOD.replace("delay_0 = 1002", "prompt_pads = 32")
+    assert read(tmp_path, prompt).tokens.prompt_pads == 32
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (without(GOOD, "n_mels"), "'n_mels' is missing"),
+        (WAVEFORM.replace("[encoder]", "gain = 2\n[encoder]"), "unknown key 'gain'"),
+        (WAVEFORM.replace("[encoder]", "lead_ms = -80\n[encoder]"), "lead_ms"),
+        (WAVEFORM.replace("1280", "1281"), "step_ms"),
+        (GOOD.replace("n_text", "prompt_pads = 3\nn_text"), "exclude one another"),
+        (GOOD.replace("delay_0 = 1002", "prompt_pads = -1"), "prompt_pads"),
+        (GOOD.replace("delay_0 = 1002", "delay_0 = -1"), "negative"),
+    ],
+)
+def test_kinds_of_audio_and_starts_that_are_refused(tmp_path, text, said):
+    with pytest.raises(ModelError, match=said):
+        read(tmp_path, text)

@@ -27,6 +27,19 @@ LoopConfig loop_config(const SpecialTokens& special, float pad_bias, int32_t n_v
   return config;
 }
 
+constexpr int32_t kMaxPrompt = 1 << 16;
+
+int64_t prompt_slots(const SpecialTokens& special, int32_t delay_frames) {
+  if (special.prompt_pads == SpecialTokens::kNone) return 0;
+  if (special.prompt_pads < 0 || special.prompt_pads > kMaxPrompt ||
+      special.delay_0 != SpecialTokens::kNone) {
+    throw std::invalid_argument("loop: prompt_pads is " + std::to_string(special.prompt_pads) +
+                                ", takes 0 to " + std::to_string(kMaxPrompt) +
+                                ", and no tokens for delays beside");
+  }
+  return int64_t{1} + special.prompt_pads + delay_frames;
+}
+
 }  // namespace
 
 ConcatenatedLoop::ConcatenatedLoop(Decoder& decoder, const Policy& policy, SpecialTokens special,
@@ -34,28 +47,42 @@ ConcatenatedLoop::ConcatenatedLoop(Decoder& decoder, const Policy& policy, Speci
     : Loop(decoder, policy, loop_config(special, pad_bias, decoder.n_vocab())),
       special_(special),
       rungs_{&decoder},
+      n_prompt_(prompt_slots(special, delay_frames)),
       unit_row_(width_),
       row_(width_) {
   require_token(special.bos, decoder.n_vocab(), "bos");
-  require_token(special.delay_0, decoder.n_vocab(), "delay_0");
-  require_token(delay_frames, decoder.n_vocab() - special.delay_0, "delay");
-  require_token(deferrals, decoder.n_vocab() - special.delay_0 - delay_frames, "deferrals");
+  const bool has_delays = special.delay_0 != SpecialTokens::kNone;
+  const int32_t n_delays = has_delays ? decoder.n_vocab() - special.delay_0 : kMaxPrompt;
+  if (has_delays) require_token(special.delay_0, decoder.n_vocab(), "delay_0");
+  require_token(delay_frames, n_delays, "delay");
+  require_token(deferrals, has_delays ? n_delays - delay_frames : 1, "deferrals");
   for (int32_t rung = 0; rung <= deferrals; ++rung) {
     if (rung > 0) rungs_.push_back(forks_.emplace_back(decoder.fork()).get());
-    delay_rows_.emplace_back(width_);
-    decoder.token_embedding(special.delay_0 + delay_frames + rung, delay_rows_.back());
+    std::vector<float>& row = delay_rows_.emplace_back(width_);
+    if (has_delays) decoder.token_embedding(special.delay_0 + delay_frames + rung, row);
   }
   slots_.resize(rungs_.size() + 1);
 }
 
 void ConcatenatedLoop::start() {
   n_slots_ = held_ = 0;
+  first_token_ = n_prompt_ > 0 ? special_.bos : special_.pad;
   for (size_t rung = 0; rung < rungs_.size(); ++rung) {
     rungs_[rung]->reset();
+    if (n_prompt_ > 0) continue;
     rungs_[rung]->token_embedding(special_.bos, row_);
-    rungs_[rung]->step(row_);
-    rungs_[rung]->step(delay_rows_[rung]);
+    const std::span<const float> logits = rungs_[rung]->step(row_);
+    if (special_.delay_0 == SpecialTokens::kNone) {
+      first_token_ = choose(logits).token;
+    } else {
+      rungs_[rung]->step(delay_rows_[rung]);
+    }
   }
+}
+
+int32_t ConcatenatedLoop::token_before(int64_t i) const {
+  if (i > 0) return slot(i - 1).token;
+  return i == 0 ? first_token_ : special_.pad;  // before slot 0 a rung that is behind reads PAD
 }
 
 void ConcatenatedLoop::read_unit(std::span<const float> rows, std::span<const int32_t> /*tokens*/) {
@@ -73,10 +100,14 @@ void ConcatenatedLoop::consult(int64_t rung) {
   const int64_t i = read() - 1 - rung;
   Decoder& decoder = *rungs_[static_cast<size_t>(rung)];
   const std::vector<float>& delay_row = delay_rows_[static_cast<size_t>(rung)];
-  decoder.token_embedding(i > 0 ? slot(i - 1).token : special_.pad, row_);
+  decoder.token_embedding(token_before(i), row_);
   for (size_t d = 0; d < width_; ++d) row_[d] += unit_row_[d] + delay_row[d];
   const std::span<const float> logits = decoder.step(row_);
   if (i < 0 || (rung > 0 && slot(i).decided)) return;
+  if (i + 1 < n_prompt_) {  // the next token before is given
+    slot(i) = {special_.pad, 1.F, true};
+    return;
+  }
   Proposal proposal = choose(logits);
   if (rungs_.size() > 1) proposal.agreed = rung > 0 && slot(i).token == proposal.token ? 1 : 0;
   const bool last = rung + 1 == static_cast<int64_t>(rungs_.size());

@@ -11,18 +11,28 @@
 
 namespace edgestream {
 
-/// Tokens with a meaning of their own, as the model was trained with them.
+/// Tokens with a meaning of their own, and how a stream starts, as the model was trained with them.
 struct SpecialTokens {
-  int32_t pad = 0;      ///< nothing to write in this step
-  int32_t bos = 0;      ///< first sink
-  int32_t delay_0 = 0;  ///< row of delay 0; delay k is row delay_0 + k
-  int32_t n_text = 0;   ///< only tokens below this may be written
+  static constexpr int32_t kNone = -1;
+
+  int32_t pad = 0;          ///< nothing to write in this step
+  int32_t bos = 0;          ///< before everything else
+  int32_t delay_0 = kNone;  ///< row of delay 0; delay k is row delay_0 + k. Or there are none
+  int32_t n_text = 0;       ///< only tokens below this may be written
+  /// The first steps read BOS, so many PADs and one PAD more for each step of delay, whatever the
+  /// model says. Or there is no such prompt.
+  int32_t prompt_pads = kNone;
 };
 
 /// Delayed streams modelling (Zeghidour et al. 2025, "Streaming Sequence-to-Sequence Learning with
 /// Delayed Streams Modeling"): step t reads x_t + E[token of step t-1] + E[delay] and proposes what
-/// slot t of the output holds: a token or PAD. The sinks are the embeddings of BOS and of the
-/// delay.
+/// slot t of the output holds: a token or PAD. A stream starts in one of three ways:
+///  - with tokens for delays, the rows of BOS and of the delay come before the input, and "the
+///    token before" the first slot is PAD (the default model);
+///  - with neither those nor a prompt, the row of BOS comes before the input, and the model itself
+///    says which token is before the first slot (Kyutai stt);
+///  - with a prompt, "the token before" is given for the first slots, all of which but the last are
+///    left PAD (Voxtral Realtime).
 ///
 /// The policy decides whether the slot becomes that. Where it says READ, the slot is deferred: the
 /// same model runs a second time with a delay of one step more and proposes for the slot one step
@@ -34,9 +44,10 @@ struct SpecialTokens {
 class ConcatenatedLoop final : public Loop {
  public:
   /// `decoder` and `policy` must outlive the loop, which forks the decoder once for each deferral.
-  /// `delay_frames` >= 0 selects the delay embedding, `delay_frames + deferrals` the last one;
-  /// `pad_bias` is taken from the logit of PAD. Throws std::invalid_argument on tokens that
-  /// `decoder` does not have.
+  /// `delay_frames` >= 0 selects the delay embedding, `delay_frames + deferrals` the last one, or
+  /// the length of the prompt; `pad_bias` is taken from the logit of PAD. Throws
+  /// std::invalid_argument on tokens that `decoder` does not have, and on deferrals without tokens
+  /// for delays.
   ConcatenatedLoop(Decoder& decoder, const Policy& policy, SpecialTokens special,
                    int32_t delay_frames, float pad_bias, int32_t deferrals = 0);
 
@@ -66,6 +77,7 @@ class ConcatenatedLoop final : public Loop {
   void read_unit(std::span<const float> rows, std::span<const int32_t> tokens) override;
   void write_unit() override;
   void consult(int64_t rung);
+  int32_t token_before(int64_t i) const;
   Counts counts_before(int64_t i, int64_t rung) const;
   void write_slots();
   Slot& slot(int64_t i) { return slots_[static_cast<size_t>(i) % slots_.size()]; }
@@ -74,7 +86,9 @@ class ConcatenatedLoop final : public Loop {
   const SpecialTokens special_;
   std::vector<std::unique_ptr<Decoder>> forks_;  // one for each deferral
   std::vector<Decoder*> rungs_;                  // the decoder, then the forks
-  std::vector<std::vector<float>> delay_rows_;   // [rungs][n_embd]
+  const int64_t n_prompt_;                       // slots whose token before is given
+  int32_t first_token_ = 0;                      // the token before slot 0
+  std::vector<std::vector<float>> delay_rows_;   // [rungs][n_embd] zero without tokens for delays
   std::vector<float> unit_row_;                  // [n_embd] the unit at work
   std::vector<float> row_;                       // [n_embd] input of the step at work
   std::vector<Slot> slots_;                      // the last ones, slot i at i % size

@@ -105,10 +105,15 @@ void bind_loop(nb::module_& m) {
   nb::class_<SpecialTokens>(m, "SpecialTokens", "Tokens with a meaning of their own.")
       .def(
           "__init__",
-          [](SpecialTokens* self, int32_t pad, int32_t bos, int32_t delay_0, int32_t n_text) {
-            new (self) SpecialTokens{pad, bos, delay_0, n_text};
+          [](SpecialTokens* self, int32_t pad, int32_t bos, int32_t n_text,
+             std::optional<int32_t> delay_0, std::optional<int32_t> prompt_pads) {
+            new (self) SpecialTokens{pad, bos, delay_0.value_or(SpecialTokens::kNone), n_text,
+                                     prompt_pads.value_or(SpecialTokens::kNone)};
           },
-          nb::kw_only(), "pad"_a, "bos"_a, "delay_0"_a, "n_text"_a);
+          nb::kw_only(), "pad"_a, "bos"_a, "n_text"_a, "delay_0"_a = nb::none(),
+          "prompt_pads"_a = nb::none(),
+          "delay_0 is the token of delay 0, where delays have tokens. With prompt_pads the first "
+          "steps read BOS, so many PADs and one more for each step of delay.");
   nb::class_<ConcatenatedLoop, Loop>(m, "ConcatenatedLoop",
                                      "Reads one embedding a step and writes a token or PAD.")
       .def(nb::init<edgestream::Decoder&, const edgestream::Policy&, SpecialTokens, int32_t, float,

@@ -369,6 +369,72 @@ TEST_CASE("deferrals that the delays do not cover are refused") {
   CHECK_THROWS_AS(ConcatenatedLoop(decoder, policy, kSpecial, 1, 0.F, -1), std::invalid_argument);
 }
 
+// Greedy tokens by definition: rows of tokens alone first, then each unit with the token before it.
+std::vector<int32_t> greedy(const std::vector<float>& rows, const std::vector<int32_t>& alone,
+                            std::vector<int32_t> given) {
+  MemoryDecoder decoder;
+  std::array<float, kWidth> row{};
+  const auto best = [](std::span<const float> logits) {
+    return static_cast<int32_t>(std::ranges::max_element(logits.first(kSpecial.n_text)) -
+                                logits.begin());
+  };
+  int32_t next = -1;
+  for (const int32_t token : alone) {
+    decoder.token_embedding(token, row);
+    next = best(decoder.step(row));
+  }
+  std::vector<int32_t> written;
+  for (size_t at = 0; at < rows.size(); at += kWidth) {
+    const size_t i = at / kWidth;
+    decoder.token_embedding(i < given.size() ? given[i] : next, row);
+    for (int d = 0; d < kWidth; ++d) row[d] += rows[at + d];
+    next = best(decoder.step(row));
+    written.push_back(i + 1 < given.size() ? kSpecial.pad : next);
+  }
+  return written;
+}
+
+TEST_CASE("without tokens for delays the model says what is before the first slot") {
+  const WaitK policy(0);
+  int other = 0;  // streams in which PAD there would have made another text
+  for (const int32_t bos : {8, 9, 10, 11}) {
+    const SpecialTokens special{.pad = 0, .bos = bos, .n_text = 8};
+    for (const unsigned seed : {21U, 22U, 23U}) {
+      const auto rows = random_rows(60, seed);
+      MemoryDecoder decoder;
+      ConcatenatedLoop loop(decoder, policy, special, 5, 0.F);
+      const auto whole = greedy(rows, {bos}, {});
+      CHECK(run(loop, rows, {60}) == whole);
+      loop.reset();
+      CHECK(run(loop, rows, {1, 0, 58, 1}) == whole);
+      other += greedy(rows, {bos}, {special.pad}) != whole ? 1 : 0;
+    }
+  }
+  CHECK(other > 0);
+  MemoryDecoder decoder;
+  CHECK_THROWS_AS(ConcatenatedLoop(decoder, policy, {0, 8, -1, 8}, 5, 0.F, 1),
+                  std::invalid_argument);
+}
+
+TEST_CASE("a prompt is read with the first units and leaves their slots empty") {
+  const WaitK policy(0);
+  const SpecialTokens special{.pad = 2, .bos = 8, .n_text = 8, .prompt_pads = 3};
+  const auto rows = random_rows(60, 22);
+  MemoryDecoder decoder;
+  for (const int delay : {0, 4}) {
+    std::vector<int32_t> given(4 + delay, special.pad);
+    given[0] = special.bos;
+    ConcatenatedLoop loop(decoder, policy, special, delay, 0.F);
+    const auto slots = run(loop, rows, {60});
+    auto expected = greedy(rows, {}, given);
+    std::fill_n(expected.begin(), given.size() - 1, special.pad);
+    CHECK(slots == expected);
+    CHECK(std::ranges::count(slots, special.pad) < 40);
+    loop.reset();
+    CHECK(run(loop, rows, {2, 3, 0, 1, 54}) == slots);
+  }
+}
+
 TEST_CASE("tokens and sizes that do not fit are refused") {
   MemoryDecoder decoder;
   const WaitK policy(0);
@@ -381,7 +447,9 @@ TEST_CASE("tokens and sizes that do not fit are refused") {
   CHECK_THROWS_AS(with({0, 8, 9, 0}, 0), std::invalid_argument);
   CHECK_THROWS_AS(with({0, 8, 9, 8}, 3), std::invalid_argument);
   CHECK_THROWS_AS(with({0, 8, 9, 8}, -1), std::invalid_argument);
-  CHECK_THROWS_AS(with({0, 8, -1, 8}, 0), std::invalid_argument);
+  CHECK_THROWS_AS(with({0, 8, -2, 8}, 0), std::invalid_argument);
+  CHECK_THROWS_AS(with({0, 8, 9, 8, 4}, 0), std::invalid_argument);
+  CHECK_THROWS_AS(with({.bos = 8, .n_text = 8, .prompt_pads = -2}, 0), std::invalid_argument);
   auto loop = with(kSpecial, 0);
   std::vector<int32_t> tokens(2);
   std::vector<float> probabilities(2);
