@@ -7,6 +7,7 @@ void bind_decoder(nanobind::module_& m);
 void bind_drafter(nanobind::module_& m);
 void bind_loop(nanobind::module_& m);
 void bind_mel(nanobind::module_& m);
+void bind_picture(nanobind::module_& m);
 void bind_policy(nanobind::module_& m);
 void bind_sample_ring(nanobind::module_& m);
 void bind_turn_loop(nanobind::module_& m);
@@ -16,6 +17,7 @@ NB_MODULE(_native, m) {
   bind_sample_ring(m);
   bind_mel(m);
   bind_chunker(m);
+  bind_picture(m);
   bind_policy(m);
   bind_decoder(m);
   bind_loop(m);

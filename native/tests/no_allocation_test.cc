@@ -3,13 +3,17 @@
 // an operator new that counts.
 #include <doctest/doctest.h>
 
+#include <cstdint>
 #include <vector>
 
 #include "core/chunker.h"
 #include "core/mel.h"
+#include "core/picture.h"
 #include "core/policy.h"
 #include "core/policy_head.h"
 #include "core/sample_ring.h"
+#include "core/tile_gate.h"
+#include "core/token_gate.h"
 #include "counted_new.h"
 
 using edgestream::allocations;
@@ -41,6 +45,26 @@ TEST_CASE("ring, mel and chunker allocate nothing while they run") {
 
   const std::vector<float> counted(10);
   CHECK(allocations.load() > before);  // the counter itself works
+}
+
+TEST_CASE("pictures and the gates allocate nothing after the first picture of a size") {
+  edgestream::PictureResizer resizer(96, 72);
+  edgestream::TileGate tiles({});
+  edgestream::TokenGate tokens(108, 192, 0.5F);
+  const std::vector<std::uint8_t> rgb(640 * 480 * 3, 90);
+  std::vector<float> small(96 * 72 * 3);
+  std::vector<std::uint8_t> kept(12 * 9);
+  resizer.push(rgb, 640, 480, small);
+
+  const long before = allocations.load();
+  for (int i = 0; i < 20; ++i) {
+    resizer.push(rgb, 640, 480, small);
+    tiles.push(small, kept);
+    tokens.push(small, kept);
+  }
+  tiles.reset();
+  tokens.reset();
+  CHECK(allocations.load() == before);
 }
 
 TEST_CASE("no policy allocates to decide") {
