@@ -6,7 +6,7 @@
     │   ├── SourceError       the input is missing, unreadable or not what it claims to be
     │   └── ModelError        the model is missing, damaged or not supported
     └── OperationError    something failed while running (exit code 1)
-        ├── DeviceError       a microphone or an accelerator failed
+        ├── DeviceError       a microphone, a camera or an accelerator failed
         ├── OutputError       captions could not be written
         └── HubError          a model could not be fetched or put away
 
@@ -39,7 +39,7 @@ class OperationError(EdgestreamError):
 
 
 class DeviceError(OperationError):
-    """A microphone or an accelerator failed."""
+    """A microphone, a camera or an accelerator failed."""
 
 
 class OutputError(OperationError):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import typer.testing
+from test_video_file import write as write_video
 from tiny_llama import TinyShape, random_weights, write_gguf
 
 from edgestream.cli import app
@@ -30,21 +31,22 @@ def blocks(language):
 
 
 @pytest.fixture(scope="module")
-def folder_with_model(tmp_path_factory):
-    """A folder with the model.gguf that the docs open."""
+def folder_with_files(tmp_path_factory):
+    """A folder with the model.gguf and the clip.avi that the docs open."""
     folder = tmp_path_factory.mktemp("docs")
     shape = TinyShape(n_embd=64, n_ff=64, n_vocab=96)
     write_gguf(folder / "model.gguf", shape, random_weights(shape))
+    write_video(folder / "clip.avi")
     return folder
 
 
 @pytest.mark.parametrize("code", blocks("python"))
-def test_python_runs(code, folder_with_model):
+def test_python_runs(code, folder_with_files):
     if NEEDS_MICROPHONE in code:
         compile(code, "docs", "exec")
         return
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=folder_with_model
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=folder_with_files
     )
     assert done.returncode == 0, done.stderr
 

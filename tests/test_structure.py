@@ -15,10 +15,11 @@ PACKAGE = ROOT / "edgestream"
 # In the order that data takes. model.py builds the stages, session.py runs them.
 WALK = [
     "errors", "events", "config", "library", "source", "pcm", "resample", "waveform", "devices",
-    "microphone", "encoder", "rope", "onnx_session", "onnx_operators", "onnx_model",
-    "onnx_ring", "onnx_layouts", "onnx_decoder", "convert", "policy", "decoder", "clock",
-    "caption", "cues", "screen", "writer", "outlet", "meter", "session", "model", "listening",
-    "gguf_header", "fit", "hub", "pull", "doctor", "bench", "cli_models", "cli", "__main__",
+    "microphone", "picture_source", "video_file", "camera", "encoder", "rope", "onnx_session",
+    "onnx_operators", "onnx_model", "onnx_ring", "onnx_layouts", "onnx_decoder", "convert",
+    "policy", "decoder", "clock", "caption", "cues", "screen", "writer", "outlet", "meter",
+    "session", "model", "listening", "watching", "gguf_header", "fit", "hub", "pull", "doctor",
+    "bench", "cli_models", "cli", "__main__",
 ]  # fmt: skip
 FILE_LINES = 300
 FUNCTION_LINES = 40

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where pictures come from: an iterator of Pictures and Gaps on one clock, read by OpenCV."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import cv2
+import cv2.typing
+import numpy as np
+from numpy.typing import NDArray
+
+from edgestream.errors import SourceError, UsageError
+from edgestream.events import Gap
+
+OPEN_TIMEOUT_MS = 5_000  # of an address; OpenCV's own is 30 s
+READ_TIMEOUT_MS = 5_000
+SIZE_CHANGED = "picture size changed"
+ADDRESSES = ("rtsp://", "rtsps://", "http://", "https://")
+QUIET = "-8"  # FFmpeg's level for nothing at all: stderr is the status line's
+MIN_FPS, MAX_FPS = 0.01, 1000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """`rgb`: uint8 [height, width, 3]. `time_ms`: when it was taken, on the source's clock."""
+
+    rgb: NDArray[np.uint8]
+    time_ms: float
+
+
+class PictureSource(Protocol):
+    """Iterate once over its Pictures, and a Gap wherever some were lost; times only rise.
+
+    `stop()` from any thread or signal handler ends that soon. `behind_ms` is how long ago the last
+    picture was taken when it was handed over. `skipped` pictures came while the reader was busy and
+    made way for later ones.
+    """
+
+    live: bool
+    name: str
+
+    @property
+    def skipped(self) -> int: ...
+
+    @property
+    def behind_ms(self) -> float: ...
+
+    def __iter__(self) -> Iterator[Picture | Gap]: ...
+
+    def stop(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Spacing:
+    """Thins pictures to `fps` a second: the first of each interval is due. None: all are."""
+
+    def __init__(self, fps: float | None) -> None:
+        if fps is not None and not MIN_FPS <= fps <= MAX_FPS:
+            raise UsageError(f"fps is {fps:g}; it must lie between {MIN_FPS:g} and {MAX_FPS:g}")
+        self._fps = fps
+        self._last = -math.inf
+
+    def due(self, time_ms: float) -> bool:
+        """Takes the times of all pictures in order; says which to keep."""
+        if self._fps is None:
+            return True
+        # The least addition keeps times that were rounded down in the interval they begin.
+        interval = math.floor(time_ms * self._fps / 1000 + 1e-6)
+        due, self._last = interval > self._last, max(interval, self._last)
+        return due
+
+
+def is_address(where: str) -> bool:
+    """Whether `where` names a stream in a network."""
+    return where.lower().startswith(ADDRESSES)
+
+
+def is_camera(where: str | int) -> bool:
+    """Whether `where` is a camera of this machine: its number, or its device under /dev."""
+    return isinstance(where, int) or where.startswith("/dev/video")
+
+
+def is_pipeline(where: str) -> bool:
+    """Whether `where` is a GStreamer pipeline: elements joined by '!'."""
+    return " ! " in where
+
+
+def open_capture(where: str | int) -> cv2.VideoCapture | None:
+    """OpenCV's reader of a camera (number or /dev/video*), pipeline, address or file; or None.
+
+    Each kind has one backend, so that no name is tried as something else: a path is never taken
+    for a series of pictures, nor for an address.
+
+    Raises:
+        SourceError: `where` is a pipeline and this OpenCV was built without GStreamer.
+    """
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", QUIET)
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, OPEN_TIMEOUT_MS]
+    timeouts += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, READ_TIMEOUT_MS]
+    try:
+        if isinstance(where, int) or is_camera(where):
+            linux = sys.platform == "linux"
+            capture = cv2.VideoCapture(where, cv2.CAP_V4L2 if linux else cv2.CAP_ANY)
+        elif is_pipeline(where):
+            _expect_gstreamer()
+            capture = cv2.VideoCapture(where, cv2.CAP_GSTREAMER)
+        elif is_address(where):
+            capture = cv2.VideoCapture(where, cv2.CAP_FFMPEG, timeouts)
+        else:
+            capture = cv2.VideoCapture(os.path.abspath(where), cv2.CAP_FFMPEG)
+    except cv2.error:
+        return None
+    if capture.isOpened():
+        return capture
+    capture.release()
+    return None
+
+
+def to_rgb(frame: cv2.typing.MatLike, name: str) -> NDArray[np.uint8]:
+    """OpenCV's BGR [h, w, 3], BGRA [h, w, 4] or grey [h, w] as RGB uint8 [h, w, 3]."""
+    channels = frame.shape[2] if frame.ndim == 3 else 1
+    codes = {1: cv2.COLOR_GRAY2RGB, 3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGB}
+    if frame.dtype != np.uint8 or frame.size == 0 or channels not in codes:
+        raise SourceError(
+            f"{name}: pictures of {frame.dtype} {list(frame.shape)} cannot be used; "
+            f"end the pipeline in 'videoconvert ! video/x-raw,format=BGR ! appsink'"
+        )
+    return np.asarray(cv2.cvtColor(frame, codes[channels]), np.uint8)
+
+
+def _expect_gstreamer() -> None:
+    if "GStreamer:                   YES" in cv2.getBuildInformation():
+        return
+    raise SourceError(
+        "this OpenCV was built without GStreamer, as all from PyPI are; uninstall "
+        "opencv-python-headless here and use the system's (Debian, JetPack: python3-opencv)"
+    )
