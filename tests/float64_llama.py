@@ -68,6 +68,10 @@ class Float64Llama:
         last = p if not self.turn_sinks else min(p, s + w - 1)
         return rows, np.concatenate([last - sinks, p - recent])
 
+    def _weights_of(self, rows: np.ndarray) -> np.ndarray:
+        """Rows that each of `rows` stands for."""
+        return np.ones(len(rows))
+
     def _heads(self, x: np.ndarray, i: int, name: str) -> np.ndarray:
         projected = self.weights[f"blk.{i}.attn_{name}.weight"] @ x
         projected = projected + self.weights.get(f"blk.{i}.attn_{name}.bias", 0.0)
@@ -88,7 +92,7 @@ class Float64Llama:
         group = s.n_heads // s.n_kv_heads
         turned = np.repeat(self._turn(keys, -distances, i), group, axis=1)
         scores = np.einsum("hd,nhd->hn", heads, turned) / np.sqrt(s.head_dim)
-        scores = np.exp(scores - scores.max(axis=1, keepdims=True))
+        scores = np.exp(scores - scores.max(axis=1, keepdims=True)) * self._weights_of(rows)
         scores /= scores.sum(axis=1, keepdims=True)
         self.weights_seen[i] = scores
         mixed = np.einsum("hn,nhd->hd", scores, np.repeat(values, group, axis=1))

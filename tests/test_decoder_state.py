@@ -22,6 +22,8 @@ MEMORIES = [
     {"window": WINDOWS, "kv_type": "bf16"},
     {"window": WINDOWS, "layout": "grouped", "gap": 100},
     {"window": WINDOWS, "layout": "overlap", "kv_type": "q4_0"},
+    {"window": 40, "retention": "heavy-hitter", "recent": 8},
+    {"window": 40, "retention": "merge", "recent": 8, "kv_type": "q8_0"},
 ]
 
 
@@ -82,6 +84,7 @@ def test_a_proposal_must_be_closed_before_saving(model, tmp_path):
     [
         {"n_sinks": 3}, {"window": 13}, {"max_rows": 4}, {"kv_type": "f32"},
         {"rebase_rows": 50}, {"window": WINDOWS}, {"window": [("other", 12)]},
+        {"max_rows": 1, "retention": "merge"},
     ],
 )  # fmt: skip
 def test_a_state_of_another_memory_is_refused(model, tmp_path, options):
@@ -179,10 +182,15 @@ def resealed(content):
 
 
 @settings(max_examples=100)
-@given(data=st.data())
-def test_forged_plans_are_refused_or_harmless(model, tmp_path_factory, data):
-    decoder = make(model, window=WINDOWS, layout="overlap")
-    decoder.step(rows_of(model, 30))
+@given(
+    data=st.data(),
+    memory=st.sampled_from(
+        [{"window": WINDOWS, "layout": "overlap"}, {"window": 40, "retention": "merge"}]
+    ),
+)
+def test_forged_plans_are_refused_or_harmless(model, tmp_path_factory, data, memory):
+    decoder = make(model, **(memory | {"max_rows": 4}))
+    decoder.step(rows_of(model, 50))
     path = tmp_path_factory.getbasetemp() / "forged"
     decoder.save(str(path))
     content = path.read_bytes()
@@ -190,12 +198,13 @@ def test_forged_plans_are_refused_or_harmless(model, tmp_path_factory, data):
     forged = bytearray(content)
     n_memory = struct.unpack_from("<I", content, 12)[0]
     for _ in range(data.draw(st.integers(1, 3))):
-        number = data.draw(st.integers(0, 40))
+        number = data.draw(st.integers(0, struct.unpack_from("<Q", content, 24)[0] - 1))
         value = data.draw(st.sampled_from([-1, 0, 1, 2, 31, 2**31, 2**59, 2**62, -(2**63)]))
         struct.pack_into("<q", forged, HEAD_BYTES + n_memory + 8 * number, value)
     path.write_bytes(resealed(bytes(forged)))
     with suppress(ValueError, RuntimeError):
         decoder.restore(str(path))
-        decoder.step_groups([(0, rows_of(model, 9)), (1, rows_of(model, 9))], logits="every")
+        last = decoder.n_regions - 1
+        decoder.step_groups([(0, rows_of(model, 9)), (last, rows_of(model, 9))], logits="every")
         decoder.begin_unit()
         decoder.step(rows_of(model, 30))

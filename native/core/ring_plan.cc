@@ -11,7 +11,6 @@ namespace {
 
 // ggml sums 64 products at a time (AVX-512); a partial block would be summed in another order.
 constexpr int kSlotMultiple = 64;
-constexpr float kHidden = -std::numeric_limits<float>::infinity();
 
 int round_up(int value, int multiple) { return (value + multiple - 1) / multiple * multiple; }
 
@@ -38,7 +37,9 @@ RingPlan::RingPlan(RingShape shape)
   // A row of another region sees a whole window, to which it adds nothing itself.
   const int besides = shape_.max_rows - (shape_.regions.size() > 1 ? 0 : 1);
   for (const RegionShape& region : shape_.regions) {
-    const int n_slots = region.window + besides;
+    const bool by_mass = shape_.retention != Retention::kWindow;
+    if (by_mass) kept_rows_.emplace(shape_, slot);
+    const int n_slots = by_mass ? KeptRows::n_slots(shape_) : region.window + besides;
     regions_.push_back({region.window, slot, n_slots, 0, 0});
     slot += n_slots;
   }
@@ -61,12 +62,18 @@ std::pair<int, int> RingPlan::clock_slots(int clock) const {
 int RingPlan::next_rows(int64_t n_waiting) const {
   int64_t n = std::min<int64_t>(n_waiting, shape_.max_rows);
   if (pos_ < shape_.n_sinks) n = std::min(n, shape_.n_sinks - pos_);
+  if (kept_rows_ && pos_ >= shape_.n_sinks) {
+    const int room = kept_rows_->room();
+    n = std::min<int64_t>(n, room > 0 ? room : shape_.evict_rows);
+  }
   return *std::prev(std::ranges::upper_bound(sizes_, n));
 }
 
 const RingStep& RingPlan::take(std::span<const int> regions, std::span<const RowAxes> axes) {
   step_.n_rows = static_cast<int>(regions.size());
   step_.into_sinks = pos_ < shape_.n_sinks;
+  step_.merges = {};
+  if (kept_rows_ && kept_rows_->room() == 0) make_room();
   rebase(regions);
   for (int row = 0; row < step_.n_rows; ++row) {
     enter(row, regions[row], axes.empty() ? RowAxes{regions_[regions[row]].next} : axes[row]);
@@ -112,7 +119,7 @@ void RingPlan::rebase(std::span<const int> regions) {
 void RingPlan::enter(int row, int region, const RowAxes& axes) {
   Region& own = regions_[region];
   const bool sink = pos_ < shape_.n_sinks;
-  const int64_t slot = sink ? pos_ : own.slot_of(own.taken);
+  const int64_t slot = sink ? pos_ : kept_rows_ ? kept_rows_->enter() : own.slot_of(own.taken);
   slots_[row] = slot;
   at_[slot] = axes.position;
   above_[slot] = row_above_[row] = axes.above;
@@ -162,65 +169,10 @@ int64_t RingPlan::oldest_position(int region) const {
   for (int other = 0; other < n_regions(); ++other) {
     const Region& r = regions_[other];
     if (clock_of(other) != clock_of(region) || !sees(region, other) || r.taken == 0) continue;
-    oldest = std::min(oldest, at_[r.slot_of(r.oldest_of(r.taken))]);
+    const int64_t slot = kept_rows_ ? kept_rows_->slots().front() : r.slot_of(r.oldest_of(r.taken));
+    oldest = std::min(oldest, at_[slot]);
   }
   return oldest == std::numeric_limits<int64_t>::max() ? regions_[region].next : oldest;
-}
-
-void RingPlan::write_mask(std::span<float> mask) const {
-  std::ranges::fill(mask, kHidden);
-  for (int row = 0; row < step_.n_rows; ++row) {
-    float* const seen = mask.data() + int64_t{row} * n_slots_;
-    const int64_t pos = pos_ - step_.n_rows + row;
-    std::fill_n(seen, std::min<int64_t>(pos + 1, shape_.n_sinks), 0.F);
-    for (int other = 0; other < n_regions(); ++other) {
-      if (!sees(row_regions_[row], other)) continue;
-      const Region& r = regions_[other];
-      const int64_t taken = row_taken_[row * n_regions() + other];
-      const int64_t n_keys = std::min<int64_t>(taken, r.window);
-      const int64_t start = r.slot_of(taken - n_keys) - r.first_slot;
-      const int64_t before_wrap = std::min(n_keys, r.n_slots - start);
-      std::fill_n(seen + r.first_slot + start, before_wrap, 0.F);
-      std::fill_n(seen + r.first_slot, n_keys - before_wrap, 0.F);
-    }
-  }
-}
-
-int64_t RingPlan::distance(int row, int clock, int slot) const {
-  if (slot < shape_.n_sinks) return sink_query_positions_[row] - (step_.sink_position + slot);
-  return query_positions_[clock * step_.n_rows + row] - (at_[slot] - bases_[clock]);
-}
-
-void RingPlan::hide_beyond(int reach, std::span<float> mask) const {
-  for (int clock = 0; clock < n_clocks(); ++clock) {
-    const auto [begin, end] = clock_slots(clock);
-    for (int row = 0; row < step_.n_rows; ++row) {
-      float* const seen = mask.data() + int64_t{row} * n_slots_;
-      for (int slot = clock == 0 ? 0 : begin; slot < end; ++slot) {
-        if (distance(row, clock, slot) >= reach) seen[slot] = kHidden;
-      }
-    }
-  }
-}
-
-void RingPlan::write_key_positions(std::span<int32_t> positions) const {
-  for (int clock = 0; clock < n_clocks(); ++clock) {
-    const auto [first, last] = clock_slots(clock);
-    for (int slot = first; slot < last; ++slot) {
-      positions[slot] = static_cast<int32_t>(at_[slot] - bases_[clock]);
-    }
-  }
-  for (int slot = 0; slot < shape_.n_sinks; ++slot) positions[slot] = slot;
-}
-
-void RingPlan::write_seen_slots(int region, std::vector<int>& slots) const {
-  slots.clear();
-  if (step_.n_rows == 0 || !sees(row_regions_[step_.n_rows - 1], region)) return;
-  const Region& r = regions_[region];
-  const int64_t taken = row_taken_[(step_.n_rows - 1) * n_regions() + region];
-  for (int64_t row = r.oldest_of(taken); row < taken; ++row) {
-    slots.push_back(static_cast<int>(r.slot_of(row)));
-  }
 }
 
 void RingPlan::begin_unit() {
@@ -253,15 +205,37 @@ void RingPlan::close_holes() {
   place_keys_ = true;
 }
 
+void RingPlan::make_room() {
+  step_.merges = kept_rows_->make_room();
+  rank_kept();
+}
+
+// The kept rows lie one behind the other, directly behind the sinks.
+void RingPlan::rank_kept() {
+  int64_t next = shape_.n_sinks;
+  for (const int slot : kept_rows_->slots()) at_[slot] = next++;
+  regions_[0].next = next;
+  place_keys_ = true;
+}
+
+void RingPlan::add_mass(std::span<const float> shares) {
+  for (int row = 0; row < step_.n_rows && !step_.into_sinks; ++row) {
+    kept_rows_->add_mass(pos_ - step_.n_rows + row,
+                         shares.subspan(int64_t{row} * n_slots_, n_slots_));
+  }
+}
+
 void RingPlan::take_back(int region) {
   --pos_;
   Region& own = regions_[region];
   own.taken -= pos_ < shape_.n_sinks ? 0 : 1;
   set_next(region, own.next - 1);
+  if (kept_rows_ && pos_ >= shape_.n_sinks && kept_rows_->take_back(pos_)) rank_kept();
 }
 
 void RingPlan::reset() {
   for (Region& r : regions_) r.taken = r.next = 0;
+  if (kept_rows_) kept_rows_->reset();
   pos_ = 0;
   std::ranges::fill(bases_, 0);
   place_keys_ = false;

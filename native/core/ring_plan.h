@@ -5,11 +5,13 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
 
 #include "core/decoder.h"
+#include "core/kept_rows.h"
 #include "core/ring_shape.h"
 
 namespace edgestream {
@@ -24,9 +26,10 @@ struct RowAxes {
 /// a rebase only, so that angles stay small.
 struct RingStep {
   int n_rows = 0;
-  bool into_sinks = false;  ///< all rows are sinks; otherwise none is
-  bool place_keys = false;  ///< first place every key anew: RingPlan::write_key_positions()
-  std::span<const int32_t> rebase_by;  ///< [n_clocks] first rotate a clock's keys by minus this
+  bool into_sinks = false;           ///< all rows are sinks; otherwise none is
+  std::span<const RowMerge> merges;  ///< first of all, rows that become one
+  bool place_keys = false;           ///< then place every key anew: RingPlan::write_key_positions()
+  std::span<const int32_t> rebase_by;  ///< [n_clocks] then rotate a clock's keys by minus this
   int32_t sink_position = 0;           ///< RoPE position of sink 0 in this step; sink i is at + i
   std::span<const int64_t> slots;      ///< [n_rows] where the rows' keys and values go
   std::span<const int32_t> positions;  ///< [n_rows] RoPE position of each row on its own clock
@@ -51,6 +54,11 @@ struct RingStep {
 /// steps; each region has max_rows - 1 slots more than its window for that (max_rows where there
 /// are others).
 ///
+/// With another retention than kWindow rows leave `evict_rows` at a time, when `window` rows are
+/// kept and one more comes: a row sees the kept rows before it, itself and the sinks, as if no
+/// others had ever been. Which leave depends on how much attention rows gave them; see KeptRows.
+/// Steps end where rows leave, so that this does not depend on the cutting either.
+///
 /// Allocates nothing after construction. A copy goes on by itself. Not thread-safe.
 class RingPlan {
  public:
@@ -61,8 +69,11 @@ class RingPlan {
   int n_regions() const { return static_cast<int>(regions_.size()); }
   int n_clocks() const { return shape_.layout == Layout::kGrouped ? n_regions() : 1; }
   /// Keys of a clock are rotated one by one, from what they were before rotation, not all by the
-  /// same turn: regions that move at different speeds would else be turned without end.
-  bool places_keys() const { return n_clocks() < n_regions(); }
+  /// same turn: regions that move at different speeds, and what closes up when rows leave from
+  /// among others, would else be turned without end.
+  bool places_keys() const { return n_clocks() < n_regions() || counts_mass(); }
+  /// Who leaves depends on attention: add_mass() is to follow every take() behind the sinks.
+  bool counts_mass() const { return kept_rows_.has_value(); }
   /// Physical slots: sinks, then region by region, then unused ones up to a multiple of 64.
   int n_slots() const { return n_slots_; }
   /// First slot of a clock's keys, and one past their last.
@@ -82,11 +93,15 @@ class RingPlan {
   /// The same for rows with `axes` [n_rows], behind the sinks.
   const RingStep& take(std::span<const int> regions, std::span<const RowAxes> axes);
 
+  /// Notes how much attention the rows of the last step gave: `shares` [n_rows, n_slots], the mean
+  /// of all heads.
+  void add_mass(std::span<const float> shares);
+
   /// Position that a row of text in `region` would get.
   int64_t next_position(int region) const { return regions_[region].next; }
 
-  /// Writes 0 where a row of the last step sees a slot and -infinity elsewhere to
-  /// `mask` [n_rows, n_slots].
+  /// Writes where a row of the last step sees a slot the logarithm of the number of rows that it
+  /// stands for, 0 but for merged rows, and -infinity elsewhere to `mask` [n_rows, n_slots].
   void write_mask(std::span<float> mask) const;
 
   /// Of what write_mask() wrote, hides every slot that lies `reach` or farther from a row.
@@ -138,10 +153,14 @@ class RingPlan {
   int64_t distance(int row, int clock, int slot) const;
   void set_next(int region, int64_t next);
   void close_holes();
+  void make_room();
+  void rank_kept();
+  std::span<const int> kept_by(int row) const;
 
   RingShape shape_;
   std::vector<Region> regions_;
   std::vector<int> sizes_;
+  std::optional<KeptRows> kept_rows_;  // of the only region, unless the oldest row leaves
   int n_slots_;
   int64_t pos_ = 0;
   std::vector<int64_t> at_;  // [n_slots] position of the row in a slot, on its clock

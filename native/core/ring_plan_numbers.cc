@@ -21,16 +21,20 @@ std::vector<int64_t> RingPlan::numbers() const {
   all.insert(all.end(), bases_.begin(), bases_.end());
   all.insert(all.end(), at_.begin(), at_.end());
   for (const auto& above : above_) all.insert(all.end(), above.begin(), above.end());
+  if (kept_rows_) kept_rows_->append_numbers(all);
   return all;
 }
 
 void RingPlan::restore(std::span<const int64_t> numbers) {
   const size_t n_regions = regions_.size();
-  const size_t n_expected = 2 + 2 * n_regions + bases_.size() + (1 + kAxes) * at_.size();
+  const size_t n_of_kept = kept_rows_ ? kept_rows_->n_numbers() : 0;
+  const size_t n_expected =
+      2 + 2 * n_regions + bases_.size() + (1 + kAxes) * at_.size() + n_of_kept;
   const auto sound = [](int64_t x) { return x >= 0 && x <= kMaxPosition; };
   const auto small = [](int64_t x) { return x <= kMaxAxis; };
   if (numbers.size() != n_expected || !std::ranges::all_of(numbers, sound) ||
-      !std::ranges::all_of(numbers.last(kAxes * at_.size()), small)) {
+      !std::ranges::all_of(numbers.last(kAxes * at_.size() + n_of_kept).first(kAxes * at_.size()),
+                           small)) {
     throw std::invalid_argument("ring: the saved plan does not fit this ring");
   }
   const auto of_regions = numbers.subspan(2, 2 * n_regions);
@@ -43,7 +47,14 @@ void RingPlan::restore(std::span<const int64_t> numbers) {
   if (!counts || n_left != 0) {
     throw std::invalid_argument("ring: the saved plan counts rows that were never taken");
   }
-  reset();
+  if (kept_rows_) {
+    KeptRows kept = *kept_rows_;
+    kept.restore(numbers.last(n_of_kept));
+    reset();
+    kept_rows_ = std::move(kept);
+  } else {
+    reset();
+  }
   pos_ = numbers[0];
   place_keys_ = numbers[1] != 0;
   for (size_t i = 0; i < n_regions; ++i) {
@@ -53,7 +64,7 @@ void RingPlan::restore(std::span<const int64_t> numbers) {
   const auto rest = numbers.subspan(2 + 2 * n_regions);
   std::ranges::copy(rest.first(bases_.size()), bases_.begin());
   std::ranges::copy(rest.subspan(bases_.size(), at_.size()), at_.begin());
-  const auto above = rest.last(kAxes * at_.size());
+  const auto above = rest.last(kAxes * at_.size() + n_of_kept).first(kAxes * at_.size());
   for (size_t i = 0; i < above.size(); ++i) {
     above_[i / kAxes][i % kAxes] = static_cast<int32_t>(above[i]);
   }

@@ -17,6 +17,8 @@ constexpr int kMaxRegions = 8;
 constexpr int kMaxRows = 1 << 10;
 constexpr int kMaxRebaseRows = 1 << 25;
 constexpr int kMaxGap = 1 << 20;
+// All keys are placed anew when rows leave: the more rows share that, the less it costs.
+constexpr int kDefaultEvictRows = 16;
 // An angle in float32 is off by 6e-8 of the position: keeping positions near the window keeps the
 // logits of float32 rings within 1e-4 of float64. Turning the keys back costs each row once more
 // than writing it did, under 1% of a step.
@@ -41,6 +43,45 @@ void check_regions(const std::vector<RegionShape>& regions) {
   }
 }
 
+void check_window_only(const RingShape& shape) {
+  if (shape.recent == 0 && shape.evict_rows == 0) return;
+  throw std::invalid_argument(
+      "ring: recent and evict_rows are for a retention by attention; with 'window' the oldest row "
+      "leaves");
+}
+
+// Of 3 n rows in line n pairs of neighbours can be merged, whichever are taken first.
+void check_retention(RingShape& shape) {
+  if (shape.retention == Retention::kWindow) return check_window_only(shape);
+  if (shape.regions.size() > 1) {
+    throw std::invalid_argument(
+        "ring: retention by attention is for one region; with several the oldest row of a region "
+        "leaves ('window')");
+  }
+  const int window = shape.regions[0].window;
+  check("recent", shape.recent, 0, window);
+  if (shape.recent == 0) shape.recent = (window + 1) / 2;
+  const int most = (window - shape.recent) / 3;
+  if (most < shape.max_rows) {
+    throw std::invalid_argument(
+        "ring: a window of " + std::to_string(window) + " with " + std::to_string(shape.recent) +
+        " recent rows is too small to choose who leaves; beside these it must be three times "
+        "max_rows, " +
+        std::to_string(3 * shape.max_rows));
+  }
+  if (shape.evict_rows == 0) {
+    shape.evict_rows = std::min(std::max(kDefaultEvictRows, shape.max_rows), most);
+  }
+  check("evict_rows", shape.evict_rows, shape.max_rows, most);
+}
+
+std::string describe_retention(const RingShape& shape) {
+  if (shape.retention == Retention::kWindow) return "";
+  return std::string(", retention ") +
+         (shape.retention == Retention::kMerge ? "merge" : "heavy-hitter") + ", recent " +
+         std::to_string(shape.recent) + ", evict_rows " + std::to_string(shape.evict_rows);
+}
+
 }  // namespace
 
 int all_windows(const RingShape& shape) {
@@ -57,7 +98,7 @@ std::string describe(const RingShape& shape) {
   }
   return text + ", layout " + kLayouts[static_cast<size_t>(shape.layout)] + ", gap " +
          std::to_string(shape.gap) + ", max_rows " + std::to_string(shape.max_rows) +
-         ", rebase_rows " + std::to_string(shape.rebase_rows);
+         ", rebase_rows " + std::to_string(shape.rebase_rows) + describe_retention(shape);
 }
 
 RingShape checked(RingShape shape) {
@@ -72,6 +113,7 @@ RingShape checked(RingShape shape) {
   if (shape.rebase_rows == 0) shape.rebase_rows = std::max(kDefaultRebaseRows, least);
   check("rebase_rows", shape.rebase_rows, least, kMaxRebaseRows);
   check("gap", shape.gap, 0, shape.layout == Layout::kGrouped ? kMaxGap : 0);
+  check_retention(shape);
   return shape;
 }
 

@@ -29,6 +29,16 @@ enum class Layout {
   kOverlap,
 };
 
+/// Which rows of a full window leave.
+enum class Retention {
+  /// The oldest, one for each row that comes.
+  kWindow,
+  /// Those that were attended to least, the newest protected (H2O, Zhang et al. 2023).
+  kHeavyHitter,
+  /// Neighbours that were attended to least become one row that stands for both.
+  kMerge,
+};
+
 /// What a ring keeps: the first `n_sinks` rows for ever, which enter region 0, and windows of the
 /// newest rows.
 struct RingShape {
@@ -38,6 +48,10 @@ struct RingShape {
   int rebase_rows = 0;  ///< positions between two rebases; >= all windows + max_rows, or 0: default
   Layout layout = Layout::kOneClock;
   int gap = 0;  ///< kGrouped: position of the oldest kept row of a region after the first; >= 0
+  /// Others than kWindow are for one region and decide for all layers and heads at once.
+  Retention retention = Retention::kWindow;
+  int recent = 0;      ///< newest rows that do not leave; 1 to window, or 0: half of the window
+  int evict_rows = 0;  ///< rows that leave together; >= max_rows, or 0: default
 };
 
 /// Rows of all regions together.

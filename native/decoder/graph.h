@@ -24,7 +24,8 @@ struct Graph {
   ggml_cgraph* nodes;
   ggml_tensor* logits = nullptr;  // [n_vocab, rows that get some]
   ggml_tensor* attention =
-      nullptr;  // [n_slots, n_heads] weights of the last row, summed over layers
+      nullptr;                  // [n_slots, n_heads] weights of the last row, summed over layers
+  ggml_tensor* mass = nullptr;  // [n_slots, rows] weights, summed over layers and heads
 };
 
 }  // namespace edgestream

@@ -19,10 +19,13 @@ struct RingDecoderConfig {
   std::string layout = "one-clock";        ///< of several regions: or "grouped", "overlap"
   int gap = 0;                             ///< see Layout::kGrouped
   std::vector<int> attention_layers = {};  ///< whose attention is captured
+  std::string retention = "window";        ///< who leaves: or "heavy-hitter", "merge"
+  int recent = 0;                          ///< see RingShape
+  int evict_rows = 0;                      ///< see RingShape
 };
 
 /// The shape of the memory; its numbers are checked by the plan. Throws std::invalid_argument on a
-/// layout that does not exist or a layer that a model of `n_layers` does not have.
+/// layout or retention that does not exist or a layer that a model of `n_layers` does not have.
 RingShape read_ring_shape(const RingDecoderConfig& config, int n_layers);
 
 }  // namespace edgestream

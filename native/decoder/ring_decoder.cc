@@ -2,7 +2,6 @@
 #include "decoder/ring_decoder.h"
 
 #include <algorithm>
-#include <bit>
 #include <stdexcept>
 #include <utility>
 
@@ -11,14 +10,6 @@
 namespace edgestream {
 
 namespace {
-
-// Compares bits, which vectorizes: a large vocabulary is looked through in every step.
-bool all_finite(std::span<const float> values) {
-  constexpr uint32_t kNoSign = 0x7FFFFFFF, kInfinity = 0x7F800000;
-  uint32_t largest = 0;
-  for (const float x : values) largest = std::max(largest, std::bit_cast<uint32_t>(x) & kNoSign);
-  return largest < kInfinity;
-}
 
 // Marks the decoder as at work for as long as it lives.
 class Turn {
@@ -45,10 +36,15 @@ RingDecoder::RingDecoder(std::shared_ptr<const GgufModel> model, const RingDecod
       backend_(open_device(model_->device(), config.n_threads)),
       ring_(*model_, plan_, read_kv_type(config.kv_type, model_->shape())),
       inputs_(*model_, plan_, ring_),
-      graphs_(*model_, plan_, ring_, inputs_, config_.attention_layers),
+      merges_(plan_.shape().retention == Retention::kMerge
+                  ? std::make_unique<MergeInputs>(*model_, plan_, ring_)
+                  : nullptr),
+      graphs_(*model_, plan_, ring_, inputs_, merges_.get(), config_.attention_layers),
       row_regions_(plan_.shape().max_rows),
       row_axes_(plan_.shape().max_rows),
       logits_(static_cast<size_t>(model_->shape().n_vocab) * plan_.shape().max_rows),
+      mass_(plan_.counts_mass() ? static_cast<size_t>(plan_.n_slots()) * plan_.shape().max_rows
+                                : 0),
       attention_(plan_.n_regions()) {
   int greatest = 0;
   for (const RegionShape& region : config_.regions) greatest = std::max(greatest, region.window);
@@ -60,7 +56,8 @@ RingDecoder::RingDecoder(std::shared_ptr<const GgufModel> model, const RingDecod
 }
 
 size_t RingDecoder::state_bytes() const {
-  return ggml_backend_buffer_get_size(ring_.buffer.get()) + inputs_.n_bytes() + graphs_.n_bytes();
+  return ggml_backend_buffer_get_size(ring_.buffer.get()) + inputs_.n_bytes() +
+         (merges_ == nullptr ? 0 : merges_->n_bytes()) + graphs_.n_bytes();
 }
 
 void RingDecoder::reset() {
@@ -85,6 +82,10 @@ int64_t RingDecoder::checked_rows(std::span<const RegionRows> groups) const {
     if (!group.axes.empty() && pos < plan_.shape().n_sinks) {
       throw std::invalid_argument("decoder: the first " + std::to_string(plan_.shape().n_sinks) +
                                   " rows are sinks and cannot have axes");
+    }
+    if (!group.axes.empty() && plan_.counts_mass()) {
+      throw std::invalid_argument("decoder: rows with axes need the retention 'window', not '" +
+                                  config_.retention + "'");
     }
     pos += static_cast<int64_t>(group.embeddings.size()) / n_embd();
   }
@@ -226,9 +227,14 @@ void RingDecoder::run_rows(std::span<const int> regions, std::span<const RowAxes
   compute(graph);
   if (graph.logits != nullptr) read_logits(graph);
   if (graph.attention != nullptr) read_attention(graph);
+  if (graph.mass != nullptr) read_mass(graph);
 }
 
 void RingDecoder::move_keys(const RingStep& step) {
+  if (!step.merges.empty()) {
+    merges_->send(step.merges);
+    compute(graphs_.merge());
+  }
   if (step.place_keys) {
     inputs_.send_key_positions(plan_);
     compute(graphs_.place());
@@ -246,36 +252,6 @@ void RingDecoder::compute(Graph& graph) {
     throw std::runtime_error("decoder: " + std::string(ggml_backend_dev_name(model_->device())) +
                              " failed to compute a step (" + ggml_status_to_string(status) +
                              "); reset the stream");
-  }
-}
-
-// Grows when a step of more than max_rows rows first wants them all.
-void RingDecoder::read_logits(const Graph& graph) {
-  const auto n = static_cast<size_t>(ggml_nelements(graph.logits));
-  if (logits_.size() < n_logits_ + n) logits_.resize(n_logits_ + n);
-  const std::span read = std::span(logits_).subspan(n_logits_, n);
-  ggml_backend_tensor_get(graph.logits, read.data(), 0, read.size_bytes());
-  if (!all_finite(read)) {
-    throw std::runtime_error(
-        "decoder: the logits are not finite; the input or the weights are out of range. Reset the "
-        "stream");
-  }
-  n_logits_ += n;
-}
-
-void RingDecoder::read_attention(const Graph& graph) {
-  ggml_backend_tensor_get(graph.attention, head_weights_.data(), 0, ggml_nbytes(graph.attention));
-  const auto n_heads = static_cast<size_t>(model_->shape().n_heads);
-  const auto n_slots = static_cast<size_t>(plan_.n_slots());
-  const float share = 1.F / static_cast<float>(n_heads * config_.attention_layers.size());
-  for (int region = 0; region < n_regions(); ++region) {
-    plan_.write_seen_slots(region, seen_slots_);
-    attention_[region].clear();
-    for (const int slot : seen_slots_) {
-      float sum = 0.F;
-      for (size_t head = 0; head < n_heads; ++head) sum += head_weights_[head * n_slots + slot];
-      attention_[region].push_back(sum * share);
-    }
   }
 }
 

@@ -75,6 +75,7 @@ class RingDecoder final : public Decoder {
   void compute(Graph& graph);
   void read_logits(const Graph& graph);
   void read_attention(const Graph& graph);
+  void read_mass(const Graph& graph);
 
   const std::shared_ptr<const GgufModel> model_;
   const RingDecoderConfig config_;
@@ -82,6 +83,7 @@ class RingDecoder final : public Decoder {
   BackendHandle backend_;
   KvRing ring_;
   StepInputs inputs_;
+  std::unique_ptr<MergeInputs> merges_;  // null unless rows are merged
   RingGraphs graphs_;
   std::vector<int> row_regions_;     // [max_rows] of the step, or of the open proposal
   std::vector<RowAxes> row_axes_;    // [max_rows] of the step
@@ -89,6 +91,7 @@ class RingDecoder final : public Decoder {
   std::vector<float> logits_;        // [rows that got some, n_vocab] of the last step
   size_t n_logits_ = 0;              // numbers in logits_ that are of the last step
   std::vector<float> head_weights_;  // [n_heads, n_slots] captured attention
+  std::vector<float> mass_;          // [max_rows, n_slots] attention of the step's rows
   std::vector<int> seen_slots_;      // of a region
   std::vector<std::vector<float>> attention_;  // [n_regions] of seen rows
   int n_proposed_ = 0;                         // rows of the open proposal; 0: none is open

@@ -26,7 +26,8 @@ void check_supported(ggml_backend_dev_t device, const Graph& graph) {
 }  // namespace
 
 RingGraphs::RingGraphs(const GgufModel& model, const RingPlan& plan, const KvRing& ring,
-                       const StepInputs& inputs, std::span<const int> attention_layers)
+                       const StepInputs& inputs, const MergeInputs* merges,
+                       std::span<const int> attention_layers)
     : step_sizes_(plan.step_sizes().begin(), plan.step_sizes().end()),
       allocator_(ggml_gallocr_new(ggml_backend_dev_buffer_type(model.device()))),
       steps_(step_sizes_.size() * kKindsPerSize) {
@@ -39,6 +40,7 @@ RingGraphs::RingGraphs(const GgufModel& model, const RingPlan& plan, const KvRin
         build_step_graph(model, plan, ring, inputs, kind, attention_layers));
   }
   if (plan.places_keys()) turns_.push_back(build_place_graph(model, ring, inputs));
+  if (merges != nullptr) turns_.push_back(build_merge_graph(model, ring, *merges));
   for (int clock = 0; clock < plan.n_clocks() && !plan.places_keys(); ++clock) {
     turns_.push_back(build_turn_graph(model, plan, ring, inputs, clock));
   }

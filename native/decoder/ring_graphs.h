@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "decoder/merge_graph.h"
 #include "decoder/step_graph.h"
 #include "decoder/turn_graph.h"
 
@@ -13,15 +14,19 @@ namespace edgestream {
 /// The graphs of a stream, built and laid out in one block of memory at construction.
 class RingGraphs {
  public:
-  /// Throws std::runtime_error when the device lacks memory or an operation.
+  /// `merges` is null where no rows are merged. Throws std::runtime_error when the device lacks
+  /// memory or an operation.
   RingGraphs(const GgufModel& model, const RingPlan& plan, const KvRing& ring,
-             const StepInputs& inputs, std::span<const int> attention_layers);
+             const StepInputs& inputs, const MergeInputs* merges,
+             std::span<const int> attention_layers);
 
   Graph& step(StepKind kind) { return *steps_[index(kind)]; }
   /// Turns the keys of a clock; see build_turn_graph().
   Graph& turn(int clock) { return turns_[clock]; }
   /// Places all keys, where the plan places keys; see build_place_graph().
   Graph& place() { return turns_[0]; }
+  /// Merges rows, where there are such; see build_merge_graph().
+  Graph& merge() { return turns_[1]; }
 
   /// Memory between the nodes on the device.
   size_t n_bytes() const { return ggml_gallocr_get_buffer_size(allocator_.get(), 0); }
@@ -34,7 +39,7 @@ class RingGraphs {
   const std::vector<int> step_sizes_;
   AllocatorHandle allocator_;
   std::vector<std::unique_ptr<Graph>> steps_;  // by index(); null: never needed
-  std::vector<Graph> turns_;                   // by clock, or the one that places keys
+  std::vector<Graph> turns_;  // by clock; or the one that places keys and the one that merges
 };
 
 }  // namespace edgestream

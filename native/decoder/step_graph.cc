@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "decoder/attention_sums.h"
 #include "decoder/layer.h"
 
 namespace edgestream {
@@ -25,6 +26,7 @@ class Builder {
         n_sinks_(plan.shape().n_sinks),
         c_(step.context.get()),
         layers_(c_, model),
+        sums_(c_, model.shape(), kind.n_rows),
         step_(step),
         n_parts_(shape_.position_parts()),
         positions_(positions_of_rows(inputs.positions, 0)),
@@ -42,9 +44,7 @@ class Builder {
       x = layers_.feed_forward(ggml_add(c_, attention(x, layer), x), layer);
     }
     last_layer(x);
-    if (captured_ == nullptr) return;
-    step_.attention = ggml_cont_2d(c_, captured_, n_slots_, shape_.n_heads);
-    output(step_.attention);
+    sums_.finish(step_);
   }
 
  private:
@@ -83,12 +83,14 @@ class Builder {
                       inputs_.sink_slots));
   }
 
-  // Nothing is asked of an ingesting step beyond the last layer's keys and values; otherwise only
-  // rows that get logits go on.
+  // Nothing is asked of an ingesting step beyond the last layer's keys and values, and its
+  // attention where that is counted; otherwise only rows that get logits go on.
   void last_layer(ggml_tensor* x) {
     const int layer = shape_.n_layers - 1;
     if (kind_.logits == LogitsOf::kNone) {
-      write_rows(layers_.attention_input(x, layer), layer);
+      ggml_tensor* const input = layers_.attention_input(x, layer);
+      write_rows(input, layer);
+      if (plan_.counts_mass()) attention_weights(layers_.query(input, layer), layer);
       return;
     }
     ggml_tensor* attended = attention(x, layer);
@@ -110,17 +112,9 @@ class Builder {
     ggml_tensor* const query = layers_.query(input, layer);
     write_rows(input, layer);
     ggml_tensor* const weights = attention_weights(query, layer);
-    if (std::ranges::count(attention_layers_, layer) > 0) capture(weights);
+    const bool captured = std::ranges::count(attention_layers_, layer) > 0;
+    if (captured && kind_.logits != LogitsOf::kNone) sums_.add_last_row(weights);
     return layers_.attention_output(weighted_values(weights, layer), layer);
-  }
-
-  // Adds up the last row's weights [n_slots, group, n_kv_heads].
-  void capture(ggml_tensor* weights) {
-    if (kind_.logits == LogitsOf::kNone) return;
-    ggml_tensor* const last = ggml_view_3d(c_, weights, n_slots_, shape_.heads_per_kv_head(),
-                                           shape_.n_kv_heads, kind_.n_rows * weights->nb[1],
-                                           weights->nb[2], (kind_.n_rows - 1) * weights->nb[1]);
-    captured_ = captured_ == nullptr ? last : ggml_add(c_, captured_, last);
   }
 
   // The writes must be in the graph before the attention that reads them.
@@ -171,7 +165,9 @@ class Builder {
                              shape_.n_kv_heads);
     scores = ggml_soft_max_ext(c_, scores, shape_.layers[layer].local ? local_mask_ : mask_,
                                shape_.attention_scale, /*max_bias=*/0.F);
-    return ggml_reshape_3d(c_, scores, n_slots_, n_columns, shape_.n_kv_heads);
+    scores = ggml_reshape_3d(c_, scores, n_slots_, n_columns, shape_.n_kv_heads);
+    if (plan_.counts_mass() && !kind_.into_sinks) sums_.add_all_rows(scores);
+    return scores;
   }
 
   // Each clock's keys, and the sinks, are looked at from where the row lies for them. The others'
@@ -185,8 +181,10 @@ class Builder {
       ggml_tensor* const from_there = layers_.rotate_query(query, looks_from(clock), layer);
       overwrite(scores, scores_of(from_there, layer, first, last - first), first);
     }
-    // With one clock the sinks lie right for the last row of a step.
-    if (turns && n_sinks_ > 0 && (kind_.n_rows > 1 || plan_.n_clocks() > 1)) {
+    // With one clock the sinks lie right for the last row of a step, and for all rows where those
+    // that leave are not the oldest.
+    const bool lie_right = plan_.n_clocks() == 1 && (kind_.n_rows == 1 || plan_.counts_mass());
+    if (turns && n_sinks_ > 0 && !lie_right) {
       ggml_tensor* const from_afar = layers_.rotate_query(query, sink_query_positions_, layer);
       overwrite(scores, scores_of(from_afar, layer, 0, n_sinks_), 0);
     }
@@ -262,6 +260,7 @@ class Builder {
   const int64_t n_sinks_;
   ggml_context* const c_;
   const LayerBuilder layers_;
+  AttentionSums sums_;
   Graph& step_;
   const int n_parts_;
   ggml_tensor* const positions_;
@@ -269,7 +268,6 @@ class Builder {
   ggml_tensor* const key_slots_;
   ggml_tensor* const mask_;
   ggml_tensor* const local_mask_;
-  ggml_tensor* captured_ = nullptr;  // attention of the last row, layers so far
 };
 
 }  // namespace

@@ -187,10 +187,11 @@ void bind_ring_decoder(nb::module_& m) {
           [](RingDecoder* self, std::shared_ptr<const GgufModel> model, int n_sinks,
              const Window& window, int n_threads, const std::string& kv_type, int max_rows,
              int rebase_rows, const std::string& layout, int gap,
-             const std::vector<int>& attention_layers) {
+             const std::vector<int>& attention_layers, const std::string& retention, int recent,
+             int evict_rows) {
             const RingDecoderConfig config{
-                n_sinks, read_regions(window), n_threads, kv_type, max_rows, rebase_rows, layout,
-                gap,     attention_layers};
+                n_sinks, read_regions(window), n_threads, kv_type, max_rows,  rebase_rows, layout,
+                gap,     attention_layers,     retention, recent,  evict_rows};
             nb::gil_scoped_release release;
             new (self) RingDecoder(std::move(model), config);
           },
@@ -198,6 +199,8 @@ void bind_ring_decoder(nb::module_& m) {
           "kv_type"_a = defaults.kv_type, "max_rows"_a = defaults.max_rows,
           "rebase_rows"_a = defaults.rebase_rows, "layout"_a = defaults.layout,
           "gap"_a = defaults.gap, "attention_layers"_a = defaults.attention_layers,
+          "retention"_a = defaults.retention, "recent"_a = defaults.recent,
+          "evict_rows"_a = defaults.evict_rows,
           "Keeps the first n_sinks rows for ever and the newest `window` rows, or of each region "
           "its own: pairs of a name and a window. `layout` says how regions are placed and who "
           "sees whom: 'one-clock' (all see all; begin_unit closes the holes that evicted rows "
@@ -205,7 +208,11 @@ void bind_ring_decoder(nb::module_& m) {
           "sees itself and those before it) or 'overlap' (they count on side by side, and go on "
           "together at begin_unit). kv_type is f32, f16, bf16, q8_0 or q4_0; at most max_rows (a "
           "power of two) are computed at once; rebase_rows 0 chooses how often positions are "
-          "rebased; attention is captured from attention_layers.")
+          "rebased; attention is captured from attention_layers. `retention` says who leaves a "
+          "full window of one region: 'window', the oldest row; 'heavy-hitter', evict_rows rows at "
+          "a time, those that were attended to least; 'merge', as many neighbours of them become "
+          "one row each. The newest `recent` rows stay (0: half of the window); evict_rows 0 "
+          "chooses their number.")
       .def("save", &RingDecoder::save, "path"_a, nb::call_guard<nb::gil_scoped_release>(),
            "Writes the stream's past to a file, whole or not at all. Not while a proposal is open.")
       .def("restore", &RingDecoder::restore, "path"_a, nb::call_guard<nb::gil_scoped_release>(),

@@ -129,6 +129,21 @@ TEST_CASE("several regions allocate nothing in any layout") {
   }
 }
 
+TEST_CASE("rows that leave by attention, or are merged, allocate nothing") {
+  const auto model = tiny_model();
+  for (const std::string retention : {"heavy-hitter", "merge"}) {
+    for (const std::string kv_type : {"f16", "q8_0"}) {
+      CAPTURE(retention + " " + kv_type);
+      check_steps(model, {.n_sinks = 2,
+                          .regions = {{.window = 40}},
+                          .kv_type = kv_type,
+                          .max_rows = kMaxRows,
+                          .retention = retention,
+                          .recent = 10});
+    }
+  }
+}
+
 TEST_CASE("the loops that write in turns allocate nothing, with a drafter and without") {
   const auto model = tiny_model();
   const edgestream::WaitK wait_k(2);
