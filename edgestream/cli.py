@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from edgestream.bench import app as bench
+from edgestream.cli_convert import convert
 from edgestream.cli_models import app as models
 from edgestream.config import DEFAULT_MODEL
 from edgestream.errors import EdgestreamError, UsageError
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(bench, name="bench")
 app.add_typer(models, name="models")
+app.command()(convert)
 
 SYNTHETIC_ONLY = "tiny-en understands synthetic voices only, not people; -m takes other models."
 
@@ -289,6 +291,6 @@ def main() -> None:
     """Entry point of the `edgestream` command."""
     try:
         app()
-    except EdgestreamError as error:  # of `bench` and `models`, which come before this file
+    except EdgestreamError as error:  # of the commands that come before this file
         typer.echo(f"edgestream: {error}", err=True)
         sys.exit(error.exit_code)

@@ -21,8 +21,10 @@ else:
 
 DEFAULT_MODEL = "tiny-en"  # ships with the package
 MANIFEST, SOURCE, LOCK = "model.toml", "source.toml", "lock.toml"  # of a model's folder
+A_MODEL = f"a model is a folder with a {MANIFEST}"
 EMBEDDINGS_FILE = "embed_tokens.onnx"  # beside an ONNX decoder; a GGUF file has its own
 FORMAT = 1
+DECODER_FAMILY = "decoder"  # of folders that `edgestream convert` writes of decoders alone
 TOML_LIMIT_BYTES = 64 * 1024  # a real manifest has about one kilobyte
 # Of a file in a model's folder: good on every system, nothing that a terminal would obey.
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,127}")
@@ -133,31 +135,36 @@ class Manifest:
 
 def read_manifest(path: Path) -> Manifest:
     """Reads and checks `model.toml`; raises ModelError naming the key that is wrong."""
-    manifest = read_toml(path, Manifest)
+    data = parse_toml(path)
+    if data.get("family") == DECODER_FAMILY:
+        raise ModelError(f"{path}: a decoder alone, which hears nothing; see docs/convert.md")
+    manifest = _build(Manifest, data, f"{path}")
     _check(manifest, path)
     return manifest
 
 
-def read_toml(
-    path: Path, cls: type[T], way_out: str = f"a model is a folder with a {MANIFEST}"
-) -> T:
+def read_toml(path: Path, cls: type[T], way_out: str = A_MODEL) -> T:
     """Reads a TOML file into the dataclass `cls`: no key missing, none unknown, types as declared.
 
     Raises:
         ModelError: no such file (`way_out` says what to do), not TOML, or not of this form; one
             line with the path and the key.
     """
+    return _build(cls, parse_toml(path, way_out), f"{path}")
+
+
+def parse_toml(path: Path, way_out: str = A_MODEL) -> dict[str, Any]:
+    """The tables of a TOML file; raises ModelError in one line on what is none."""
     try:
         with path.open("rb") as file:
             text = file.read(TOML_LIMIT_BYTES + 1)
         if len(text) > TOML_LIMIT_BYTES:
             raise ModelError(f"{path}: larger than {TOML_LIMIT_BYTES} bytes, not a {path.name}")
-        data = tomllib.loads(text.decode("utf-8"))
+        return tomllib.loads(text.decode("utf-8"))
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror}; {way_out}") from None
     except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, too many digits or levels
         raise ModelError(f"{path}: not valid TOML ({error})".replace("\n", " ")) from None
-    return _build(cls, data, f"{path}")
 
 
 def _build(cls: type[T], data: object, where: str) -> T:

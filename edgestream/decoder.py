@@ -6,7 +6,8 @@
     loop = InterleavedLoop(decoder, WaitK(3))              # a policy of edgestream.policy
     tokens, probabilities, read = loop.push_tokens([...])
 
-All are native; docs/embedding.md shows their use.
+All of these are native; docs/embedding.md shows their use. load_decoder(folder) opens what
+`edgestream convert` wrote, weights and tokenizer.
 """
 
 from edgestream._native import (
@@ -28,9 +29,12 @@ from edgestream._native import (
     TurnLoop,
     device_names,
 )
+from edgestream.decoder_model import DecoderModel, load_decoder
+from edgestream.tokenizer import Tokenizer
 
 __all__ = [
-    "ConcatenatedLoop", "Decoder", "DecoderDrafter", "DraftCounts", "Drafter", "GgufModel",
-    "GroupedLoop", "InterleavedLoop", "Loop", "LoopConfig", "NgramDrafter", "ReencodedLoop",
-    "RingDecoder", "SamplerConfig", "SpecialTokens", "TurnLoop", "device_names",
+    "ConcatenatedLoop", "Decoder", "DecoderDrafter", "DecoderModel", "DraftCounts", "Drafter",
+    "GgufModel", "GroupedLoop", "InterleavedLoop", "Loop", "LoopConfig", "NgramDrafter",
+    "ReencodedLoop", "RingDecoder", "SamplerConfig", "SpecialTokens", "Tokenizer", "TurnLoop",
+    "device_names", "load_decoder",
 ]  # fmt: skip

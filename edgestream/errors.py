@@ -8,7 +8,8 @@
     └── OperationError    something failed while running (exit code 1)
         ├── DeviceError       a microphone, a camera or an accelerator failed
         ├── OutputError       captions could not be written
-        └── HubError          a model could not be fetched or put away
+        ├── HubError          a model could not be fetched or put away
+        └── ConversionError   a converted model is too far from its source
 
 Each message is one line: what, where, and the way out.
 """
@@ -48,3 +49,7 @@ class OutputError(OperationError):
 
 class HubError(OperationError):
     """A model could not be fetched or put away."""
+
+
+class ConversionError(OperationError):
+    """A converted model is too far from its source."""

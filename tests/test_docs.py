@@ -9,15 +9,18 @@ from pathlib import Path
 
 import pytest
 import typer.testing
+from test_convert_tokenizer import STEPS, byte_level
 from test_video_file import write as write_video
+from tiny_checkpoint import write_checkpoint
 from tiny_llama import TinyShape, random_weights, write_gguf
 
 from edgestream.cli import app
+from edgestream.convert.run import Wish, convert
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *ROOT.glob("models/*/*.md")])
 COMMANDS = ["listen", "doctor", "bench", "policy"]
-COMMANDS += ["models", "list", "info", "pull", "verify", "rm", "path"]
+COMMANDS += ["convert", "models", "list", "info", "pull", "verify", "rm", "path"]
 NEEDS_MICROPHONE = "es.listen():"
 
 
@@ -32,11 +35,16 @@ def blocks(language):
 
 @pytest.fixture(scope="module")
 def folder_with_files(tmp_path_factory):
-    """A folder with the model.gguf and the clip.avi that the docs open."""
+    """A folder with the model.gguf, the clip.avi and the converted checkpoint that docs open."""
     folder = tmp_path_factory.mktemp("docs")
     shape = TinyShape(n_embd=64, n_ff=64, n_vocab=96)
     write_gguf(folder / "model.gguf", shape, random_weights(shape))
     write_video(folder / "clip.avi")
+    shape = TinyShape(n_vocab=600)
+    source = write_checkpoint(folder / "source", shape, random_weights(shape))
+    (source / "tokenizer.json").write_text(byte_level(STEPS["gpt-2"]).to_str())
+    wish = Wish(to="gguf", quant="f32", verify=False, n_threads=1)
+    convert(str(source), folder / "small", wish, tell=print, progress=lambda *_: None)
     return folder
 
 

@@ -16,10 +16,10 @@ PACKAGE = ROOT / "edgestream"
 WALK = [
     "errors", "events", "config", "library", "source", "pcm", "resample", "waveform", "devices",
     "microphone", "picture_source", "video_file", "camera", "encoder", "rope", "onnx_session",
-    "onnx_operators", "onnx_model", "onnx_ring", "onnx_layouts", "onnx_decoder", "convert",
-    "policy", "decoder", "clock", "caption", "cues", "screen", "writer", "outlet", "meter",
-    "session", "model", "listening", "watching", "gguf_header", "fit", "hub", "pull", "doctor",
-    "bench", "cli_models", "cli", "__main__",
+    "onnx_operators", "onnx_model", "onnx_ring", "onnx_layouts", "onnx_decoder", "tokenizer",
+    "decoder_model", "policy", "decoder", "clock", "caption", "cues", "screen", "writer", "outlet",
+    "meter", "session", "model", "listening", "watching", "gguf_header", "fit", "hub", "pull",
+    "convert", "doctor", "bench", "cli_models", "cli_convert", "cli", "__main__",
 ]  # fmt: skip
 FILE_LINES = 300
 FUNCTION_LINES = 40

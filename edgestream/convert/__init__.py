@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writers of model files; they need the extra `convert` (onnx, gguf), running a model does not."""
+"""Checkpoints become small models; needs the extra `convert`, running a model does not."""

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`edgestream convert`: a checkpoint becomes a small model in a folder of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from edgestream.convert.registry import Progress
+
+INTERRUPTED = 130  # what shells say of Ctrl-C
+
+
+class Format(str, Enum):
+    """What runs the decoder."""
+
+    gguf = "gguf"
+    onnx = "onnx"
+
+
+def convert(
+    source: Annotated[str, typer.Argument(help="A checkpoint's folder, or owner/name on a hub.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="New folder for the model.")],
+    to: Annotated[Format, typer.Option(help="Format of the decoder.")] = Format.gguf,
+    quant: Annotated[
+        str | None, typer.Option(help="Type of the weights: q8_0 (gguf), q4 (onnx), ...")
+    ] = None,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Compare the result with the source; needs PyTorch.")
+    ] = False,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of the quantizer.")] = os.cpu_count()
+    or 1,
+) -> None:
+    """Turn a checkpoint (safetensors) into a small model."""
+    from edgestream.convert.run import Wish, convert
+
+    wish = Wish(to=to.value, quant=quant, verify=verify, n_threads=threads)
+    try:
+        with _ended_like_ctrl_c(), _bar() as progress:
+            convert(source, output, wish, tell=_tell, progress=progress)
+    except KeyboardInterrupt:
+        _tell("edgestream: interrupted, nothing was written")
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _tell(line: str) -> None:
+    typer.echo(line, err=True)
+
+
+@contextmanager
+def _ended_like_ctrl_c() -> Iterator[None]:
+    """SIGTERM and SIGHUP end the conversion as Ctrl-C does, so that it cleans up."""
+
+    def stop(signum: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    endings = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    old = [(ending, signal.signal(ending, stop)) for ending in endings]
+    try:
+        yield
+    finally:
+        for ending, handler in old:
+            signal.signal(ending, handler)
+
+
+@contextmanager
+def _bar() -> Iterator[Progress]:
+    """A progress bar on stderr where a person looks on, a line for each kind of work."""
+    from rich.console import Console
+    from rich.progress import BarColumn, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    tasks: dict[str, TaskID] = {}
+    with Bar(
+        TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(),
+        TimeRemainingColumn(), console=Console(stderr=True), disable=not sys.stderr.isatty(),
+    ) as bar:  # fmt: skip
+
+        def show(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what, total=total)
+            bar.update(tasks[what], completed=done, total=total)
+
+        yield show

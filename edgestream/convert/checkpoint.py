@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A checkpoint's folder as hubs have it: config.json and safetensors, whole or in shards.
+
+Nothing in it is trusted: names in its index are plain names, links stay inside, pickles are never
+opened.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgestream.config import PLAIN_NAME
+from edgestream.convert.json_file import Fields, read_json
+from edgestream.errors import ModelError
+from edgestream.onnx_session import one_line
+
+CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
+CARD, LICENSE = "README.md", "LICENSE"
+CARD_BYTES = 1 << 20
+PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+DTYPES = ("F32", "F16", "BF16")
+LICENSE_LINE = re.compile(r"^license:\s*[\"']?([\w.+-]{1,60})[\"']?\s*$", re.MULTILINE | re.ASCII)
+
+
+class Checkpoint:
+    """Config and tensors by name; tensors are read when they are asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        if not folder.is_dir():
+            raise ModelError(f"{folder}: not a folder; give a checkpoint's folder or owner/name")
+        self.folder = folder
+        self.config = Fields(read_json(self.file(CONFIG)), str(folder / CONFIG))
+        self.model_type = self.config.text("model_type")
+        self._files: dict[str, Any] = {}  # of each tensor, its open safetensors file
+        self._dtypes: dict[str, str] = {}
+        self._shapes: dict[str, tuple[int, ...]] = {}
+
+    def file(self, name: str) -> Path:
+        """The path of a file of the checkpoint; a link out of it is refused."""
+        path, folder = self.folder / name, self.folder.resolve()
+        if not path.is_file():
+            raise ModelError(f"{path}: no such file; a checkpoint has {CONFIG} and {WEIGHTS}")
+        # In a hub's cache the files of snapshots/COMMIT are links to blobs beside snapshots.
+        allowed = (folder, folder.parent.parent / "blobs")
+        if not any(path.resolve().is_relative_to(each) for each in allowed):
+            raise ModelError(f"{path}: a link that leaves the checkpoint; it is not followed")
+        return path
+
+    def has(self, name: str) -> bool:
+        """Whether there is a file of this name."""
+        return (self.folder / name).is_file()
+
+    @contextmanager
+    def opened(self) -> Iterator[Checkpoint]:
+        """Opens the weights; names, shapes and arrays are known inside."""
+        import ml_dtypes  # noqa: F401  # numpy knows bfloat16 once it is imported
+        from safetensors import SafetensorError, safe_open
+
+        with ExitStack() as stack:
+            for shard in self.shards():
+                path = self.file(shard)
+                try:
+                    file = stack.enter_context(safe_open(path, framework="numpy"))
+                    self._list(file, path)
+                except (SafetensorError, OSError, ValueError) as error:
+                    raise ModelError(
+                        f"{path}: not safetensors, or damaged ({one_line(error)})"
+                    ) from None
+            yield self
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of each tensor by name."""
+        return self._shapes
+
+    @property
+    def dtype(self) -> str:
+        """F32, F16 or BF16: the type of most matrices."""
+        kinds = [self._dtypes[name] for name, shape in self._shapes.items() if len(shape) == 2]
+        return max(DTYPES, key=kinds.count)
+
+    @property
+    def n_bytes(self) -> int:
+        """Size of all weights."""
+        width = {"F32": 4, "F16": 2, "BF16": 2}
+        return sum(
+            width[kind] * int(np.prod(self._shapes[name], dtype=np.int64))
+            for name, kind in self._dtypes.items()
+        )
+
+    def array(self, name: str) -> NDArray[Any]:
+        """A tensor as stored: float32, float16 or bfloat16.
+
+        Raises:
+            ModelError: it holds a number that is not finite.
+        """
+        values: NDArray[Any] = self._files[name].get_tensor(name)
+        if not np.isfinite(values.astype(np.float32)).all():
+            raise ModelError(f"{self.folder}: {name} holds a number that is not finite")
+        return values
+
+    def license(self) -> str:
+        """The licence that the card states in its head; 'unknown' if none."""
+        if not self.has(CARD):
+            return "unknown"
+        with self.file(CARD).open("rb") as file:
+            text = file.read(CARD_BYTES).decode("utf-8", "replace")
+        head = text.split("---")[1] if text.startswith("---") else ""
+        found = LICENSE_LINE.search(head)
+        return found[1] if found else "unknown"
+
+    def shards(self) -> list[str]:
+        """Plain names of the files with weights."""
+        if self.has(WEIGHTS):
+            return [WEIGHTS]
+        if self.has(INDEX):
+            index = Fields(read_json(self.file(INDEX)), str(self.folder / INDEX))
+            names = list(index.get("weight_map", dict).values())
+            for name in names:
+                if not isinstance(name, str) or not PLAIN_NAME.fullmatch(name):
+                    raise ModelError(f"{index.where}: {name!r:.80} is not the plain name of a file")
+            return sorted(set(names))
+        if any(found for kind in PICKLES for found in self.folder.glob(kind)):
+            raise ModelError(
+                f"{self.folder}: pickled weights can run programs when they are opened and are"
+                " refused; save the model as safetensors"
+            )
+        raise ModelError(f"{self.folder}: has neither {WEIGHTS} nor {INDEX}")
+
+    def _list(self, file: Any, path: Path) -> None:
+        for name in file.keys():  # noqa: SIM118  # not a mapping
+            if name in self._files:
+                raise ModelError(f"{path}: the tensor {name!r:.80} is in another file as well")
+            part = file.get_slice(name)
+            self._files[name] = file
+            self._shapes[name] = tuple(part.get_shape())
+            self._dtypes[name] = str(part.get_dtype())
+            if self._dtypes[name] not in DTYPES:
+                raise ModelError(
+                    f"{path}: the tensor {name!r:.80} is of the type {self._dtypes[name]};"
+                    f" converted are {', '.join(DTYPES)}"
+                )

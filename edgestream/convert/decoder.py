@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Converts a decoder LM: its weights to GGUF or ONNX, its tokenizer, and a manifest."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import partial
+from pathlib import Path
+
+from edgestream.config import MANIFEST
+from edgestream.convert.architecture import DecoderConfig, read_decoder_config
+from edgestream.convert.checkpoint import LICENSE, Checkpoint
+from edgestream.convert.gguf_decoder import (
+    PLAIN_TYPES,
+    check_tensors,
+    write_gguf_decoder,
+    write_vocabulary,
+)
+from edgestream.convert.llama import LlamaConfig
+from edgestream.convert.onnx_decoder import write_onnx_decoder
+from edgestream.convert.quantize import QUANT_TYPES, quantize
+from edgestream.convert.registry import Progress, Request
+from edgestream.convert.tokenizer import read_vocabulary
+from edgestream.convert.verify import Comparison
+from edgestream.convert.verify import compare as compare_logits
+from edgestream.convert.vocabulary import Vocabulary
+from edgestream.decoder_model import DecoderManifest, RingSpec, load_decoder, write_decoder_manifest
+from edgestream.errors import UsageError
+from edgestream.library import sha256_of
+
+GGUF, ONNX, VOCABULARY = "decoder.gguf", "decoder.onnx", "tokenizer.gguf"
+# First the usual one.
+QUANTS = {"gguf": ("q8_0", *PLAIN_TYPES, *QUANT_TYPES), "onnx": ("q4", "f32")}
+N_SINKS, MAX_WINDOW = 4, 4096
+
+
+def write(checkpoint: Checkpoint, folder: Path, request: Request, progress: Progress) -> None:
+    """Writes the model's folder.
+
+    Raises:
+        ModelError: the checkpoint is damaged or not supported.
+        UsageError: there is no such quantization of the format.
+    """
+    quant = request.quant or QUANTS[request.to][0]
+    if quant not in QUANTS[request.to]:
+        known = ", ".join(dict.fromkeys(QUANTS[request.to]))
+        raise UsageError(f"--quant {quant!r:.40}: {request.to} has {known}")
+    config = read_decoder_config(checkpoint.config)
+    check_tensors(checkpoint, config)
+    vocabulary = read_vocabulary(checkpoint, config.n_vocab)
+    to = _write_gguf if request.to == "gguf" else _write_onnx
+    tokenizer = to(checkpoint, config, vocabulary, folder, quant, request.n_threads, progress)
+    if checkpoint.has(LICENSE):
+        (folder / LICENSE).write_bytes(checkpoint.file(LICENSE).read_bytes())
+    n_sinks = min(N_SINKS, config.n_rows - 1)
+    manifest = DecoderManifest(
+        name=request.name,
+        description=f"{checkpoint.model_type} decoder, {config.n_layers} layers of {config.n_embd}",
+        license=checkpoint.license(),
+        source=request.source,
+        quantization=quant,
+        decoder=RingSpec(
+            file=GGUF if request.to == "gguf" else ONNX,
+            n_sinks=n_sinks,
+            window=min(config.n_rows, MAX_WINDOW) - n_sinks,
+        ),
+        tokenizer=tokenizer,
+        files={file.name: sha256_of(file) for file in _files(folder)},
+    )
+    write_decoder_manifest(folder / MANIFEST, manifest)
+    load_decoder(folder)  # what cannot be loaded is not delivered
+
+
+def compare(checkpoint: Checkpoint, folder: Path) -> Comparison:
+    """The result's logits beside those of transformers."""
+    result = load_decoder(folder)
+    quant = result.manifest.quantization
+    return compare_logits(checkpoint.folder, checkpoint.config, result, quant)
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.iterdir() if not file.name.startswith("."))
+
+
+def _write_gguf(
+    checkpoint: Checkpoint,
+    config: DecoderConfig,
+    vocabulary: Vocabulary | None,
+    folder: Path,
+    quant: str,
+    n_threads: int,
+    progress: Progress,
+) -> str:
+    """The decoder, plain or quantized; returns the file with the tokenizer."""
+
+    plain = quant if quant in PLAIN_TYPES else checkpoint.dtype.lower()
+    path = folder / GGUF
+    whole = path if quant in PLAIN_TYPES else folder / f".plain-{GGUF}"
+    write_gguf_decoder(whole, checkpoint, config, vocabulary, plain, partial(progress, "writing"))
+    if whole != path:
+        quantize(whole, path, quant, n_threads, partial(progress, "quantizing"))
+        whole.unlink()
+    return GGUF if vocabulary else ""
+
+
+def _write_onnx(
+    checkpoint: Checkpoint,
+    config: DecoderConfig,
+    vocabulary: Vocabulary | None,
+    folder: Path,
+    quant: str,
+    n_threads: int,
+    progress: Progress,
+) -> str:
+    """The decoder in layout B and its embeddings; returns the file with the tokenizer."""
+    names = [name for name, _, _ in config.shapes()]
+    weights = {}
+    plain = LlamaConfig.from_hugging_face(checkpoint.config.data)
+    for i, name in enumerate(names):
+        weights[name] = checkpoint.array(name)
+        progress("reading", i + 1, len(names))
+    texts = tuple(vocabulary.tokens) if vocabulary else ()
+    named = dataclasses.replace(plain, token_texts=texts)
+    write_onnx_decoder(folder, weights, named, layout="B", four_bit=quant == "q4")
+    if vocabulary is None:
+        return ""
+    write_vocabulary(folder / VOCABULARY, config.architecture.gguf, vocabulary)
+    return VOCABULARY

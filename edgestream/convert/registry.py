@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which converter takes which source: a new kind of model is a line here and a module."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol
+
+from edgestream.convert.architecture import ARCHITECTURES
+from edgestream.convert.checkpoint import Checkpoint
+from edgestream.errors import ModelError
+
+Progress = Callable[[str, int, int], None]  # what is done, how much of it, of how much
+# `model_type` of config.json: the module of its converter.
+CONVERTERS = dict.fromkeys(ARCHITECTURES, "edgestream.convert.decoder")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the user asks for. `quant` None: the format's usual one."""
+
+    name: str  # of the model, for its manifest
+    source: str  # where it came from, for its manifest
+    to: str  # gguf or onnx
+    quant: str | None
+    n_threads: int
+
+
+class Converter(Protocol):
+    """A module that converts a checkpoint; both functions may raise any EdgestreamError."""
+
+    def write(
+        self, checkpoint: Checkpoint, folder: Path, request: Request, progress: Progress
+    ) -> None:
+        """Writes a complete model's folder, model.toml too. The checkpoint is open."""
+
+    def compare(self, checkpoint: Checkpoint, folder: Path) -> Any:
+        """Runs source and result on the same input: a `verify.Comparison`."""
+
+
+def find_converter(checkpoint: Checkpoint) -> Converter:
+    """The converter of a checkpoint; raises ModelError naming the known kinds if there is none."""
+    module = CONVERTERS.get(checkpoint.model_type)
+    if module is None:
+        raise ModelError(
+            f"{checkpoint.folder}: model_type {checkpoint.model_type!r:.80} is not converted;"
+            f" known: {', '.join(CONVERTERS)}"
+        )
+    converter: Any = import_module(module)
+    return converter  # type: ignore[no-any-return]
