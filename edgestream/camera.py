@@ -12,16 +12,18 @@ from dataclasses import dataclass
 import cv2
 import cv2.typing
 
-from edgestream.errors import DeviceError
+from edgestream.errors import DeviceError, SourceError
 from edgestream.events import Gap
 from edgestream.picture_source import (
     SIZE_CHANGED,
     Picture,
     Spacing,
+    grab,
     is_address,
     is_camera,
     is_pipeline,
     open_capture,
+    retrieve,
     to_rgb,
 )
 
@@ -137,6 +139,12 @@ class CameraSource:
             capture.set(cv2.CAP_PROP_FPS, self._fps)
         return capture
 
+    def _open_again(self) -> cv2.VideoCapture | None:
+        try:
+            return self._open()
+        except SourceError:  # of too large pictures now: as good as away
+            return None
+
     def _read(self, capture: cv2.VideoCapture | None) -> None:
         """On the capture thread: pictures into the slot; opens again what broke off."""
         connection, retry_s = 0, RETRY_FIRST_S
@@ -146,17 +154,17 @@ class CameraSource:
             self._pause(retry_s)
             retry_s = min(2 * retry_s, RETRY_MAX_S)
             if not self._stopped:
-                capture, connection = self._open(), connection + 1
+                capture, connection = self._open_again(), connection + 1
 
     def _read_connection(self, capture: cv2.VideoCapture, connection: int) -> bool:
         """Reads until the camera gives no more; whether it gave any."""
         gave = False
-        while not self._stopped and capture.grab():
+        while not self._stopped and grab(capture):
             taken_s = time.monotonic()
             if not self._spacing.due(1000 * (taken_s - self._begun_s)):
                 continue
-            ok, frame = capture.retrieve()
-            if ok:
+            frame = retrieve(capture)
+            if frame is not None:
                 self._slot.put(_Taken(frame, taken_s, connection))
                 gave = True
         capture.release()

@@ -24,6 +24,7 @@ SIZE_CHANGED = "picture size changed"
 ADDRESSES = ("rtsp://", "rtsps://", "http://", "https://")
 QUIET = "-8"  # FFmpeg's level for nothing at all: stderr is the status line's
 MIN_FPS, MAX_FPS = 0.01, 1000.0
+MAX_PIXELS = 100_000_000  # of a picture; a header that states more would take gigabytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,8 @@ def open_capture(where: str | int) -> cv2.VideoCapture | None:
     for a series of pictures, nor for an address.
 
     Raises:
-        SourceError: `where` is a pipeline and this OpenCV was built without GStreamer.
+        SourceError: its pictures are too large; or `where` is a pipeline and this OpenCV was built
+            without GStreamer.
     """
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", QUIET)
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
@@ -118,10 +120,31 @@ def open_capture(where: str | int) -> cv2.VideoCapture | None:
             capture = cv2.VideoCapture(os.path.abspath(where), cv2.CAP_FFMPEG)
     except cv2.error:
         return None
-    if capture.isOpened():
-        return capture
-    capture.release()
-    return None
+    if not capture.isOpened():
+        capture.release()
+        return None
+    width, height = (capture.get(p) for p in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
+    if width * height > MAX_PIXELS:
+        capture.release()
+        raise SourceError(f"{where}: pictures of {width:.0f} x {height:.0f}; make them smaller")
+    return capture
+
+
+def grab(capture: cv2.VideoCapture) -> bool:
+    """Takes the next picture, undecoded; False at the end, or where OpenCV fails."""
+    try:
+        return capture.grab()
+    except cv2.error:
+        return False
+
+
+def retrieve(capture: cv2.VideoCapture) -> cv2.typing.MatLike | None:
+    """The picture that was grabbed; None where it cannot be decoded."""
+    try:
+        ok, frame = capture.retrieve()
+    except cv2.error:
+        return None
+    return frame if ok else None
 
 
 def to_rgb(frame: cv2.typing.MatLike, name: str) -> NDArray[np.uint8]:

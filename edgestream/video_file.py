@@ -16,8 +16,10 @@ from edgestream.picture_source import (
     SIZE_CHANGED,
     Picture,
     Spacing,
+    grab,
     is_address,
     open_capture,
+    retrieve,
     to_rgb,
 )
 
@@ -64,8 +66,8 @@ class VideoFileSource:
             read_ms = time_ms + self._picture_ms
             if not self._spacing.due(time_ms) or self._overdue(time_ms):
                 continue
-            ok, frame = self._capture.retrieve()
-            if not ok:
+            frame = retrieve(self._capture)
+            if frame is None:
                 continue
             picture = Picture(to_rgb(frame, self.name), time_ms)
             self._wait_until_taken(time_ms)
@@ -85,7 +87,7 @@ class VideoFileSource:
     def _times(self) -> Iterator[float]:
         """Of each picture in turn, from 0; where the file's own do not rise, by its rate."""
         first_ms, time_ms = 0.0, -self._picture_ms
-        while not self._stopped and self._capture.grab():
+        while not self._stopped and grab(self._capture):
             own_ms = self._capture.get(cv2.CAP_PROP_POS_MSEC)
             if time_ms < 0:
                 first_ms, time_ms = own_ms, 0.0

@@ -4,6 +4,7 @@
 import itertools
 import time
 
+import cv2
 import numpy as np
 import pytest
 from loopback_camera import NetworkCamera
@@ -145,7 +146,7 @@ def test_a_stream_that_changes_its_size_goes_on(camera):
 
 
 class ScriptedCapture:
-    """What OpenCV gives of a camera whose driver changes the size of its pictures."""
+    """What OpenCV gives of a camera: pictures of these shapes, and where one is None an error."""
 
     def __init__(self, shapes):
         self.shapes = iter(shapes)
@@ -156,8 +157,10 @@ class ScriptedCapture:
 
     def grab(self):
         time.sleep(0.05)
-        self.shape = next(self.shapes, None)
-        return self.shape is not None
+        self.shape = next(self.shapes, ())
+        if self.shape is None:
+            raise cv2.error("a driver's mistake")
+        return self.shape != ()
 
     def retrieve(self):
         return True, np.zeros(self.shape, np.uint8)
@@ -179,6 +182,17 @@ def test_a_camera_that_changes_its_size_is_a_gap(monkeypatch):
     assert events[-3].rgb.shape == (48, 64, 3)
     assert events[-1].rgb.shape == (96, 128, 3)
     assert sorted(capture.properties.values()) == [48, 64, 1000]
+
+
+def test_an_error_of_opencv_is_a_loss_and_the_camera_is_opened_again(monkeypatch):
+    captures = iter([ScriptedCapture([(4, 4, 3)] * 5 + [None]), ScriptedCapture([(4, 4, 3)] * 99)])
+    monkeypatch.setattr(edgestream.camera, "open_capture", lambda where: next(captures))
+    source = CameraSource(0)
+    coming = iter(source)
+    events = until(coming, is_gap) + until(coming, is_picture)
+    source.close()
+    check_clock(events)
+    assert events[-2].reason == LOST
 
 
 def test_a_camera_is_thinned_before_the_slot(camera):

@@ -2,7 +2,9 @@
 """Video files: codecs, times, pace, thinning, sizes, and files that are not what they claim."""
 
 import shutil
+import struct
 import time
+import zlib
 
 import cv2
 import numpy as np
@@ -154,6 +156,16 @@ def test_what_is_no_video_is_one_line(make, message, tmp_path):
     with pytest.raises(SourceError, match=message) as raised:
         VideoFileSource(path, pace=False)
     assert "\n" not in str(raised.value)
+
+
+def test_a_header_that_would_take_gigabytes_is_refused(tmp_path):
+    cv2.imwrite(str(tmp_path / "vast.png"), np.zeros((1, 1, 3), np.uint8))
+    data = bytearray((tmp_path / "vast.png").read_bytes())
+    data[16:24] = struct.pack(">II", 16_000, 16_000)  # width and height in the IHDR chunk
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    (tmp_path / "vast.png").write_bytes(data)
+    with pytest.raises(SourceError, match="pictures of 16000 x 16000; make them smaller"):
+        VideoFileSource(tmp_path / "vast.png", pace=False)
 
 
 def test_a_name_is_never_taken_for_a_pattern_or_a_protocol(clip, tmp_path, monkeypatch):
