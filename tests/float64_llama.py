@@ -49,11 +49,17 @@ class Float64Llama:
 
     def _one(self, x: np.ndarray) -> np.ndarray:
         for i in range(self.shape.n_layers):
-            added = self._attention(self._norm(x, f"blk.{i}.attn_norm.weight"), i)
-            x = x + self._norm_if_there(added, f"blk.{i}.post_attention_norm.weight")
-            added = self._feed_forward(self._norm(x, f"blk.{i}.ffn_norm.weight"), i)
-            x = x + self._norm_if_there(added, f"blk.{i}.post_ffw_norm.weight")
+            x = self._layer(x, i)
         self.pos += 1
+        return self._logits(x)
+
+    def _layer(self, x: np.ndarray, i: int) -> np.ndarray:
+        added = self._attention(self._norm(x, f"blk.{i}.attn_norm.weight"), i)
+        x = x + self._norm_if_there(added, f"blk.{i}.post_attention_norm.weight")
+        added = self._feed_forward(self._norm(x, f"blk.{i}.ffn_norm.weight"), i)
+        return x + self._norm_if_there(added, f"blk.{i}.post_ffw_norm.weight")
+
+    def _logits(self, x: np.ndarray) -> np.ndarray:
         output = "token_embd.weight" if self.shape.tied else "output.weight"
         return self.weights[output] @ self._norm(x, "output_norm.weight")
 
@@ -78,11 +84,14 @@ class Float64Llama:
         heads = projected.reshape(-1, self.shape.head_dim)
         return self._norm_if_there(heads, f"blk.{i}.attn_{name}_norm.weight")
 
+    def _remember(self, x: np.ndarray, i: int) -> None:
+        self.keys[i].append(self._heads(x, i, "k"))
+        self.values[i].append(self._heads(x, i, "v"))
+
     def _attention(self, x: np.ndarray, i: int) -> np.ndarray:
         s = self.shape
         heads = self._heads(x, i, "q")
-        self.keys[i].append(self._heads(x, i, "k"))
-        self.values[i].append(self._heads(x, i, "v"))
+        self._remember(x, i)
         rows, distances = self._kept()
         reach = s.reach(i)
         if reach is not None:

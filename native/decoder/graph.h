@@ -22,7 +22,8 @@ struct Graph {
 
   ContextHandle context;  // descriptions of the nodes
   ggml_cgraph* nodes;
-  ggml_tensor* logits = nullptr;  // [n_vocab, rows that get some]
+  ggml_tensor* logits = nullptr;         // [n_vocab, rows that get some]
+  ggml_tensor* probabilities = nullptr;  // [n_vocab, rows] of a front's logits
   ggml_tensor* attention =
       nullptr;                  // [n_slots, n_heads] weights of the last row, summed over layers
   ggml_tensor* mass = nullptr;  // [n_slots, rows] weights, summed over layers and heads

@@ -87,4 +87,8 @@ void KvRing::copy_from(const KvRing& other) {
   }
 }
 
+ggml_tensor* layer_of(ggml_context* context, ggml_tensor* all, int layer) {
+  return ggml_view_2d(context, all, all->ne[0], all->ne[1], all->nb[1], layer * all->nb[2]);
+}
+
 }  // namespace edgestream

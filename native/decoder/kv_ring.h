@@ -41,4 +41,7 @@ struct KvRing {
   ggml_tensor* raw_keys;   // as keys, before rotation; null unless the plan places keys
 };
 
+/// A layer [width, n_slots] of the ring's keys or values, as a view.
+ggml_tensor* layer_of(ggml_context* context, ggml_tensor* all, int layer);
+
 }  // namespace edgestream

@@ -101,14 +101,11 @@ Graph build_merge_graph(const GgufModel& model, const KvRing& ring, const MergeI
   const ModelShape& s = model.shape();
   Graph merge(s.n_layers);
   ggml_context* const c = merge.context.get();
-  const auto layer_of = [&](ggml_tensor* all, int layer) {
-    return ggml_view_2d(c, all, all->ne[0], all->ne[1], all->nb[1], layer * all->nb[2]);
-  };
   for (int layer = 0; layer < s.n_layers; ++layer) {
-    ggml_tensor* const values = layer_of(ring.values, layer);
-    merge.run(merge_rows(c, layer_of(ring.raw_keys, layer), inputs));
+    ggml_tensor* const values = layer_of(c, ring.values, layer);
+    merge.run(merge_rows(c, layer_of(c, ring.raw_keys, layer), inputs));
     // Those of a layer that does not rotate are not placed.
-    if (!s.layers[layer].rope) merge.run(merge_rows(c, layer_of(ring.keys, layer), inputs));
+    if (!s.layers[layer].rope) merge.run(merge_rows(c, layer_of(c, ring.keys, layer), inputs));
     merge.run(ring.transposes_values() ? merge_columns(c, values, inputs)
                                        : merge_rows(c, values, inputs));
   }

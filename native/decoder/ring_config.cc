@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "decoder/ring_config.h"
 
+#include <algorithm>
 #include <stdexcept>
 
 namespace edgestream {
@@ -23,6 +24,25 @@ Retention read_retention(const std::string& name) {
                               "' is not known; known: window, heavy-hitter, merge");
 }
 
+void check_exit(const RingDecoderConfig& config, int n_layers) {
+  const int exit = config.exit_layer;
+  if (exit < 0 || exit >= n_layers) {
+    throw std::invalid_argument("decoder: exit_layer is " + std::to_string(exit) +
+                                ", must be 0 (no early exit) to " + std::to_string(n_layers - 1) +
+                                ": it counts the layers before the exit, and this model has " +
+                                std::to_string(n_layers));
+  }
+  if (!(config.exit_threshold >= 0.F)) {
+    throw std::invalid_argument(
+        "decoder: exit_threshold is a probability from 0 (every row exits) to 1; more: none exits");
+  }
+  if (exit > 0 && std::ranges::any_of(config.attention_layers, [&](int l) { return l >= exit; })) {
+    throw std::invalid_argument("decoder: attention can be captured from the layers before the " +
+                                std::string("exit only, from 0 to ") + std::to_string(exit - 1) +
+                                "; rows that exit have none in the later ones");
+  }
+}
+
 }  // namespace
 
 RingShape read_ring_shape(const RingDecoderConfig& config, int n_layers) {
@@ -37,6 +57,12 @@ RingShape read_ring_shape(const RingDecoderConfig& config, int n_layers) {
     throw std::invalid_argument("decoder: with the retention '" + config.retention +
                                 "' the kept rows do not lie side by side in the stream, so there "
                                 "is no attention to take from layers; use 'window'");
+  }
+  check_exit(config, n_layers);
+  if (retention != Retention::kWindow && config.exit_layer > 0) {
+    throw std::invalid_argument("decoder: with the retention '" + config.retention +
+                                "' all layers' attention is counted, and rows that exit early "
+                                "have none in the later ones; use 'window' or no exit_layer");
   }
   return {.n_sinks = config.n_sinks,
           .regions = config.regions,

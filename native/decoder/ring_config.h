@@ -22,10 +22,13 @@ struct RingDecoderConfig {
   std::string retention = "window";        ///< who leaves: or "heavy-hitter", "merge"
   int recent = 0;                          ///< see RingShape
   int evict_rows = 0;                      ///< see RingShape
+  int exit_layer = 0;           ///< layers before the exit, see EarlyExit; 0: no early exit
+  float exit_threshold = 0.9F;  ///< a row exits that is at least so sure; above 1: none does
 };
 
 /// The shape of the memory; its numbers are checked by the plan. Throws std::invalid_argument on a
-/// layout or retention that does not exist or a layer that a model of `n_layers` does not have.
+/// layout or retention that does not exist, a layer that a model of `n_layers` does not have, or an
+/// exit that cannot be.
 RingShape read_ring_shape(const RingDecoderConfig& config, int n_layers);
 
 }  // namespace edgestream

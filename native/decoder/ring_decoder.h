@@ -4,11 +4,14 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/decoder.h"
 #include "core/ring_plan.h"
+#include "decoder/captured_attention.h"
+#include "decoder/early_exit.h"
 #include "decoder/gguf_model.h"
 #include "decoder/kv_ring.h"
 #include "decoder/ring_config.h"
@@ -58,6 +61,10 @@ class RingDecoder final : public Decoder {
   int64_t pos() const override { return plan_.pos() - n_proposed_; }
   void reset() override;
 
+  /// Rows that exited early, since the last reset or restore; of an open proposal those, too, that
+  /// keep() may take back.
+  int64_t n_exits() const { return n_exits_; }
+
   const GgufModel& model() const { return *model_; }
   const RingShape& ring_shape() const { return plan_.shape(); }
   /// Memory of this stream on the device, weights not counted.
@@ -70,11 +77,14 @@ class RingDecoder final : public Decoder {
   void append(std::span<const RegionRows> groups, LogitsOf wanted);
   void place_on_axes(const RegionRows& group, int64_t from, int n);
   void run_rows(std::span<const int> regions, std::span<const RowAxes> axes, LogitsOf wanted);
+  void run_with_exit(StepKind kind);
+  void count_exits(int first);
   void move_keys(const RingStep& step);
   StateIdentity identity() const;
   void compute(Graph& graph);
   void read_logits(const Graph& graph);
-  void read_attention(const Graph& graph);
+  void read_logits_or_exits(const Graph& rest, int first);
+  std::span<float> next_logits(size_t n);
   void read_mass(const Graph& graph);
 
   const std::shared_ptr<const GgufModel> model_;
@@ -85,18 +95,19 @@ class RingDecoder final : public Decoder {
   StepInputs inputs_;
   std::unique_ptr<MergeInputs> merges_;  // null unless rows are merged
   RingGraphs graphs_;
-  std::vector<int> row_regions_;     // [max_rows] of the step, or of the open proposal
-  std::vector<RowAxes> row_axes_;    // [max_rows] of the step
-  int64_t group_position_ = 0;       // where the group with axes began that is being taken
-  std::vector<float> logits_;        // [rows that got some, n_vocab] of the last step
-  size_t n_logits_ = 0;              // numbers in logits_ that are of the last step
-  std::vector<float> head_weights_;  // [n_heads, n_slots] captured attention
-  std::vector<float> mass_;          // [max_rows, n_slots] attention of the step's rows
-  std::vector<int> seen_slots_;      // of a region
-  std::vector<std::vector<float>> attention_;  // [n_regions] of seen rows
-  int n_proposed_ = 0;                         // rows of the open proposal; 0: none is open
-  bool failed_ = false;                        // a step failed half-way; only reset() helps
-  mutable std::atomic_flag busy_;              // a step is being computed
+  std::vector<int> row_regions_;   // [max_rows] of the step, or of the open proposal
+  std::vector<RowAxes> row_axes_;  // [max_rows] of the step
+  std::vector<int> row_exits_;     // [max_rows] 1 of one that exited, as row_regions_
+  int64_t group_position_ = 0;     // where the group with axes began that is being taken
+  std::vector<float> logits_;      // [rows that got some, n_vocab] of the last step
+  size_t n_logits_ = 0;            // numbers in logits_ that are of the last step
+  std::vector<float> mass_;        // [max_rows, n_slots] attention of the step's rows
+  CapturedAttention attention_;
+  std::optional<EarlyExit> exit_;
+  int64_t n_exits_ = 0;
+  int n_proposed_ = 0;             // rows of the open proposal; 0: none is open
+  bool failed_ = false;            // a step failed half-way; only reset() helps
+  mutable std::atomic_flag busy_;  // a step is being computed
 };
 
 }  // namespace edgestream

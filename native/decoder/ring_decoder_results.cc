@@ -28,29 +28,30 @@ void require_finite(std::span<const float> values, const char* what) {
 }  // namespace
 
 // Grows when a step of more than max_rows rows first wants them all.
-void RingDecoder::read_logits(const Graph& graph) {
-  const auto n = static_cast<size_t>(ggml_nelements(graph.logits));
+std::span<float> RingDecoder::next_logits(size_t n) {
   if (logits_.size() < n_logits_ + n) logits_.resize(n_logits_ + n);
-  const std::span read = std::span(logits_).subspan(n_logits_, n);
-  ggml_backend_tensor_get(graph.logits, read.data(), 0, read.size_bytes());
-  require_finite(read, "logits");
   n_logits_ += n;
+  return std::span(logits_).subspan(n_logits_ - n, n);
 }
 
-void RingDecoder::read_attention(const Graph& graph) {
-  ggml_backend_tensor_get(graph.attention, head_weights_.data(), 0, ggml_nbytes(graph.attention));
-  const auto n_heads = static_cast<size_t>(model_->shape().n_heads);
-  const auto n_slots = static_cast<size_t>(plan_.n_slots());
-  const float share = 1.F / static_cast<float>(n_heads * config_.attention_layers.size());
-  for (int region = 0; region < n_regions(); ++region) {
-    plan_.write_seen_slots(region, seen_slots_);
-    attention_[region].clear();
-    for (const int slot : seen_slots_) {
-      float sum = 0.F;
-      for (size_t head = 0; head < n_heads; ++head) sum += head_weights_[head * n_slots + slot];
-      attention_[region].push_back(sum * share);
-    }
+void RingDecoder::read_logits(const Graph& graph) {
+  const std::span logits = next_logits(ggml_nelements(graph.logits));
+  ggml_backend_tensor_get(graph.logits, logits.data(), 0, logits.size_bytes());
+  require_finite(logits, "logits");
+}
+
+// Of the step's rows from `first` on: those of the last layer, or of the exit.
+void RingDecoder::read_logits_or_exits(const Graph& rest, int first) {
+  const auto width = static_cast<size_t>(n_vocab());
+  const std::span logits = next_logits((exit_->n_rows() - first) * width);
+  if (rest.logits != nullptr) {
+    ggml_backend_tensor_get(rest.logits, logits.data(), 0, logits.size_bytes());
   }
+  for (int row = first; row < exit_->n_rows(); ++row) {
+    if (!exit_->exits(row)) continue;
+    std::ranges::copy(exit_->logits(row), logits.subspan((row - first) * width).begin());
+  }
+  require_finite(logits, "logits");
 }
 
 void RingDecoder::read_mass(const Graph& graph) {

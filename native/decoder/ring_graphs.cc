@@ -2,6 +2,7 @@
 #include "decoder/ring_graphs.h"
 
 #include <algorithm>
+#include <array>
 #include <stdexcept>
 #include <string>
 
@@ -9,8 +10,9 @@ namespace edgestream {
 
 namespace {
 
-constexpr size_t kLogitsKinds = 3;                  // none, of the last row, of every row
-constexpr size_t kKindsPerSize = 2 * kLogitsKinds;  // into sinks or not
+constexpr std::array kLogitsKinds = {LogitsOf::kNone, LogitsOf::kLastRow, LogitsOf::kEveryRow};
+constexpr size_t kParts = 4;
+constexpr size_t kKindsPerSize = kParts * 2 * kLogitsKinds.size();  // into sinks or not
 
 void check_supported(ggml_backend_dev_t device, const Graph& graph) {
   for (int i = 0; i < ggml_graph_n_nodes(graph.nodes); ++i) {
@@ -27,17 +29,14 @@ void check_supported(ggml_backend_dev_t device, const Graph& graph) {
 
 RingGraphs::RingGraphs(const GgufModel& model, const RingPlan& plan, const KvRing& ring,
                        const StepInputs& inputs, const MergeInputs* merges,
-                       std::span<const int> attention_layers)
+                       const RingDecoderConfig& config)
     : step_sizes_(plan.step_sizes().begin(), plan.step_sizes().end()),
+      exits_early_(config.exit_layer > 0),
       allocator_(ggml_gallocr_new(ggml_backend_dev_buffer_type(model.device()))),
       steps_(step_sizes_.size() * kKindsPerSize) {
-  for (size_t i = 0; i < steps_.size(); ++i) {
-    const StepKind kind{.n_rows = step_sizes_[i / kKindsPerSize],
-                        .into_sinks = i % kKindsPerSize >= kLogitsKinds,
-                        .logits = static_cast<LogitsOf>(i % kLogitsKinds)};
-    if (kind.into_sinks && kind.n_rows > plan.shape().n_sinks) continue;
-    steps_[i] = std::make_unique<Graph>(
-        build_step_graph(model, plan, ring, inputs, kind, attention_layers));
+  for (const StepKind kind : needed_kinds(plan.shape().n_sinks)) {
+    steps_[index(kind)] =
+        std::make_unique<Graph>(build_step_graph(model, plan, ring, inputs, kind, config));
   }
   if (plan.places_keys()) turns_.push_back(build_place_graph(model, ring, inputs));
   if (merges != nullptr) turns_.push_back(build_merge_graph(model, ring, *merges));
@@ -48,9 +47,27 @@ RingGraphs::RingGraphs(const GgufModel& model, const RingPlan& plan, const KvRin
   lay_out(plan);
 }
 
+std::vector<StepKind> RingGraphs::needed_kinds(int n_sinks) const {
+  std::vector<StepKind> kinds;
+  for (const int n_rows : step_sizes_) {
+    for (const bool into_sinks : {false, true}) {
+      if (into_sinks && n_rows > n_sinks) continue;
+      for (const LogitsOf logits : kLogitsKinds) {
+        const StepPart part = exits_early_ ? StepPart::kBack : StepPart::kWhole;
+        kinds.push_back({n_rows, into_sinks, logits, part});
+      }
+      if (!exits_early_) continue;
+      kinds.push_back({n_rows, into_sinks, LogitsOf::kEveryRow, StepPart::kFront});
+      kinds.push_back({n_rows, into_sinks, LogitsOf::kNone, StepPart::kFill});
+    }
+  }
+  return kinds;
+}
+
 size_t RingGraphs::index(StepKind kind) const {
-  const auto size = std::ranges::lower_bound(step_sizes_, kind.n_rows);
-  return (size - step_sizes_.begin()) * kKindsPerSize + kLogitsKinds * kind.into_sinks +
+  const auto size = std::ranges::lower_bound(step_sizes_, kind.n_rows) - step_sizes_.begin();
+  const auto part = static_cast<size_t>(kind.part);
+  return ((size * kParts + part) * 2 + kind.into_sinks) * kLogitsKinds.size() +
          static_cast<size_t>(kind.logits);
 }
 

@@ -17,8 +17,7 @@ class RingGraphs {
   /// `merges` is null where no rows are merged. Throws std::runtime_error when the device lacks
   /// memory or an operation.
   RingGraphs(const GgufModel& model, const RingPlan& plan, const KvRing& ring,
-             const StepInputs& inputs, const MergeInputs* merges,
-             std::span<const int> attention_layers);
+             const StepInputs& inputs, const MergeInputs* merges, const RingDecoderConfig& config);
 
   Graph& step(StepKind kind) { return *steps_[index(kind)]; }
   /// Turns the keys of a clock; see build_turn_graph().
@@ -32,11 +31,13 @@ class RingGraphs {
   size_t n_bytes() const { return ggml_gallocr_get_buffer_size(allocator_.get(), 0); }
 
  private:
+  std::vector<StepKind> needed_kinds(int n_sinks) const;
   size_t index(StepKind kind) const;
   std::vector<Graph*> all();
   void lay_out(const RingPlan& plan);
 
   const std::vector<int> step_sizes_;
+  const bool exits_early_;
   AllocatorHandle allocator_;
   std::vector<std::unique_ptr<Graph>> steps_;  // by index(); null: never needed
   std::vector<Graph> turns_;  // by clock; or the one that places keys and the one that merges

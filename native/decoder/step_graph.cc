@@ -5,6 +5,7 @@
 
 #include "decoder/attention_sums.h"
 #include "decoder/layer.h"
+#include "decoder/row_writer.h"
 
 namespace edgestream {
 
@@ -14,42 +15,48 @@ namespace {
 class Builder {
  public:
   Builder(const GgufModel& model, const RingPlan& plan, const KvRing& ring,
-          const StepInputs& inputs, StepKind kind, std::span<const int> attention_layers,
-          Graph& step)
+          const StepInputs& inputs, StepKind kind, const RingDecoderConfig& config, Graph& step)
       : shape_(model.shape()),
         ring_(ring),
         inputs_(inputs),
         plan_(plan),
         kind_(kind),
-        attention_layers_(attention_layers),
+        attention_layers_(config.attention_layers),
+        exit_layer_(config.exit_layer),
         n_slots_(plan.n_slots()),
         n_sinks_(plan.shape().n_sinks),
         c_(step.context.get()),
         layers_(c_, model),
         sums_(c_, model.shape(), kind.n_rows),
         step_(step),
+        writer_(layers_, shape_, ring, inputs, kind, step),
         n_parts_(shape_.position_parts()),
         positions_(positions_of_rows(inputs.positions, 0)),
         sink_query_positions_(positions_of_rows(inputs.sink_query_positions, 0)),
-        key_slots_(first_rows(inputs.key_slots)),
         mask_(first_columns(inputs.mask)),
         local_mask_(inputs.local_mask == nullptr ? nullptr : first_columns(inputs.local_mask)) {}
 
   void build() {
-    // Before sinks, too: a proposal that was not kept may have turned those that there are.
-    if (n_sinks_ > 0) place_sinks();
-    ggml_tensor* x = ggml_view_2d(c_, inputs_.embeddings, shape_.n_embd, kind_.n_rows,
-                                  inputs_.embeddings->nb[1], 0);
-    for (int layer = 0; layer + 1 < shape_.n_layers; ++layer) {
-      x = layers_.feed_forward(ggml_add(c_, attention(x, layer), x), layer);
+    const int last = shape_.n_layers - 1;
+    switch (kind_.part) {
+      case StepPart::kWhole:
+        last_layer(through(embeddings(), 0, last));
+        break;
+      case StepPart::kFront:
+        offer_exit(through(embeddings(), 0, exit_layer_));
+        break;
+      case StepPart::kBack:
+        last_layer(through(at_exit(), exit_layer_, last));
+        break;
+      case StepPart::kFill:
+        for (int layer = exit_layer_; layer <= last; ++layer) {
+          writer_.write(layers_.attention_input(at_exit(), layer), layer);
+        }
     }
-    last_layer(x);
     sums_.finish(step_);
   }
 
  private:
-  ggml_tensor* first_rows(ggml_tensor* vector) { return ggml_view_1d(c_, vector, kind_.n_rows, 0); }
-
   ggml_tensor* positions_of_rows(ggml_tensor* all, int clock) {
     const int64_t n = int64_t{kind_.n_rows} * n_parts_;
     return ggml_view_1d(c_, all, n, clock * n * sizeof(int32_t));
@@ -66,21 +73,43 @@ class Builder {
     run(node);
   }
 
-  void place_sinks() {
-    for (const LayerRun run : shape_.rope_runs()) place_sinks(run);
+  // Where a step begins. Before sinks, too, they are placed: a proposal that was not kept may have
+  // turned those that there are.
+  ggml_tensor* embeddings() {
+    if (n_sinks_ > 0) writer_.place_sinks();
+    return first_rows(inputs_.embeddings);
   }
 
-  // One rotation and one write put the sinks of many layers where this step's last row looks: all
-  // layers' heads of a sink turn together, sines and cosines are computed once for them.
-  void place_sinks(LayerRun layers) {
-    ggml_tensor* const unrotated = ring_.sink_keys;
-    ggml_tensor* placed = ggml_view_3d(
-        c_, unrotated, shape_.head_dim, int64_t{shape_.n_kv_heads} * layers.n_layers, n_sinks_,
-        shape_.head_dim * unrotated->nb[0], unrotated->nb[2], layers.first * unrotated->nb[1]);
-    placed = layers_.rotate(placed, inputs_.sink_positions, layers.first);
-    placed = ggml_reshape_3d(c_, placed, shape_.kv_width(), layers.n_layers, n_sinks_);
-    run(ggml_set_rows(c_, layers_of(ring_.keys, layers), ggml_permute(c_, placed, 0, 2, 1, 3),
-                      inputs_.sink_slots));
+  ggml_tensor* at_exit() { return first_rows(inputs_.at_exit); }
+
+  ggml_tensor* first_rows(ggml_tensor* rows) {
+    return ggml_view_2d(c_, rows, shape_.n_embd, kind_.n_rows, rows->nb[1], 0);
+  }
+
+  // The rows x [n_embd, n] after the layers from `first` up to `last`, which is not among them.
+  ggml_tensor* through(ggml_tensor* x, int first, int last) {
+    for (int layer = first; layer < last; ++layer) {
+      x = but_exited(layers_.feed_forward(ggml_add(c_, attention(x, layer), x), layer));
+    }
+    return x;
+  }
+
+  // In a step of which some rows go on, those that exited stay as they were at the exit: the layers
+  // behind it make their keys and values of that (CALM's state propagation).
+  ggml_tensor* but_exited(ggml_tensor* x) {
+    if (kind_.part != StepPart::kBack || kind_.n_rows == 1) return x;
+    ggml_tensor* const sources = ggml_view_1d(c_, inputs_.sources, kind_.n_rows, 0);
+    return ggml_get_rows(c_, ggml_concat(c_, x, at_exit(), 1), sources);
+  }
+
+  // What the output layer says of the rows before the last layers have seen them; and the rows
+  // themselves, kept where no other graph writes.
+  void offer_exit(ggml_tensor* x) {
+    run(ggml_cpy(c_, x, at_exit()));
+    step_.logits = layers_.logits(x);
+    output(step_.logits);
+    step_.probabilities = ggml_soft_max(c_, step_.logits);
+    output(step_.probabilities);
   }
 
   // Nothing is asked of an ingesting step beyond the last layer's keys and values, and its
@@ -89,7 +118,7 @@ class Builder {
     const int layer = shape_.n_layers - 1;
     if (kind_.logits == LogitsOf::kNone) {
       ggml_tensor* const input = layers_.attention_input(x, layer);
-      write_rows(input, layer);
+      writer_.write(input, layer);
       if (plan_.counts_mass()) attention_weights(layers_.query(input, layer), layer);
       return;
     }
@@ -110,51 +139,11 @@ class Builder {
   ggml_tensor* attention(ggml_tensor* x, int layer) {
     ggml_tensor* const input = layers_.attention_input(x, layer);
     ggml_tensor* const query = layers_.query(input, layer);
-    write_rows(input, layer);
+    writer_.write(input, layer);
     ggml_tensor* const weights = attention_weights(query, layer);
     const bool captured = std::ranges::count(attention_layers_, layer) > 0;
     if (captured && kind_.logits != LogitsOf::kNone) sums_.add_last_row(weights);
     return layers_.attention_output(weighted_values(weights, layer), layer);
-  }
-
-  // The writes must be in the graph before the attention that reads them.
-  void write_rows(ggml_tensor* input, int layer) {
-    ggml_tensor* const key = layers_.key(input, layer);      // [head_dim, n_kv_heads, n]
-    ggml_tensor* const value = layers_.value(input, layer);  // [kv_width, n]
-    if (kind_.into_sinks) {
-      ggml_tensor* const sinks =
-          ggml_view_2d(c_, ring_.sink_keys, shape_.kv_width(), n_sinks_, ring_.sink_keys->nb[2],
-                       layer * ring_.sink_keys->nb[1]);
-      run(ggml_set_rows(c_, sinks, as_rows(key), key_slots_));
-    }
-    if (ring_.raw_keys != nullptr) {
-      run(ggml_set_rows(c_, layer_of(ring_.raw_keys, layer), as_rows(key), key_slots_));
-    }
-    run(ggml_set_rows(c_, layer_of(ring_.keys, layer),
-                      as_rows(layers_.rotate(key, positions_, layer)), key_slots_));
-    run(write_values(value, layer_of(ring_.values, layer)));
-  }
-
-  ggml_tensor* write_values(ggml_tensor* value, ggml_tensor* values) {
-    if (!ring_.transposes_values()) return ggml_set_rows(c_, values, value, key_slots_);
-    const int64_t n = ggml_nelements(value);
-    return ggml_set_rows(c_, ggml_reshape_2d(c_, values, 1, ggml_nelements(values)),
-                         ggml_reshape_2d(c_, value, 1, n),
-                         ggml_view_1d(c_, inputs_.value_cells, n, 0));
-  }
-
-  // [head_dim, n_kv_heads, n] -> [kv_width, n]
-  ggml_tensor* as_rows(ggml_tensor* heads) {
-    return ggml_reshape_2d(c_, heads, shape_.kv_width(), kind_.n_rows);
-  }
-
-  ggml_tensor* layer_of(ggml_tensor* all, int layer) {
-    return ggml_view_2d(c_, all, all->ne[0], all->ne[1], all->nb[1], layer * all->nb[2]);
-  }
-
-  ggml_tensor* layers_of(ggml_tensor* all, LayerRun layers) {
-    return ggml_view_3d(c_, all, all->ne[0], all->ne[1], layers.n_layers, all->nb[1], all->nb[2],
-                        layers.first * all->nb[2]);
   }
 
   // query [head_dim, n_heads, n] -> softmax weights [n_slots, n * group, n_kv_heads]
@@ -238,7 +227,7 @@ class Builder {
   }
 
   ggml_tensor* mixed_values(ggml_tensor* weights, int layer) {
-    ggml_tensor* const values = layer_of(ring_.values, layer);
+    ggml_tensor* const values = layer_of(c_, ring_.values, layer);
     if (ring_.transposes_values()) {
       return ggml_mul_mat(
           c_, ggml_reshape_3d(c_, values, n_slots_, shape_.head_dim, shape_.n_kv_heads), weights);
@@ -256,16 +245,17 @@ class Builder {
   const RingPlan& plan_;
   const StepKind kind_;
   const std::span<const int> attention_layers_;
+  const int exit_layer_;
   const int64_t n_slots_;
   const int64_t n_sinks_;
   ggml_context* const c_;
   const LayerBuilder layers_;
   AttentionSums sums_;
   Graph& step_;
+  RowWriter writer_;
   const int n_parts_;
   ggml_tensor* const positions_;
   ggml_tensor* const sink_query_positions_;
-  ggml_tensor* const key_slots_;
   ggml_tensor* const mask_;
   ggml_tensor* const local_mask_;
 };
@@ -273,10 +263,9 @@ class Builder {
 }  // namespace
 
 Graph build_step_graph(const GgufModel& model, const RingPlan& plan, const KvRing& ring,
-                       const StepInputs& inputs, StepKind kind,
-                       std::span<const int> attention_layers) {
+                       const StepInputs& inputs, StepKind kind, const RingDecoderConfig& config) {
   Graph step(model.shape().n_layers);
-  Builder(model, plan, ring, inputs, kind, attention_layers, step).build();
+  Builder(model, plan, ring, inputs, kind, config, step).build();
   return step;
 }
 

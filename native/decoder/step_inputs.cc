@@ -8,7 +8,7 @@ namespace edgestream {
 
 namespace {
 
-constexpr size_t kInputTensors = 12;
+constexpr size_t kInputTensors = 14;
 
 template <typename T>
 void set_front(ggml_tensor* tensor, std::span<const T> values) {
@@ -17,7 +17,8 @@ void set_front(ggml_tensor* tensor, std::span<const T> values) {
 
 }  // namespace
 
-StepInputs::StepInputs(const GgufModel& model, const RingPlan& plan, const KvRing& ring)
+StepInputs::StepInputs(const GgufModel& model, const RingPlan& plan, const KvRing& ring,
+                       bool exits_early)
     : local_reach_(model.shape().local_reach),
       n_parts_(model.shape().position_parts()),
       context_(make_context(kInputTensors)) {
@@ -41,6 +42,8 @@ StepInputs::StepInputs(const GgufModel& model, const RingPlan& plan, const KvRin
   sink_slots = integers(n_sinks > 0, GGML_TYPE_I64, n_sinks);
   turn = integers(true, GGML_TYPE_I32, parts + s.n_layers * parts);
   key_positions = integers(plan.places_keys(), GGML_TYPE_I32, plan.n_slots() * parts);
+  at_exit = exits_early ? ggml_dup_tensor(c, embeddings) : nullptr;
+  sources = integers(exits_early, GGML_TYPE_I32, n_rows);
   buffer_ = allocate_tensors(c, model.device(), "step inputs");
   mask_values_.resize(ggml_nelements(mask));
   cells_.resize(value_cells == nullptr ? 0 : n_rows * s.kv_width());
@@ -111,6 +114,8 @@ void StepInputs::send_turn(int32_t by) {
   send_positions(turn, std::span(turns_).first(1), {});
   send_positions(turn, turns_, {}, n_parts_);
 }
+
+void StepInputs::send_sources(std::span<const int32_t> from) { set_front(sources, from); }
 
 void StepInputs::send_key_positions(const RingPlan& plan) {
   plan.write_key_positions(key_positions_);

@@ -14,7 +14,8 @@ namespace edgestream {
 /// Inputs of a step, in a buffer of their own: the graph allocator would reuse their memory.
 class StepInputs {
  public:
-  StepInputs(const GgufModel& model, const RingPlan& plan, const KvRing& ring);
+  /// With memory for early exit if the stream `exits_early`.
+  StepInputs(const GgufModel& model, const RingPlan& plan, const KvRing& ring, bool exits_early);
 
   /// Sends `rows` [n, n_embd] as the step's rows from `first` on.
   void send_rows(int first, std::span<const float> rows);
@@ -24,6 +25,10 @@ class StepInputs {
   void send_turn(int32_t by);
   /// Sends where every key is to be placed.
   void send_key_positions(const RingPlan& plan);
+
+  /// Sends, of a step of n rows, from where each row [n] goes into the next layer behind the exit:
+  /// from the last layer as i, or from the exit as n + i.
+  void send_sources(std::span<const int32_t> from);
 
   /// Memory on the device.
   size_t n_bytes() const { return ggml_backend_buffer_get_size(buffer_.get()); }
@@ -41,6 +46,8 @@ class StepInputs {
   ggml_tensor* sink_slots;      // [n_sinks] i64; null without sinks
   ggml_tensor* turn;            // [parts + n_layers * parts] i32: for one layer, then for all
   ggml_tensor* key_positions;   // [n_slots * parts] i32; null unless the plan places keys
+  ggml_tensor* at_exit;         // [n_embd, max_rows] the rows at the exit; null without early exit
+  ggml_tensor* sources;         // [max_rows] i32; null without early exit
 
  private:
   void send_value_cells(const RingStep& step);

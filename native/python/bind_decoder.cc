@@ -188,10 +188,14 @@ void bind_ring_decoder(nb::module_& m) {
              const Window& window, int n_threads, const std::string& kv_type, int max_rows,
              int rebase_rows, const std::string& layout, int gap,
              const std::vector<int>& attention_layers, const std::string& retention, int recent,
-             int evict_rows) {
-            const RingDecoderConfig config{
-                n_sinks, read_regions(window), n_threads, kv_type, max_rows,  rebase_rows, layout,
-                gap,     attention_layers,     retention, recent,  evict_rows};
+             int evict_rows, int exit_layer, float exit_threshold) {
+            const RingDecoderConfig config{n_sinks,          read_regions(window),
+                                           n_threads,        kv_type,
+                                           max_rows,         rebase_rows,
+                                           layout,           gap,
+                                           attention_layers, retention,
+                                           recent,           evict_rows,
+                                           exit_layer,       exit_threshold};
             nb::gil_scoped_release release;
             new (self) RingDecoder(std::move(model), config);
           },
@@ -200,7 +204,8 @@ void bind_ring_decoder(nb::module_& m) {
           "rebase_rows"_a = defaults.rebase_rows, "layout"_a = defaults.layout,
           "gap"_a = defaults.gap, "attention_layers"_a = defaults.attention_layers,
           "retention"_a = defaults.retention, "recent"_a = defaults.recent,
-          "evict_rows"_a = defaults.evict_rows,
+          "evict_rows"_a = defaults.evict_rows, "exit_layer"_a = defaults.exit_layer,
+          "exit_threshold"_a = defaults.exit_threshold,
           "Keeps the first n_sinks rows for ever and the newest `window` rows, or of each region "
           "its own: pairs of a name and a window. `layout` says how regions are placed and who "
           "sees whom: 'one-clock' (all see all; begin_unit closes the holes that evicted rows "
@@ -212,13 +217,18 @@ void bind_ring_decoder(nb::module_& m) {
           "full window of one region: 'window', the oldest row; 'heavy-hitter', evict_rows rows at "
           "a time, those that were attended to least; 'merge', as many neighbours of them become "
           "one row each. The newest `recent` rows stay (0: half of the window); evict_rows 0 "
-          "chooses their number.")
+          "chooses their number. With exit_layer > 0 a row goes no "
+          "further than that many layers when the output layer, put there, gives some token at "
+          "least the probability exit_threshold; the layers behind make its keys and values of "
+          "what it is there.")
       .def("save", &RingDecoder::save, "path"_a, nb::call_guard<nb::gil_scoped_release>(),
            "Writes the stream's past to a file, whole or not at all. Not while a proposal is open.")
       .def("restore", &RingDecoder::restore, "path"_a, nb::call_guard<nb::gil_scoped_release>(),
            "Goes on from a file that a decoder of the same model and memory saved. Raises "
            "ValueError "
            "naming file and finding, with the stream as it was, on any other.")
+      .def_prop_ro("n_exits", &RingDecoder::n_exits,
+                   "Rows that exited early since the last reset or restore.")
       .def_prop_ro("state_bytes", &RingDecoder::state_bytes);
 }
 

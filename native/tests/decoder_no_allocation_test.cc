@@ -118,6 +118,18 @@ TEST_CASE("steps and proposals allocate nothing, over several laps and rebases")
   }
 }
 
+TEST_CASE("early exit allocates nothing, whether all rows exit, some, or none") {
+  const auto model = tiny_model();
+  for (const float threshold : {0.F, 0.1F, 2.F}) {
+    CAPTURE(threshold);
+    check_steps(model, {.n_sinks = 2,
+                        .regions = {{.window = 12}},
+                        .max_rows = kMaxRows,
+                        .exit_layer = 1,
+                        .exit_threshold = threshold});
+  }
+}
+
 TEST_CASE("several regions allocate nothing in any layout") {
   const auto model = tiny_model();
   for (const std::string layout : {"one-clock", "grouped", "overlap"}) {

@@ -76,6 +76,28 @@ TEST_CASE("a stream cut anyhow gives what single rows give") {
   }
 }
 
+TEST_CASE("what exits early does not depend on the cutting") {
+  const TinyGguf file("edgestream_exits.gguf");
+  const auto model = std::make_shared<const GgufModel>(file.path());
+  const std::vector<float> rows = random_rows(200, 2);
+  RingDecoderConfig config = small_ring();
+  config.kv_type = "f32";
+  config.exit_layer = 1;
+  config.exit_threshold = 0.1F;
+  RingDecoder single(model, config);
+  run(single, rows);
+  CHECK(single.n_exits() > 20);
+  CHECK(single.n_exits() < 180);
+  for (const int n : {2, 3, 7, 8, 40}) {
+    RingDecoder decoder(model, config);
+    for (int at = 0; at < 200; at += n) {
+      decoder.step(std::span(rows).subspan(at * kTinyEmbd, std::min(n, 200 - at) * kTinyEmbd));
+    }
+    CAPTURE(n);
+    CHECK(decoder.n_exits() == single.n_exits());
+  }
+}
+
 TEST_CASE("streams of one model in four threads give what they give one after the other") {
   const TinyGguf file("edgestream_threads.gguf");
   const auto model = std::make_shared<const GgufModel>(file.path());
