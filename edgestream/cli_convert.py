@@ -27,12 +27,26 @@ class Format(str, Enum):
     onnx = "onnx"
 
 
+class EncoderQuant(str, Enum):
+    """Type of an encoder's weights."""
+
+    int8 = "int8"
+
+
 def convert(
     source: Annotated[str, typer.Argument(help="A checkpoint's folder, or owner/name on a hub.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="New folder for the model.")],
     to: Annotated[Format, typer.Option(help="Format of the decoder.")] = Format.gguf,
     quant: Annotated[
-        str | None, typer.Option(help="Type of the weights: q8_0 (gguf), q4 (onnx), ...")
+        str | None,
+        typer.Option(
+            help="Type of the weights. gguf: q8_0 (default), q6_k, q5_k_m, q4_k_m, q4_0, bf16,"
+            " f16, f32; onnx: q4 (default), f32."
+        ),
+    ] = None,
+    quant_encoder: Annotated[
+        EncoderQuant | None,
+        typer.Option(help="Of a model that edgestream runs: make its encoder smaller."),
     ] = None,
     verify: Annotated[
         bool, typer.Option("--verify", help="Compare the result with the source; needs PyTorch.")
@@ -43,7 +57,13 @@ def convert(
     """Turn a checkpoint (safetensors) into a small model."""
     from edgestream.convert.run import Wish, convert
 
-    wish = Wish(to=to.value, quant=quant, verify=verify, n_threads=threads)
+    wish = Wish(
+        to=to.value,
+        quant=quant,
+        verify=verify,
+        n_threads=threads,
+        small_encoder=quant_encoder is not None,
+    )
     try:
         with _ended_like_ctrl_c(), _bar() as progress:
             convert(source, output, wish, tell=_tell, progress=progress)

@@ -261,7 +261,7 @@ def command(*arguments):
 def test_the_command_converts_and_says_the_sizes(tmp_path):
     done = command(tiny_source(tmp_path), "-o", tmp_path / "out", "--quant", "q4_0")
     assert (done.returncode, done.stdout) == (0, "")
-    assert "of weights became" in done.stderr
+    assert "became" in done.stderr
     assert load_decoder(tmp_path / "out").manifest.quantization == "q4_0"
 
 

@@ -23,7 +23,7 @@ from edgestream.onnx_session import one_line
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 CARD, LICENSE = "README.md", "LICENSE"
-CARD_BYTES = 1 << 20
+TEXT_BYTES = 1 << 20  # of a card or a licence
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 DTYPES = ("F32", "F16", "BF16")
 LICENSE_LINE = re.compile(r"^license:\s*[\"']?([\w.+-]{1,60})[\"']?\s*$", re.MULTILINE | re.ASCII)
@@ -108,13 +108,20 @@ class Checkpoint:
 
     def license(self) -> str:
         """The licence that the card states in its head; 'unknown' if none."""
-        if not self.has(CARD):
-            return "unknown"
-        with self.file(CARD).open("rb") as file:
-            text = file.read(CARD_BYTES).decode("utf-8", "replace")
+        text = self._start(CARD).decode("utf-8", "replace")
         head = text.split("---")[1] if text.startswith("---") else ""
         found = LICENSE_LINE.search(head)
         return found[1] if found else "unknown"
+
+    def license_text(self) -> bytes:
+        """The licence's own file; empty if there is none."""
+        return self._start(LICENSE)
+
+    def _start(self, name: str) -> bytes:
+        if not self.has(name):
+            return b""
+        with self.file(name).open("rb") as file:
+            return file.read(TEXT_BYTES)
 
     def shards(self) -> list[str]:
         """Plain names of the files with weights."""

@@ -50,8 +50,8 @@ def write(checkpoint: Checkpoint, folder: Path, request: Request, progress: Prog
     vocabulary = read_vocabulary(checkpoint, config.n_vocab)
     to = _write_gguf if request.to == "gguf" else _write_onnx
     tokenizer = to(checkpoint, config, vocabulary, folder, quant, request.n_threads, progress)
-    if checkpoint.has(LICENSE):
-        (folder / LICENSE).write_bytes(checkpoint.file(LICENSE).read_bytes())
+    if text := checkpoint.license_text():
+        (folder / LICENSE).write_bytes(text)
     n_sinks = min(N_SINKS, config.n_rows - 1)
     manifest = DecoderManifest(
         name=request.name,

@@ -15,7 +15,7 @@ SMALL_FILES = (CONFIG, INDEX, *TOKENIZER_FILES, CARD, LICENSE)
 
 
 def fetch_checkpoint(name: str, progress: Progress) -> tuple[Path, str]:
-    """The folder of a checkpoint `owner/name`, and its name with its commit.
+    """The folder of a checkpoint `owner/name` or of a name of the catalogue, and its origin.
 
     Of the hub's listing only known names are fetched, and the shards that the index names.
 
@@ -23,8 +23,13 @@ def fetch_checkpoint(name: str, progress: Progress) -> tuple[Path, str]:
         ModelError: there is no such repository, or it holds no checkpoint.
         HubError: the hub or the disk failed; what was fetched so far is kept.
     """
-    repository = hub.look(name, None)
-    folder = library.home() / "checkpoints" / name.replace("/", "--") / repository.revision
+    if entry := library.catalogue().get(name):
+        source = library.read_source(entry)
+        repository = hub.look(source.repository, source.revision)
+    else:
+        repository = hub.look(name, None)
+    at = repository.name.replace("/", "--")
+    folder = library.home() / "checkpoints" / at / repository.revision
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for file in SMALL_FILES:
@@ -34,7 +39,7 @@ def fetch_checkpoint(name: str, progress: Progress) -> tuple[Path, str]:
             _fetch(repository, file, folder, progress)
     except OSError as error:
         raise HubError(f"{folder}: {error.strerror}; {library.HOME} names another place") from None
-    return folder, f"{name} at {repository.revision}"
+    return folder, f"{repository.name} at {repository.revision}"
 
 
 def _weights(repository: hub.Repository, folder: Path) -> list[str]:

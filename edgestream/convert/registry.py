@@ -29,6 +29,14 @@ class Request:
     n_threads: int
 
 
+class Compared(Protocol):
+    """How near a result is to its source; its text is for the user."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether it is near enough."""
+
+
 class Converter(Protocol):
     """A module that converts a checkpoint; both functions may raise any EdgestreamError."""
 
@@ -37,8 +45,8 @@ class Converter(Protocol):
     ) -> None:
         """Writes a complete model's folder, model.toml too. The checkpoint is open."""
 
-    def compare(self, checkpoint: Checkpoint, folder: Path) -> Any:
-        """Runs source and result on the same input: a `verify.Comparison`."""
+    def compare(self, checkpoint: Checkpoint, folder: Path) -> Compared:
+        """Runs source and result on the same input."""
 
 
 def find_converter(checkpoint: Checkpoint) -> Converter:

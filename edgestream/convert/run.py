@@ -9,9 +9,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from edgestream import library
+from edgestream.config import PLAIN_NAME
 from edgestream.convert.checkpoint import Checkpoint
 from edgestream.convert.folder import whole_folder
-from edgestream.convert.registry import Progress, Request, find_converter
+from edgestream.convert.registry import Compared, Progress, Request, find_converter
 from edgestream.errors import ConversionError, UsageError
 from edgestream.fit import mb
 
@@ -26,12 +27,14 @@ class Wish:
     quant: str | None
     verify: bool
     n_threads: int
+    small_encoder: bool = False
 
 
 def convert(
     source: str, out: Path, wish: Wish, *, tell: Callable[[str], None], progress: Progress
 ) -> None:
-    """Converts `source`, a checkpoint's folder or `owner/name` on a hub, into the folder `out`.
+    """Converts `source` into the folder `out`: a checkpoint's folder, `owner/name` on a hub or a
+    name of the catalogue; for `small_encoder`, a model's name or folder.
 
     Raises:
         UsageError: `out` exists, a package is missing, or the wish cannot be met.
@@ -44,30 +47,54 @@ def convert(
         raise UsageError(
             f"convert: {', '.join(missing)} is missing; pip install 'edgestream[convert]'"
         )
-    if wish.verify:
-        from edgestream.convert.verify import require_transformers
-
-        require_transformers()
     with whole_folder(out) as folder:
-        checkpoint, origin = _find(source, progress)
-        converter = find_converter(checkpoint)
-        request = Request(out.name, origin, wish.to, wish.quant, wish.n_threads)
-        with checkpoint.opened():
-            converter.write(checkpoint, folder, request, progress)
-            before = checkpoint.n_bytes
-        if wish.verify:
-            compared = converter.compare(checkpoint, folder)
+        work = _shrink_encoder if wish.small_encoder else _convert_checkpoint
+        before, compared = work(source, folder, out.name, wish, progress)
+        if compared is not None:
             tell(str(compared))
             if not compared.holds:
                 raise ConversionError(f"{source}: the result is too far from it; nothing is kept")
         after = sum(file.stat().st_size for file in folder.iterdir())
-    tell(f"{out}: {mb(before)} of weights became {mb(after)}")
+    tell(f"{out}: {mb(before)} became {mb(after)}")
+
+
+def _convert_checkpoint(
+    source: str, folder: Path, name: str, wish: Wish, progress: Progress
+) -> tuple[int, Compared | None]:
+    """Bytes of the source's weights, and how near the result is, if that is asked for."""
+    if wish.verify:
+        from edgestream.convert.verify import require_transformers
+
+        require_transformers()
+    checkpoint, origin = _find(source, progress)
+    converter = find_converter(checkpoint)
+    request = Request(name, origin, wish.to, wish.quant, wish.n_threads)
+    with checkpoint.opened():
+        converter.write(checkpoint, folder, request, progress)
+        before = checkpoint.n_bytes
+    return before, converter.compare(checkpoint, folder) if wish.verify else None
+
+
+def _shrink_encoder(
+    source: str, folder: Path, name: str, wish: Wish, progress: Progress
+) -> tuple[int, Compared | None]:
+    """Bytes of the source's files, and how near the result is, if that is asked for."""
+    from edgestream.convert.encoder import compare_words, write_with_small_encoder
+
+    if wish.quant:
+        raise UsageError("--quant is for decoders of checkpoints; leave it or --quant-encoder out")
+    if not PLAIN_NAME.fullmatch(name):
+        raise UsageError(f"{name!r:.80}: not a name for a model; letters, digits and _ . + -")
+    model = library.find(source)
+    before = write_with_small_encoder(model, folder, name)
+    return before, compare_words(model, folder) if wish.verify else None
 
 
 def _find(source: str, progress: Progress) -> tuple[Checkpoint, str]:
     """The checkpoint, and what its manifest says of its origin."""
     path = Path(source)
-    if not path.exists() and library.REPOSITORY.fullmatch(source):
+    on_hub = library.REPOSITORY.fullmatch(source) or source in library.catalogue()
+    if not path.exists() and on_hub:
         from edgestream.convert.hub_checkpoint import fetch_checkpoint
 
         folder, origin = fetch_checkpoint(source, progress)
