@@ -12,8 +12,7 @@ from edgestream.errors import EdgestreamError
 from edgestream.events import Draft, Final, Gap, Lag, Word
 
 if TYPE_CHECKING:
-    from edgestream.listening import listen
-    from edgestream.model import load
+    from edgestream.listening import listen, load
 
 __all__ = ["Draft", "EdgestreamError", "Final", "Gap", "Lag", "Word", "listen", "load"]
 __version__ = "0.1.0"
@@ -22,7 +21,7 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> Any:
     # The native module and numpy load when they are first used, so that `--version` does not wait.
     if name == "load":
-        from edgestream.model import load
+        from edgestream.listening import load
 
         return load
     if name == "listen":

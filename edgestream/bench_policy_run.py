@@ -12,6 +12,7 @@ from edgestream.bench_speech import RATE_HZ, Clip, SpokenWord, padded, silence, 
 from edgestream.bench_words import spoken_words
 from edgestream.caption import Caption
 from edgestream.clock import Clock
+from edgestream.concatenated import ConcatenatedStages
 from edgestream.events import Final
 from edgestream.model import Model
 from edgestream.policy import Policy
@@ -49,6 +50,7 @@ def encode(model: Model, clips: list[Clip]) -> list[EncodedClip]:
     """Encodes each clip as a stream of its own, with silence around it."""
     stream = model.stream(rate_hz=RATE_HZ)
     stages = stream._stages
+    assert isinstance(stages, ConcatenatedStages)
     lead = silence(LEAD_MS)
     lead_ms = 1000 * len(lead) / RATE_HZ
     encoded = []

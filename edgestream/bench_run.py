@@ -22,6 +22,7 @@ from edgestream.bench_speech import (
     silence,
 )
 from edgestream.bench_words import Score, ShownWord, Watch, align, spoken_words
+from edgestream.concatenated import ConcatenatedStages
 from edgestream.events import Event, Final
 from edgestream.session import Stream
 from edgestream.source import Samples
@@ -64,6 +65,7 @@ class Probe:
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
         stages = stream._stages
+        assert isinstance(stages, ConcatenatedStages)
         self.loop = TimedLoop(stages.loop)
         stages.loop = self.loop  # type: ignore[assignment]
         self.watch = Watch()

@@ -103,6 +103,8 @@ def listen(
         typer.Option(help="Decide what is less probable than this (0 to 1) a step later."),
     ] = None,
     policy: Annotated[Path | None, typer.Option(help="A trained head; sets the delay.")] = None,
+    language: Annotated[str | None, typer.Option(help="That is spoken (Whisper): en, de.")] = None,
+    task: Annotated[str | None, typer.Option(help="transcribe, or translate to English.")] = None,
     fast: Annotated[bool, typer.Option("--fast", help="Run a file as fast as possible.")] = False,
     device: Annotated[
         str | None, typer.Option(help="Microphone by name or index (--list-devices).")
@@ -152,6 +154,8 @@ def listen(
             fast=fast,
             confidence=confidence,
             policy=policy,
+            language=language,
+            task=task,
         )
         _caption(session, format, output, drafts=drafts)
         if stats:

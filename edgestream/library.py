@@ -91,7 +91,8 @@ def find(name: str | os.PathLike[str]) -> Path:
     named = {**pulled(), **shipped()}
     if folder := named.get(str(name)):
         return folder
-    if os.path.isfile(os.path.join(name, MANIFEST)):  # no error for a name too long or forbidden
+    # No error for a name too long or forbidden; a public repository has a config.json instead.
+    if any(os.path.isfile(os.path.join(name, file)) for file in (MANIFEST, "config.json")):
         return Path(name)
     if os.path.exists(name):
         raise ModelError(f"{name}: not a model, a model is a folder with a {MANIFEST}")

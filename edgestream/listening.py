@@ -1,27 +1,50 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`listen()`: a source, a model and a session in one call."""
+"""`listen()`: a source, a model of any family and a session in one call."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 from edgestream.config import DEFAULT_MODEL
-from edgestream.model import Model, load
+from edgestream.errors import UsageError
+from edgestream.library import find
+from edgestream.model import Model
 from edgestream.policy import Head, Policy
-from edgestream.session import Session
+from edgestream.reencoded_model import ReencodedModel, is_speech_folder
+from edgestream.session import Session, Stream
 from edgestream.source import FileSource, Source
+
+# What a stream of each family can be told beside the rate of its samples.
+OPTIONS: dict[type, tuple[str, ...]] = {
+    Model: ("delay_ms", "confidence", "policy"),
+    ReencodedModel: ("language", "task", "times", "policy"),
+}
+
+
+def load(name: str | os.PathLike[str] = DEFAULT_MODEL) -> Model | ReencodedModel:
+    """Loads a model by name (shipped with edgestream, or pulled) or from its folder.
+
+    Raises:
+        ModelError: there is no such model, or its files are damaged or not supported.
+    """
+    folder = find(name)
+    return ReencodedModel(folder) if is_speech_folder(folder) else Model(folder)
 
 
 def listen(
     source: str | os.PathLike[str] | Source | None = None,
     *,
-    model: str | os.PathLike[str] | Model = DEFAULT_MODEL,
+    model: str | os.PathLike[str] | Model | ReencodedModel = DEFAULT_MODEL,
     delay_ms: float | None = None,
     device: str | int | None = None,
     fast: bool = False,
     confidence: float | None = None,
     policy: Policy | Head | str | os.PathLike[str] | None = None,
+    language: str | None = None,
+    task: str | None = None,
+    times: bool | None = None,
 ) -> Session:
     """Captions of a microphone, a file or any other source, as an iterator of events.
 
@@ -33,6 +56,8 @@ def listen(
         fast: read a file as fast as possible instead of at its own pace.
         confidence: what the model is less sure of than this is decided a step later.
         policy: decides when a token is written, as for `Model.stream`.
+        language: that is spoken; task: transcribe or translate; times: whether it writes times;
+            of a Whisper, as for `ReencodedModel.stream`.
 
     Returns:
         A Session: iterate over it with `for` or `async for`; `stop()` ends it.
@@ -40,12 +65,14 @@ def listen(
     Raises:
         EdgestreamError: the source or the model cannot be used; the message says the way out.
     """
-    loaded = model if isinstance(model, Model) else load(model)
+    loaded = model if isinstance(model, (Model, ReencodedModel)) else load(model)
+    options = {
+        "delay_ms": delay_ms, "confidence": confidence, "policy": policy, "language": language,
+        "task": task, "times": times,
+    }  # fmt: skip
     opened = open_source(source, device=device, fast=fast)
     try:
-        stream = loaded.stream(
-            delay_ms=delay_ms, rate_hz=opened.rate_hz, confidence=confidence, policy=policy
-        )
+        stream = _stream(loaded, opened.rate_hz, options)
     except BaseException:
         opened.close()
         raise
@@ -63,3 +90,15 @@ def open_source(
     if isinstance(source, (str, os.PathLike)):
         return FileSource(Path(source), pace=not fast)
     return source
+
+
+def _stream(model: Model | ReencodedModel, rate_hz: int, options: dict[str, Any]) -> Stream:
+    """A stream of the model, told what was given; refuses what its family does not know."""
+    given = {name: value for name, value in options.items() if value is not None}
+    for name in given:
+        if name not in OPTIONS[type(model)]:
+            raise UsageError(
+                f"{model.folder.name}: {name.removesuffix('_ms')} is for models of another family;"
+                " leave it out"
+            )
+    return model.stream(rate_hz=rate_hz, **given)

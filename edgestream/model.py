@@ -18,6 +18,7 @@ from edgestream._native import (
 )
 from edgestream.caption import Caption
 from edgestream.clock import Clock
+from edgestream.concatenated import ConcatenatedStages
 from edgestream.config import DEFAULT_MODEL, MANIFEST, Manifest, MelSpec
 from edgestream.encoder import MEL, SAMPLES, Encoder, EncoderWeights
 from edgestream.errors import ModelError, UsageError
@@ -26,7 +27,7 @@ from edgestream.onnx_decoder import OnnxDecoder
 from edgestream.onnx_model import OnnxModel
 from edgestream.policy import ConfidenceThreshold, Head, Policy, WaitK, read_head
 from edgestream.resample import Resampler
-from edgestream.session import Stages, Stream
+from edgestream.session import Stream
 from edgestream.waveform import Lead, Waveform
 
 
@@ -104,9 +105,9 @@ class Model:
         clock: Clock,
         delay_frames: int,
         deferrals: int,
-    ) -> Stages:
+    ) -> ConcatenatedStages:
         m = self.manifest
-        return Stages(
+        return ConcatenatedStages(
             resampler=resampler,
             lead=Lead(m.audio.sample_rate_hz * m.audio.lead_ms // 1000),
             mel=_frames(m),

@@ -7,38 +7,36 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Generator, Iterator
-from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from edgestream._native import Chunker, ConcatenatedLoop, LogMel
-from edgestream.caption import Caption
 from edgestream.clock import Clock
-from edgestream.encoder import Encoder
-from edgestream.errors import OperationError, UsageError
+from edgestream.errors import UsageError
 from edgestream.events import Event, Final, Gap, Lag
 from edgestream.meter import Meter
-from edgestream.resample import Resampler
 from edgestream.source import Source
-from edgestream.waveform import Lead, Waveform
 
-# Silence pushed after the end so that the last word, which comes after the delay and may have many
+# Silence behind the end so that the last word, which comes after the delay and may have many
 # tokens, is written; and into a gap, so that what was said before it is written in time.
 SETTLE_MS = 1000.0
 
 
-@dataclass(slots=True)
-class Stages:
-    """One stream's stages in the order that data takes."""
+class Stages(Protocol):
+    """One family's stages in a row."""
 
-    resampler: Resampler  # [n] at the source's rate -> [m] at the model's
-    lead: Lead  # silence before the first of them
-    mel: LogMel | Waveform  # [m] -> [frames, n_mels]
-    chunker: Chunker  # [frames, n_mels] -> [chunks, chunk_frames, n_mels]
-    encoder: Encoder  # -> [steps, n_embd]
-    loop: ConcatenatedLoop  # -> tokens [steps] and how long each waited
-    caption: Caption  # -> events
+    def reset(self) -> None:
+        """Back to an empty stream."""
+
+    def push(self, samples: NDArray[np.float32]) -> list[Event]:
+        """Samples [n] at the source's rate to the events that they make."""
+
+    def finish(self, silence: NDArray[np.float32]) -> list[Event]:
+        """Writes what is held, with `silence` behind it if that is needed, and closes the line."""
+
+    def close_line(self) -> list[Event]:
+        """The line that is still open, if any."""
 
 
 class Stream:
@@ -58,10 +56,8 @@ class Stream:
 
     def reset(self) -> None:
         """Back to an empty stream; its clock starts at 0 again."""
-        s = self._stages
         with self._busy:
-            for stage in (s.resampler, s.lead, s.mel, s.chunker, s.encoder, s.loop, s.caption):
-                stage.reset()
+            self._stages.reset()
             self._clock.reset()
             self._fed_samples = 0  # through the stages, silence put into gaps included
             self._finished = False
@@ -102,26 +98,13 @@ class Stream:
             if self._finished:
                 return []
             self._finished = True
-            s = self._stages
-            s.loop.finish()
-            events = self._feed(np.zeros(self._samples(self.delay_ms + SETTLE_MS), np.float32))
-            rest = s.lead.push(s.resampler.finish())
-            mel = np.concatenate([s.mel.push(rest), s.mel.finish()])
-            chunks = np.concatenate([s.chunker.push(mel), s.chunker.finish()])
-            return events + self._decode(chunks) + s.caption.finish()
+            silence = np.zeros(self._samples(self.delay_ms + SETTLE_MS), np.float32)
+            self._fed_samples += len(silence)
+            return self._stages.finish(silence)
 
     def _feed(self, samples: NDArray[np.float32]) -> list[Event]:
-        s = self._stages
         self._fed_samples += len(samples)
-        return self._decode(s.chunker.push(s.mel.push(s.lead.push(s.resampler.push(samples)))))
-
-    def _decode(self, chunks: NDArray[np.float32]) -> list[Event]:
-        s = self._stages
-        try:
-            tokens, _, waited = s.loop.push(s.encoder.push(chunks))
-        except (RuntimeError, ValueError) as error:  # weights that give no numbers, a lost device
-            raise OperationError(str(error)) from None
-        return s.caption.push(tokens, waited)
+        return self._stages.push(samples)
 
     def _lose(self, lost_samples: int, reason: str) -> list[Event]:
         """Hears silence for the start of a gap and lets the clock run over the rest."""
@@ -129,7 +112,7 @@ class Stream:
         silent = min(lost_samples, self._samples(self.delay_ms + SETTLE_MS))
         events = self._feed(np.zeros(silent, np.float32))
         if lost_samples > silent:
-            events += self._stages.caption.finish()  # no line runs on over what was not heard
+            events += self._stages.close_line()  # no line runs on over what was not heard
             self._clock.forget_before(self._fed_ms)  # what came before is written
             self._clock.skip(self._fed_ms, 1000 * (lost_samples - silent) / self.rate_hz)
         return [Gap(start_ms, start_ms + lost_ms, reason), *events]

@@ -24,6 +24,7 @@ ReencodedConfig checked(ReencodedConfig c) {
   require(c.max_hypothesis >= 1, "max_hypothesis", c.max_hypothesis, ">= 1");
   require(c.n_hypotheses >= 1 && c.n_hypotheses <= kMaxHypotheses, "n_hypotheses", c.n_hypotheses,
           "from 1 to " + std::to_string(kMaxHypotheses));
+  require(c.time_rows >= 1, "time_rows", c.time_rows, ">= 1");
   const SamplerConfig& sampler = c.loop.sampler;
   if (sampler.temperature != 0.F || sampler.repetition_penalty != 1.F) {
     throw std::invalid_argument(
@@ -68,22 +69,46 @@ void ReencodedLoop::start() {
 void ReencodedLoop::read_unit(std::span<const float> rows, std::span<const int32_t> /*tokens*/) {
   const int64_t newest_unit = read() + 1;
   window_.insert(window_.end(), rows.begin(), rows.end());
-  if (newest_unit - n_left_ > config_.max_units) trim(newest_unit);
+  leave_segments();
+  if (n_window_rows() > int64_t{config_.max_units} * loop_config_.unit_rows) trim(newest_unit);
   encode();
   remember_hypothesis();
   decode();
   compare(newest_unit);
 }
 
+void ReencodedLoop::leave_segments() {
+  if (n_window_rows() <= int64_t{config_.keep_units} * loop_config_.unit_rows) return;
+  for (size_t i = committed_.size(); i-- > 1;) {
+    const int32_t token = committed_[i].token;
+    if (!is_time(token) || is_time(committed_[i - 1].token)) continue;
+    drop_front(committed_, i + 1);
+    leave(int64_t{token - config_.first_time} * config_.time_rows);
+    return;
+  }
+}
+
 void ReencodedLoop::trim(int64_t newest_unit) {
   int64_t boundary = newest_unit - config_.keep_units;
   const auto later = std::ranges::upper_bound(committed_, boundary, {}, &Committed::since);
-  if (later != committed_.begin() && std::prev(later)->since > n_left_) {
+  if (later != committed_.begin() && std::prev(later)->since * loop_config_.unit_rows > n_left_) {
     boundary = std::prev(later)->since;
   }
   committed_.erase(committed_.begin(), later);
-  drop_front(window_, (boundary - n_left_) * loop_config_.unit_rows * width_);
-  n_left_ = boundary;
+  leave(boundary * loop_config_.unit_rows - n_left_);
+}
+
+void ReencodedLoop::leave(int64_t n_rows) {
+  n_rows = std::clamp<int64_t>(n_rows, 0, n_window_rows());
+  drop_front(window_, n_rows * width_);
+  n_left_ += n_rows;
+  const auto move = [&](int32_t& token) {
+    const auto n_places = static_cast<int32_t>(n_rows / config_.time_rows);
+    if (is_time(token)) token = std::max(config_.first_time, token - n_places);
+  };
+  for (Committed& committed : committed_) move(committed.token);
+  std::ranges::for_each(hypothesis_, move);
+  for (auto& hypothesis : earlier_) std::ranges::for_each(hypothesis, move);
 }
 
 // All rows but the last enter; that one opens the batch that verifies the draft.
@@ -106,10 +131,12 @@ void ReencodedLoop::encode() {
 
 void ReencodedLoop::note_units() {
   input_attention_.reset();
-  int64_t row = std::ssize(config_.before_window);
-  const int64_t end = row + static_cast<int64_t>(window_.size() / width_);
-  for (; row < end; row += loop_config_.unit_rows) {
-    input_attention_.read(row, std::min(end, row + loop_config_.unit_rows));
+  const int64_t first_row = std::ssize(config_.before_window) - n_left_;  // of the stream's start
+  const int64_t end = n_left_ + n_window_rows();
+  for (int64_t at = n_left_; at < end;) {
+    const int64_t next = std::min(end, (at / loop_config_.unit_rows + 1) * loop_config_.unit_rows);
+    input_attention_.read(first_row + at, first_row + next);
+    at = next;
   }
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <iterator>
 #include <span>
 #include <vector>
 
@@ -21,6 +22,9 @@ struct ReencodedConfig {
   int max_hypothesis = 64;             ///< most tokens of a hypothesis beyond the committed ones
   int n_hypotheses = 2;  ///< as many newest hypotheses are compared, for Observation::agreed
   int n_draft = 0;       ///< tokens of the last hypothesis verified at once; 0: none
+  int32_t first_time =
+      -1;             ///< token of the window's start; those above name later places; -1: none
+  int time_rows = 1;  ///< input rows from one such place to the next; >= 1
 };
 
 /// Streaming with a model that reads all, then writes (Whisper-Streaming, Macháček et al. 2023;
@@ -46,11 +50,19 @@ class ReencodedLoop final : public TurnLoop {
   /// view is valid until the next call.
   std::span<const int32_t> hypothesis() const { return hypothesis_; }
 
+  /// Input rows that have left the window: the place in the stream at which it starts.
+  int64_t n_left() const { return n_left_; }
+
  private:
   struct Committed {
     int32_t token;
     int64_t since;  // the unit with which it came into the hypotheses, to stay
   };
+
+  int64_t n_window_rows() const { return std::ssize(window_) / static_cast<int64_t>(width_); }
+  bool is_time(int32_t token) const {
+    return config_.first_time >= 0 && token >= config_.first_time;
+  }
 
   void start() override;
   void read_unit(std::span<const float> rows, std::span<const int32_t> tokens) override;
@@ -58,7 +70,9 @@ class ReencodedLoop final : public TurnLoop {
   void write_token(int32_t token) override;
   void end_turn(TurnEnd how, int32_t token, int n_written) override;
 
+  void leave_segments();
   void trim(int64_t newest_unit);
+  void leave(int64_t n_rows);
   void remember_hypothesis();
   void encode();
   void decode();
@@ -70,7 +84,7 @@ class ReencodedLoop final : public TurnLoop {
   DraftBatch batch_;
   InputAttention input_attention_;
   std::vector<float> window_;                  // [rows, n_embd] of the units that have not left
-  int64_t n_left_ = 0;                         // units that have left the window
+  int64_t n_left_ = 0;                         // rows that have left the window
   std::vector<Committed> committed_;           // that have not left with them
   std::vector<int32_t> hypothesis_;            // beyond the committed tokens
   std::vector<Proposal> proposals_;            // of the hypothesis' tokens

@@ -195,6 +195,85 @@ TEST_CASE("what is committed is never taken back, and the rest may change") {
   CHECK(policy.most_agreed > 0);
 }
 
+// A scripted model that writes times: a segment of two tokens and its end, place 1 + how many units
+// of the window it has heard, as a token from 8 on.
+class Narrator final : public Decoder {
+ public:
+  int n_embd() const override { return 1; }
+  int n_vocab() const override { return 16; }
+  int n_regions() const override { return 1; }
+  int max_proposal() const override { return 16; }
+  void token_embedding(int32_t token, std::span<float> out) const override {
+    out[0] = static_cast<float>(token);
+  }
+  std::span<const float> step(std::span<const RegionRows> groups, LogitsOf) override {
+    return take(groups);
+  }
+  std::span<const float> propose(std::span<const RegionRows> groups) override {
+    return take(groups);
+  }
+  void keep(int) override {}
+  std::unique_ptr<Decoder> fork() const override { return nullptr; }
+  int64_t pos() const override { return 0; }
+  void reset() override {
+    n_heard = n_written_ = 0;
+    tokens.clear();
+  }
+
+  int n_heard = 0;  // input rows, marked -1
+  std::vector<int32_t> tokens;
+
+ private:
+  std::span<const float> take(std::span<const RegionRows> groups) {
+    for (const RegionRows& group : groups) {
+      for (const float row : group.embeddings) {
+        if (row < 0) {
+          ++n_heard;
+        } else {
+          tokens.push_back(static_cast<int32_t>(row));
+        }
+      }
+    }
+    n_written_ = static_cast<int>(tokens.size()) - 1;  // the first one is after_window
+    logits_.assign(16, 0.F);
+    const int32_t end_place = 8 + std::min(2, n_heard / 4);
+    const int32_t next = n_written_ < 2 ? 3 + n_written_ : n_written_ == 2 ? end_place : 7;
+    logits_[next] = 9.F;
+    return logits_;
+  }
+
+  int n_written_ = 0;
+  std::vector<float> logits_;
+};
+
+TEST_CASE("rows before a committed end of a segment leave, and with them its tokens") {
+  ReencodedConfig config;
+  config.loop.unit_rows = 4;
+  config.loop.end_of_turn = {7};
+  config.after_window = {1};
+  config.max_units = 9;
+  config.keep_units = 2;
+  config.first_time = 8;
+  config.time_rows = 2;
+  Narrator decoder;
+  const Agreement policy;
+  ReencodedLoop loop(decoder, policy, config);
+  const std::vector<float> unit(4, -1.F);
+  std::vector<int32_t> written;
+  for (int i = 0; i < 4; ++i) {
+    for (const Written& one : loop.push(unit)) written.push_back(one.token);
+  }
+  // Heard whole from the third unit on; committed then, gone (2 places of 2 rows) with the fourth.
+  CHECK(written == std::vector<int32_t>{3, 4, 10});
+  CHECK(loop.n_left() == 4);
+  CHECK(decoder.n_heard == 12);  // 16 rows were read
+  // What is written next was begun without the segment's tokens.
+  for (int i = 0; i < 2; ++i) {
+    for (const Written& one : loop.push(unit)) written.push_back(one.token);
+  }
+  CHECK(written == std::vector<int32_t>{3, 4, 10, 3, 4, 10});
+}
+
 TEST_CASE("the cost of a unit stays bounded") {
   const EagerPolicy policy;  // commits all at once, so that the committed part is as long as can be
   ToyDecoder decoder;

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A Whisper checkpoint as ONNX encoder and merged decoder (Radford et al. 2022).
+
+The encoder slices its positions: it hears windows shorter than 30 s without padding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgestream.convert.speech_graph import Floats, SpeechGraph, save_decoder, value
+
+
+def write_whisper(config: Mapping[str, Any], tensors: Mapping[str, Floats], folder: Path) -> None:
+    """Writes encoder_model.onnx and decoder_model_merged.onnx from transformers' tensors.
+
+    `config` is config.json; names are those of WhisperForConditionalGeneration.
+    """
+    _write_encoder(config, tensors, folder / "encoder_model.onnx")
+    _write_decoder(config, tensors, folder / "decoder_model_merged.onnx")
+
+
+def _write_encoder(config: Mapping[str, Any], tensors: Mapping[str, Floats], path: Path) -> None:
+    g, at = SpeechGraph(tensors, config["encoder_attention_heads"]), "model.encoder."
+    x = g.node("Gelu", g.conv("input_features", at + "conv1", stride=1, pad=1))
+    x = g.node("Gelu", g.conv(x, at + "conv2", stride=2, pad=1))
+    x = g.node("Transpose", x, perm=[0, 2, 1])
+    n_rows = g.node("Shape", x, start=1, end=2)
+    positions = g.weight(at + "embed_positions.weight")
+    x = g.node("Add", x, g.node("Slice", positions, g.integers(0), n_rows, g.integers(0)))
+    for i in range(config["encoder_layers"]):
+        layer = f"{at}layers.{i}."
+        y = g.norm(x, layer + "self_attn_layer_norm")
+        q, k, v = (g.heads(g.linear(y, f"{layer}self_attn.{p}_proj")) for p in "qkv")
+        x = g.node("Add", x, g.linear(g.attend(q, k, v), layer + "self_attn.out_proj"))
+        x = _feed_forward(g, x, layer)
+    g.node("Identity", g.norm(x, at + "layer_norm"), name="last_hidden_state")
+    inputs = [value("input_features", 1, config["num_mel_bins"], "frames")]
+    g.save(path, inputs, [value("last_hidden_state", 1, "encoder_rows", config["d_model"])])
+
+
+def _write_decoder(config: Mapping[str, Any], tensors: Mapping[str, Floats], path: Path) -> None:
+    g, at = SpeechGraph(tensors, config["decoder_attention_heads"]), "model.decoder."
+    n_past = g.past_rows()
+    bias = g.causal_bias(n_past)
+    x = g.node("Gather", g.weight(at + "embed_tokens.weight"), "input_ids")
+    ends = g.node("Add", n_past, g.node("Shape", "input_ids", start=1, end=2))
+    start = g.node("Unsqueeze", n_past, g.integers(0))
+    positions = g.weight(at + "embed_positions.weight")
+    x = g.node("Add", x, g.node("Slice", positions, start, ends, g.integers(0)))
+    for i in range(config["decoder_layers"]):
+        layer = f"{at}layers.{i}."
+        y = g.norm(x, layer + "self_attn_layer_norm")
+        q, k, v = (g.heads(g.linear(y, f"{layer}self_attn.{p}_proj")) for p in "qkv")
+        mixed = g.attend(q, g.remembered(i, "key", k), g.remembered(i, "value", v), bias)
+        x = g.node("Add", x, g.linear(mixed, layer + "self_attn.out_proj"))
+        q = g.heads(
+            g.linear(g.norm(x, layer + "encoder_attn_layer_norm"), layer + "encoder_attn.q_proj")
+        )
+        k = g.crossed(i, "key", layer + "encoder_attn.k_proj")
+        v = g.crossed(i, "value", layer + "encoder_attn.v_proj")
+        x = g.node("Add", x, g.linear(g.attend(q, k, v), layer + "encoder_attn.out_proj"))
+        x = _feed_forward(g, x, layer)
+    embeddings = np.asarray(tensors[at + "embed_tokens.weight"])
+    logits = g.constant("logits.weight", embeddings.T)  # tied
+    g.node("MatMul", g.norm(x, at + "layer_norm"), logits, name="logits")
+    save_decoder(g, path, config["decoder_layers"], config["d_model"], len(embeddings))
+
+
+def _feed_forward(g: SpeechGraph, x: str, layer: str) -> str:
+    y = g.node("Gelu", g.linear(g.norm(x, layer + "final_layer_norm"), layer + "fc1"))
+    return g.node("Add", x, g.linear(y, layer + "fc2"))

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A Whisper or Moonshine folder, loaded once; builds the stages of as many streams as are wanted.
+
+The folder is laid out as the public ONNX repositories are: config.json, generation_config.json,
+tokenizer.json, and encoder_model and decoder_model_merged in `onnx/`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgestream._native import LoopConfig, ReencodedLoop
+from edgestream.clock import Clock
+from edgestream.config import MANIFEST
+from edgestream.encoder_decoder import HOP_SAMPLES, EncoderDecoder, EncoderDecoderModel
+from edgestream.errors import ModelError, UsageError
+from edgestream.hypothesis_rules import HypothesisRules
+from edgestream.policy import Head, LocalAgreement, Policy
+from edgestream.reencoded import ROW_MS, ReencodedStages
+from edgestream.resample import Resampler
+from edgestream.segment_caption import SegmentCaption
+from edgestream.session import Stream
+from edgestream.speech_config import CONFIG, RATE_HZ, read_speech_config, read_token_bytes
+from edgestream.voice import VoiceGate, VoiceWeights
+from edgestream.window_rows import CentredMel, SampleFrames, WindowRows
+
+ENCODER, DECODER = "encoder_model", "decoder_model_merged"
+# Of the precisions that a repository offers, the first that is there: on a CPU int8 is the fastest
+# and float16 the slowest.
+SUFFIXES = ("_quantized", "_int8", "_uint8", "", "_q4", "_bnb4", "_fp16", "_q4f16")
+DIALECTS = {
+    "model.bin": "CTranslate2's; take the repository with onnx files",
+    ".safetensors": "a PyTorch checkpoint; `edgestream convert` makes ONNX of it",
+    ".bin": "not ONNX (whisper.cpp's ggml, or a PyTorch checkpoint)",
+    ".gguf": "GGUF, which edgestream reads for decoders that are language models alone",
+    ".nemo": "NeMo's archive; take a repository with onnx files",
+}
+VOICE_FILE = "silero_vad.onnx"
+PLACE_ROWS = 2  # Whisper's times are 20 ms apart
+PLACE_MS = PLACE_ROWS * ROW_MS
+N_HYPOTHESES = 2  # LocalAgreement-2
+N_DRAFT = 256  # tokens of the last hypothesis that are verified at once
+MAX_HYPOTHESIS = 224  # tokens, as Whisper's reference decoder
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSpec:
+    """How often the window is decoded and how long it gets, in milliseconds of sound."""
+
+    step_ms: int = 1000
+    keep_ms: int = 8000  # a longer window loses the segments that ended
+    max_ms: int = 28000
+
+    def units(self, ms: int) -> int:
+        """Steps in so long a time."""
+        return max(1, ms // self.step_ms)
+
+
+class ReencodedModel:
+    """Weights of one encoder-decoder; immutable, may be shared between threads."""
+
+    def __init__(self, folder: Path, window: WindowSpec | None = None) -> None:
+        """Raises ModelError when a file is missing, damaged, or of another program's dialect."""
+        self.folder, self.name = folder, folder.name
+        self.window = window or WindowSpec()
+        self.config = read_speech_config(folder)
+        self.token_bytes = read_token_bytes(folder, self.config)
+        encoder, decoder = find_onnx(folder, ENCODER), find_onnx(folder, DECODER)
+        self.weights = EncoderDecoderModel(encoder, decoder, self.config)
+        voice = folder / VOICE_FILE
+        self.voice = VoiceWeights(voice) if voice.exists() else None
+
+    def stream(
+        self,
+        *,
+        rate_hz: int | None = None,
+        policy: Policy | Head | str | os.PathLike[str] | None = None,
+        language: str | None = None,
+        task: str | None = None,
+        times: bool = True,
+    ) -> Stream:
+        """A new stream over these weights.
+
+        Args:
+            rate_hz: rate of the samples that will be pushed; 16000 if None.
+            policy: decides what is committed; LocalAgreement-2 if None.
+            language: that is spoken, as `en`; None: the model hears it in the first speech.
+            task: `transcribe` or `translate` (to English), where the model knows tasks.
+            times: let a Whisper write times; without them lines end at full stops.
+
+        Raises:
+            UsageError: the model does not know the language or the task; the message names those
+                that it knows.
+        """
+        if policy is not None and not isinstance(policy, Policy):
+            raise UsageError(f"{self.name}: a policy head decides for models of another family")
+        rate_hz = RATE_HZ if rate_hz is None else rate_hz
+        config, clock = self.config, Clock()
+        times = times and config.first_time is not None
+        prompt, language_at = self._prompt(language, task, times=times)
+        rules = HypothesisRules(config, self.token_bytes, times=times)
+        decoder = EncoderDecoder(self.weights, rules, prompt=prompt, language_at=language_at)
+        frames = CentredMel(config.n_mels) if config.n_mels else SampleFrames()
+        gate = VoiceGate(self.voice) if self.voice else None
+        stages = ReencodedStages(
+            resampler=Resampler(rate_hz, RATE_HZ),
+            window_rows=WindowRows(frames, self.weights.payload, gate),
+            decoder=decoder,
+            loop=self.loop(decoder, policy or LocalAgreement(), prompt, times=times),
+            caption=SegmentCaption(
+                self.token_bytes,
+                clock,
+                first_time=config.first_time if times else None,
+                place_ms=PLACE_MS,
+            ),
+            unit_rows=self._unit_rows,
+            lag_units=N_HYPOTHESES - 1,
+        )
+        delay_ms = float(N_HYPOTHESES * self.window.step_ms)
+        return Stream(stages, clock, rate_hz=rate_hz, delay_ms=delay_ms)
+
+    def loop(
+        self,
+        decoder: EncoderDecoder,
+        policy: Policy,
+        prompt: Sequence[int],
+        *,
+        times: bool,
+        n_draft: int = N_DRAFT,
+    ) -> ReencodedLoop:
+        """The read/write loop of a stream alone: rows of the window in, committed tokens out."""
+        first_time = self.config.first_time if times else None
+        return ReencodedLoop(
+            decoder,
+            policy,
+            LoopConfig(
+                unit_rows=self._unit_rows,
+                max_tokens_per_unit=MAX_HYPOTHESIS,
+                max_tokens_at_end=MAX_HYPOTHESIS,
+                end_of_turn=[self.config.end],
+            ),
+            after_window=prompt,
+            max_units=self.window.units(self.window.max_ms),
+            keep_units=self.window.units(self.window.keep_ms),
+            max_hypothesis=min(MAX_HYPOTHESIS, self.config.max_tokens // 2),
+            n_hypotheses=N_HYPOTHESES,
+            n_draft=n_draft,
+            first_time=-1 if first_time is None else first_time,
+            time_rows=PLACE_ROWS,
+        )
+
+    @property
+    def _unit_rows(self) -> int:
+        return self.window.step_ms * RATE_HZ // 1000 // HOP_SAMPLES
+
+    def _prompt(
+        self, language: str | None, task: str | None, *, times: bool
+    ) -> tuple[list[int], int | None]:
+        """The tokens before every hypothesis, and at which of them the language is to be heard."""
+        config, language_at = self.config, None
+        prompt = [config.start]
+        if config.languages:
+            language_at = None if language else len(prompt)
+            prompt.append(self._known("language", language or "en", config.languages))
+            prompt.append(self._known("task", task or "transcribe", config.tasks))
+        elif language not in (None, "en") or task not in (None, "transcribe"):
+            raise UsageError(f"{self.name}: transcribes English and nothing else")
+        if config.no_times is not None and not times:
+            prompt.append(config.no_times)
+        return prompt, language_at
+
+    def _known(self, what: str, name: str, table: dict[str, int]) -> int:
+        if name not in table:
+            known = ", ".join(sorted(table))
+            raise UsageError(f"{self.name}: {what} {name!r} is not known; known are {known}")
+        return table[name]
+
+
+def find_onnx(folder: Path, name: str) -> Path:
+    """The graph in the first of SUFFIXES that is there, in `onnx/` or in the folder itself.
+
+    Raises:
+        ModelError: there is none; the message says what was met instead.
+    """
+    for place in (folder / "onnx", folder):
+        for suffix in SUFFIXES:
+            if (path := place / f"{name}{suffix}.onnx").exists():
+                return path
+    raise ModelError(f"{folder}: has no onnx/{name}.onnx{_met(folder)}")
+
+
+def _met(folder: Path) -> str:
+    """What another program's file in the folder is, and the way out."""
+    for path in sorted(folder.iterdir()):
+        for suffix, dialect in DIALECTS.items():
+            if path.name.endswith(suffix):
+                return f"; {path.name} is {dialect}"
+    return ""
+
+
+def is_speech_folder(folder: str | os.PathLike[str]) -> bool:
+    """Whether the folder is laid out as a public repository, without a model.toml."""
+    return os.path.isfile(os.path.join(folder, CONFIG)) and not os.path.exists(
+        os.path.join(folder, MANIFEST)
+    )

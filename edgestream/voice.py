@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether anybody speaks: Silero VAD in ONNX (`input` [1, 64 + 512], `state`, `sr` -> `output`).
+
+A gate before a model that invents text in silence, no judge of quality: it looks at 32 ms.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgestream.errors import ModelError, OperationError
+from edgestream.onnx_session import one_line, open_session
+from edgestream.speech_config import RATE_HZ
+
+Floats = NDArray[np.float32]
+BLOCK_SAMPLES, CONTEXT_SAMPLES = 512, 64  # that the network hears at once, at 16 kHz
+STATE_SHAPE = (2, 1, 128)
+THRESHOLD = 0.5  # probability from which on somebody speaks, Silero's own default
+ROW_SAMPLES = 160  # that share one answer
+INPUTS, STATE_OUT = {"input", "state", "sr"}, "stateN"
+
+
+class VoiceWeights:
+    """The network, loaded once and shared by streams."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises ModelError when the file is damaged or no Silero VAD."""
+        self.path, self.session = path, open_session(path)
+        inputs = {each.name for each in self.session.get_inputs()}
+        outputs = {each.name for each in self.session.get_outputs()}
+        if inputs != INPUTS or outputs != {"output", STATE_OUT}:
+            raise ModelError(
+                f"{path}: takes {sorted(inputs)} and gives {sorted(outputs)}; Silero VAD takes"
+                f" {sorted(INPUTS)} and gives ['output', '{STATE_OUT}']"[:300]
+            )
+
+
+class VoiceGate:
+    """One stream: samples at 16 kHz in, 1 for each 10 ms in which somebody speaks, else 0."""
+
+    def __init__(self, weights: VoiceWeights) -> None:
+        self._weights = weights
+        self.reset()
+        try:
+            self._speaks(np.zeros(BLOCK_SAMPLES, np.float32))
+        except OperationError as error:
+            raise ModelError(f"{error} (on the first block)") from None
+        self.reset()
+
+    def reset(self) -> None:
+        """Back to an empty stream."""
+        self._rest: Floats = np.empty(0, np.float32)
+        self._context: Floats = np.zeros(CONTEXT_SAMPLES, np.float32)
+        self._state: Floats = np.zeros(STATE_SHAPE, np.float32)
+        self._n_blocks = self._n_rows = 0
+
+    def push(self, samples: Floats) -> Floats:
+        """Samples [n] to answers for the rows that are decided [m]."""
+        samples = np.concatenate([self._rest, samples])
+        answers = []
+        while len(samples) >= BLOCK_SAMPLES:
+            block, samples = samples[:BLOCK_SAMPLES], samples[BLOCK_SAMPLES:]
+            answers.append(self._rows(float(self._speaks(block))))
+        self._rest = samples
+        return np.concatenate(answers) if answers else np.empty(0, np.float32)
+
+    def finish(self) -> Floats:
+        """The last block, filled with silence."""
+        if not len(self._rest):
+            return np.empty(0, np.float32)
+        return self.push(np.zeros(BLOCK_SAMPLES - len(self._rest), np.float32))
+
+    def _rows(self, voice: float) -> Floats:
+        """Rows whose middle lies before the end of this block."""
+        self._n_blocks += 1
+        known = (self._n_blocks * BLOCK_SAMPLES + ROW_SAMPLES // 2) // ROW_SAMPLES
+        rows = np.full(known - self._n_rows, voice, np.float32)
+        self._n_rows = known
+        return rows
+
+    def _speaks(self, block: Floats) -> bool:
+        heard = np.concatenate([self._context, block])
+        feed = {"input": heard[None], "state": self._state, "sr": np.array(RATE_HZ, np.int64)}
+        try:
+            output, self._state = self._weights.session.run(["output", STATE_OUT], feed)
+        except Exception as error:  # onnxruntime raises its own types, not one base
+            raise OperationError(
+                f"{self._weights.path}: onnxruntime failed: {one_line(error)}"
+            ) from None
+        self._context = block[-CONTEXT_SAMPLES:]
+        return bool(output.reshape(-1)[0] >= THRESHOLD)

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whisper: parity with transformers, the streaming law, rules, guards, bad files."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import tiny_whisper
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers_whisper import ANSWERS, SEEDS, sound
+
+import edgestream
+from edgestream._native import WaitK
+from edgestream.events import Draft, Final
+from edgestream.hypothesis_rules import HypothesisRules
+from edgestream.reencoded_model import ReencodedModel, WindowSpec
+from edgestream.window_rows import CentredMel
+
+EXPECTED = json.loads(ANSWERS.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tiny_whisper.write(tmp_path_factory.mktemp("model") / "tiny-whisper")
+
+
+@pytest.fixture(scope="module")
+def model(folder):
+    return ReencodedModel(folder)
+
+
+def cut(samples, sizes):
+    """The samples in blocks of the sizes, over and over."""
+    at, i = 0, 0
+    while at < len(samples):
+        yield samples[at : at + sizes[i % len(sizes)]]
+        at, i = at + sizes[i % len(sizes)], i + 1
+
+
+def frames_of(samples, sizes):
+    mel = CentredMel(80)
+    return np.concatenate([*(mel.push(block) for block in cut(samples, sizes)), mel.finish()])
+
+
+def test_the_mel_is_that_of_transformers():
+    frames = np.full((3000, 80), -10.0, np.float32)
+    found = frames_of(sound(9), [len(sound(9))])
+    frames[: len(found)] = found
+    normal = (np.maximum(frames, frames.max() - 8) + 4) / 4
+    assert np.abs(normal.T[:, :732:61].ravel() - EXPECTED["mel"]).max() < 1e-5
+    assert len(found) == 732  # all that hear a sample, and none that do not
+
+
+@given(st.lists(st.integers(1, 700), min_size=1, max_size=5), st.integers(0, 1200))
+def test_any_cutting_gives_the_mel_of_the_whole(sizes, n):
+    samples = sound(1, 0.1)[:n]
+    assert np.array_equal(frames_of(samples, sizes), frames_of(samples, [max(1, n)]))
+
+
+@pytest.mark.parametrize("times", [True, False])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_whole_input_gives_the_tokens_of_transformers(tmp_path, monkeypatch, seed, times):
+    """All sound as one unit, no guards: the text is what transformers writes greedily."""
+    monkeypatch.setattr(HypothesisRules, "is_loop", lambda self, written: False)
+    monkeypatch.setattr(HypothesisRules, "is_silent", lambda self, logits: False)
+    folder = tiny_whisper.write(tmp_path / "m", tiny_whisper.tensors(seed))
+    model = ReencodedModel(folder, WindowSpec(step_ms=30000, keep_ms=30000, max_ms=30000))
+    model.weights.padded = True  # transformers hears 30 s
+    stream = model.stream(language="de", times=times, policy=WaitK(0))
+    written = []
+    stages = stream._stages
+    stages.caption.push = lambda tokens, *_, **__: written.extend(tokens) or []
+    stream.push(sound(seed))
+    stream.finish()
+    expected = EXPECTED[f"{seed} {'times' if times else 'no times'}"]
+    if expected[-1] == tiny_whisper.END:
+        assert written == expected[:-1]
+    else:
+        assert written[: len(expected)] == expected
+
+
+SPOKEN = np.concatenate([sound(i, 4.0) for i in range(4)])
+
+
+def events_of(model, samples, sizes, **options):
+    stream = model.stream(**options)
+    events = [event for block in cut(samples, sizes) for event in stream.push(block)]
+    return events + stream.finish()
+
+
+@pytest.fixture(scope="module")
+def short(folder):
+    """A window so short that segments leave it within the test's sound."""
+    return ReencodedModel(folder, WindowSpec(step_ms=500, keep_ms=1500, max_ms=4000))
+
+
+@pytest.fixture(scope="module")
+def whole(short):
+    return {
+        times: events_of(short, SPOKEN, [len(SPOKEN)], language="en", times=times)
+        for times in (True, False)
+    }
+
+
+@settings(max_examples=8)
+@given(st.lists(st.integers(1, 30000), min_size=1, max_size=4), st.booleans())
+def test_any_cutting_gives_the_captions_of_the_whole(short, whole, sizes, times):
+    sizes = [*sizes, 9000]  # never only blocks of a few samples
+    assert events_of(short, SPOKEN, sizes, language="en", times=times) == whole[times]
+
+
+@pytest.mark.parametrize("times", [True, False])
+def test_captions_have_rising_times_and_never_run_ahead(whole, times):
+    finals = [event for event in whole[times] if isinstance(event, Final)]
+    words = [word for final in finals for word in final.words]
+    assert len(words) > 3
+    at = 0.0
+    for word in words:
+        assert at <= word.start_ms <= word.end_ms <= word.emitted_ms
+        assert word.text == word.text.strip() != ""
+        assert word.text.isprintable()
+        at = word.end_ms
+    assert any(isinstance(event, Draft) for event in whole[times])
+
+
+@pytest.mark.parametrize("times", [True, False])
+def test_drafts_change_the_work_and_not_the_words(short, times):
+    written = []
+    for n_draft in (0, 64):
+        stream = short.stream(language="en", times=times)
+        stages = stream._stages
+        stages.loop = short.loop(
+            stages.decoder, edgestream.policy.LocalAgreement(), [*stages.decoder._prompt],
+            times=times, n_draft=n_draft,
+        )  # fmt: skip
+        written.append(stream.push(SPOKEN) + stream.finish())
+    assert written[0] == written[1]
+    assert stages.loop.draft_counts.verified > 0
+
+
+def test_the_window_stays_bounded(short):
+    stream = short.stream(language="en")
+    stages = stream._stages
+    lengths = []
+    for block in cut(SPOKEN, [8000]):
+        stream.push(block)
+        lengths.append(stages._n_rows - stages.loop.n_left)
+    assert max(lengths) < 450  # rows of 10 ms: 4 s, and a step that is not complete
+    assert stages.loop.n_left > 800
+
+
+def test_a_reset_stream_is_a_new_one(short, whole):
+    stream = short.stream(language="en")
+    stream.push(sound(7))
+    stream.reset()
+    assert stream.push(SPOKEN) + stream.finish() == whole[True]
