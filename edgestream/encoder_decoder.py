@@ -26,6 +26,7 @@ from edgestream.speech_config import RATE_HZ, WINDOW_MS, SpeechConfig
 Floats = NDArray[np.float32]
 HOP_SAMPLES = 160  # of an input row: a mel frame, or as many samples
 WINDOW_FRAMES = WINDOW_MS * RATE_HZ // 1000 // HOP_SAMPLES
+MIN_SAMPLES = 1024  # Moonshine's convolutions need 895 for their first row
 DYNAMIC_RANGE = 8.0  # decades below the loudest bin of a window that Whisper hears
 CODE, VOICE, PAYLOAD = 0, 1, 2  # columns of a row: what it is, whether anybody speaks, numbers
 MAX_PROPOSAL = 1024
@@ -68,7 +69,8 @@ class EncoderDecoderModel:
     def _samples(self, rows: Floats) -> Floats:
         n_last = int(-rows[-1, CODE])  # a last row may hold fewer
         samples = rows[:, PAYLOAD:].reshape(1, -1)
-        return samples[:, : samples.shape[1] - HOP_SAMPLES + n_last]
+        samples = samples[:, : samples.shape[1] - HOP_SAMPLES + n_last]
+        return np.pad(samples, ((0, 0), (0, max(0, MIN_SAMPLES - samples.shape[1]))))
 
     def _needs_padding(self) -> bool:
         """Most exports of Whisper hear 30 s and nothing shorter; an export that slices its
@@ -136,7 +138,7 @@ class EncoderDecoder(Decoder):
             n_embd=PAYLOAD + model.payload, n_vocab=model.config.n_vocab, max_proposal=MAX_PROPOSAL
         )
         self.model, self._rules = model, rules
-        self._prompt, self._language_at = list(prompt), language_at
+        self.prompt, self._language_at = list(prompt), language_at
         self._language: int | None = None
         self._n_cached = 0  # tokens whose keys and values are in the cache
         self.clear()
@@ -177,7 +179,7 @@ class EncoderDecoder(Decoder):
     def copy(self) -> EncoderDecoder:
         """A second stream with the same past."""
         other = EncoderDecoder(
-            self.model, self._rules, prompt=self._prompt, language_at=self._language_at
+            self.model, self._rules, prompt=self.prompt, language_at=self._language_at
         )
         other._language, other._window = self._language, list(self._window)
         other._tokens, other._states, other._cache = list(self._tokens), self._states, self._cache
@@ -198,7 +200,7 @@ class EncoderDecoder(Decoder):
         if self._silent or n_tokens >= self.model.config.max_tokens:
             self._rules.end(row)
         else:
-            self._rules.apply(row, self._tokens[len(self._prompt) : n_tokens])
+            self._rules.apply(row, self._tokens[len(self.prompt) : n_tokens])
 
     def _compute(self) -> Floats:
         """Logits of the tokens that were not computed yet [n, n_vocab]."""
@@ -220,7 +222,7 @@ class EncoderDecoder(Decoder):
         tokens = self._tokens[: self.model.config.max_tokens]
         logits, self._cache = self._decode(tokens, {})
         self._n_cached = len(tokens)
-        start = self._prompt.index(self.model.config.start)
+        start = self.prompt.index(self.model.config.start)
         self._silent = self._rules.is_silent(logits[start])
         beyond = np.zeros((n - len(tokens), self.n_vocab), np.float32)
         return np.concatenate([logits, beyond])

@@ -133,7 +133,7 @@ def test_drafts_change_the_work_and_not_the_words(short, times):
         stream = short.stream(language="en", times=times)
         stages = stream._stages
         stages.loop = short.loop(
-            stages.decoder, edgestream.policy.LocalAgreement(), [*stages.decoder._prompt],
+            stages.decoder, edgestream.policy.LocalAgreement(), [*stages.decoder.prompt],
             times=times, n_draft=n_draft,
         )  # fmt: skip
         written.append(stream.push(SPOKEN) + stream.finish())

@@ -213,8 +213,9 @@ class Narrator final : public Decoder {
     return take(groups);
   }
   void keep(int) override {}
+  std::span<const float> attention(int) const override { return {}; }
   std::unique_ptr<Decoder> fork() const override { return nullptr; }
-  int64_t pos() const override { return 0; }
+  int64_t pos() const override { return n_heard + std::ssize(tokens); }
   void reset() override {
     n_heard = n_written_ = 0;
     tokens.clear();
