@@ -74,19 +74,26 @@ class PolicyRun:
         """The words written, each with when it was whole."""
         self._loop.reset()
         tokens, _, waited = self._loop.push(clip.rows)
-        m = self._model.manifest
-        caption = Caption(
-            self._model.token_texts,
-            Clock(),
-            pad=m.tokens.pad,
-            step_ms=m.decoder.step_ms,
-            delay_frames=0,
-        )
-        # Without waiting, a word is whole at the end of its last token's slot.
-        events = [*caption.push(tokens, np.zeros_like(waited)), *caption.finish()]
-        words: list[WrittenWord] = []
-        for word in (word for e in events if isinstance(e, Final) for word in e.words):
-            slot = round(word.emitted_ms / m.decoder.step_ms) - 1
-            texts = spoken_words(word.text)
-            words += [WrittenWord(text, slot, int(waited[slot])) for text in texts]
-        return words
+        return written_words(self._model, tokens, waited)
+
+
+def written_words(
+    model: Model, tokens: NDArray[np.int32], waited: NDArray[np.int32]
+) -> list[WrittenWord]:
+    """The words of tokens [steps], one for each step; `waited` [steps] is how long each waited."""
+    m = model.manifest
+    caption = Caption(
+        model.token_texts,
+        Clock(),
+        pad=m.tokens.pad,
+        step_ms=m.decoder.step_ms,
+        delay_frames=0,
+    )
+    # Without waiting, a word is whole at the end of its last token's slot.
+    events = [*caption.push(tokens, np.zeros_like(waited)), *caption.finish()]
+    words: list[WrittenWord] = []
+    for word in (word for e in events if isinstance(e, Final) for word in e.words):
+        slot = round(word.emitted_ms / m.decoder.step_ms) - 1
+        texts = spoken_words(word.text)
+        words += [WrittenWord(text, slot, int(waited[slot])) for text in texts]
+    return words

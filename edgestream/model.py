@@ -124,11 +124,21 @@ class Model:
             ),
         )
 
-    def loop(self, policy: Policy, delay_frames: int, deferrals: int = 0) -> ConcatenatedLoop:
-        """The read/write loop of a stream alone: embeddings in, tokens out."""
+    def loop(
+        self,
+        policy: Policy,
+        delay_frames: int,
+        deferrals: int = 0,
+        *,
+        decoder: Decoder | None = None,
+    ) -> ConcatenatedLoop:
+        """The read/write loop of a stream alone: embeddings in, tokens out.
+
+        With a `decoder` of your own instead of the memory that the manifest describes.
+        """
         m, t = self.manifest, self.manifest.tokens
         return ConcatenatedLoop(
-            self._ring(),
+            self._ring() if decoder is None else decoder,
             policy,
             SpecialTokens(
                 pad=t.pad,

@@ -16,6 +16,7 @@ from edgestream._native import (
     RingDecoder,
     WaitK,
 )
+from edgestream.model import load
 
 SHAPE = TinyShape(n_layers=4, n_embd=64, n_ff=64, n_heads=4, n_kv_heads=2, n_vocab=40)
 MEMORY = {"n_sinks": 3, "window": 20}
@@ -221,3 +222,21 @@ def test_what_cannot_be_is_refused(model, options, message):
     with pytest.raises(ValueError, match=message) as error:
         ring(model, **options)
     assert "\n" not in str(error.value)
+
+
+def test_the_default_model_writes_the_same_when_no_row_exits():
+    model = load()
+    memory = model.manifest.decoder
+    rows = np.random.default_rng(3).standard_normal((200, model.decoder.n_embd)).astype(np.float32)
+
+    def written(**options):
+        decoder = RingDecoder(
+            model.decoder, n_sinks=memory.n_sinks, window=memory.window, max_rows=1, **options
+        )
+        tokens, _, _ = model.loop(WaitK(0), 6, decoder=decoder).push(rows)
+        return tokens.tolist(), decoder.n_exits
+
+    plain = model.loop(WaitK(0), 6).push(rows)[0].tolist()
+    assert written() == (plain, 0)
+    assert written(exit_layer=3, exit_threshold=1.5) == (plain, 0)
+    assert written(exit_layer=3, exit_threshold=0.0)[1] >= len(rows)

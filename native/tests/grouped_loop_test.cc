@@ -117,18 +117,7 @@ TEST_CASE("any cutting writes what the definition says, with and without drafts"
     const auto rows = toy_rows(n_rows, seed);
     const auto expected = Definition(config, policy).run(rows);
     n_written += expected.size();
-    ToyDecoder decoder(2);
-    GroupedLoop loop(decoder, policy, config);
-    auto drafting = config;
-    drafting.n_draft = 4;
-    NgramDrafter drafter(1, 2, 64);
-    ToyDecoder other(2);
-    GroupedLoop drafted(other, policy, drafting, &drafter);
-    for (unsigned cut = 0; cut < 3; ++cut) {
-      const auto cuts = cut == 0 ? std::vector<int>{n_rows} : toy_cuts(n_rows, 10 * seed + cut);
-      CHECK(run_stream(loop, rows, cuts) == expected);
-      CHECK(run_stream(drafted, rows, cuts) == expected);
-    }
+    check_cuttings<GroupedLoop>(config, policy, 2, rows, expected, seed);
   }
   CHECK(n_written > 300);
 }

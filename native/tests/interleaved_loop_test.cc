@@ -120,18 +120,7 @@ TEST_CASE("any cutting writes what the definition says, with and without drafts"
     const auto rows = toy_rows(n_rows, seed);
     const auto expected = Definition(config, policy).run(rows);
     n_written += expected.size();
-    ToyDecoder decoder;
-    InterleavedLoop loop(decoder, policy, config);
-    NgramDrafter drafter(1, 2, 64);
-    auto drafting = config;
-    drafting.n_draft = 4;
-    ToyDecoder other;
-    InterleavedLoop drafted(other, policy, drafting, &drafter);
-    for (unsigned cut = 0; cut < 3; ++cut) {
-      const auto cuts = cut == 0 ? std::vector<int>{n_rows} : toy_cuts(n_rows, 10 * seed + cut);
-      CHECK(run_stream(loop, rows, cuts) == expected);
-      CHECK(run_stream(drafted, rows, cuts) == expected);
-    }
+    check_cuttings<InterleavedLoop>(config, policy, 1, rows, expected, seed);
   }
   CHECK(n_written > 200);
 }

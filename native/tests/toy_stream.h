@@ -2,9 +2,12 @@
 // Runs loops over rows cut in any way.
 #pragma once
 
+#include <doctest/doctest.h>
+
 #include <span>
 #include <vector>
 
+#include "core/drafter.h"
 #include "core/policy.h"
 #include "core/turn_loop.h"
 #include "toy_decoder.h"
@@ -29,6 +32,26 @@ inline std::vector<Written> run_stream(TurnLoop& loop, std::span<const float> ro
   }
   add(loop.finish());
   return all;
+}
+
+/// Checks that a loop writes `expected` for `rows` cut in several ways, with drafts and without.
+template <typename SomeLoop, typename Config>
+void check_cuttings(const Config& config, const Policy& policy, int n_regions,
+                    std::span<const float> rows, const std::vector<Written>& expected,
+                    unsigned seed) {
+  ToyDecoder decoder(n_regions);
+  SomeLoop plain(decoder, policy, config);
+  Config drafting = config;
+  drafting.n_draft = 4;
+  NgramDrafter drafter(1, 2, 64);
+  ToyDecoder other(n_regions);
+  SomeLoop drafted(other, policy, drafting, &drafter);
+  const auto n_rows = static_cast<int>(rows.size() / kToyWidth);
+  for (unsigned cut = 0; cut < 3; ++cut) {
+    const auto cuts = cut == 0 ? std::vector<int>{n_rows} : toy_cuts(n_rows, 10 * seed + cut);
+    CHECK(run_stream(plain, rows, cuts) == expected);
+    CHECK(run_stream(drafted, rows, cuts) == expected);
+  }
 }
 
 inline std::vector<int32_t> tokens_of(std::span<const Written> written) {
