@@ -19,7 +19,7 @@ JSON_LIMIT_BYTES = 64 << 20  # the largest real tokenizer.json has a quarter of 
 RATE_HZ = 16000  # of both kinds
 WINDOW_MS = 30000  # that Whisper hears at most
 MAX_VOCAB = 1 << 20
-KINDS = {"whisper": "num_mel_bins", "moonshine": ""}  # key of the number of mel bins
+KINDS = ("whisper", "moonshine")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,6 @@ class SpeechConfig:
     suppressed: tuple[int, ...]
     suppressed_first: tuple[int, ...]
     max_first_time: int | None
-    alignment_heads: tuple[tuple[int, int], ...]  # layer, head
 
     @property
     def first_time(self) -> int | None:
@@ -59,7 +58,7 @@ def read_speech_config(folder: Path) -> SpeechConfig:
     """
     model = _Table(folder / CONFIG, read_json(folder / CONFIG))
     kind = model.data.get("model_type")
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise ModelError(
             f"{folder / CONFIG}: model_type {kind!r} (known: {', '.join(KINDS)})"[:300]
         )
@@ -84,7 +83,6 @@ def read_speech_config(folder: Path) -> SpeechConfig:
         suppressed=generation.list_of_tokens("suppress_tokens", n_vocab),
         suppressed_first=generation.list_of_tokens("begin_suppress_tokens", n_vocab),
         max_first_time=generation.token("max_initial_timestamp_index", n_vocab),
-        alignment_heads=generation.pairs("alignment_heads"),
     )
 
 
@@ -131,13 +129,6 @@ class _Table:
             raise self._wrong(key, "a list of tokens")
         return tuple(tokens)
 
-    def pairs(self, key: str) -> tuple[tuple[int, int], ...]:
-        pairs = self.data.get(key) or []
-        try:
-            return tuple((int(layer), int(head)) for layer, head in pairs)
-        except (TypeError, ValueError):
-            raise self._wrong(key, "a list of pairs (layer, head)") from None
-
     def _wrong(self, key: str, wanted: str) -> ModelError:
         return ModelError(f"{self.path}: {key} is {self.data.get(key)!r}"[:200] + f", not {wanted}")
 
@@ -181,7 +172,11 @@ def read_token_bytes(folder: Path, config: SpeechConfig) -> list[bytes]:
 
 def _from_gpt2(piece: str) -> bytes:
     table = byte_table()
-    return bytes(table[c] for c in piece) if all(c in table for c in piece) else piece.encode()
+    return (
+        bytes(table[c] for c in piece)
+        if all(c in table for c in piece)
+        else piece.encode("utf-8", "replace")
+    )
 
 
 def _from_sentencepiece(piece: str) -> bytes:

@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Around an encoder-decoder: the voice gate, rules, guards, languages, files that are not its."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+
+import numpy as np
+import onnx
+import pytest
+import tiny_whisper as tiny
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx import TensorProto, helper, numpy_helper
+from transformers_whisper import sound
+from typer.testing import CliRunner
+
+from edgestream.cli import app
+from edgestream.errors import EdgestreamError, ModelError, UsageError
+from edgestream.events import Draft, Final
+from edgestream.hypothesis_rules import FORBIDDEN, HypothesisRules
+from edgestream.reencoded_model import ReencodedModel, WindowSpec
+from edgestream.speech_config import read_speech_config, read_token_bytes
+from edgestream.voice import BLOCK_SAMPLES, CONTEXT_SAMPLES, VoiceGate, VoiceWeights
+
+
+def write_vad(path):
+    """A network of Silero VAD's interface: loud blocks are voice, and the state counts blocks."""
+    info, floats = helper.make_tensor_value_info, TensorProto.FLOAT
+    constants = {"gain": np.float32(400), "bias": np.float32(-2), "one": np.float32(1)}
+    nodes = [
+        helper.make_node("ReduceL2", ["input"], ["norm"], keepdims=1, axes=[1]),
+        helper.make_node("Mul", ["norm", "gain"], ["scaled"]),
+        helper.make_node("Add", ["scaled", "bias"], ["logit"]),
+        helper.make_node("Sigmoid", ["logit"], ["output"]),
+        helper.make_node("Add", ["state", "one"], ["stateN"]),
+        helper.make_node("Identity", ["sr"], ["unused"]),
+    ]
+    graph = helper.make_graph(
+        nodes, "vad",
+        [info("input", floats, [1, CONTEXT_SAMPLES + BLOCK_SAMPLES]),
+         info("state", floats, [2, "batch", 128]), info("sr", TensorProto.INT64, [])],
+        [info("output", floats, ["batch", 1]), info("stateN", floats, [2, "batch", 128])],
+        [numpy_helper.from_array(np.array(v), name) for name, v in constants.items()],
+    )  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)])
+    model.ir_version = 8
+    onnx.save(model, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tiny.write(tmp_path_factory.mktemp("model") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def gate(tmp_path_factory):
+    return VoiceWeights(write_vad(tmp_path_factory.mktemp("vad") / "silero_vad.onnx"))
+
+
+def answers(gate, samples, sizes):
+    stream, at, found = VoiceGate(gate), 0, []
+    for i in range(len(samples)):
+        found.append(stream.push(samples[at : at + sizes[i % len(sizes)]]))
+        at += sizes[i % len(sizes)]
+        if at >= len(samples):
+            break
+    return np.concatenate([*found, stream.finish()]), stream
+
+
+@given(st.lists(st.integers(1, 3000), min_size=1, max_size=4))
+def test_any_cutting_gives_the_voices_of_the_whole(gate, sizes):
+    samples = np.concatenate([np.zeros(5000, np.float32), sound(0, 0.5)])
+    whole, _ = answers(gate, samples, [len(samples)])
+    pieces, stream = answers(gate, samples, sizes)
+    assert np.array_equal(pieces, whole)
+    assert set(whole) == {0, 1}
+    assert len(whole) >= len(samples) // 160
+    assert whole[:28].sum() == 0  # 5000 samples are 31 rows; a block of 512 hears both
+    assert whole[35:80].all()
+    assert stream._state[0, 0, 0] == np.ceil(len(samples) / BLOCK_SAMPLES)
+
+
+def test_what_nobody_says_is_not_computed(folder, gate, monkeypatch):
+    model = ReencodedModel(folder, WindowSpec(step_ms=500, keep_ms=1500, max_ms=4000))
+    model.voice = gate
+    runs = []
+    encode = model.weights.encode
+    monkeypatch.setattr(model.weights, "encode", lambda rows: runs.append(1) or encode(rows))
+    stream = model.stream(language="en")
+    assert stream.push(np.zeros(80000, np.float32)) + stream.finish() == []
+    assert not runs
+    stream.reset()
+    assert stream.push(sound(0, 4.0)) + stream.finish()
+    assert runs
+
+
+def test_a_file_that_is_no_vad_is_refused(folder):
+    with pytest.raises(ModelError, match="Silero VAD takes"):
+        VoiceWeights(folder / "onnx" / "encoder_model.onnx")
+
+
+@pytest.fixture(scope="module")
+def rules(folder):
+    config = read_speech_config(folder)
+    return HypothesisRules(config, read_token_bytes(folder, config), times=True)
+
+
+@pytest.mark.parametrize(
+    ("written", "loop"),
+    [([5, 6, 7, 8] * 4, True), ([9] * 4, True), ([9] * 3, False), (list(range(40, 72)), False),
+     ([*range(40, 72)] * 5, True), ([], False)],
+)  # fmt: skip
+def test_a_text_that_repeats_itself_ends(rules, written, loop):
+    assert rules.is_loop(written) == loop
+    logits = np.zeros(tiny.N_VOCAB, np.float32)
+    rules.apply(logits, written)
+    allowed = np.flatnonzero(logits > FORBIDDEN)
+    assert (allowed.tolist() == [tiny.END]) == loop
+
+
+@given(st.lists(st.integers(0, tiny.N_VOCAB - 1), max_size=30), st.integers(0, 99))
+def test_there_is_always_something_that_may_follow(rules, written, seed):
+    logits = np.random.default_rng(seed).normal(0, 5, tiny.N_VOCAB).astype(np.float32)
+    rules.apply(logits, written)
+    assert (logits > FORBIDDEN).any()
+    assert not (logits[tiny.GENERATION["suppress_tokens"]] > FORBIDDEN).any()
+
+
+def test_a_window_that_the_model_calls_silent_has_no_text(folder, monkeypatch):
+    model = ReencodedModel(folder)
+    assert model.stream(language="en").push(sound(0, 3.0))
+    monkeypatch.setattr("edgestream.hypothesis_rules.NO_SPEECH_THRESHOLD", -1.0)
+    stream = model.stream(language="en")
+    assert stream.push(sound(0, 3.0)) + stream.finish() == []
+
+
+def test_the_language_is_heard_once_and_forgotten_with_the_stream(folder):
+    model = ReencodedModel(folder)
+    stream = model.stream()
+    decoder = stream._stages.decoder
+    heard = stream.push(sound(0)) + stream.finish()
+    index = list(model.config.languages.values()).index(decoder._language)
+    name = list(model.config.languages)[index]
+    told = model.stream(language=name)
+    assert told.push(sound(0)) + told.finish() == heard
+    stream.reset()
+    assert decoder._language is None
+
+
+@pytest.mark.parametrize("options", [{"language": "xx"}, {"task": "sing"}, {"policy": "head.toml"}])
+def test_what_the_model_does_not_know_is_refused(folder, options):
+    with pytest.raises(UsageError):
+        ReencodedModel(folder).stream(**options)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("model.bin", "CTranslate2"), ("model.safetensors", "PyTorch"), ("ggml-base.bin", "ggml"),
+     ("model.gguf", "GGUF"), ("parakeet.nemo", "NeMo")],
+)  # fmt: skip
+def test_a_folder_of_another_program_is_named(folder, tmp_path, name, said):
+    for file in folder.glob("*.json"):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / name).touch()
+    result = CliRunner().invoke(app, ["listen", "-m", str(tmp_path), "-"])
+    assert result.exit_code == 2
+    assert said in result.output
+    assert len(result.output.splitlines()) == 1
+
+
+def test_options_of_another_family_are_refused(folder):
+    for arguments in (["-m", str(folder), "--delay", "200"], ["--language", "en"]):
+        result = CliRunner().invoke(app, ["listen", *arguments, __file__])
+        assert result.exit_code == 2
+
+
+@settings(max_examples=60)
+@given(
+    st.sampled_from(["config.json", "generation_config.json", "tokenizer.json"]),
+    st.integers(0, 1 << 30),
+    st.integers(0, 255),
+)
+def test_altered_json_gives_one_line_or_a_model(folder, tmp_path_factory, name, at, byte):
+    data = bytearray((folder / name).read_bytes())
+    data[at % len(data)] = byte
+    other = tmp_path_factory.mktemp("altered")
+    for file in folder.glob("*.json"):
+        (other / file.name).write_bytes(file.read_bytes())
+    (other / name).write_bytes(data)
+    with contextlib.suppress(EdgestreamError):  # and nothing else
+        config = read_speech_config(other)
+        assert len(read_token_bytes(other, config)) == config.n_vocab
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value"),
+    [("config.json", "vocab_size", 1 << 40), ("config.json", "model_type", ["whisper"]),
+     ("config.json", "num_mel_bins", "80"), ("generation_config.json", "lang_to_id", {"en": -1}),
+     ("generation_config.json", "suppress_tokens", [1 << 30]),
+     ("tokenizer.json", "model", {"vocab": {"a": 1 << 40}}), ("tokenizer.json", "model", "bpe")],
+)  # fmt: skip
+def test_wrong_values_are_refused(folder, tmp_path, name, key, value):
+    for file in folder.glob("*.json"):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    data = json.loads((folder / name).read_text("utf-8"))
+    (tmp_path / name).write_text(json.dumps(data | {key: value}), encoding="utf-8")
+    with pytest.raises(ModelError):
+        read_token_bytes(tmp_path, read_speech_config(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["encoder_model.onnx", "decoder_model_merged.onnx"])
+def test_a_graph_of_another_kind_is_refused(folder, tmp_path, name):
+    for file in [*folder.glob("*.json"), *folder.glob("onnx/*")]:
+        target = tmp_path / file.relative_to(folder)
+        target.parent.mkdir(exist_ok=True)
+        target.write_bytes(file.read_bytes())
+    (tmp_path / "onnx" / name).write_bytes(b"no ONNX")
+    with pytest.raises(ModelError, match="onnxruntime cannot load it"):
+        ReencodedModel(tmp_path)
+    write_vad(tmp_path / "onnx" / name)
+    with pytest.raises(ModelError):
+        ReencodedModel(tmp_path)
+
+
+def test_captions_hold_text_alone(folder):
+    stream = ReencodedModel(folder).stream(language="en", times=False)
+    for event in stream.push(sound(3)) + stream.finish():
+        assert isinstance(event, (Draft, Final))
+        assert event.text.isprintable()
