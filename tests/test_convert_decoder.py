@@ -2,6 +2,7 @@
 """`edgestream convert`: checkpoints become the GGUF files they should be, whole or not at all."""
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -315,6 +316,41 @@ def test_nothing_half_written_is_left_by_an_end(tmp_path, ending):
     assert not part.exists()
 
 
+LIMITED = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)
+from pathlib import Path
+from edgestream.cli import main
+from edgestream.convert.quantize import quantize
+sys.argv = sys.argv[1:]
+if sys.argv[1] == "quantize":
+    quantize(Path(sys.argv[2]), Path(sys.argv[3]), "q8_0", 1, lambda *_: None)
+else:
+    main()
+"""
+
+
+def limited(n_bytes, *arguments):
+    """Runs a command that may write files of no more than `n_bytes`."""
+    return subprocess.run(
+        [sys.executable, "-c", LIMITED, str(n_bytes), *map(str, arguments)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of files are POSIX's")
+def test_a_disk_that_takes_no_more_is_named(tmp_path):
+    source = tiny_source(tmp_path)
+    done = limited(300_000, "convert", source, "-o", tmp_path / "out", "--quant", "f32")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch(r"edgestream: .*out: cannot be written \(.*\)\n", done.stderr)
+    assert {p.name for p in tmp_path.iterdir()} == {"source"}
+    run(source, tmp_path / "out")
+    plain = tmp_path / "out" / "decoder.gguf"
+    done = limited(300_000, "quantize", plain, tmp_path / "small.gguf")
+    assert "OutputError: small.gguf: cannot be written; is the disk full?" in done.stderr
+
+
 def test_two_conversions_to_one_place_do_not_mix(tmp_path):
     from edgestream.convert.folder import whole_folder
 
@@ -330,7 +366,7 @@ def test_a_result_too_far_from_its_source_is_not_kept(tmp_path, monkeypatch):
     import edgestream.convert.decoder as decoder
     from edgestream.convert import verify
 
-    far = verify.Comparison(10, 9.0, 1.4, 0.0, verify.BOUNDS["f32"])
+    far = verify.Comparison(10, 9.0, 1.4, 0.0, verify.BOUNDS["f32"], None)
     monkeypatch.setattr(decoder, "compare", lambda checkpoint, folder: far)
     monkeypatch.setattr(verify, "require_transformers", lambda: None)
     with pytest.raises(EdgestreamError, match="too far from it") as caught:

@@ -2,9 +2,12 @@
 """`edgestream convert --verify` beside transformers itself; skipped where it is not installed."""
 
 import pytest
+from hypothesis import given, settings
+from test_convert_tokenizer import STEPS, TEXTS, byte_level, is_plain_for_tekken
 
 from edgestream.convert.run import Wish, convert
 from edgestream.decoder import load_decoder
+from edgestream.errors import ConversionError
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -34,9 +37,9 @@ KINDS = {
 }  # fmt: skip
 
 
-def save_random(folder, kind, dtype):
+def save_random(folder, kind, dtype, n_vocab=300):
     name, others = KINDS[kind]
-    config = getattr(transformers, name)(**SIZES | others)
+    config = getattr(transformers, name)(**SIZES | others | {"vocab_size": n_vocab})
     torch.manual_seed(0)
     model = transformers.AutoModelForCausalLM.from_config(config)
     for name, weight in model.named_parameters():
@@ -74,3 +77,31 @@ def test_every_type_of_weights_is_read(tmp_path, dtype):
 def test_an_onnx_decoder_is_compared_too(tmp_path, quant):
     save_random(tmp_path / "source", "llama, llama3", torch.float32)
     assert "max|dlogit|" in run(tmp_path / "source", tmp_path / "out", quant, to="onnx")[0]
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_text_is_cut_as_by_transformers(tmp_path, name):
+    save_random(tmp_path / "source", "qwen3", torch.float32, n_vocab=600)
+    fast = transformers.PreTrainedTokenizerFast(tokenizer_object=byte_level(STEPS[name]))
+    fast.save_pretrained(tmp_path / "source")
+    assert "text cut alike" in run(tmp_path / "source", tmp_path / "out", "f32")[0]
+    original = transformers.AutoTokenizer.from_pretrained(tmp_path / "source")
+    tokenizer = load_decoder(tmp_path / "out").tokenizer
+
+    @given(TEXTS.filter(is_plain_for_tekken) if name == "tekken" else TEXTS)
+    @settings(max_examples=200)
+    def check(text):
+        expected = original.encode(text, add_special_tokens=False)
+        assert tokenizer.encode(text, special=True) == expected
+
+    check()
+
+
+def test_text_that_is_cut_otherwise_fails(tmp_path, monkeypatch):
+    save_random(tmp_path / "source", "qwen3", torch.float32, n_vocab=600)
+    fast = transformers.PreTrainedTokenizerFast(tokenizer_object=byte_level(STEPS["gpt-2"]))
+    fast.save_pretrained(tmp_path / "source")
+    monkeypatch.setattr("edgestream.convert.tokenizer_json._pre", lambda _: "smollm")
+    with pytest.raises(ConversionError, match="too far from it"):
+        run(tmp_path / "source", tmp_path / "out", "f32")
+    assert not (tmp_path / "out").exists()

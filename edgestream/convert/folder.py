@@ -61,4 +61,5 @@ def _disk(out: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise OutputError(f"{out}: cannot be written ({error.strerror or error})") from None
+        said = error.strerror or f"{error}; is the disk full?"  # numpy tells bytes, no cause
+        raise OutputError(f"{out}: cannot be written ({said})") from None

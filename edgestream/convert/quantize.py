@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from edgestream.errors import ModelError, OperationError
+from edgestream.errors import ModelError, OperationError, OutputError
 
 # Name of a quantization to libllama's.
 QUANT_TYPES = {
@@ -24,6 +24,7 @@ QUANT_TYPES = {
     "q4_k_m": "LLAMA_FTYPE_MOSTLY_Q4_K_M",
     "q4_0": "LLAMA_FTYPE_MOSTLY_Q4_0",
 }
+WRITE_FAILED = "iostream error"  # what libllama says when the disk takes no more
 _TENSOR = re.compile(r"^\[\s*(\d+)/\s*(\d+)\]")  # of libllama's log: the number of a tensor, of all
 
 
@@ -34,6 +35,7 @@ def quantize(
 
     Raises:
         ModelError: libllama refuses the file.
+        OutputError: the disk failed.
         OperationError: its process was ended.
     """
     command = [sys.executable, "-m", __name__, str(source), str(target), kind, str(n_threads)]
@@ -51,6 +53,8 @@ def quantize(
         except BaseException:
             process.kill()
             raise
+    if process.returncode > 0 and WRITE_FAILED in last:
+        raise OutputError(f"{target.name}: cannot be written; is the disk full?")
     if process.returncode > 0:
         raise ModelError(f"{source.name}: cannot be quantized to {kind} ({last[:200]})")
     if process.returncode < 0:

@@ -15,6 +15,7 @@ from edgestream.decoder_model import DecoderModel
 from edgestream.errors import ModelError, UsageError
 from edgestream.onnx_decoder import OnnxDecoder
 from edgestream.onnx_model import OnnxModel
+from edgestream.onnx_session import one_line
 
 N_TOKENS = 128
 # Allowed root mean square of the logits' differences, as a share of the logits' own spread: half as
@@ -41,16 +42,18 @@ class Comparison:
     relative_rms: float  # root mean square of differences over the logits' standard deviation
     same_argmax: float  # share of positions with the same most probable token
     bound: float  # of relative_rms
+    same_tokens: bool | None  # whether both cut the text alike; None without a tokenizer
 
     @property
     def holds(self) -> bool:
         """Whether the result is as near to its source as its type of weights should be."""
-        return self.relative_rms <= self.bound
+        return self.relative_rms <= self.bound and self.same_tokens is not False
 
     def __str__(self) -> str:
+        cut = {None: "", True: ", text cut alike", False: ", text NOT cut alike"}[self.same_tokens]
         return (
             f"max|dlogit| {self.max_abs:.3g}, rms {self.relative_rms:.2%} of the logits' spread"
-            f" (bound {self.bound:.1%}), same argmax {self.same_argmax:.1%} of {self.n_tokens}"
+            f" (bound {self.bound:.1%}), same argmax {self.same_argmax:.1%} of {self.n_tokens}{cut}"
         )
 
 
@@ -70,6 +73,7 @@ def compare(source: Path, config: Fields, result: DecoderModel, quant: str) -> C
         relative_rms=float(np.sqrt((difference**2).mean()) / expected.std()),
         same_argmax=float((given.argmax(axis=1) == expected.argmax(axis=1)).mean()),
         bound=BOUNDS[quant],
+        same_tokens=_same_tokens(source, result),
     )
 
 
@@ -93,6 +97,23 @@ def _tokens(result: DecoderModel, config: Fields) -> list[int]:
     return [int(token) for token in tokens[: min(N_TOKENS, n_rows)]]
 
 
+def _same_tokens(source: Path, result: DecoderModel) -> bool | None:
+    if result.tokenizer is None:
+        return None
+    from transformers import AutoTokenizer
+
+    try:
+        original = AutoTokenizer.from_pretrained(
+            source, local_files_only=True, trust_remote_code=False
+        )
+        expected = original.encode(TEXT, add_special_tokens=False)
+    except Exception as error:  # transformers raises whatever its parsing runs into
+        raise ModelError(
+            f"{source}: transformers has no tokenizer of it ({one_line(error)})"
+        ) from None
+    return bool(result.tokenizer.encode(TEXT, add_special=False) == expected)
+
+
 def _logits_of_source(source: Path, tokens: list[int]) -> NDArray[np.float32]:
     require_transformers()
     import torch
@@ -109,8 +130,7 @@ def _logits_of_source(source: Path, tokens: list[int]) -> NDArray[np.float32]:
         with torch.inference_mode():
             logits = model(torch.tensor([tokens])).logits[0]
     except Exception as error:  # transformers raises whatever its parsing runs into
-        line = " ".join(str(error).split())[:200]
-        raise ModelError(f"{source}: transformers cannot run it ({line})") from None
+        raise ModelError(f"{source}: transformers cannot run it ({one_line(error)})") from None
     array: NDArray[np.float32] = logits.float().numpy()
     return array
 
