@@ -9,6 +9,8 @@ import numpy as np
 from float64_llama import Float64Llama
 from tiny_llama import TinyShape
 
+GREATEST_WEIGHT = 4  # rows that a merged row stands for at most
+
 
 class Float64Retention(Float64Llama):
     """The definition of the retentions `heavy-hitter` and `merge`, one row at a time.
@@ -96,7 +98,7 @@ class Float64Retention(Float64Llama):
 
     def _mean(self, a: int, b: int) -> int:
         n_a, n_b = self.n_rows[a], self.n_rows[b]
-        new = self._write(n_a + n_b, self.mass[a] + self.mass[b])
+        new = self._write(min(n_a + n_b, GREATEST_WEIGHT), self.mass[a] + self.mass[b])
         for rows in (*self.keys, *self.values):
             rows.append((n_a * rows[a] + n_b * rows[b]) / (n_a + n_b))
         return new

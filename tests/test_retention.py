@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rows that leave by attention, or are merged, against float64 that decides likewise."""
 
+import importlib
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from float64_retention import Float64Retention
@@ -9,8 +13,10 @@ from hypothesis import strategies as st
 from test_decoder_architectures import SHAPES, soften_and_silence
 from tiny_llama import TinyShape, random_weights, write_gguf
 
+import edgestream as es
 from edgestream._native import GgufModel, RingDecoder
 
+TOOLS = Path(__file__).resolve().parent.parent / "tools"
 RETENTIONS = ["heavy-hitter", "merge"]
 N_SINKS, WINDOW, RECENT, EVICT_ROWS = 4, 40, 10, 8
 LAPS = 22
@@ -185,3 +191,42 @@ def test_rows_with_axes_are_refused(folder):
     with pytest.raises(ValueError, match="rows with axes need the retention 'window', not 'merge'"):
         decoder.step_groups([(0, rows[:1], np.zeros((1, 3), np.int32))])
     assert decoder.pos == N_SINKS
+
+
+@pytest.fixture(scope="module")
+def needles():
+    """The tool that measures whether what was read long ago is still found."""
+    sys.path.insert(0, str(TOOLS))
+    try:
+        return importlib.import_module("bench_retention")
+    finally:
+        sys.path.remove(str(TOOLS))
+
+
+def test_what_draws_attention_is_found_far_behind_the_window(needles):
+    within = [d <= needles.NEEDLE_MEMORY["window"] - 2 for d in needles.DISTANCES]
+    found = {
+        (name, retention): list(needles.find_needles(retention, values, mark_rate, 2) == 1)
+        for name, (values, mark_rate) in needles.NEEDLES.items()
+        for retention in ("window", "heavy-hitter", "merge")
+    }
+    assert found["marked", "window"] == found["not marked", "window"] == within
+    assert all(found["marked", "heavy-hitter"])
+    assert all(found["marked", "merge"])
+    far = len(within) // 2
+    assert not any(found["not marked", "heavy-hitter"][far:])
+
+
+def test_the_perplexity_of_a_stream_is_that_of_its_memory(needles):
+    model = es.load()
+    rows, tokens = needles.own_stream(model, 0.3)
+    ring = needles.tiny_ring(model, model.manifest.decoder.window, "window")
+    logits = np.stack([ring.step(row[None]) for row in rows])[2:]
+    pad, pad_bias = model.manifest.tokens.pad, model.manifest.policy.pad_bias
+    biased = logits[:, : model.manifest.tokens.n_text].astype(np.float64)
+    losses = needles.cross_entropy(biased, tokens)
+    assert losses.shape == tokens.shape
+    assert np.exp(losses.mean()) < 1.2
+    # What it read is what it wrote: it would write the same again.
+    biased[:, pad] -= pad_bias
+    np.testing.assert_array_equal(biased.argmax(axis=1), tokens)

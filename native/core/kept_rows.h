@@ -25,8 +25,8 @@ struct RowMerge {
 /// forgotten. When `window` rows are kept,
 /// room is made for `evict_rows`. With kHeavyHitter the rows of least mass leave (H2O, Zhang et
 /// al. 2023). With kMerge those of least mass together, of neighbours in the stream, become one:
-/// their mean by the number of rows they stand for, which is a weight that the merged row keeps.
-/// The newest `recent` rows take part in neither; of equals the older one goes.
+/// their mean by the number of rows they stand for, up to four, which is a weight that the merged
+/// row keeps. The newest `recent` rows take part in neither; of equals the older one goes.
 ///
 /// A slot that was kept is free as the last one, so what max_rows rows and the eviction between
 /// them changed can be taken back: nothing of it was written over.

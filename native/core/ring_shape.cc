@@ -19,6 +19,7 @@ constexpr int kMaxRebaseRows = 1 << 25;
 constexpr int kMaxGap = 1 << 20;
 // All keys are placed anew when rows leave: the more rows share that, the less it costs.
 constexpr int kDefaultEvictRows = 16;
+constexpr int kDefaultEvictions = 16;  // in which a large window is gone through
 // An angle in float32 is off by 6e-8 of the position: keeping positions near the window keeps the
 // logits of float32 rings within 1e-4 of float64. Turning the keys back costs each row once more
 // than writing it did, under 1% of a step.
@@ -70,7 +71,8 @@ void check_retention(RingShape& shape) {
         std::to_string(3 * shape.max_rows));
   }
   if (shape.evict_rows == 0) {
-    shape.evict_rows = std::min(std::max(kDefaultEvictRows, shape.max_rows), most);
+    shape.evict_rows =
+        std::min(std::max({kDefaultEvictRows, shape.max_rows, window / kDefaultEvictions}), most);
   }
   check("evict_rows", shape.evict_rows, shape.max_rows, most);
 }
