@@ -31,12 +31,12 @@ def write_models(folder: Path) -> None:
 
 
 def write_changes(folder: Path) -> None:
-    """To a saved state, as saved_state_fuzz.cc reads them: layout, then index and value of each."""
+    """To a saved state, as saved_state_fuzz.cc reads them: memory, then index and value of each."""
     folder.mkdir(parents=True, exist_ok=True)
-    for layout in range(3):
+    for memory in range(5):
         for index in range(0, 64, 2):  # numbers of the plan; odd ones are bytes of the ring
-            change = struct.pack("<B HQ HQ", 2 * layout, index, 2**63, index + 1, 0x7F)
-            (folder / f"{layout}-{index}").write_bytes(change)
+            change = struct.pack("<B HQ HQ", 2 * memory, index, 2**63, index + 1, 0x7F)
+            (folder / f"{memory}-{index}").write_bytes(change)
 
 
 def main() -> None:

@@ -25,24 +25,36 @@ namespace {
 using edgestream::kTinyEmbd;
 using edgestream::RegionRows;
 using edgestream::RingDecoder;
+using edgestream::RingDecoderConfig;
 using edgestream::RingState;
 using edgestream::StateIdentity;
 
 constexpr size_t kHeadBytes = 40;       // as write_state() documents the file
 constexpr size_t kMemoryLengthAt = 12;  // u32
 constexpr size_t kModelAt = 16;         // u64
-constexpr std::array kLayouts = {"one-clock", "grouped", "overlap"};
+
+// Two regions in every layout, one whose rows leave by attention.
+std::array<RingDecoderConfig, 5> memories() {
+  const auto two = [](const char* layout) {
+    return RingDecoderConfig{
+        .n_sinks = 2, .regions = {{"input", 6}, {"output", 4}}, .max_rows = 4, .layout = layout};
+  };
+  const auto one = [](const char* retention) {
+    return RingDecoderConfig{.n_sinks = 2,
+                             .regions = {{"stream", 20}},
+                             .max_rows = 4,
+                             .retention = retention,
+                             .recent = 5};
+  };
+  return {two("one-clock"), two("grouped"), two("overlap"), one("heavy-hitter"), one("merge")};
+}
 
 class Stream {
  public:
-  Stream(const std::string& path, const std::string& layout) : path_(path) {
+  Stream(const std::string& path, const RingDecoderConfig& memory) : path_(path) {
     const edgestream::TinyGguf file("edgestream_state_fuzz.gguf");
     decoder_ = std::make_unique<RingDecoder>(
-        std::make_shared<const edgestream::GgufModel>(file.path()),
-        edgestream::RingDecoderConfig{.n_sinks = 2,
-                                      .regions = {{"input", 6}, {"output", 4}},
-                                      .max_rows = 4,
-                                      .layout = layout});
+        std::make_shared<const edgestream::GgufModel>(file.path()), memory);
     for (int i = 0; i < 9; ++i) use();
     decoder_->save(path_);
     identity_ = read_identity();
@@ -87,7 +99,7 @@ class Stream {
     const std::vector<float> rows(3 * kTinyEmbd, 0.5F);
     const std::span all(rows);
     const std::array groups = {RegionRows{0, all.first(2 * kTinyEmbd)},
-                               RegionRows{1, all.first(kTinyEmbd)}};
+                               RegionRows{decoder_->n_regions() - 1, all.first(kTinyEmbd)}};
     if (decoder_->pos() < 2) decoder_->step(all);
     decoder_->step(groups, edgestream::LogitsOf::kLastRow);
     decoder_->propose(groups);
@@ -120,8 +132,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t n_bytes) {
   static const std::string path = (std::filesystem::temp_directory_path() /
                                    ("edgestream_state_fuzz." + std::to_string(getpid())))
                                       .string();
-  static std::array<Stream, 3> streams = {Stream(path, kLayouts[0]), Stream(path, kLayouts[1]),
-                                          Stream(path, kLayouts[2])};
+  static const std::array configs = memories();
+  static std::array<Stream, configs.size()> streams = {
+      Stream(path, configs[0]), Stream(path, configs[1]), Stream(path, configs[2]),
+      Stream(path, configs[3]), Stream(path, configs[4])};
   if (n_bytes == 0) return 0;
   Stream& stream = streams[data[0] / 2 % streams.size()];
   const std::span<const uint8_t> rest(data + 1, n_bytes - 1);
