@@ -41,6 +41,8 @@ class LibllamaModel:
         self.n_layers: int = llama_cpp.llama_model_n_layer(self.handle)
         n_heads = llama_cpp.llama_model_n_head(self.handle)
         self.kv_width: int = self.n_embd // n_heads * llama_cpp.llama_model_n_head_kv(self.handle)
+        axes = (llama_cpp.LLAMA_ROPE_TYPE_MROPE, llama_cpp.LLAMA_ROPE_TYPE_IMROPE)
+        self.has_axes: bool = llama_cpp.llama_model_rope_type(self.handle) in axes
         vocab = llama_cpp.llama_model_get_vocab(self.handle)
         self.n_vocab: int = llama_cpp.llama_vocab_n_tokens(vocab)
 
@@ -80,10 +82,16 @@ class LibllamaStream:
         self._memory = llama_cpp.llama_get_memory(self._context)
         self._batch = llama_cpp.llama_batch_init(max_rows, model.n_embd, 1)
         self._model, self._flash = model, flash
+        # As a number: a pointer taken from the struct would change with it.
+        self._one_axis = ctypes.cast(self._batch.pos, ctypes.c_void_p).value or 0
+        if model.has_axes:  # rows have time, height, width and a fourth number
+            self._positions = (llama_cpp.llama_pos * (4 * max_rows))()
+            self._batch.pos = ctypes.cast(self._positions, ctypes.POINTER(llama_cpp.llama_pos))
         self.pos = 0
 
     def close(self) -> None:
         """Gives its memory back."""
+        self._batch.pos = ctypes.cast(self._one_axis, ctypes.POINTER(llama_cpp.llama_pos))
         llama_cpp.llama_batch_free(self._batch)
         llama_cpp.llama_free(self._context)
 
@@ -92,15 +100,21 @@ class LibllamaStream:
 
         Raises OperationError if libllama fails, as when the context is full.
         """
-        batch = self._batch
-        batch.n_tokens = len(rows)
+        batch, n_rows = self._batch, len(rows)
         ctypes.memmove(batch.embd, rows.ctypes.data, rows.nbytes)
-        for i in range(len(rows)):
+        if self._model.has_axes:  # of text: one number on three axes
+            later = [*range(self.pos, self.pos + n_rows)] * 2 + [0] * n_rows
+            self._positions[n_rows : 4 * n_rows] = later
+        return self._decode(batch, n_rows)
+
+    def _decode(self, batch: Any, n_rows: int) -> NDArray[np.float32]:
+        batch.n_tokens = n_rows
+        for i in range(n_rows):
             batch.pos[i], batch.n_seq_id[i] = self.pos + i, 1
-            batch.seq_id[i][0], batch.logits[i] = 0, int(i == len(rows) - 1)
+            batch.seq_id[i][0], batch.logits[i] = 0, int(i == n_rows - 1)
         if llama_cpp.llama_decode(self._context, batch):
             raise OperationError(f"bench: llama_decode failed at row {self.pos}")
-        self.pos += len(rows)
+        self.pos += n_rows
         logits = llama_cpp.llama_get_logits_ith(self._context, -1)
         return np.ctypeslib.as_array(logits, (self._model.n_vocab,)).copy()
 
