@@ -54,9 +54,38 @@ class EncoderDecoderModel:
     def encode(self, rows: Floats) -> NDArray[Any]:
         """A window of input rows [n, 2 + payload] to encoder states [1, m, width]."""
         given = self.encoder.get_inputs()[0]
-        heard = self._features(rows) if self.config.n_mels else self._samples(rows)
-        feed: dict[str, Any] = {given.name: heard.astype(NUMPY_TYPES[given.type])}
+        feed: dict[str, Any] = {given.name: self.heard(rows).astype(NUMPY_TYPES[given.type])}
         return np.asarray(_run(self.encoder, ["last_hidden_state"], feed, self.encoder_path)[0])
+
+    def decode(
+        self, tokens: Sequence[int], states: NDArray[Any], past: dict[str, NDArray[Any]]
+    ) -> tuple[Floats, dict[str, NDArray[Any]]]:
+        """Logits [n, n_vocab] after each token, and the caches; with a past, which holds what came
+        before, the decoder's own caches alone."""
+        feed: dict[str, Any] = {}
+        for name, each in self.inputs.items():
+            kind = NUMPY_TYPES[each.type]
+            if name == "input_ids":
+                feed[name] = np.array([tokens], kind)
+            elif name == "encoder_hidden_states":
+                feed[name] = np.asarray(states, kind)
+            elif name == "encoder_attention_mask":
+                feed[name] = np.ones((1, states.shape[1]), kind)
+            elif name == "use_cache_branch":
+                feed[name] = np.array([bool(past)], kind)
+            else:
+                empty = (1, each.shape[1], 0, each.shape[3])
+                feed[name] = np.ascontiguousarray(past[name]) if past else np.zeros(empty, kind)
+        kept = [name for name in self.caches if not past or ".decoder." in name]
+        outputs = ["logits", *(name.replace(CACHE, PRESENT, 1) for name in kept)]
+        logits, *present = _run(self.decoder, outputs, feed, self.decoder_path)
+        if logits.shape != (1, len(tokens), self.config.n_vocab):
+            raise OperationError(f"{self.decoder_path}: gives logits of shape {logits.shape}")
+        return np.array(logits[0], np.float32), dict(zip(kept, present, strict=True))
+
+    def heard(self, rows: Floats) -> Floats:
+        """What the encoder hears of a window: normalised mel [1, n_mels, frames], or samples."""
+        return self._features(rows) if self.config.n_mels else self._samples(rows)
 
     def _features(self, rows: Floats) -> Floats:
         """Whisper's normalisation: 8 decades below the loudest, silence up to 30 s."""
@@ -190,7 +219,7 @@ class EncoderDecoder(Decoder):
         """An empty window; the language stays."""
         self._window: list[Floats] = []
         self._tokens: list[int] = []
-        self._states: NDArray[Any] | None = None  # of the encoder
+        self._states: NDArray[Any] = np.empty((1, 0, 0))  # of the encoder; none yet
         self._cache: dict[str, NDArray[Any]] = {}
         self._n_cached = 0
         self._silent = False
@@ -204,12 +233,12 @@ class EncoderDecoder(Decoder):
 
     def _compute(self) -> Floats:
         """Logits of the tokens that were not computed yet [n, n_vocab]."""
-        if self._states is None and not self._silent:
+        if not self._states.size and not self._silent:
             self._silent = not any((rows[:, VOICE] > 0).any() for rows in self._window)
         n = len(self._tokens) - self._n_cached
         if self._silent:
             return np.zeros((n, self.n_vocab), np.float32)
-        if self._states is None:
+        if not self._states.size:
             self._states = self.model.encode(np.concatenate(self._window))
             return self._open(n)
         rows = [self._step(i) for i in range(self._n_cached, len(self._tokens))]
@@ -220,7 +249,7 @@ class EncoderDecoder(Decoder):
         if self._language_at is not None:
             self._tokens[self._language_at] = self._language or self._hear_language()
         tokens = self._tokens[: self.model.config.max_tokens]
-        logits, self._cache = self._decode(tokens, {})
+        logits, self._cache = self.model.decode(tokens, self._states, {})
         self._n_cached = len(tokens)
         start = self.prompt.index(self.model.config.start)
         self._silent = self._rules.is_silent(logits[start])
@@ -230,7 +259,7 @@ class EncoderDecoder(Decoder):
     def _hear_language(self) -> int:
         """The likeliest language after nothing but the start, as Whisper detects it."""
         languages = list(self.model.config.languages.values())
-        logits, _ = self._decode([self.model.config.start], {})
+        logits, _ = self.model.decode([self.model.config.start], self._states, {})
         self._language = languages[int(logits[0, languages].argmax())]
         return self._language
 
@@ -242,37 +271,10 @@ class EncoderDecoder(Decoder):
             name: array[:, :, :i] if ".decoder." in name else array
             for name, array in self._cache.items()
         }
-        logits, present = self._decode([self._tokens[i]], past)
+        logits, present = self.model.decode([self._tokens[i]], self._states, past)
         self._cache |= present
         self._n_cached = i + 1
         return logits
-
-    def _decode(
-        self, tokens: Sequence[int], past: dict[str, NDArray[Any]]
-    ) -> tuple[Floats, dict[str, NDArray[Any]]]:
-        """Logits [n, n_vocab] and the caches; with a past, the decoder's own caches alone."""
-        m = self.model
-        feed: dict[str, Any] = {}
-        for name, each in m.inputs.items():
-            kind = NUMPY_TYPES[each.type]
-            if name == "input_ids":
-                feed[name] = np.array([tokens], kind)
-            elif name == "encoder_hidden_states":
-                feed[name] = np.asarray(self._states, kind)
-            elif name == "encoder_attention_mask":
-                assert self._states is not None
-                feed[name] = np.ones((1, self._states.shape[1]), kind)
-            elif name == "use_cache_branch":
-                feed[name] = np.array([bool(past)], kind)
-            else:
-                empty = (1, each.shape[1], 0, each.shape[3])
-                feed[name] = np.ascontiguousarray(past[name]) if past else np.zeros(empty, kind)
-        kept = [name for name in m.caches if not past or ".decoder." in name]
-        outputs = ["logits", *(name.replace(CACHE, PRESENT, 1) for name in kept)]
-        logits, *present = _run(m.decoder, outputs, feed, m.decoder_path)
-        if logits.shape != (1, len(tokens), self.n_vocab):
-            raise OperationError(f"{m.decoder_path}: gives logits of shape {logits.shape}")
-        return np.array(logits[0], np.float32), dict(zip(kept, present, strict=True))
 
 
 def _run(session: Any, outputs: list[str], feed: dict[str, Any], path: Path) -> list[Any]:

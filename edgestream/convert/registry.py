@@ -16,6 +16,7 @@ from edgestream.errors import ModelError
 Progress = Callable[[str, int, int], None]  # what is done, how much of it, of how much
 # `model_type` of config.json: the module of its converter.
 CONVERTERS = dict.fromkeys(ARCHITECTURES, "edgestream.convert.decoder")
+CONVERTERS |= dict.fromkeys(("whisper", "moonshine"), "edgestream.convert.speech")
 
 
 @dataclass(frozen=True, slots=True)
