@@ -105,6 +105,7 @@ def listen(
     policy: Annotated[Path | None, typer.Option(help="A trained head; sets the delay.")] = None,
     language: Annotated[str | None, typer.Option(help="That is spoken (Whisper): en, de.")] = None,
     task: Annotated[str | None, typer.Option(help="transcribe, or translate to English.")] = None,
+    prompt: Annotated[str | None, typer.Option(help="Text that came before (Whisper).")] = None,
     fast: Annotated[bool, typer.Option("--fast", help="Run a file as fast as possible.")] = False,
     device: Annotated[
         str | None, typer.Option(help="Microphone by name or index (--list-devices).")
@@ -147,16 +148,9 @@ def listen(
         elif source is None and model == DEFAULT_MODEL:
             typer.echo(SYNTHETIC_ONLY, err=True)
         session = start(
-            opened,
-            model=model,
-            delay_ms=delay,
-            device=device,
-            fast=fast,
-            confidence=confidence,
-            policy=policy,
-            language=language,
-            task=task,
-        )
+            opened, model=model, delay_ms=delay, device=device, fast=fast, confidence=confidence,
+            policy=policy, language=language, task=task, prompt=prompt,
+        )  # fmt: skip
         _caption(session, format, output, drafts=drafts)
         if stats:
             _print_stats(session)

@@ -30,6 +30,7 @@ MIN_SAMPLES = 1024  # Moonshine's convolutions need 895 for their first row
 DYNAMIC_RANGE = 8.0  # decades below the loudest bin of a window that Whisper hears
 CODE, VOICE, PAYLOAD = 0, 1, 2  # columns of a row: what it is, whether anybody speaks, numbers
 MAX_PROPOSAL = 1024
+ALSO = {"cache_position", "encoder_attention_mask"}  # inputs that some exports have
 CACHE, PRESENT = "past_key_values.", "present."
 
 
@@ -71,6 +72,9 @@ class EncoderDecoderModel:
                 feed[name] = np.asarray(states, kind)
             elif name == "encoder_attention_mask":
                 feed[name] = np.ones((1, states.shape[1]), kind)
+            elif name == "cache_position":
+                n_past = next(iter(past.values())).shape[2] if past else 0
+                feed[name] = np.arange(n_past, n_past + len(tokens), dtype=kind)
             elif name == "use_cache_branch":
                 feed[name] = np.array([bool(past)], kind)
             else:
@@ -136,7 +140,7 @@ class EncoderDecoderModel:
                 " public export: input_ids, encoder_hidden_states, use_cache_branch,"
                 f" {CACHE}N.decoder.key, ...)"
             )
-        extra = set(self.inputs) - wanted - set(self.caches) - {"encoder_attention_mask"}
+        extra = set(self.inputs) - wanted - set(self.caches) - ALSO
         kinds = {self.inputs[name].type for name in self.inputs} - set(NUMPY_TYPES)
         heads = [self.inputs[name].shape for name in self.caches]
         if extra or kinds or not all(len(s) == 4 and isinstance(s[1], int) and isinstance(s[3], int)

@@ -19,7 +19,7 @@ from edgestream.source import FileSource, Source
 # What a stream of each family can be told beside the rate of its samples.
 OPTIONS: dict[type, tuple[str, ...]] = {
     Model: ("delay_ms", "confidence", "policy"),
-    ReencodedModel: ("language", "task", "times", "policy"),
+    ReencodedModel: ("language", "task", "prompt", "times", "policy"),
 }
 
 
@@ -44,6 +44,7 @@ def listen(
     policy: Policy | Head | str | os.PathLike[str] | None = None,
     language: str | None = None,
     task: str | None = None,
+    prompt: str | None = None,
     times: bool | None = None,
 ) -> Session:
     """Captions of a microphone, a file or any other source, as an iterator of events.
@@ -56,7 +57,8 @@ def listen(
         fast: read a file as fast as possible instead of at its own pace.
         confidence: what the model is less sure of than this is decided a step later.
         policy: decides when a token is written, as for `Model.stream`.
-        language: that is spoken; task: transcribe or translate; times: whether it writes times;
+        language: that is spoken; task: transcribe or translate; prompt: text that
+            came before; times: whether it writes times;
             of a Whisper, as for `ReencodedModel.stream`.
 
     Returns:
@@ -68,7 +70,7 @@ def listen(
     loaded = model if isinstance(model, (Model, ReencodedModel)) else load(model)
     options = {
         "delay_ms": delay_ms, "confidence": confidence, "policy": policy, "language": language,
-        "task": task, "times": times,
+        "task": task, "prompt": prompt, "times": times,
     }  # fmt: skip
     opened = open_source(source, device=device, fast=fast)
     try:

@@ -19,6 +19,7 @@ from edgestream.encoder_decoder import HOP_SAMPLES, EncoderDecoder, EncoderDecod
 from edgestream.errors import ModelError, UsageError
 from edgestream.hypothesis_rules import HypothesisRules
 from edgestream.policy import Head, LocalAgreement, Policy
+from edgestream.prompt_tokens import prompt_tokens
 from edgestream.reencoded import ROW_MS, ReencodedStages
 from edgestream.resample import Resampler
 from edgestream.segment_caption import SegmentCaption
@@ -80,6 +81,7 @@ class ReencodedModel:
         policy: Policy | Head | str | os.PathLike[str] | None = None,
         language: str | None = None,
         task: str | None = None,
+        prompt: str | None = None,
         times: bool = True,
     ) -> Stream:
         """A new stream over these weights.
@@ -89,6 +91,7 @@ class ReencodedModel:
             policy: decides what is committed; LocalAgreement-2 if None.
             language: that is spoken, as `en`; None: the model hears it in the first speech.
             task: `transcribe` or `translate` (to English), where the model knows tasks.
+            prompt: text that came before, for names and spelling, where the model knows such.
             times: let a Whisper write times; without them lines end at full stops.
 
         Raises:
@@ -100,16 +103,17 @@ class ReencodedModel:
         rate_hz = RATE_HZ if rate_hz is None else rate_hz
         config, clock = self.config, Clock()
         times = times and config.first_time is not None
-        prompt, language_at = self._prompt(language, task, times=times)
+        earlier = prompt_tokens(self.folder, config, prompt) if prompt is not None else []
+        before, language_at = self._prompt(earlier, language, task, times=times)
         rules = HypothesisRules(config, self.token_bytes, times=times)
-        decoder = EncoderDecoder(self.weights, rules, prompt=prompt, language_at=language_at)
+        decoder = EncoderDecoder(self.weights, rules, prompt=before, language_at=language_at)
         frames = CentredMel(config.n_mels) if config.n_mels else SampleFrames()
         gate = VoiceGate(self.voice) if self.voice else None
         stages = ReencodedStages(
             resampler=Resampler(rate_hz, RATE_HZ),
             window_rows=WindowRows(frames, self.weights.payload, gate),
             decoder=decoder,
-            loop=self.loop(decoder, policy or LocalAgreement(), prompt, times=times),
+            loop=self.loop(decoder, policy or LocalAgreement(), before, times=times),
             caption=SegmentCaption(
                 self.token_bytes,
                 clock,
@@ -157,11 +161,11 @@ class ReencodedModel:
         return self.window.step_ms * RATE_HZ // 1000 // HOP_SAMPLES
 
     def _prompt(
-        self, language: str | None, task: str | None, *, times: bool
+        self, earlier: list[int], language: str | None, task: str | None, *, times: bool
     ) -> tuple[list[int], int | None]:
         """The tokens before every hypothesis, and at which of them the language is to be heard."""
         config, language_at = self.config, None
-        prompt = [config.start]
+        prompt = [*earlier, config.start]
         if config.languages:
             language_at = None if language else len(prompt)
             prompt.append(self._known("language", language or "en", config.languages))

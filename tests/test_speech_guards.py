@@ -225,6 +225,39 @@ def test_a_graph_of_another_kind_is_refused(folder, tmp_path, name):
         ReencodedModel(tmp_path)
 
 
+def test_an_export_with_further_inputs_gives_the_same(folder, tmp_path):
+    """cache_position and encoder_attention_mask, as some exporters write them."""
+    for file in [*folder.glob("*.json"), *folder.glob("onnx/*")]:
+        target = tmp_path / file.relative_to(folder)
+        target.parent.mkdir(exist_ok=True)
+        target.write_bytes(file.read_bytes())
+    path = tmp_path / "onnx" / "decoder_model_merged.onnx"
+    decoder = onnx.load(path)
+    for name, shape in (("cache_position", ["n"]), ("encoder_attention_mask", [1, "m"])):
+        decoder.graph.input.append(helper.make_tensor_value_info(name, TensorProto.INT64, shape))
+    # Each row's logits are off unless its position is that of the row.
+    nodes = decoder.graph.node
+    nodes[-1].output[0] = "plain"
+    past = helper.make_node("Shape", ["past_key_values.0.decoder.key"], ["past"], start=2, end=3)
+    rows = helper.make_node("Shape", ["input_ids"], ["rows"], start=1, end=2)
+    squeeze = [helper.make_node("Squeeze", [n], [n + "0"]) for n in ("past", "rows")]
+    end = helper.make_node("Add", ["past0", "rows0"], ["end0"])
+    places = helper.make_node("Range", ["past0", "end0", "one"], ["places"])
+    off = helper.make_node("Sub", ["cache_position", "places"], ["off"])
+    cast = helper.make_node("Cast", ["off"], ["off_float"], to=TensorProto.FLOAT)
+    row = helper.make_node("Unsqueeze", ["off_float", "integers.1"], ["off_rows"])
+    scaled = helper.make_node("Sub", ["plain", "off_rows"], ["once"])
+    product = helper.make_node("Mul", ["off_rows", "plain"], ["twice"])
+    logits = helper.make_node("Sub", ["once", "twice"], ["logits"])
+    nodes.extend([past, rows, *squeeze, end, places, off, cast, row, scaled, product, logits])
+    onnx.save(decoder, path)
+    events = []
+    for place in (folder, tmp_path):
+        stream = ReencodedModel(place).stream(language="en")
+        events.append(stream.push(sound(2)) + stream.finish())
+    assert events[0] == events[1] != []
+
+
 def test_captions_hold_text_alone(folder):
     stream = ReencodedModel(folder).stream(language="en", times=False)
     for event in stream.push(sound(3)) + stream.finish():
