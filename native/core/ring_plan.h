@@ -155,6 +155,7 @@ class RingPlan {
   void close_holes();
   void make_room();
   void rank_kept();
+  void check_ranks(const KeptRows& kept, int64_t pos, std::span<const int64_t> places) const;
   std::span<const int> kept_by(int row) const;
 
   RingShape shape_;

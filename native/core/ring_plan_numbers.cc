@@ -25,6 +25,20 @@ std::vector<int64_t> RingPlan::numbers() const {
   return all;
 }
 
+// Where attention decides who is kept, positions are ranks behind the sinks. `places`: the next
+// position, the base, then of every slot its position, then its axes.
+void RingPlan::check_ranks(const KeptRows& kept, int64_t pos,
+                           std::span<const int64_t> places) const {
+  const auto at = places.subspan(2, at_.size());
+  const auto n_kept = std::ssize(kept.slots());
+  bool holds = places[0] == std::min<int64_t>(pos, shape_.n_sinks) + n_kept && places[1] == 0 &&
+               n_kept <= std::max<int64_t>(pos - shape_.n_sinks, 0);
+  for (const int64_t position : at) holds &= position < shape_.n_sinks + regions_[0].window;
+  for (int64_t i = 0; i < n_kept; ++i) holds &= at[kept.slots()[i]] == shape_.n_sinks + i;
+  for (const int64_t above : places.last(kAxes * at_.size())) holds &= above == 0;
+  if (!holds) throw std::invalid_argument("ring: the saved plan has rows out of their places");
+}
+
 void RingPlan::restore(std::span<const int64_t> numbers) {
   const size_t n_regions = regions_.size();
   const size_t n_of_kept = kept_rows_ ? kept_rows_->n_numbers() : 0;
@@ -47,14 +61,13 @@ void RingPlan::restore(std::span<const int64_t> numbers) {
   if (!counts || n_left != 0) {
     throw std::invalid_argument("ring: the saved plan counts rows that were never taken");
   }
-  if (kept_rows_) {
-    KeptRows kept = *kept_rows_;
-    kept.restore(numbers.last(n_of_kept));
-    reset();
-    kept_rows_ = std::move(kept);
-  } else {
-    reset();
+  std::optional<KeptRows> kept = kept_rows_;
+  if (kept) {
+    kept->restore(numbers.last(n_of_kept));
+    check_ranks(*kept, numbers[0], numbers.subspan(3, numbers.size() - n_of_kept - 3));
   }
+  reset();
+  kept_rows_ = std::move(kept);
   pos_ = numbers[0];
   place_keys_ = numbers[1] != 0;
   for (size_t i = 0; i < n_regions; ++i) {

@@ -286,3 +286,24 @@ TEST_CASE("rows that cannot be kept together are not restored") {
   refused(1, 64);
   refused(1 + 2 * 16, 0);  // a row that stands for none
 }
+
+TEST_CASE("rows out of their places are not restored") {
+  RingPlan plan({.n_sinks = 2,
+                 .regions = {{.window = 12}},
+                 .retention = Retention::kHeavyHitter,
+                 .recent = 3});
+  for (int row = 0; row < 20; ++row) plan.take(std::vector{0});
+  const std::vector<int64_t> numbers = plan.numbers();
+  const auto refused = [&](size_t at, int64_t value) {
+    std::vector<int64_t> forged = numbers;
+    forged[at] = value;
+    CHECK_THROWS_WITH_AS(plan.restore(forged), "ring: the saved plan has rows out of their places",
+                         std::invalid_argument);
+    CHECK(plan.numbers() == numbers);
+  };
+  refused(3, int64_t{1} << 58);  // the next position
+  refused(4, 1);                 // the base
+  refused(5 + 63, 14);           // of a slot that is not used
+  refused(5 + 64, 1);            // an axis
+  RingPlan(plan.shape()).restore(numbers);
+}
