@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 
 import numpy as np
 import onnx
@@ -213,10 +214,7 @@ def test_wrong_values_are_refused(folder, tmp_path, name, key, value):
 
 @pytest.mark.parametrize("name", ["encoder_model.onnx", "decoder_model_merged.onnx"])
 def test_a_graph_of_another_kind_is_refused(folder, tmp_path, name):
-    for file in [*folder.glob("*.json"), *folder.glob("onnx/*")]:
-        target = tmp_path / file.relative_to(folder)
-        target.parent.mkdir(exist_ok=True)
-        target.write_bytes(file.read_bytes())
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     (tmp_path / "onnx" / name).write_bytes(b"no ONNX")
     with pytest.raises(ModelError, match="onnxruntime cannot load it"):
         ReencodedModel(tmp_path)
@@ -227,10 +225,7 @@ def test_a_graph_of_another_kind_is_refused(folder, tmp_path, name):
 
 def test_an_export_with_further_inputs_gives_the_same(folder, tmp_path):
     """cache_position and encoder_attention_mask, as some exporters write them."""
-    for file in [*folder.glob("*.json"), *folder.glob("onnx/*")]:
-        target = tmp_path / file.relative_to(folder)
-        target.parent.mkdir(exist_ok=True)
-        target.write_bytes(file.read_bytes())
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     path = tmp_path / "onnx" / "decoder_model_merged.onnx"
     decoder = onnx.load(path)
     for name, shape in (("cache_position", ["n"]), ("encoder_attention_mask", [1, "m"])):
@@ -256,6 +251,21 @@ def test_an_export_with_further_inputs_gives_the_same(folder, tmp_path):
         stream = ReencodedModel(place).stream(language="en")
         events.append(stream.push(sound(2)) + stream.finish())
     assert events[0] == events[1] != []
+
+
+def test_int8_files_are_preferred_and_run(folder, tmp_path):
+    """As the published `_quantized` files are made: dynamic int8 by onnxruntime's own tool."""
+    from onnxruntime.quantization import quantize_dynamic
+
+    shutil.copytree(folder, tmp_path / "m")
+    for name in ("encoder_model", "decoder_model_merged"):
+        path = tmp_path / "m" / "onnx" / f"{name}.onnx"
+        quantize_dynamic(path, path.with_name(f"{name}_quantized.onnx"))
+    model = ReencodedModel(tmp_path / "m")
+    assert model.weights.encoder_path.name == "encoder_model_quantized.onnx"
+    assert model.weights.decoder_path.name == "decoder_model_merged_quantized.onnx"
+    stream = model.stream(language="en")
+    assert stream.push(sound(2)) + stream.finish()
 
 
 def test_captions_hold_text_alone(folder):
