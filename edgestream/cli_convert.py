@@ -36,7 +36,9 @@ class EncoderQuant(str, Enum):
 def convert(
     source: Annotated[str, typer.Argument(help="A checkpoint's folder, or owner/name on a hub.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="New folder for the model.")],
-    to: Annotated[Format, typer.Option(help="Format of the decoder.")] = Format.gguf,
+    to: Annotated[
+        Format | None, typer.Option(help="Format; gguf for language models if not given.")
+    ] = None,
     quant: Annotated[
         str | None,
         typer.Option(
@@ -58,7 +60,7 @@ def convert(
     from edgestream.convert.run import Wish, convert
 
     wish = Wish(
-        to=to.value,
+        to=to.value if to else None,
         quant=quant,
         verify=verify,
         n_threads=threads,

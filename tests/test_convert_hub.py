@@ -20,6 +20,7 @@ def files(tmp_path):
     shape = TinyShape()
     folder = write_checkpoint(tmp_path / "source", shape, random_weights(shape), n_shards=2)
     (folder / "README.md").write_text("---\nlicense: mit\n---\n")
+    (folder / "generation_config.json").write_text("{}")
     (folder / "run_me.py").write_text("raise SystemExit")
     return {file.name: file.read_bytes() for file in folder.iterdir()}
 
@@ -38,6 +39,7 @@ def test_a_repository_is_fetched_and_converted(tmp_path, hub, home, files):
     commit = hub.repositories[NAME].commit
     assert (manifest.source, manifest.license) == (f"{NAME} at {commit}", "mit")
     assert not list(home.rglob("run_me.py"))
+    assert list(home.rglob("generation_config.json"))  # Whisper's converter reads it
     n_requests = len(hub.requests)
     run(NAME, tmp_path / "again")  # nothing but the listing is asked for again
     assert [path for path, _ in hub.requests[n_requests:] if "resolve" in path] == []

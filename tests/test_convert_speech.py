@@ -33,7 +33,7 @@ def checkpoint(folder, tiny, tensors=None, **changes):
 
 
 def convert(source, out, *more):
-    return CliRunner().invoke(app, ["convert", str(source), "-o", str(out), "--to", "onnx", *more])
+    return CliRunner().invoke(app, ["convert", str(source), "-o", str(out), *more])
 
 
 @pytest.mark.parametrize("kind", KINDS)

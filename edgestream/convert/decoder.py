@@ -41,15 +41,16 @@ def write(checkpoint: Checkpoint, folder: Path, request: Request, progress: Prog
         ModelError: the checkpoint is damaged or not supported.
         UsageError: there is no such quantization of the format.
     """
-    quant = request.quant or QUANTS[request.to][0]
-    if quant not in QUANTS[request.to]:
-        known = ", ".join(dict.fromkeys(QUANTS[request.to]))
-        raise UsageError(f"--quant {quant!r:.40}: {request.to} has {known}")
+    to = request.to or "gguf"
+    quant = request.quant or QUANTS[to][0]
+    if quant not in QUANTS[to]:
+        known = ", ".join(dict.fromkeys(QUANTS[to]))
+        raise UsageError(f"--quant {quant!r:.40}: {to} has {known}")
     config = read_decoder_config(checkpoint.config)
     check_tensors(checkpoint, config)
     vocabulary = read_vocabulary(checkpoint, config.n_vocab)
-    to = _write_gguf if request.to == "gguf" else _write_onnx
-    tokenizer = to(checkpoint, config, vocabulary, folder, quant, request.n_threads, progress)
+    put = _write_gguf if to == "gguf" else _write_onnx
+    tokenizer = put(checkpoint, config, vocabulary, folder, quant, request.n_threads, progress)
     if text := checkpoint.license_text():
         (folder / LICENSE).write_bytes(text)
     n_sinks = min(N_SINKS, config.n_rows - 1)
@@ -60,7 +61,7 @@ def write(checkpoint: Checkpoint, folder: Path, request: Request, progress: Prog
         source=request.source,
         quantization=quant,
         decoder=RingSpec(
-            file=GGUF if request.to == "gguf" else ONNX,
+            file=GGUF if to == "gguf" else ONNX,
             n_sinks=n_sinks,
             window=min(config.n_rows, MAX_WINDOW) - n_sinks,
         ),

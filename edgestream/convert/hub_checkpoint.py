@@ -10,8 +10,9 @@ from edgestream.convert.checkpoint import CARD, CONFIG, INDEX, LICENSE, WEIGHTS,
 from edgestream.convert.registry import Progress
 from edgestream.convert.tokenizer import TOKENIZER_FILES
 from edgestream.errors import HubError, ModelError
+from edgestream.speech_config import GENERATION
 
-SMALL_FILES = (CONFIG, INDEX, *TOKENIZER_FILES, CARD, LICENSE)
+SMALL_FILES = (CONFIG, GENERATION, INDEX, *TOKENIZER_FILES, CARD, LICENSE)
 
 
 def fetch_checkpoint(name: str, progress: Progress) -> tuple[Path, str]:

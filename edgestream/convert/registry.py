@@ -25,7 +25,7 @@ class Request:
 
     name: str  # of the model, for its manifest
     source: str  # where it came from, for its manifest
-    to: str  # gguf or onnx
+    to: str | None  # gguf or onnx; None: what is usual for the model
     quant: str | None
     n_threads: int
 

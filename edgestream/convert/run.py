@@ -21,9 +21,9 @@ NEEDED = ("gguf", "ml_dtypes", "onnx", "safetensors", "sentencepiece")
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What the user asks for; `quant` None is the usual one of the format `to`, gguf or onnx."""
+    """What the user asks for; None is what is usual for the model."""
 
-    to: str
+    to: str | None
     quant: str | None
     verify: bool
     n_threads: int

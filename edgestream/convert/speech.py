@@ -35,8 +35,8 @@ def write(checkpoint: Checkpoint, folder: Path, request: Request, progress: Prog
         ModelError: the checkpoint is damaged or not supported.
         UsageError: another format or quantization is asked for.
     """
-    if request.to != "onnx" or request.quant not in (None, "f32"):
-        raise UsageError(f"{checkpoint.model_type} becomes ONNX in float32: give --to onnx alone")
+    if request.to not in (None, "onnx") or request.quant not in (None, "f32"):
+        raise UsageError(f"{checkpoint.model_type} is written as float32 ONNX: leave --quant out")
     tensors = {}
     for i, name in enumerate(checkpoint.shapes):
         tensors[name] = checkpoint.array(name).astype(np.float32)
