@@ -86,7 +86,10 @@ def compare(checkpoint: Checkpoint, folder: Path) -> Difference:
     given, _ = model.weights.decode(tokens, model.weights.encode(rows), {})
     heard = model.weights.heard(rows)
     try:
-        source = AutoModelForSpeechSeq2Seq.from_pretrained(checkpoint.folder, dtype=torch.float32)
+        source = AutoModelForSpeechSeq2Seq.from_pretrained(
+            checkpoint.folder, dtype=torch.float32, local_files_only=True, use_safetensors=True,
+            trust_remote_code=False,
+        )  # fmt: skip
     except Exception as error:  # transformers raises whatever it meets
         raise ModelError(
             f"{checkpoint.folder}: transformers cannot load it: {error}"[:300]
