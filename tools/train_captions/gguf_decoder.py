@@ -26,19 +26,19 @@ def write_decoder(decoder: Decoder, vocabulary: list[str], path: Path) -> None:
     _write_sizes(writer, shape)
     _write_tokens(writer, shape, vocabulary)
     spare_rows = torch.zeros(2 + shape.n_delays, shape.width)  # never chosen, but ggml wants a row
-    _matrix(writer, "token_embd", torch.cat([decoder.tokens.weight, decoder.delays.weight]))
-    _matrix(writer, "output", torch.cat([decoder.head.weight, spare_rows]))
-    _vector(writer, "output_norm", decoder.norm)
+    write_matrix(writer, "token_embd", torch.cat([decoder.tokens.weight, decoder.delays.weight]))
+    write_matrix(writer, "output", torch.cat([decoder.head.weight, spare_rows]))
+    write_vector(writer, "output_norm", decoder.norm)
     for i, layer in enumerate(decoder.layers):
         block = f"blk.{i}."
-        _vector(writer, block + "attn_norm", layer.norm_attn)
-        _vector(writer, block + "ffn_norm", layer.norm_ffn)
-        _matrix(writer, block + "attn_q", _interleave(layer.q.weight, shape.n_heads))
-        _matrix(writer, block + "attn_k", _interleave(layer.k.weight, shape.n_kv_heads))
+        write_vector(writer, block + "attn_norm", layer.norm_attn)
+        write_vector(writer, block + "ffn_norm", layer.norm_ffn)
+        write_matrix(writer, block + "attn_q", interleave(layer.q.weight, shape.n_heads))
+        write_matrix(writer, block + "attn_k", interleave(layer.k.weight, shape.n_kv_heads))
         for name, part in [("attn_v", layer.v), ("attn_output", layer.o), ("ffn_gate", layer.gate)]:
-            _matrix(writer, block + name, part.weight)
-        _matrix(writer, block + "ffn_up", layer.up.weight)
-        _matrix(writer, block + "ffn_down", layer.down.weight)
+            write_matrix(writer, block + name, part.weight)
+        write_matrix(writer, block + "ffn_up", layer.up.weight)
+        write_matrix(writer, block + "ffn_down", layer.down.weight)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -76,16 +76,16 @@ def _write_tokens(writer: gguf.GGUFWriter, shape: Shape, vocabulary: list[str]) 
     writer.add_token_types([NORMAL_TOKEN] * shape.n_text + [CONTROL_TOKEN] * len(control))
 
 
-def _interleave(weight: Tensor, n_heads: int) -> Tensor:
+def interleave(weight: Tensor, n_heads: int) -> Tensor:
     """Rows from the half-split rotary layout to the pairs that llama models use in ggml."""
     rows, width = weight.shape
     return weight.view(n_heads, 2, rows // n_heads // 2, width).swapaxes(1, 2).reshape(rows, width)
 
 
-def _matrix(writer: gguf.GGUFWriter, name: str, weight: Tensor) -> None:
+def write_matrix(writer: gguf.GGUFWriter, name: str, weight: Tensor) -> None:
     data = gguf.quants.quantize(weight.detach().float().contiguous().numpy(), Q8_0)
     writer.add_tensor(f"{name}.weight", data, raw_dtype=Q8_0)
 
 
-def _vector(writer: gguf.GGUFWriter, name: str, norm: RmsNorm) -> None:
+def write_vector(writer: gguf.GGUFWriter, name: str, norm: RmsNorm) -> None:
     writer.add_tensor(f"{name}.weight", norm.weight.detach().float().numpy())

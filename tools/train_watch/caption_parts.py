@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shared with the caption model: a transformer layer, and how GGUF is written."""
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parent.parent / "train_captions"))
+
+from decoder import Layer, rope_tables
+from encoder import RmsNorm
+from gguf_decoder import interleave, write_matrix, write_vector
+
+__all__ = ["Layer", "RmsNorm", "interleave", "rope_tables", "write_matrix", "write_vector"]

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes encoder.onnx and decoder.gguf: python export_watch.py CHECKPOINT OUT_DIR"""
+
+from __future__ import annotations
+
+import argparse
+import warnings
+from pathlib import Path
+
+import gguf
+import numpy as np
+import onnxruntime as ort
+import torch
+from caption_parts import RmsNorm, interleave, write_matrix, write_vector
+from draw import SEEN_HEIGHT, SEEN_WIDTH
+from torch import Tensor, nn
+from vocabulary import WORDS
+from watcher import Commentator, PictureEncoder, load_watcher
+
+OPSET = 18
+TOLERANCE = 1e-4
+STATES = ("last", "background", "any")
+NORMAL_TOKEN, CONTROL_TOKEN = 1, 3
+
+
+class Streaming(nn.Module):
+    """One picture in, one embedding out, state carried."""
+
+    def __init__(self, encoder: PictureEncoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, picture: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
+        embedding, after = self.encoder(picture[:, None], *states)
+        return (embedding, *after)
+
+
+def write_encoder(encoder: PictureEncoder, path: Path) -> None:
+    """Exports for picture [1, h, w, 3]; raises if the graph differs over a stream of pictures."""
+    names = [f"state.{i}" for i in range(len(STATES))]
+    picture = torch.zeros(1, SEEN_HEIGHT, SEEN_WIDTH, 3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter announces that it will be replaced
+        torch.onnx.export(
+            Streaming(encoder).eval(),
+            (picture, *encoder.start(1)),
+            str(path),
+            input_names=["picture", *names],
+            output_names=["embeddings", *(f"{name}.out" for name in names)],
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    worst = _worst_difference(encoder, path)
+    if not worst <= TOLERANCE:
+        raise RuntimeError(f"{path}: differs from PyTorch by {worst:.2e}, at most {TOLERANCE:.0e}")
+    print(f"{path}: within {worst:.1e} of PyTorch over a stream")
+
+
+def _worst_difference(encoder: PictureEncoder, path: Path) -> float:
+    pictures = torch.rand(1, 20, SEEN_HEIGHT, SEEN_WIDTH, 3, generator=torch.manual_seed(0))
+    with torch.no_grad():
+        wanted = encoder(pictures, *encoder.start(1))[0].numpy()
+    session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    states = [s.numpy() for s in encoder.start(1)]
+    parts = []
+    for turn in range(pictures.shape[1]):
+        feed = {f"state.{i}": s for i, s in enumerate(states)}
+        embedding, *states = session.run(None, {"picture": pictures[:, turn].numpy(), **feed})
+        parts.append(embedding)
+    return float(np.abs(np.concatenate(parts, 1) - wanted).max())
+
+
+def write_decoder(network: Commentator, path: Path) -> None:
+    """Writes the decoder as GGUF of the llama architecture, matrices in Q8_0."""
+    shape = network.shape
+    writer = gguf.GGUFWriter(str(path), "llama")
+    writer.add_name("edgestream tiny-watch")
+    writer.add_license("Apache-2.0")
+    writer.add_block_count(shape.n_layers)
+    writer.add_context_length(4096)
+    writer.add_embedding_length(shape.width)
+    writer.add_feed_forward_length(shape.ffn)
+    writer.add_head_count(shape.n_heads)
+    writer.add_head_count_kv(shape.n_kv_heads)
+    writer.add_layer_norm_rms_eps(RmsNorm.EPSILON)
+    writer.add_rope_freq_base(shape.rope_base)
+    writer.add_rope_dimension_count(shape.head_width)
+    writer.add_vocab_size(shape.n_text)
+    writer.add_tokenizer_model("llama")
+    writer.add_token_list([w if w[0] == "<" else f" {w}" for w in WORDS])
+    writer.add_token_scores([0.0] * shape.n_text)
+    writer.add_token_types([CONTROL_TOKEN if w[0] == "<" else NORMAL_TOKEN for w in WORDS])
+    write_matrix(writer, "token_embd", network.tokens.weight)
+    write_matrix(writer, "output", network.head.weight)
+    write_vector(writer, "output_norm", network.norm)
+    for i, layer in enumerate(network.layers):
+        block = f"blk.{i}."
+        write_vector(writer, block + "attn_norm", layer.norm_attn)
+        write_vector(writer, block + "ffn_norm", layer.norm_ffn)
+        write_matrix(writer, block + "attn_q", interleave(layer.q.weight, shape.n_heads))
+        write_matrix(writer, block + "attn_k", interleave(layer.k.weight, shape.n_kv_heads))
+        for name, part in [("attn_v", layer.v), ("attn_output", layer.o), ("ffn_gate", layer.gate),
+                           ("ffn_up", layer.up), ("ffn_down", layer.down)]:  # fmt: skip
+            write_matrix(writer, block + name, part.weight)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("checkpoint", type=Path)
+    options.add_argument("out", type=Path)
+    args = options.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    network = load_watcher(args.checkpoint)
+    write_encoder(network.encoder, args.out / "encoder.onnx")
+    write_decoder(network, args.out / "decoder.gguf")
+    for path in sorted(args.out.iterdir()):
+        print(path, path.stat().st_size, "bytes")
+
+
+if __name__ == "__main__":
+    main()
