@@ -122,11 +122,10 @@ def main() -> None:
         network.load_state_dict({k: v.float() for k, v in saved["weights"].items()})
     print(sum(p.numel() for p in network.parameters()), "parameters", flush=True)
     scenes = Scenes(args.scenes, int(time.time()))
-    with torch.autocast("cpu", torch.bfloat16, enabled=args.bfloat16):
-        _train(network, scenes, args.out, 60 * args.minutes)
+    _train(network, scenes, args.out, 60 * args.minutes, args.bfloat16)
 
 
-def _train(network: Commentator, scenes: Scenes, out: Path, seconds: float) -> None:
+def _train(network: Commentator, scenes: Scenes, out: Path, seconds: float, bfloat16: bool) -> None:
     """Until the time is up; the rate falls along a cosine over it."""
     average = copy.deepcopy(network)
     optimiser = torch.optim.AdamW(network.parameters(), betas=(0.9, 0.98), weight_decay=0.02)
@@ -135,7 +134,9 @@ def _train(network: Commentator, scenes: Scenes, out: Path, seconds: float) -> N
         rate = PEAK_RATE * min(1, (step + 1) / WARM_UP) * 0.5 * (1 + math.cos(math.pi * passed))
         for group in optimiser.param_groups:
             group["lr"] = rate
-        loss, figures = loss_of(network, scenes.batch(BATCH))
+        # Around one step only: autocast keeps its casts of the weights until it is left.
+        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+            loss, figures = loss_of(network, scenes.batch(BATCH))
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
