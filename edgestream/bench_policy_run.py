@@ -83,7 +83,7 @@ def written_words(
     """The words of tokens [steps], one for each step; `waited` [steps] is how long each waited."""
     m = model.manifest
     caption = Caption(
-        model.token_texts,
+        model.pieces,
         Clock(),
         pad=m.tokens.pad,
         step_ms=m.decoder.step_ms,

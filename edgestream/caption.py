@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from edgestream.clock import Clock
 from edgestream.events import Draft, Event, Final, Word
+from edgestream.pieces import WORD_START, joined
 
-WORD_START = "\u2581"  # SentencePiece's mark for the space before a word
 SENTENCE_END = ".?!"
 PUNCTUATION = ",.?!"
 SILENCE_MS = 1600.0  # a line without a full stop ends after this much silence
@@ -43,13 +43,14 @@ class _Line:
 class Caption:
     """Turns the tokens of one stream into Draft and Final events.
 
-    A word's tokens come `delay_frames` steps after its end, so its end is known to one step; its
-    start is the end of the word before or, after a pause, guessed from its length.
+    `pieces` are what each token adds to the text (see pieces.py). A word's tokens come
+    `delay_frames` steps after its end, so its end is known to one step; its start is the end of the
+    word before or, after a pause, guessed from its length.
     """
 
     def __init__(
         self,
-        token_texts: list[str],
+        pieces: list[str],
         clock: Clock,
         *,
         pad: int,
@@ -57,7 +58,7 @@ class Caption:
         delay_frames: int,
         lead_ms: float = 0.0,
     ) -> None:
-        self._token_texts = token_texts
+        self._pieces = pieces
         self._clock = clock
         self._pad = pad
         self._step_ms = step_ms
@@ -81,7 +82,7 @@ class Caption:
         events: list[Event] = []
         for token, wait in zip(tokens.tolist(), waited.tolist(), strict=True):
             if token != self._pad:
-                events += self._write(self._token_texts[token], self._step + wait)
+                events += self._write(self._pieces[token], self._step + wait)
             elif self._line.words and self._silent_ms() >= SILENCE_MS:
                 events.append(self._close(sentence_end=True))
             self._step += 1
@@ -153,7 +154,7 @@ class Caption:
             end_ms = max(ended_ms, self._clock.source_ms(self._spoken_ms(word.first_step)))
             start_ms = max(ended_ms, end_ms - CHAR_MS * (1 + len(word.text)))
             heard_ms = self._clock.source_ms(self._stream_ms(word.shown_step + 1))
-            text = truecase(word.text, sentence_start=i == 0 and self._sentence_start)
+            text = truecase(joined(word.text), sentence_start=i == 0 and self._sentence_start)
             timed.append(Word(text, start_ms, end_ms, heard_ms))
             ended_ms = end_ms
         return timed

@@ -34,7 +34,8 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class MelSpec:
-    """The log-mel that the encoder was trained on; `lead_ms` of silence come before the input."""
+    """The log-mel that the encoder was trained on; silence of `lead_samples` comes before the
+    input. `scale` htk is natural, slaney is Whisper's (see LogMel)."""
 
     sample_rate_hz: int
     window_samples: int
@@ -44,7 +45,8 @@ class MelSpec:
     min_hz: float
     max_hz: float
     log_floor: float
-    lead_ms: int = 0
+    lead_samples: int = 0
+    scale: str = "htk"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class WaveformSpec:
     """An encoder that hears samples as they are: its frames are samples, a frame one number."""
 
     sample_rate_hz: int
-    lead_ms: int = 0
+    lead_samples: int = 0
 
     @property
     def hop_samples(self) -> int:
@@ -217,7 +219,7 @@ def _check(manifest: Manifest, path: Path) -> None:
         (manifest.family == "concatenated", f"family {manifest.family!r} (known: concatenated)"),
         (8000 <= audio.sample_rate_hz <= 192000, "audio.sample_rate_hz must be 8000 to 192000"),
         *(_mel_rules(audio) if isinstance(audio, MelSpec) else ()),
-        (0 <= audio.lead_ms <= 10000, "audio.lead_ms must be 0 to 10000"),
+        (0 <= audio.lead_samples <= 1 << 20, "audio.lead_samples must be 0 to 1048576"),
         (0 < encoder.chunk_frames <= 4096, "encoder.chunk_frames must be 1 to 4096"),
         (0 <= encoder.left_frames <= 4096, "encoder.left_frames must be 0 to 4096"),
         (0 <= encoder.right_frames <= 4096, "encoder.right_frames must be 0 to 4096"),
@@ -259,6 +261,7 @@ def _mel_rules(audio: MelSpec) -> list[tuple[bool, str]]:
         (0 <= audio.min_hz < audio.max_hz <= audio.sample_rate_hz / 2,
          "audio needs 0 <= min_hz < max_hz <= sample_rate_hz / 2"),
         (0 < audio.log_floor < 1, "audio.log_floor must be above 0 and below 1"),
+        (audio.scale in ("htk", "slaney"), "audio.scale must be htk or slaney"),
     ]  # fmt: skip
 
 

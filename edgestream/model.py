@@ -13,6 +13,7 @@ from edgestream._native import (
     Decoder,
     GgufModel,
     LogMel,
+    MelScale,
     RingDecoder,
     SpecialTokens,
 )
@@ -25,6 +26,7 @@ from edgestream.errors import ModelError, UsageError
 from edgestream.library import find, read_verified
 from edgestream.onnx_decoder import OnnxDecoder
 from edgestream.onnx_model import OnnxModel
+from edgestream.pieces import pieces
 from edgestream.policy import ConfidenceThreshold, Head, Policy, WaitK, read_head
 from edgestream.resample import Resampler
 from edgestream.session import Stream
@@ -46,6 +48,7 @@ class Model:
         )
         self.decoder = _decoder(folder / m.decoder.file, m)
         self.token_texts: list[str] = self.decoder.token_texts()
+        self.pieces = _pieces(self.decoder)
         self._check_tokens()
 
     def stream(
@@ -109,18 +112,18 @@ class Model:
         m = self.manifest
         return ConcatenatedStages(
             resampler=resampler,
-            lead=Lead(m.audio.sample_rate_hz * m.audio.lead_ms // 1000),
+            lead=Lead(m.audio.lead_samples),
             mel=_frames(m),
             chunker=_chunker(m),
             encoder=Encoder(self.encoder),
             loop=self.loop(policy, delay_frames, deferrals),
             caption=Caption(
-                self.token_texts,
+                self.pieces,
                 clock,
                 pad=m.tokens.pad,
                 step_ms=m.decoder.step_ms,
                 delay_frames=delay_frames,
-                lead_ms=m.audio.lead_ms,
+                lead_ms=1000 * m.audio.lead_samples / m.audio.sample_rate_hz,
             ),
         )
 
@@ -138,7 +141,7 @@ class Model:
         """
         m, t = self.manifest, self.manifest.tokens
         return ConcatenatedLoop(
-            self._ring() if decoder is None else decoder,
+            self._ring(delay_frames) if decoder is None else decoder,
             policy,
             SpecialTokens(
                 pad=t.pad,
@@ -152,12 +155,13 @@ class Model:
             deferrals=deferrals,
         )
 
-    def _ring(self) -> Decoder:
+    def _ring(self, delay_frames: int) -> Decoder:
         """A stream's memory. A step's input holds the token before it: rows come one by one."""
         n_sinks, window = self.manifest.decoder.n_sinks, self.manifest.decoder.window
         if isinstance(self.decoder, OnnxModel):
             return OnnxDecoder(self.decoder, n_sinks=n_sinks, window=window, max_rows=1)
-        return RingDecoder(self.decoder, n_sinks=n_sinks, window=window, max_rows=1)
+        delay = delay_frames if self.decoder.n_delays else 0
+        return RingDecoder(self.decoder, n_sinks=n_sinks, window=window, max_rows=1, delay=delay)
 
     def _delay_frames(self, delay_ms: float | None) -> int:
         policy, step_ms = self.manifest.policy, self.manifest.decoder.step_ms
@@ -215,6 +219,17 @@ def _decoder(path: Path, m: Manifest) -> GgufModel | OnnxModel:
         raise ModelError(str(error)) from None
 
 
+def _pieces(decoder: GgufModel | OnnxModel) -> list[str]:
+    texts = decoder.token_texts()
+    if isinstance(decoder, OnnxModel):  # its writer stores texts alone
+        return pieces(texts, [], "")
+    types, kind = (decoder.metadata(f"tokenizer.ggml.{key}") for key in ("token_type", "model"))
+    numbers = (
+        [each if isinstance(each, int) else 0 for each in types] if isinstance(types, list) else []
+    )
+    return pieces(texts, numbers, str(kind))
+
+
 def _frames(m: Manifest) -> LogMel | Waveform:
     a = m.audio
     if not isinstance(a, MelSpec):
@@ -228,6 +243,7 @@ def _frames(m: Manifest) -> LogMel | Waveform:
         min_hz=a.min_hz,
         max_hz=a.max_hz,
         log_floor=a.log_floor,
+        scale=MelScale[a.scale],
     )
 
 
@@ -238,8 +254,16 @@ def _chunker(m: Manifest) -> Chunker:
         left_frames=e.left_frames,
         chunk_frames=e.chunk_frames,
         right_frames=e.right_frames,
-        pad_value=math.log(m.audio.log_floor) if isinstance(m.audio, MelSpec) else 0.0,
+        pad_value=_silence(m),
     )
+
+
+def _silence(m: Manifest) -> float:
+    """What a frame holds where there is no sound."""
+    a = m.audio
+    if not isinstance(a, MelSpec):
+        return 0.0
+    return math.log(a.log_floor) if a.scale == "htk" else math.log10(a.log_floor)
 
 
 def _policy(

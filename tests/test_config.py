@@ -129,8 +129,8 @@ WAVEFORM = without(GOOD, *MEL_KEYS).replace("chunk_frames = 8", "chunk_frames = 
 def test_an_encoder_may_hear_samples_as_they_are(tmp_path):
     manifest = read(tmp_path, WAVEFORM)
     assert manifest.audio == WaveformSpec(16000)
-    led = WAVEFORM.replace("[encoder]", "lead_ms = 1000\n[encoder]")
-    assert read(tmp_path, led).audio == WaveformSpec(16000, lead_ms=1000)
+    led = WAVEFORM.replace("[encoder]", "lead_samples = 16000\n[encoder]")
+    assert read(tmp_path, led).audio == WaveformSpec(16000, lead_samples=16000)
 
 
 def test_delays_may_be_without_tokens(tmp_path):
@@ -145,8 +145,9 @@ def test_delays_may_be_without_tokens(tmp_path):
     [
         (without(GOOD, "n_mels"), "'n_mels' is missing"),
         (WAVEFORM.replace("[encoder]", "gain = 2\n[encoder]"), "unknown key 'gain'"),
-        (WAVEFORM.replace("[encoder]", "lead_ms = -80\n[encoder]"), "lead_ms"),
+        (WAVEFORM.replace("[encoder]", "lead_samples = -80\n[encoder]"), "lead_samples"),
         (WAVEFORM.replace("1280", "1281"), "step_ms"),
+        (GOOD.replace("n_mels = 80", 'n_mels = 80\nscale = "bark"'), "scale"),
         (GOOD.replace("n_text", "prompt_pads = 3\nn_text"), "exclude one another"),
         (GOOD.replace("delay_0 = 1002", "prompt_pads = -1"), "prompt_pads"),
         (GOOD.replace("delay_0 = 1002", "delay_0 = -1"), "negative"),

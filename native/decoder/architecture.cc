@@ -8,9 +8,10 @@ namespace edgestream {
 
 namespace {
 
-// Llama 2 and 3, Mistral, SmolLM 2 and Helium are files of the first.
+// Llama 2 and 3, Mistral, SmolLM 2, Helium and the decoders of Kyutai stt and Voxtral Realtime are
+// files of the first.
 constexpr std::array kArchitectures = {
-    Architecture{.name = "llama", .rope_factors = true, .biases = true},
+    Architecture{.name = "llama", .rope_factors = true, .biases = true, .delay_scales = true},
     Architecture{.name = "smollm3", .biases = true, .unrotated_layer_step = 4},
     Architecture{.name = "qwen2", .pairs_halves = true, .biases = true},
     Architecture{.name = "qwen3", .pairs_halves = true, .head_norms = true},

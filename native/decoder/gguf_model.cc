@@ -20,7 +20,7 @@ constexpr std::array kMatrixTypes = {
     GGML_TYPE_IQ2_XXS, GGML_TYPE_IQ2_XS, GGML_TYPE_IQ2_S, GGML_TYPE_IQ3_S, GGML_TYPE_IQ3_XXS,
     GGML_TYPE_IQ4_NL,  GGML_TYPE_IQ4_XS, GGML_TYPE_TQ1_0, GGML_TYPE_TQ2_0, GGML_TYPE_MXFP4,
     GGML_TYPE_NVFP4,   GGML_TYPE_Q1_0,   GGML_TYPE_Q2_0};
-constexpr int kTensorsPerLayer = 16;
+constexpr int kTensorsPerLayer = 17;
 constexpr int kTensorsBesides = 3;  // output norm, output, rope factors
 constexpr size_t kReadBytes = size_t{4} << 20;
 
@@ -93,6 +93,16 @@ ggml_tensor* GgufModel::claim_if_there(bool allowed, const std::string& name,
   return claim_if(allowed && file_.find_tensor(name) != nullptr, name, shape);
 }
 
+// Rows are multiplied by its columns as they are, so it is stored as vectors are.
+ggml_tensor* GgufModel::claim_delay_scale(const std::string& name) {
+  ggml_tensor* const scale = claim_if(shape_.n_delays > 0, name, {shape_.n_embd, shape_.n_delays});
+  if (scale != nullptr && scale->type != GGML_TYPE_F32) {
+    file_.fail("the tensor " + name + " is of the type " + ggml_type_name(scale->type) +
+               ", it must be F32");
+  }
+  return scale;
+}
+
 LayerWeights GgufModel::describe_layer(int index) {
   const std::string layer = "blk." + std::to_string(index) + ".";
   const auto& s = shape_;
@@ -110,6 +120,7 @@ LayerWeights GgufModel::describe_layer(int index) {
           .attention_post_norm =
               claim_if(a.post_norms, layer + "post_attention_norm.weight", {s.n_embd}),
           .ffn_norm = claim(layer + "ffn_norm.weight", {s.n_embd}),
+          .ffn_delay_scale = claim_delay_scale(layer + kDelayScale),
           .ffn_gate = claim(layer + "ffn_gate.weight", {s.n_embd, s.n_ff}),
           .ffn_up = claim(layer + "ffn_up.weight", {s.n_embd, s.n_ff}),
           .ffn_down = claim(layer + "ffn_down.weight", {s.n_ff, s.n_embd}),

@@ -31,6 +31,7 @@ struct LayerWeights {
   ggml_tensor* attention_out;        // [query_width, n_embd]
   ggml_tensor* attention_post_norm;  // [n_embd], or null
   ggml_tensor* ffn_norm;             // [n_embd]
+  ggml_tensor* ffn_delay_scale;      // [n_embd, n_delays], or null
   ggml_tensor* ffn_gate;             // [n_embd, n_ff]
   ggml_tensor* ffn_up;               // [n_embd, n_ff]
   ggml_tensor* ffn_down;             // [n_ff, n_embd]
@@ -76,6 +77,7 @@ class GgufModel {
   ggml_tensor* claim_if(bool wanted, const std::string& name, std::initializer_list<int64_t> shape);
   ggml_tensor* claim_if_there(bool allowed, const std::string& name,
                               std::initializer_list<int64_t> shape);
+  ggml_tensor* claim_delay_scale(const std::string& name);
   void describe_weights();
   LayerWeights describe_layer(int index);
   void refuse_unknown_tensors() const;

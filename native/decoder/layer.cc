@@ -19,6 +19,11 @@ ggml_tensor* LayerBuilder::norm(ggml_tensor* x, ggml_tensor* weight) const {
   return ggml_mul(c_, ggml_rms_norm(c_, x, shape_.rms_epsilon), weight);
 }
 
+ggml_tensor* LayerBuilder::scale_by_delay(ggml_tensor* x, ggml_tensor* scales) const {
+  if (scales == nullptr) return x;
+  return ggml_mul(c_, x, ggml_view_1d(c_, scales, shape_.n_embd, delay_ * scales->nb[1]));
+}
+
 ggml_tensor* LayerBuilder::attention_input(ggml_tensor* x, int layer) const {
   return norm(x, weights(layer).attention_norm);
 }
@@ -98,7 +103,7 @@ ggml_tensor* LayerBuilder::attention_output(ggml_tensor* mixed, int layer) const
 
 ggml_tensor* LayerBuilder::feed_forward(ggml_tensor* x, int layer) const {
   const LayerWeights& w = weights(layer);
-  ggml_tensor* const normed = norm(x, w.ffn_norm);
+  ggml_tensor* const normed = scale_by_delay(norm(x, w.ffn_norm), w.ffn_delay_scale);
   ggml_tensor* const up = ggml_mul_mat(c_, w.ffn_up, normed);
   ggml_tensor* const gate = ggml_mul_mat(c_, w.ffn_gate, normed);
   const auto gated = shape_.architecture->gelu ? ggml_geglu_split : ggml_swiglu_split;

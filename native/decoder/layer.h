@@ -11,8 +11,9 @@ namespace edgestream {
 /// number of rows.
 class LayerBuilder {
  public:
-  LayerBuilder(ggml_context* context, const GgufModel& model)
-      : c_(context), model_(model), shape_(model.shape()) {}
+  /// `delay` in steps, of a model whose layers depend on it.
+  LayerBuilder(ggml_context* context, const GgufModel& model, int delay = 0)
+      : c_(context), model_(model), shape_(model.shape()), delay_(delay) {}
 
   /// What the projections of attention read, of the rows x [n_embd, n].
   ggml_tensor* attention_input(ggml_tensor* x, int layer) const;
@@ -40,6 +41,7 @@ class LayerBuilder {
 
  private:
   ggml_tensor* norm(ggml_tensor* x, ggml_tensor* weight) const;
+  ggml_tensor* scale_by_delay(ggml_tensor* x, ggml_tensor* scales) const;
   ggml_tensor* project(ggml_tensor* weight, ggml_tensor* bias, ggml_tensor* input) const;
   ggml_tensor* heads(ggml_tensor* projected, int n_heads, ggml_tensor* norm_weight) const;
   ggml_tensor* rope(ggml_tensor* x, ggml_tensor* positions, const RopeShape& rope, float magnitude,
@@ -49,6 +51,7 @@ class LayerBuilder {
   ggml_context* const c_;
   const GgufModel& model_;
   const ModelShape& shape_;
+  const int delay_;
 };
 
 }  // namespace edgestream

@@ -14,6 +14,7 @@ constexpr int64_t kMaxHeads = 1 << 12;
 constexpr int64_t kMaxHeadDim = 1 << 12;
 constexpr int64_t kMaxWidth = 1 << 20;  // embedding, feed-forward and all heads together
 constexpr int64_t kMaxVocab = 1 << 24;
+constexpr int64_t kMaxDelays = 1 << 12;
 constexpr int64_t kMaxRows = int64_t{1} << 30;
 constexpr double kDefaultRopeBase = 10000.0;
 constexpr int kDefaultLocalPeriod = 6;  // of layers; the last of a period sees all
@@ -190,6 +191,17 @@ int read_vocab_size(const GgufFile& file) {
   return static_cast<int>(n);
 }
 
+int read_delays(const GgufFile& file, const ModelShape& shape) {
+  if (!shape.architecture->delay_scales) return 0;
+  const TensorEntry* const scales = file.find_tensor(std::string("blk.0.") + kDelayScale);
+  if (scales == nullptr) return 0;
+  if (scales->shape[1] < 1 || scales->shape[1] > kMaxDelays) {
+    file.fail("scales for " + std::to_string(scales->shape[1]) + " delays, there may be 1 to " +
+              std::to_string(kMaxDelays));
+  }
+  return static_cast<int>(scales->shape[1]);
+}
+
 void read_scales(const Reader& reader, ModelShape& shape) {
   const auto inverse_root = [](int width) { return 1.F / std::sqrt(static_cast<float>(width)); };
   shape.token_scale = shape.query_scale = 1.F;
@@ -231,6 +243,7 @@ ModelShape read_model_shape(const GgufFile& file) {
   shape.n_kv_heads = reader.integer_or("attention.head_count_kv", shape.n_heads, 1, kMaxHeads);
   shape.head_dim = read_head_dim(file, reader, shape.n_embd, shape.n_heads);
   shape.n_vocab = read_vocab_size(file);
+  shape.n_delays = read_delays(file, shape);
   shape.rms_epsilon = reader.required_positive("attention.layer_norm_rms_epsilon");
   read_layers(file, reader, shape);
   read_sections(file, reader, shape);

@@ -37,6 +37,12 @@ struct LayerRun {
   int n_layers;
 };
 
+/// Of a layer's numbers by which rows are scaled before the feed-forward: one column for each delay
+/// of a stream in steps. What adaptive norms (Voxtral Realtime) make of a delay is known
+/// beforehand, so files hold the result: 1 + W2 gelu(W1 t), t the sinusoids of the delay. libllama
+/// has no such tensor.
+inline constexpr const char* kDelayScale = "ffn_delay_scale";
+
 /// All within ranges that make every product of them fit; head counts divide one another.
 struct ModelShape {
   const Architecture* architecture;
@@ -47,6 +53,7 @@ struct ModelShape {
   int n_kv_heads;
   int head_dim;  // even; all of it is rotated
   int n_vocab;
+  int n_delays;  // that a stream may have, in steps from 0 on; 0: the model does not know its delay
   float rms_epsilon;
   int local_reach;        // distance from which on local layers see nothing; 0: none is local
   float token_scale;      // factor on token embeddings

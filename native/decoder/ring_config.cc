@@ -43,14 +43,23 @@ void check_exit(const RingDecoderConfig& config, int n_layers) {
   }
 }
 
+void check_delay(int delay, int n_delays) {
+  if (delay >= 0 && delay < std::max(n_delays, 1)) return;
+  throw std::invalid_argument("decoder: a delay of " + std::to_string(delay) +
+                              " steps; this model " +
+                              (n_delays == 0 ? "is not told its delay, give 0"
+                                             : "has 0 to " + std::to_string(n_delays - 1)));
+}
+
 }  // namespace
 
-RingShape read_ring_shape(const RingDecoderConfig& config, int n_layers) {
+RingShape read_ring_shape(const RingDecoderConfig& config, const ModelShape& model) {
+  check_delay(config.delay, model.n_delays);
   for (const int layer : config.attention_layers) {
-    if (layer >= 0 && layer < n_layers) continue;
+    if (layer >= 0 && layer < model.n_layers) continue;
     throw std::invalid_argument("decoder: there is no layer " + std::to_string(layer) +
                                 " to take attention from; this model has " +
-                                std::to_string(n_layers));
+                                std::to_string(model.n_layers));
   }
   const Retention retention = read_retention(config.retention);
   if (retention != Retention::kWindow && !config.attention_layers.empty()) {
@@ -58,7 +67,7 @@ RingShape read_ring_shape(const RingDecoderConfig& config, int n_layers) {
                                 "' the kept rows do not lie side by side in the stream, so there "
                                 "is no attention to take from layers; use 'window'");
   }
-  check_exit(config, n_layers);
+  check_exit(config, model.n_layers);
   if (retention != Retention::kWindow && config.exit_layer > 0) {
     throw std::invalid_argument("decoder: with the retention '" + config.retention +
                                 "' all layers' attention is counted, and rows that exit early "

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/ring_plan.h"
+#include "decoder/model_shape.h"
 
 namespace edgestream {
 
@@ -24,11 +25,12 @@ struct RingDecoderConfig {
   int evict_rows = 0;                      ///< see RingShape
   int exit_layer = 0;           ///< layers before the exit, see EarlyExit; 0: no early exit
   float exit_threshold = 0.9F;  ///< a row exits that is at least so sure; above 1: none does
+  int delay = 0;                ///< in steps, of a model that is told the stream's delay
 };
 
 /// The shape of the memory; its numbers are checked by the plan. Throws std::invalid_argument on a
-/// layout or retention that does not exist, a layer that a model of `n_layers` does not have, or an
+/// layout or retention that does not exist, a layer or a delay that `model` does not have, or an
 /// exit that cannot be.
-RingShape read_ring_shape(const RingDecoderConfig& config, int n_layers);
+RingShape read_ring_shape(const RingDecoderConfig& config, const ModelShape& model);
 
 }  // namespace edgestream

@@ -12,7 +12,7 @@ namespace edgestream {
 RingDecoder::RingDecoder(std::shared_ptr<const GgufModel> model, const RingDecoderConfig& config)
     : model_(std::move(model)),
       config_(config),
-      plan_(read_ring_shape(config, model_->shape().n_layers)),
+      plan_(read_ring_shape(config, model_->shape())),
       backend_(open_device(model_->device(), config.n_threads)),
       ring_(*model_, plan_, read_kv_type(config.kv_type, model_->shape())),
       inputs_(*model_, plan_, ring_, config.exit_layer > 0),
@@ -145,6 +145,7 @@ StateIdentity RingDecoder::identity() const {
     memory += ", exit after layer " + std::to_string(config_.exit_layer) + " from " +
               std::to_string(config_.exit_threshold);
   }
+  if (model_->shape().n_delays > 0) memory += ", delay " + std::to_string(config_.delay);
   return {.model = model_->fingerprint(), .memory = std::move(memory)};
 }
 

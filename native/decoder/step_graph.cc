@@ -26,7 +26,7 @@ class Builder {
         n_slots_(plan.n_slots()),
         n_sinks_(plan.shape().n_sinks),
         c_(step.context.get()),
-        layers_(c_, model),
+        layers_(c_, model, config.delay),
         sums_(c_, model.shape(), kind.n_rows),
         step_(step),
         writer_(layers_, shape_, ring, inputs, kind, step),

@@ -164,6 +164,7 @@ void bind_model(nb::module_& m) {
            "The value of a key of the file, or None.")
       .def_prop_ro("n_embd", [](const GgufModel& self) { return self.shape().n_embd; })
       .def_prop_ro("n_vocab", [](const GgufModel& self) { return self.shape().n_vocab; })
+      .def_prop_ro("n_delays", [](const GgufModel& self) { return self.shape().n_delays; })
       .def_prop_ro("n_layers", [](const GgufModel& self) { return self.shape().n_layers; })
       .def_prop_ro("weight_bytes", &GgufModel::weight_bytes);
 }
@@ -188,14 +189,22 @@ void bind_ring_decoder(nb::module_& m) {
              const Window& window, int n_threads, const std::string& kv_type, int max_rows,
              int rebase_rows, const std::string& layout, int gap,
              const std::vector<int>& attention_layers, const std::string& retention, int recent,
-             int evict_rows, int exit_layer, float exit_threshold) {
-            const RingDecoderConfig config{n_sinks,          read_regions(window),
-                                           n_threads,        kv_type,
-                                           max_rows,         rebase_rows,
-                                           layout,           gap,
-                                           attention_layers, retention,
-                                           recent,           evict_rows,
-                                           exit_layer,       exit_threshold};
+             int evict_rows, int exit_layer, float exit_threshold, int delay) {
+            const RingDecoderConfig config{n_sinks,
+                                           read_regions(window),
+                                           n_threads,
+                                           kv_type,
+                                           max_rows,
+                                           rebase_rows,
+                                           layout,
+                                           gap,
+                                           attention_layers,
+                                           retention,
+                                           recent,
+                                           evict_rows,
+                                           exit_layer,
+                                           exit_threshold,
+                                           delay};
             nb::gil_scoped_release release;
             new (self) RingDecoder(std::move(model), config);
           },
@@ -205,7 +214,7 @@ void bind_ring_decoder(nb::module_& m) {
           "gap"_a = defaults.gap, "attention_layers"_a = defaults.attention_layers,
           "retention"_a = defaults.retention, "recent"_a = defaults.recent,
           "evict_rows"_a = defaults.evict_rows, "exit_layer"_a = defaults.exit_layer,
-          "exit_threshold"_a = defaults.exit_threshold,
+          "exit_threshold"_a = defaults.exit_threshold, "delay"_a = defaults.delay,
           "Keeps the first n_sinks rows for ever and the newest `window` rows, or of each region "
           "its own: pairs of a name and a window. `layout` says how regions are placed and who "
           "sees whom: 'one-clock' (all see all; begin_unit closes the holes that evicted rows "
@@ -220,7 +229,7 @@ void bind_ring_decoder(nb::module_& m) {
           "chooses their number. With exit_layer > 0 a row goes no "
           "further than that many layers when the output layer, put there, gives some token at "
           "least the probability exit_threshold; the layers behind make its keys and values of "
-          "what it is there.")
+          "what it is there. `delay` in steps is for a model that is told it (n_delays > 0).")
       .def("save", &RingDecoder::save, "path"_a, nb::call_guard<nb::gil_scoped_release>(),
            "Writes the stream's past to a file, whole or not at all. Not while a proposal is open.")
       .def("restore", &RingDecoder::restore, "path"_a, nb::call_guard<nb::gil_scoped_release>(),
