@@ -17,12 +17,12 @@ WALK = [
     "errors", "events", "config", "library", "source", "pcm", "resample", "waveform", "devices",
     "microphone", "picture_source", "video_file", "camera", "encoder", "rope", "onnx_session",
     "onnx_operators", "onnx_model", "onnx_ring", "onnx_layouts", "onnx_decoder", "tokenizer",
-    "decoder_model", "policy", "decoder", "clock", "caption", "cues", "screen", "writer", "outlet",
-    "meter", "session", "concatenated", "model", "speech_config", "prompt_tokens",
-    "voice", "hypothesis_rules",
-    "encoder_decoder", "window_rows", "segment_caption", "reencoded", "reencoded_model",
-    "listening", "watching", "gguf_header", "fit", "hub", "pull",
-    "doctor", "bench", "convert", "cli_models", "cli_convert", "cli", "__main__",
+    "decoder_model", "policy", "decoder", "clock", "pieces", "caption", "cues", "screen",
+    "writer", "outlet", "meter", "session", "concatenated", "model", "speech_config",
+    "prompt_tokens", "voice", "hypothesis_rules", "encoder_decoder", "window_rows",
+    "segment_caption", "reencoded", "reencoded_model", "listening", "watching", "gguf_header",
+    "fit", "hub", "pull", "doctor", "bench", "convert", "cli_models", "cli_convert", "cli",
+    "__main__",
 ]  # fmt: skip
 FILE_LINES = 300
 FUNCTION_LINES = 40

@@ -22,6 +22,7 @@ from edgestream.errors import ModelError
 from edgestream.onnx_session import one_line
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
+SOUND = "preprocessor_config.json"  # of models that hear
 CARD, LICENSE = "README.md", "LICENSE"
 TEXT_BYTES = 1 << 20  # of a card or a licence
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
@@ -154,3 +155,20 @@ class Checkpoint:
                     f"{path}: the tensor {name!r:.80} is of the type {self._dtypes[name]};"
                     f" converted are {', '.join(DTYPES)}"
                 )
+
+
+def taken(checkpoint: Checkpoint, name: str, *shape: int) -> NDArray[Any]:
+    """A tensor as stored, of this shape if one is given.
+
+    Raises:
+        ModelError: it is missing, has another shape, or holds a number that is not finite.
+    """
+    met = checkpoint.shapes.get(name)
+    if met is None:
+        raise ModelError(f"{checkpoint.folder}: the tensor {name} is missing")
+    if shape and met != shape:
+        raise ModelError(
+            f"{checkpoint.folder}: {name} has the shape {list(met)}, its config asks for"
+            f" {list(shape)}"
+        )
+    return checkpoint.array(name)

@@ -4,21 +4,15 @@
 from __future__ import annotations
 
 import dataclasses
-from functools import partial
 from pathlib import Path
 
 from edgestream.config import MANIFEST
 from edgestream.convert.architecture import DecoderConfig, read_decoder_config
 from edgestream.convert.checkpoint import LICENSE, Checkpoint
-from edgestream.convert.gguf_decoder import (
-    PLAIN_TYPES,
-    check_tensors,
-    write_gguf_decoder,
-    write_vocabulary,
-)
+from edgestream.convert.gguf_decoder import PLAIN_TYPES, check_tensors, write_vocabulary
 from edgestream.convert.llama import LlamaConfig
 from edgestream.convert.onnx_decoder import write_onnx_decoder
-from edgestream.convert.quantize import QUANT_TYPES, quantize
+from edgestream.convert.quantize import QUANT_TYPES, write_quantized
 from edgestream.convert.registry import Progress, Request
 from edgestream.convert.tokenizer import read_vocabulary
 from edgestream.convert.verify import Comparison
@@ -94,13 +88,7 @@ def _write_gguf(
 ) -> str:
     """The decoder, plain or quantized; returns the file with the tokenizer."""
 
-    plain = quant if quant in PLAIN_TYPES else checkpoint.dtype.lower()
-    path = folder / GGUF
-    whole = path if quant in PLAIN_TYPES else folder / f".plain-{GGUF}"
-    write_gguf_decoder(whole, checkpoint, config, vocabulary, plain, partial(progress, "writing"))
-    if whole != path:
-        quantize(whole, path, quant, n_threads, partial(progress, "quantizing"))
-        whole.unlink()
+    write_quantized(folder / GGUF, checkpoint, config, vocabulary, quant, n_threads, progress)
     return GGUF if vocabulary else ""
 
 

@@ -3,16 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgestream.convert.architecture import DecoderConfig
-from edgestream.convert.checkpoint import Checkpoint
 from edgestream.convert.vocabulary import Vocabulary
 from edgestream.errors import ModelError
 
@@ -20,18 +20,43 @@ if TYPE_CHECKING:
     import gguf
 
 Step = Callable[[int, int], None]  # done, in all
+
+
+class Source(Protocol):
+    """Tensors by their names in a decoder's checkpoint: a Checkpoint, or a view of one."""
+
+    folder: Path
+    model_type: str
+
+    @property
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """Shape of each tensor by name."""
+
+    @property
+    def dtype(self) -> str:
+        """F32, F16 or BF16: the type of most matrices."""
+
+    def array(self, name: str) -> NDArray[Any]:
+        """A tensor as stored: float32, float16 or bfloat16."""
+
+    def license(self) -> str:
+        """The licence of the weights."""
+
+
 PLAIN_TYPES = {"f32": 4, "f16": 2, "bf16": 2}  # bytes of a number
 
 
 def write_gguf_decoder(
     path: Path,
-    checkpoint: Checkpoint,
+    checkpoint: Source,
     config: DecoderConfig,
     vocabulary: Vocabulary | None,
     kind: str,
     step: Step,
+    extra: Mapping[str, NDArray[np.float32]] = MappingProxyType({}),
 ) -> None:
-    """Writes `path` with matrices of the type `kind`, f32, f16 or bf16; vectors are float32.
+    """Writes `path` with matrices of the type `kind`, f32, f16 or bf16; vectors are float32, and
+    so is what the file holds besides, `extra` by its name there.
 
     Raises:
         ModelError: a tensor is missing, has another shape, or has no place; nothing was written.
@@ -43,10 +68,10 @@ def write_gguf_decoder(
     with closing(gguf.GGUFWriter(path, config.architecture.gguf)) as writer:
         add_config(writer, config, checkpoint)
         add_vocabulary(writer, vocabulary)
-        extra = _rope_factors(config)
+        besides = {**_rope_factors(config), **extra}
         for name, shape, stored in [
             *((there, shape, _stored(shape, kind)) for _, there, shape in tensors),
-            *((name, values.shape, "f32") for name, values in extra.items()),
+            *((name, values.shape, "f32") for name, values in besides.items()),
         ]:
             n_bytes = int(np.prod(shape, dtype=np.int64)) * PLAIN_TYPES[stored]
             raw = gguf.GGMLQuantizationType[stored.upper()]
@@ -58,11 +83,11 @@ def write_gguf_decoder(
             values = _turned(checkpoint.array(here), here, config)
             writer.write_tensor_data(_cast(values, _stored(shape, kind), here))
             step(i + 1, len(tensors))
-        for values in extra.values():
+        for values in besides.values():
             writer.write_tensor_data(values)
 
 
-def check_tensors(checkpoint: Checkpoint, config: DecoderConfig) -> None:
+def check_tensors(checkpoint: Source, config: DecoderConfig) -> None:
     """Raises ModelError unless the checkpoint has exactly the tensors that its config asks for."""
     shapes = dict(checkpoint.shapes)
     for name, _, shape in config.shapes():
@@ -84,7 +109,7 @@ def check_tensors(checkpoint: Checkpoint, config: DecoderConfig) -> None:
         )
 
 
-def add_config(writer: gguf.GGUFWriter, config: DecoderConfig, checkpoint: Checkpoint) -> None:
+def add_config(writer: gguf.GGUFWriter, config: DecoderConfig, checkpoint: Source) -> None:
     """Hyper-parameters as GGUF's metadata."""
     import gguf
 

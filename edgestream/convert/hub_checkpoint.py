@@ -6,13 +6,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgestream import hub, library
-from edgestream.convert.checkpoint import CARD, CONFIG, INDEX, LICENSE, WEIGHTS, Checkpoint
+from edgestream.convert.checkpoint import CARD, CONFIG, INDEX, LICENSE, SOUND, WEIGHTS, Checkpoint
 from edgestream.convert.registry import Progress
 from edgestream.convert.tokenizer import TOKENIZER_FILES
 from edgestream.errors import HubError, ModelError
 from edgestream.speech_config import GENERATION
 
-SMALL_FILES = (CONFIG, GENERATION, INDEX, *TOKENIZER_FILES, CARD, LICENSE)
+SMALL_FILES = (CONFIG, GENERATION, SOUND, INDEX, *TOKENIZER_FILES, CARD, LICENSE)
 
 
 def fetch_checkpoint(name: str, progress: Progress) -> tuple[Path, str]:

@@ -27,6 +27,7 @@ import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 from onnx import TensorProto, helper, numpy_helper
@@ -69,8 +70,9 @@ def write_onnx_decoder(
         "edgestream.token_texts": json.dumps(config.token_texts),
     }
     path = folder / "decoder.onnx"
-    _write(folder / EMBEDDINGS_FILE, _embeddings(values["model.embed_tokens.weight"]))
-    _write(path, _model(graph, properties))
+    table = _embeddings(values["model.embed_tokens.weight"])
+    write_onnx(folder / EMBEDDINGS_FILE, table, OPSET)
+    write_onnx(path, graph, OPSET, properties)
     return path
 
 
@@ -79,20 +81,23 @@ def _embeddings(table: Floats) -> Any:
     ids = value("input_ids", "tokens", kind=TensorProto.INT64)
     rows = value("inputs_embeds", "tokens", table.shape[1])
     weight = numpy_helper.from_array(table, "embed_tokens.weight")
-    return _model(helper.make_graph([node], "embed_tokens", [ids], [rows], [weight]), {})
+    return helper.make_graph([node], "embed_tokens", [ids], [rows], [weight])
 
 
-def _model(graph: Any, properties: dict[str, str]) -> Any:
-    domains = [helper.make_opsetid("", OPSET), helper.make_opsetid("com.microsoft", 1)]
+def write_onnx(
+    path: Path, graph: Any, opset: int, properties: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """Writes a graph through a file beside it that takes its name when it is whole.
+
+    Raises:
+        ModelError: it would pass 2 GiB.
+        OutputError: it cannot be written.
+    """
+    domains = [helper.make_opsetid("", opset), helper.make_opsetid("com.microsoft", 1)]
     model = helper.make_model(
         graph, opset_imports=domains, ir_version=IR_VERSION, producer_name="edgestream"
     )
-    helper.set_model_props(model, properties)
-    return model
-
-
-def _write(path: Path, model: Any) -> None:
-    """Through a file beside it that takes its name when it is whole."""
+    helper.set_model_props(model, dict(properties))
     n_bytes = model.ByteSize()
     if n_bytes > PROTOBUF_LIMIT_BYTES:
         raise ModelError(f"{path}: would have {n_bytes} bytes, ONNX files hold 2 GiB; try 4 bits")

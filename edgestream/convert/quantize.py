@@ -11,10 +11,19 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
-from edgestream.errors import ModelError, OperationError, OutputError
+import numpy as np
+from numpy.typing import NDArray
+
+from edgestream.convert.architecture import DecoderConfig
+from edgestream.convert.gguf_decoder import PLAIN_TYPES, Source, write_gguf_decoder
+from edgestream.convert.registry import Progress, Request
+from edgestream.convert.vocabulary import Vocabulary
+from edgestream.errors import ModelError, OperationError, OutputError, UsageError
 
 # Name of a quantization to libllama's.
 QUANT_TYPES = {
@@ -26,6 +35,36 @@ QUANT_TYPES = {
 }
 WRITE_FAILED = "iostream error"  # what libllama says when the disk takes no more
 _TENSOR = re.compile(r"^\[\s*(\d+)/\s*(\d+)\]")  # of libllama's log: the number of a tensor, of all
+
+
+def speech_quant(request: Request) -> str:
+    """The type of a speech model's decoder; raises UsageError on what it cannot be."""
+    kinds = tuple(dict.fromkeys(("q8_0", *PLAIN_TYPES, *QUANT_TYPES)))
+    if request.to == "onnx":
+        raise UsageError("--to onnx: the decoder of this model is written as gguf alone")
+    if request.quant is not None and request.quant not in kinds:
+        raise UsageError(f"--quant {request.quant!r:.40}: gguf has {', '.join(kinds)}")
+    return request.quant or kinds[0]
+
+
+def write_quantized(
+    path: Path,
+    source: Source,
+    config: DecoderConfig,
+    vocabulary: Vocabulary | None,
+    quant: str,
+    n_threads: int,
+    progress: Progress,
+    extra: Mapping[str, NDArray[np.float32]] = MappingProxyType({}),
+) -> None:
+    """Writes a decoder in a plain type, or in one of libllama's through a plain file beside it."""
+    plain = quant if quant in PLAIN_TYPES else source.dtype.lower()
+    whole = path if quant in PLAIN_TYPES else path.with_name(f".plain-{path.name}")
+    step = partial(progress, "writing")
+    write_gguf_decoder(whole, source, config, vocabulary, plain, step, extra)
+    if whole != path:
+        quantize(whole, path, quant, n_threads, partial(progress, "quantizing"))
+        whole.unlink()
 
 
 def quantize(

@@ -17,6 +17,10 @@ Progress = Callable[[str, int, int], None]  # what is done, how much of it, of h
 # `model_type` of config.json: the module of its converter.
 CONVERTERS = dict.fromkeys(ARCHITECTURES, "edgestream.convert.decoder")
 CONVERTERS |= dict.fromkeys(("whisper", "moonshine"), "edgestream.convert.speech")
+CONVERTERS |= {
+    "kyutai_speech_to_text": "edgestream.convert.kyutai",
+    "voxtral_realtime": "edgestream.convert.voxtral",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Nodes of streaming encoders in ONNX: causal convolutions and attention that carry their state.
+
+A graph takes a chunk and gives one row of embeddings; each state is an input `state.N` with an
+output `state.N.out` of the same shape, all zeros before the first chunk (see encoder.py).
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from edgestream.convert.onnx_decoder import write_onnx
+from edgestream.convert.onnx_graph import value
+
+OPSET = 20
+Floats = NDArray[np.float32]
+HIDDEN = np.float32(-1e9)  # added to the score of what must not be seen
+
+
+class StreamGraph:
+    """Nodes in the order of computation; every method returns the name of its result."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Any] = []
+        self.constants: dict[str, Any] = {}
+        self.states: list[tuple[int, ...]] = []
+
+    def node(self, op: str, *inputs: str, name: str = "", **attributes: Any) -> str:
+        """One operator with one output."""
+        output = name or f"{op}.{len(self.nodes)}"
+        self.nodes.append(helper.make_node(op, inputs, [output], **attributes))
+        return output
+
+    def constant(self, array: Any, name: str = "") -> str:
+        """A float32 or int64 array, or a TensorProto of another type."""
+        name = name or f"constant.{len(self.constants)}"
+        self.constants[name] = array
+        return name
+
+    def ints(self, *numbers: int) -> str:
+        """A vector of int64."""
+        name = "ints." + ".".join(str(n) for n in numbers)
+        return self.constant(np.array(numbers, np.int64), name)
+
+    def state(self, *shape: int) -> str:
+        """The input of a new state."""
+        self.states.append(shape)
+        return f"state.{len(self.states) - 1}"
+
+    def carry(self, state: str, next_value: str) -> None:
+        """What the state is in the next run."""
+        self.node("Identity", next_value, name=f"{state}.out")
+
+    def slice(self, x: str, start: int, end: int, axis: int) -> str:
+        """x[start:end] along an axis."""
+        return self.node("Slice", x, self.ints(start), self.ints(end), self.ints(axis))
+
+    def reshape(self, x: str, *shape: int) -> str:
+        """x in another shape; 0 keeps a length."""
+        return self.node("Reshape", x, self.ints(*shape))
+
+    def linear(self, x: str, weight: Floats, bias: Floats | None = None) -> str:
+        """x [1, T, in] by a weight [out, in]."""
+        product = self.node("MatMul", x, self.constant(np.ascontiguousarray(weight.T)))
+        return product if bias is None else self.node("Add", product, self.constant(bias))
+
+    def causal_conv(
+        self, x: str, weight: Floats, bias: Floats | None, *, stride: int = 1, dilation: int = 1,
+        first: str = "",
+    ) -> str:  # fmt: skip
+        """x [1, in, T] with the last columns of the chunks before, in the place of padding.
+
+        Before the first chunk they are zero, or copies of x's first column where the flag `first`
+        is given and true.
+        """
+        past = (weight.shape[2] - 1) * dilation + 1 - stride
+        if past:
+            state = self.state(1, weight.shape[1], past)
+            before = state
+            if first:
+                before = self.node("Where", first, self.slice(x, 0, 1, 2), state)
+            x = self.node("Concat", before, x, axis=2)
+            self.carry(state, self.slice(x, -past, np.iinfo(np.int64).max, 2))
+        parts = [x, self.constant(weight)] + ([] if bias is None else [self.constant(bias)])
+        return self.node("Conv", *parts, strides=[stride], dilations=[dilation])
+
+    def write(self, path: Path, inputs: list[Any], embeddings: str, n_embd: int) -> None:
+        """Writes the graph whole or not at all; `embeddings` [1, 1, n_embd] is its result."""
+        self.node("Identity", embeddings, name="embeddings")
+        shapes = [(f"state.{i}", shape) for i, shape in enumerate(self.states)]
+        initializers = [
+            tensor if isinstance(tensor, TensorProto) else numpy_helper.from_array(tensor, name)
+            for name, tensor in self.constants.items()
+        ]
+        graph = helper.make_graph(
+            self.nodes, "encoder", [*inputs, *(value(n, *shape) for n, shape in shapes)],
+            [value("embeddings", 1, 1, n_embd), *(value(f"{n}.out", *s) for n, s in shapes)],
+            initializers,
+        )  # fmt: skip
+        write_onnx(path, graph, OPSET)
+
+
+class WindowAttention:
+    """Attention over the last `window` rows of a stream that goes on for ever.
+
+    Keys are rotated once, by an angle that is carried and taken modulo a full turn: only
+    differences between angles count (Su et al. 2021, "RoFormer"), and these stay exact however long
+    the stream is. All layers of an encoder share one of these.
+    """
+
+    def __init__(
+        self, graph: StreamGraph, *, n_rows: int, window: int, n_heads: int, n_kv_heads: int,
+        head_dim: int, inv_freq: NDArray[np.float64],
+    ) -> None:  # fmt: skip
+        self._graph, self._n_rows, self._past = graph, n_rows, window - 1
+        self._n_heads, self._n_kv_heads, self._head_dim = n_heads, n_kv_heads, head_dim
+        self._rotation(inv_freq)
+        self._visibility(window)
+
+    def _rotation(self, inv_freq: NDArray[np.float64]) -> None:
+        g, turn = self._graph, np.float32(2 * math.pi)
+        state = g.state(1, len(inv_freq))
+        ahead = np.arange(self._n_rows)[:, None] * inv_freq
+        angles = g.node("Add", state, g.constant(ahead.astype(np.float32)))  # [n_rows, head_dim/2]
+        step = (self._n_rows * inv_freq).astype(np.float32)
+        g.carry(
+            state,
+            g.node("Mod", g.node("Add", state, g.constant(step)), g.constant(turn), fmod=1),
+        )
+        self._cos, self._sin = g.node("Cos", angles), g.node("Sin", angles)
+
+    def _visibility(self, window: int) -> None:
+        """Scores' bias [n_rows, past + n_rows]: a row sees itself and window - 1 before it."""
+        g, n, past = self._graph, self._n_rows, self._past
+        slots, rows = np.arange(past + n)[None], np.arange(n)[:, None]
+        seen = (slots >= rows) & (slots < rows + window)
+        fixed = np.where(seen, np.float32(0), HIDDEN)
+        n_before = g.state(1)  # rows read before this chunk, up to a full window
+        least = g.node("Sub", g.constant(np.array([past], np.float32)), n_before)
+        empty = g.node("Less", g.constant(slots.astype(np.float32)), least)
+        bias = g.node("Where", empty, g.constant(np.array(HIDDEN)), g.constant(fixed))
+        self._bias = bias
+        more = g.node("Add", n_before, g.constant(np.array([n], np.float32)))
+        g.carry(n_before, g.node("Min", more, g.constant(np.array([past], np.float32))))
+        self.first = g.node("Equal", n_before, g.constant(np.zeros(1, np.float32)))
+
+    def mix(self, q: str, k: str, v: str) -> str:
+        """Projected rows [1, n_rows, n_heads * head_dim], n_kv_heads in k and v, to mixed rows."""
+        g = self._graph
+        q = self._rotate(self._heads(q, self._n_heads))
+        keys = self._window(self._rotate(self._heads(k, self._n_kv_heads)))
+        values = self._window(self._heads(v, self._n_kv_heads))
+        scores = g.node("MatMul", q, g.node("Transpose", keys, perm=[0, 1, 3, 2]))
+        scale = np.array(self._head_dim**-0.5, np.float32)
+        scores = g.node("Add", g.node("Mul", scores, g.constant(scale)), self._bias)
+        mixed = g.node("MatMul", g.node("Softmax", scores, axis=-1), values)
+        rows = g.node("Transpose", mixed, perm=[0, 2, 1, 3])
+        return g.reshape(rows, 1, self._n_rows, self._n_heads * self._head_dim)
+
+    def _heads(self, x: str, n_heads: int) -> str:
+        split = self._graph.reshape(x, 1, self._n_rows, n_heads, self._head_dim)
+        return self._graph.node("Transpose", split, perm=[0, 2, 1, 3])
+
+    def _rotate(self, x: str) -> str:
+        """Pairs element i with i + head_dim / 2."""
+        g, half = self._graph, self._head_dim // 2
+        left, right = g.slice(x, 0, half, 3), g.slice(x, half, 2 * half, 3)
+        turned = [
+            g.node("Sub", g.node("Mul", left, self._cos), g.node("Mul", right, self._sin)),
+            g.node("Add", g.node("Mul", right, self._cos), g.node("Mul", left, self._sin)),
+        ]
+        return g.node("Concat", *turned, axis=3)
+
+    def _window(self, new: str) -> str:
+        """The rows before and the new ones, each key head for all query heads that share it."""
+        g = self._graph
+        state = g.state(1, self._n_kv_heads, self._past, self._head_dim)
+        rows = g.node("Concat", state, new, axis=2)
+        g.carry(state, g.slice(rows, self._n_rows, np.iinfo(np.int64).max, 2))
+        group = self._n_heads // self._n_kv_heads
+        if group == 1:
+            return rows
+        wide = g.node("Expand", g.node("Unsqueeze", rows, g.ints(2)), g.ints(1, 1, group, 1, 1))
+        return g.reshape(wide, 1, self._n_heads, self._past + self._n_rows, self._head_dim)
