@@ -156,6 +156,8 @@ class RingPlan {
   void make_room();
   void rank_kept();
   void check_ranks(const KeptRows& kept, int64_t pos, std::span<const int64_t> places) const;
+  void check_reach(std::span<const int64_t> of_regions, std::span<const int64_t> bases,
+                   std::span<const int64_t> at) const;
   std::span<const int> kept_by(int row) const;
 
   RingShape shape_;

@@ -12,6 +12,8 @@ namespace {
 // Sums and differences of a few positions fit 64 bits by far.
 constexpr int64_t kMaxPosition = int64_t{1} << 60;
 constexpr int64_t kMaxAxis = int64_t{1} << 30;
+// RoPE positions and their differences have 32 bits.
+constexpr int64_t kMaxReach = int64_t{1} << 29;
 
 }  // namespace
 
@@ -39,6 +41,24 @@ void RingPlan::check_ranks(const KeptRows& kept, int64_t pos,
   if (!holds) throw std::invalid_argument("ring: the saved plan has rows out of their places");
 }
 
+// What is still seen, and what comes next, lies near its clock's base. `of_regions`: rows taken and
+// next position of each.
+void RingPlan::check_reach(std::span<const int64_t> of_regions, std::span<const int64_t> bases,
+                           std::span<const int64_t> at) const {
+  for (int i = 0; i < n_regions(); ++i) {
+    const Region& region = regions_[i];
+    const int64_t taken = of_regions[2 * i];
+    const auto far = [base = bases[clock_of(i)]](int64_t position) {
+      return std::max(position, base) - std::min(position, base) > kMaxReach;
+    };
+    bool holds = !far(of_regions[2 * i + 1]);
+    for (int64_t row = region.oldest_of(taken); row < taken; ++row) {
+      holds &= !far(at[region.slot_of(row)]);
+    }
+    if (!holds) throw std::invalid_argument("ring: the saved plan has rows out of their places");
+  }
+}
+
 void RingPlan::restore(std::span<const int64_t> numbers) {
   const size_t n_regions = regions_.size();
   const size_t n_of_kept = kept_rows_ ? kept_rows_->n_numbers() : 0;
@@ -61,10 +81,15 @@ void RingPlan::restore(std::span<const int64_t> numbers) {
   if (!counts || n_left != 0) {
     throw std::invalid_argument("ring: the saved plan counts rows that were never taken");
   }
+  const auto rest = numbers.subspan(2 + 2 * n_regions);
+  const auto bases = rest.first(bases_.size());
+  const auto at = rest.subspan(bases_.size(), at_.size());
   std::optional<KeptRows> kept = kept_rows_;
   if (kept) {
     kept->restore(numbers.last(n_of_kept));
     check_ranks(*kept, numbers[0], numbers.subspan(3, numbers.size() - n_of_kept - 3));
+  } else {
+    check_reach(of_regions, bases, at);
   }
   reset();
   kept_rows_ = std::move(kept);
@@ -74,9 +99,8 @@ void RingPlan::restore(std::span<const int64_t> numbers) {
     regions_[i].taken = of_regions[2 * i];
     regions_[i].next = of_regions[2 * i + 1];
   }
-  const auto rest = numbers.subspan(2 + 2 * n_regions);
-  std::ranges::copy(rest.first(bases_.size()), bases_.begin());
-  std::ranges::copy(rest.subspan(bases_.size(), at_.size()), at_.begin());
+  std::ranges::copy(bases, bases_.begin());
+  std::ranges::copy(at, at_.begin());
   const auto above = rest.last(kAxes * at_.size() + n_of_kept).first(kAxes * at_.size());
   for (size_t i = 0; i < above.size(); ++i) {
     above_[i / kAxes][i % kAxes] = static_cast<int32_t>(above[i]);

@@ -382,3 +382,20 @@ TEST_CASE("a shape out of range is refused with its number") {
   refused({.regions = {{"a", 1}, {"a", 2}}}, "ring: two regions are called 'a'");
   refused({.regions = {{"a", 1}}, .gap = 5}, "ring: gap is 5, it must be 0 to 0");
 }
+
+TEST_CASE("positions too far from their clock's base are not restored") {
+  RingPlan plan({.n_sinks = 2, .regions = {{"a", 4}, {"b", 4}}, .max_rows = 2});
+  for (int row = 0; row < 30; ++row) plan.take(std::vector{row < 2 ? 0 : row % 2});
+  const std::vector<int64_t> numbers = plan.numbers();
+  const auto refused = [&](size_t at, int64_t value) {
+    std::vector<int64_t> forged = numbers;
+    forged[at] = value;
+    CHECK_THROWS_WITH_AS(plan.restore(forged), "ring: the saved plan has rows out of their places",
+                         std::invalid_argument);
+    CHECK(plan.numbers() == numbers);
+  };
+  refused(3, int64_t{1} << 58);      // the next position of a
+  refused(6, int64_t{1} << 30);      // the base
+  refused(7 + 2, int64_t{1} << 31);  // of a row of a that is still seen
+  RingPlan(plan.shape()).restore(numbers);
+}
