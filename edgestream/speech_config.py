@@ -60,7 +60,8 @@ def read_speech_config(folder: Path) -> SpeechConfig:
     kind = model.data.get("model_type")
     if not isinstance(kind, str) or kind not in KINDS:
         raise ModelError(
-            f"{folder / CONFIG}: model_type {kind!r} (known: {', '.join(KINDS)})"[:300]
+            f"{folder / CONFIG}: model_type {kind!r:.80} does not run as it is, only"
+            f" {' and '.join(KINDS)} do; try: edgestream convert {folder} -o NEW"
         )
     generation = model
     if (folder / GENERATION).exists():
