@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from edgestream.errors import ModelError, UsageError
-from edgestream.speech_config import TOKENIZER, SpeechConfig, byte_table, read_json
+from edgestream.json_file import read_json
+from edgestream.speech_config import TOKENIZER, SpeechConfig, byte_table
 
 MAX_TOKENS = 223  # of a prompt, the newest ones, as Whisper's reference decoder takes them
 # Contractions, then letters, digits or others with a space before them, then spaces.

@@ -6,20 +6,21 @@ They are transformers' files, as the model's makers published them, and untruste
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from edgestream.errors import ModelError
+from edgestream.json_file import Fields, read_json
 
 CONFIG, GENERATION, TOKENIZER = "config.json", "generation_config.json", "tokenizer.json"
-JSON_LIMIT_BYTES = 64 << 20  # the largest real tokenizer.json has a quarter of it
 RATE_HZ = 16000  # of both kinds
 WINDOW_MS = 30000  # that Whisper hears at most
 MAX_VOCAB = 1 << 20
 KINDS = ("whisper", "moonshine")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def read_speech_config(folder: Path) -> SpeechConfig:
     Raises:
         ModelError: missing, damaged or of another kind of model; one line with file and key.
     """
-    model = _Table(folder / CONFIG, read_json(folder / CONFIG))
+    model = _Tokens(read_json(folder / CONFIG), str(folder / CONFIG))
     kind = model.data.get("model_type")
     if not isinstance(kind, str) or kind not in KINDS:
         raise ModelError(
@@ -65,7 +66,7 @@ def read_speech_config(folder: Path) -> SpeechConfig:
         )
     generation = model
     if (folder / GENERATION).exists():
-        generation = _Table(folder / GENERATION, read_json(folder / GENERATION))
+        generation = _Tokens(read_json(folder / GENERATION), str(folder / GENERATION))
     whisper, n_vocab = kind == "whisper", model.integer("vocab_size", 1, MAX_VOCAB)
     no_times = generation.token("no_timestamps_token_id", n_vocab) if whisper else None
     positions = "max_target_positions" if whisper else "max_position_embeddings"
@@ -87,51 +88,24 @@ def read_speech_config(folder: Path) -> SpeechConfig:
     )
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object of reasonable size; raises ModelError otherwise."""
-    try:
-        if path.stat().st_size > JSON_LIMIT_BYTES:
-            raise ModelError(f"{path}: larger than {JSON_LIMIT_BYTES} bytes, not a {path.name}")
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ModelError(f"{path}: {error.strerror}; a speech model needs it") from None
-    except (ValueError, RecursionError) as error:
-        raise ModelError(f"{path}: not valid JSON ({error})".replace("\n", " ")[:300]) from None
-    if not isinstance(data, dict):
-        raise ModelError(f"{path}: must be a JSON object")
-    return data
+class _Tokens(Fields):
+    """Fields that hold tokens."""
 
+    def token(self, name: str, n_vocab: int) -> int | None:
+        return None if self.data.get(name) is None else self.integer(name, 0, n_vocab - 1)
 
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """A JSON object whose values are looked up by key and checked."""
+    def tokens(self, name: str, n_vocab: int) -> dict[str, int]:
+        table: dict[str, int] = self.get(name, dict, {})
+        return self._checked(name, table, table.values(), n_vocab)
 
-    path: Path
-    data: dict[str, Any]
+    def list_of_tokens(self, name: str, n_vocab: int) -> tuple[int, ...]:
+        tokens: list[int] = self.get(name, list, [])
+        return tuple(self._checked(name, tokens, tokens, n_vocab))
 
-    def integer(self, key: str, low: int, high: int) -> int:
-        value = self.data.get(key)
-        if type(value) is not int or not low <= value <= high:
-            raise self._wrong(key, f"an integer from {low} to {high}")
-        return value
-
-    def token(self, key: str, n_vocab: int) -> int | None:
-        return None if self.data.get(key) is None else self.integer(key, 0, n_vocab - 1)
-
-    def tokens(self, key: str, n_vocab: int) -> dict[str, int]:
-        table = self.data.get(key) or {}
-        if not isinstance(table, dict) or not all(_is_token(t, n_vocab) for t in table.values()):
-            raise self._wrong(key, "a table of tokens")
-        return table
-
-    def list_of_tokens(self, key: str, n_vocab: int) -> tuple[int, ...]:
-        tokens = self.data.get(key) or []
-        if not isinstance(tokens, list) or not all(_is_token(t, n_vocab) for t in tokens):
-            raise self._wrong(key, "a list of tokens")
-        return tuple(tokens)
-
-    def _wrong(self, key: str, wanted: str) -> ModelError:
-        return ModelError(f"{self.path}: {key} is {self.data.get(key)!r}"[:200] + f", not {wanted}")
+    def _checked(self, name: str, found: T, tokens: Iterable[object], n_vocab: int) -> T:
+        if not all(_is_token(token, n_vocab) for token in tokens):
+            raise ModelError(f"{self.where}: {name} is {found!r:.80}, not tokens below {n_vocab}")
+        return found
 
 
 def _is_token(value: object, n_vocab: int) -> bool:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from edgestream.convert.json_file import Fields
 from edgestream.errors import ModelError
+from edgestream.json_file import Fields
 from edgestream.rope import inverse_frequencies
 
 MAX_LAYERS, MAX_WIDTH, MAX_HEADS, MAX_HEAD_DIM = 1 << 10, 1 << 20, 1 << 12, 1 << 12

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgestream.config import PLAIN_NAME
-from edgestream.convert.json_file import Fields, read_json
 from edgestream.errors import ModelError
+from edgestream.json_file import Fields, read_json
 from edgestream.onnx_session import one_line
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"

@@ -29,7 +29,6 @@ from edgestream.config import (
 )
 from edgestream.convert.architecture import ARCHITECTURES, DecoderConfig, RopeConfig
 from edgestream.convert.checkpoint import SOUND, Checkpoint, taken
-from edgestream.convert.json_file import Fields, read_json
 from edgestream.convert.manifest import write_manifest
 from edgestream.convert.mimi import SAMPLE_RATE_HZ, MimiConfig, MimiGraph
 from edgestream.convert.quantize import speech_quant, write_quantized
@@ -39,6 +38,7 @@ from edgestream.convert.verify import Comparison
 from edgestream.convert.verify_stream import compare_stream
 from edgestream.convert.vocabulary import BYTE_TOKENS, TokenType, Vocabulary
 from edgestream.errors import ModelError
+from edgestream.json_file import Fields, read_json
 from edgestream.model import load
 
 ENCODER, DECODER = "encoder.onnx", "decoder.gguf"

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from edgestream.convert.checkpoint import Checkpoint, taken
-from edgestream.convert.json_file import Fields
 from edgestream.convert.onnx_graph import value
 from edgestream.convert.stream_graph import Floats, StreamGraph, WindowAttention
 from edgestream.errors import ModelError
+from edgestream.json_file import Fields
 from edgestream.rope import inverse_frequencies
 
 SAMPLE_RATE_HZ = 24000

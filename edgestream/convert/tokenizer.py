@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 from edgestream.convert.checkpoint import Checkpoint
-from edgestream.convert.json_file import Fields, read_json
 from edgestream.convert.tokenizer_json import add_tokens, read_tokenizer_json
 from edgestream.convert.tokenizer_sentencepiece import read_sentencepiece
 from edgestream.convert.tokenizer_tekken import read_tekken
 from edgestream.convert.vocabulary import Vocabulary, read_roles
+from edgestream.json_file import Fields, read_json
 
 TOKENIZER_JSON, SENTENCEPIECE, TEKKEN = "tokenizer.json", "tokenizer.model", "tekken.json"
 TOKENIZER_CONFIG, CHAT_TEMPLATE = "tokenizer_config.json", "chat_template.jinja"

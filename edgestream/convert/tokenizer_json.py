@@ -6,9 +6,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from edgestream.convert.json_file import Fields
 from edgestream.convert.vocabulary import BYTE_TOKENS, TokenType, Vocabulary
 from edgestream.errors import ModelError
+from edgestream.json_file import Fields
 
 SPACE = "\u2581"  # SentencePiece's
 _WORDS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|"

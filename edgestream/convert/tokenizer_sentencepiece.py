@@ -6,9 +6,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from edgestream.convert.json_file import LIMIT_BYTES
 from edgestream.convert.vocabulary import TokenType, Vocabulary
 from edgestream.errors import ModelError
+from edgestream.json_file import LIMIT_BYTES
 
 
 def read_sentencepiece(path: Path) -> Vocabulary:

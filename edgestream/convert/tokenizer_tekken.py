@@ -7,10 +7,10 @@ import base64
 import binascii
 from typing import Any
 
-from edgestream.convert.json_file import Fields
 from edgestream.convert.tokenizer_json import TEKKEN_PATTERN
 from edgestream.convert.vocabulary import TokenType, Vocabulary
 from edgestream.errors import ModelError
+from edgestream.json_file import Fields
 
 MAX_PIECE_BYTES = 1 << 10
 BOS, EOS, UNK = "<s>", "</s>", "<unk>"

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgestream._native import Decoder, RingDecoder
-from edgestream.convert.json_file import Fields
 from edgestream.decoder_model import DecoderModel
 from edgestream.errors import ModelError, UsageError
+from edgestream.json_file import Fields
 from edgestream.onnx_decoder import OnnxDecoder
 from edgestream.onnx_model import OnnxModel
 from edgestream.onnx_session import one_line

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
-from edgestream.convert.json_file import Fields
 from edgestream.errors import ModelError
+from edgestream.json_file import Fields
 
 MAX_TOKEN_CHARS, MAX_ADDED = 1 << 12, 1 << 16
 ROLES = ("bos", "eos", "unk", "pad")

@@ -29,7 +29,6 @@ from edgestream.config import (
 )
 from edgestream.convert.architecture import ARCHITECTURES, DecoderConfig, RopeConfig
 from edgestream.convert.checkpoint import Checkpoint, taken
-from edgestream.convert.json_file import Fields
 from edgestream.convert.manifest import write_manifest
 from edgestream.convert.quantize import speech_quant, write_quantized
 from edgestream.convert.registry import Progress, Request
@@ -40,6 +39,7 @@ from edgestream.convert.verify_stream import compare_stream
 from edgestream.convert.vocabulary import Vocabulary
 from edgestream.convert.voxtral_encoder import EncoderConfig, VoxtralGraph
 from edgestream.errors import ModelError
+from edgestream.json_file import Fields
 from edgestream.model import load
 
 ENCODER, DECODER = "encoder.onnx", "decoder.gguf"

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgestream.convert.checkpoint import Checkpoint, taken
-from edgestream.convert.json_file import Fields
 from edgestream.convert.onnx_graph import value
 from edgestream.convert.stream_graph import Floats, StreamGraph, WindowAttention
+from edgestream.json_file import Fields
 from edgestream.rope import inverse_frequencies
 
 MAX_WIDTH, MAX_COUNT = 1 << 16, 1 << 10
