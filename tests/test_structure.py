@@ -16,8 +16,8 @@ PACKAGE = ROOT / "edgestream"
 WALK = [
     "errors", "events", "json_file", "config", "library", "source", "pcm", "resample", "waveform",
     "devices", "microphone", "picture_source", "video_file", "camera", "encoder", "rope",
-    "onnx_session", "onnx_operators", "onnx_model", "onnx_ring", "onnx_layouts", "onnx_decoder", "tokenizer",
-    "decoder_model", "policy", "decoder", "clock", "pieces", "caption", "cues", "screen",
+    "onnx_session", "onnx_operators", "onnx_model", "onnx_ring", "onnx_layouts", "onnx_decoder",
+    "tokenizer", "decoder_model", "policy", "decoder", "clock", "pieces", "caption", "cues", "screen",
     "writer", "outlet", "meter", "session", "concatenated", "model", "speech_config",
     "prompt_tokens", "voice", "hypothesis_rules", "encoder_decoder", "window_rows",
     "segment_caption", "reencoded", "reencoded_model", "listening", "watching", "gguf_header",
