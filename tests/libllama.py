@@ -15,11 +15,13 @@ from edgestream.bench_libllama import LibllamaModel, LibllamaStream
 class Libllama(LibllamaStream):
     """One stream on one thread, without flash attention, over a model of its own.
 
-    Its weights are not repacked: those are summed in another order.
+    Its weights are repacked where the ring's are: those are summed in another order.
     """
 
-    def __init__(self, path: Path, *, kv_type: str = "f16", n_ctx: int = 512) -> None:
-        self._weights = LibllamaModel(path, repack=False)
+    def __init__(
+        self, path: Path, *, kv_type: str = "f16", n_ctx: int = 512, repack: bool = False
+    ) -> None:
+        self._weights = LibllamaModel(path, repack=repack)
         super().__init__(self._weights, n_ctx, flash=False, kv_type=kv_type, max_rows=n_ctx)
 
     def __enter__(self) -> Libllama:

@@ -26,4 +26,9 @@ BackendHandle open_device(ggml_backend_dev_t device, int n_threads);
 /// std::runtime_error that is thrown when there is too little.
 BufferHandle allocate_tensors(ggml_context* context, ggml_backend_dev_t device, const char* what);
 
+/// Memory on `device` for those matrices of `context` that it multiplies with faster when their
+/// rows are interleaved (ggml's repacked layouts); null where there are none. Each must be set
+/// whole. Throws as allocate_tensors() does.
+BufferHandle allocate_repacked(ggml_context* context, ggml_backend_dev_t device, const char* what);
+
 }  // namespace edgestream

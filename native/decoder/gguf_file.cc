@@ -3,25 +3,20 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <mutex>
 #include <stdexcept>
 #include <utility>
+
+#include "decoder/ggml_log.h"
 
 namespace edgestream {
 
 namespace {
 
 // ggml tells why it refuses a file through its log only. While this lives, the first error is kept
-// here instead of being printed. The log is one for the process, hence the lock.
+// here instead of being printed.
 class LogCapture {
  public:
-  LogCapture() : lock_(mutex()) {
-    ggml_log_get(&previous_, &previous_data_);
-    ggml_log_set(&LogCapture::keep, this);
-  }
-  ~LogCapture() { ggml_log_set(previous_, previous_data_); }
-  LogCapture(const LogCapture&) = delete;
-  LogCapture& operator=(const LogCapture&) = delete;
+  LogCapture() : log_(&LogCapture::keep, this) {}
 
   /// Without ggml's function name in front and the line's end.
   std::string reason() const {
@@ -31,21 +26,14 @@ class LogCapture {
   }
 
  private:
-  static std::mutex& mutex() {
-    static std::mutex instance;
-    return instance;
-  }
-
   static void keep(ggml_log_level level, const char* text, void* self) {
     auto* const capture = static_cast<LogCapture*>(self);
     if (level == GGML_LOG_LEVEL_ERROR && capture->first_error_.empty())
       capture->first_error_ = text;
   }
 
-  std::lock_guard<std::mutex> lock_;
-  ggml_log_callback previous_ = nullptr;
-  void* previous_data_ = nullptr;
   std::string first_error_;
+  const GgmlLog log_;
 };
 
 template <typename Stored, typename Value>

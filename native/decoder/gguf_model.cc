@@ -8,6 +8,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "decoder/ggml_log.h"
+
 namespace edgestream {
 
 namespace {
@@ -70,7 +72,8 @@ GgufModel::GgufModel(const std::string& path, const std::string& device)
 }
 
 size_t GgufModel::weight_bytes() const {
-  return ggml_backend_buffer_get_size(buffer_.get()) + token_rows_.size();
+  const size_t repacked = repacked_ ? ggml_backend_buffer_get_size(repacked_.get()) : 0;
+  return ggml_backend_buffer_get_size(buffer_.get()) + repacked + token_rows_.size();
 }
 
 ggml_tensor* GgufModel::claim(const std::string& name, std::initializer_list<int64_t> shape) {
@@ -173,8 +176,13 @@ void GgufModel::read_head(std::ifstream& stream) {
 }
 
 void GgufModel::read_weights() {
+  repacked_ = allocate_repacked(context_.get(), device_, "weights");
   buffer_ = allocate_tensors(context_.get(), device_, "weights");
-  ggml_backend_buffer_set_usage(buffer_.get(), GGML_BACKEND_BUFFER_USAGE_WEIGHTS);
+  for (ggml_backend_buffer_t buffer : {buffer_.get(), repacked_.get()}) {
+    if (buffer != nullptr) ggml_backend_buffer_set_usage(buffer, GGML_BACKEND_BUFFER_USAGE_WEIGHTS);
+  }
+  // It would tell how it lays out each matrix.
+  const GgmlLog quiet([](ggml_log_level, const char*, void*) {}, nullptr);
   std::ifstream stream(file_.path(), std::ios::binary);
   read_head(stream);
   std::vector<std::byte> block;
@@ -182,8 +190,9 @@ void GgufModel::read_weights() {
        tensor = ggml_get_next_tensor(context_.get(), tensor)) {
     const TensorEntry& entry = *file_.find_tensor(tensor->name);
     stream.seekg(static_cast<std::streamoff>(entry.file_offset));
+    const size_t at_once = tensor->buffer == repacked_.get() ? entry.n_bytes : kReadBytes;
     for (size_t done = 0; done < entry.n_bytes; done += block.size()) {
-      block.resize(std::min(kReadBytes, entry.n_bytes - done));
+      block.resize(std::min(at_once, entry.n_bytes - done));
       read_bytes(file_, stream, block);
       fingerprint_.add(block);
       ggml_backend_tensor_set(tensor, block.data(), done, block.size());

@@ -91,6 +91,7 @@ class GgufModel {
   const ggml_backend_dev_t device_;
   ContextHandle context_;  // descriptions of the weights
   BufferHandle buffer_;    // their data, on the device
+  BufferHandle repacked_;  // of matrices with interleaved rows; may be null
   Checksum fingerprint_;
   ModelWeights weights_;
   const TensorEntry* token_rows_entry_ = nullptr;
