@@ -24,6 +24,7 @@ app = typer.Typer(no_args_is_help=True, help="List, fetch, verify and remove mod
 Name = Annotated[str, typer.Argument(help="owner/name on a hub, or a name of the list.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Do not use the network.")]
 PIPE_COLUMNS = 200
+MANY_LANGUAGES = 4  # too many for a cell
 
 
 @app.command(name="list")
@@ -81,11 +82,12 @@ def pull(
 ) -> None:
     """Fetch a model, or go on where a fetch was interrupted."""
     from edgestream import library
+    from edgestream.config import Manifest
 
     if offline or _hub_offline():
         if name not in library.pulled():
             raise UsageError(f"{name}: is not on this machine, and nothing is fetched offline")
-        library.read_verified(library.find(name))
+        library.read_verified(library.find(name), Manifest)
         typer.echo(f"{name}: here and intact; nothing newer is looked for offline", err=True)
         return
     from edgestream.pull import pull as fetch
@@ -101,12 +103,13 @@ def verify(
 ) -> None:
     """Compare every file with its checksum."""
     from edgestream import library
+    from edgestream.config import Manifest
 
     names = [name] if name else [*library.shipped(), *library.pulled()]
     bad = 0
     for each in names:
         try:
-            manifest = library.read_verified(library.find(each))
+            manifest = library.read_verified(library.find(each), Manifest)
             typer.echo(f"{each}: {len(manifest.files)} files are intact")
         except ModelError as error:
             bad += 1
@@ -132,12 +135,12 @@ def path(name: Name) -> None:
 
 def _row(folder: Path, state: str) -> list[str]:
     """Size, family, languages, licence, fits, state; reads no weights, so nothing is verified."""
-    from edgestream.config import SOURCE, read_manifest
+    from edgestream.config import SOURCE, Manifest, read_manifest
     from edgestream.fit import free_memory_bytes, mb, needs
     from edgestream.library import read_source
 
     try:
-        manifest = read_manifest(folder / "model.toml")
+        manifest = read_manifest(folder / "model.toml", Manifest)
         if (folder / SOURCE).exists():
             sizes = {name: file.bytes for name, file in read_source(folder).files.items()}
             fits = "see info" if sum(sizes.values()) < free_memory_bytes() else "no"
@@ -148,6 +151,8 @@ def _row(folder: Path, state: str) -> list[str]:
     except ModelError:
         return ["", "", "", "", "", "damaged"]
     languages = ", ".join(manifest.languages)
+    if len(manifest.languages) > MANY_LANGUAGES:
+        languages = f"{len(manifest.languages)} languages"
     return [mb(sum(sizes.values())), manifest.family, languages, manifest.license, fits, state]
 
 
@@ -164,11 +169,11 @@ def _here(name: str) -> Path | None:
 
 
 def _info_here(folder: Path) -> tuple[Manifest, Fit, dict[str, str]]:
-    from edgestream.config import LOCK
+    from edgestream.config import LOCK, Manifest
     from edgestream.fit import fit, mb, probe
     from edgestream.library import read_lock, read_verified
 
-    manifest = read_verified(folder)
+    manifest = read_verified(folder, Manifest)
     sizes = _sizes(folder, manifest)
     origin = {"folder": str(folder), "size": mb(sum(sizes.values()))}
     if (folder / LOCK).exists():
@@ -198,9 +203,10 @@ def _sizes(folder: Path, manifest: Manifest) -> dict[str, int]:
 
 
 def _shape(folder: Path, manifest: Manifest) -> DecoderShape | None:
+    from edgestream.config import ConcatenatedManifest
     from edgestream.gguf_header import read_shape
 
-    if manifest.decoder.is_onnx:
+    if not isinstance(manifest, ConcatenatedManifest) or manifest.decoder.is_onnx:
         return None
     decoder = folder / manifest.decoder.file
 

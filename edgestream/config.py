@@ -25,6 +25,8 @@ A_MODEL = f"a model is a folder with a {MANIFEST}"
 EMBEDDINGS_FILE = "embed_tokens.onnx"  # beside an ONNX decoder; a GGUF file has its own
 FORMAT = 1
 DECODER_FAMILY = "decoder"  # of folders that `edgestream convert` writes of decoders alone
+REENCODED = "reencoded"  # Whisper and Moonshine
+FAMILIES = ("concatenated", REENCODED)
 TOML_LIMIT_BYTES = 64 * 1024  # a real manifest has about one kilobyte
 # Of a file in a model's folder: good on every system, nothing that a terminal would obey.
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,127}")
@@ -119,7 +121,10 @@ class PolicySpec:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """All of `model.toml`. `files` maps each file's name to its sha256."""
+    """What every `model.toml` says; of a re-encoded model its JSON files say the rest.
+
+    `files` maps each file's name to its sha256; empty in the catalogue alone (see `Source`).
+    """
 
     format: int
     name: str
@@ -127,21 +132,42 @@ class Manifest:
     description: str
     languages: tuple[str, ...]
     license: str
+    files: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ConcatenatedManifest(Manifest):
+    """All of the `model.toml` of a streaming encoder whose rows enter a decoder."""
+
     audio: MelSpec | WaveformSpec
     encoder: EncoderSpec
     decoder: DecoderSpec
     tokens: TokenSpec
     policy: PolicySpec
-    files: dict[str, str]
 
 
-def read_manifest(path: Path) -> Manifest:
-    """Reads and checks `model.toml`; raises ModelError naming the key that is wrong."""
+M = TypeVar("M", bound=Manifest)
+
+
+def read_manifest(path: Path, kind: type[M]) -> M:
+    """Reads and checks the `model.toml` of a family that is a `kind`.
+
+    Raises:
+        ModelError: it is of another family, or damaged; one line with the path and the key.
+    """
     data = parse_toml(path)
     if data.get("family") == DECODER_FAMILY:
         raise ModelError(f"{path}: a decoder alone, which hears nothing; see docs/convert.md")
-    manifest = _build(Manifest, data, f"{path}")
-    _check(manifest, path)
+    family = Manifest if data.get("family") == REENCODED else ConcatenatedManifest
+    manifest = _build(family, data, f"{path}")
+    rules = _common_rules(manifest)
+    if isinstance(manifest, ConcatenatedManifest):
+        rules += _concatenated_rules(manifest)
+    for holds, message in rules:
+        if not holds:
+            raise ModelError(f"{path}: {message}")
+    if not isinstance(manifest, kind):
+        raise ModelError(f"{path}: family {manifest.family!r}, of which there is no use here")
     return manifest
 
 
@@ -210,13 +236,26 @@ def _member(kind: types.UnionType, value: object) -> Any:
     return [members[0], *fits][-1]
 
 
-def _check(manifest: Manifest, path: Path) -> None:
+def _common_rules(manifest: Manifest) -> list[tuple[bool, str]]:
+    """Of what a file may say; each line names what is wrong."""
+    return [
+        (manifest.format == FORMAT, f"format {manifest.format} (this version reads {FORMAT})"),
+        (manifest.family in FAMILIES, f"family {manifest.family!r} (known: {', '.join(FAMILIES)})"),
+        (all(text.isprintable() for text in (manifest.name, manifest.description,
+                                              manifest.license, *manifest.languages)),
+         "name, description, languages and license must be printable, on one line"),
+        (all(is_plain_name(name) for name in manifest.files),
+         "files must be plain names inside the model's folder"),
+        (all(SHA256.fullmatch(sha256) for sha256 in manifest.files.values()),
+         "files must have a sha256 of 64 hexadecimal digits"),
+    ]  # fmt: skip
+
+
+def _concatenated_rules(manifest: ConcatenatedManifest) -> list[tuple[bool, str]]:
     """Ranges that later stages rely on; each line names what is wrong."""
     audio, encoder, decoder = manifest.audio, manifest.encoder, manifest.decoder
     tokens, policy = manifest.tokens, manifest.policy
-    rules = [
-        (manifest.format == FORMAT, f"format {manifest.format} (this version reads {FORMAT})"),
-        (manifest.family == "concatenated", f"family {manifest.family!r} (known: concatenated)"),
+    return [
         (8000 <= audio.sample_rate_hz <= 192000, "audio.sample_rate_hz must be 8000 to 192000"),
         *(_mel_rules(audio) if isinstance(audio, MelSpec) else ()),
         (0 <= audio.lead_samples <= 1 << 20, "audio.lead_samples must be 0 to 1048576"),
@@ -236,21 +275,11 @@ def _check(manifest: Manifest, path: Path) -> None:
         (0 <= policy.min_delay_frames <= policy.delay_frames <= policy.max_delay_frames <= 4096,
          "policy needs 0 <= min_delay_frames <= delay_frames <= max_delay_frames <= 4096"),
         (-100 < policy.pad_bias < 100, "policy.pad_bias must be -100 to 100"),
-        (all(text.isprintable() for text in (manifest.name, manifest.description,
-                                              manifest.license, *manifest.languages)),
-         "name, description, languages and license must be printable, on one line"),
-        (all(is_plain_name(name) for name in manifest.files),
-         "files must be plain names inside the model's folder"),
-        (all(SHA256.fullmatch(sha256) for sha256 in manifest.files.values()),
-         "files must have a sha256 of 64 hexadecimal digits"),
         ({encoder.file, decoder.file} <= set(manifest.files),
          "encoder.file and decoder.file must be listed with their sha256 in [files]"),
         (not decoder.is_onnx or EMBEDDINGS_FILE in manifest.files,
          f"an ONNX decoder needs {EMBEDDINGS_FILE}, listed with its sha256 in [files]"),
     ]  # fmt: skip
-    for holds, message in rules:
-        if not holds:
-            raise ModelError(f"{path}: {message}")
 
 
 def _mel_rules(audio: MelSpec) -> list[tuple[bool, str]]:

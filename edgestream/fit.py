@@ -7,20 +7,29 @@ import math
 import os
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import psutil
 
-from edgestream.config import DEFAULT_MODEL, EMBEDDINGS_FILE, Manifest
+from edgestream.config import DEFAULT_MODEL, EMBEDDINGS_FILE, ConcatenatedManifest, Manifest
 from edgestream.gguf_header import DecoderShape
 from edgestream.model import load
+from edgestream.reencoded_model import ENCODER, WindowSpec
 
 PROBE_S = 2.0
 PROCESS_BYTES = 90_000_000  # Python, onnxruntime and ggml before any weights (measured)
 COPY_BYTES = 64 << 20  # larger than the caches of small machines
+MATRIX_SIZE = 512  # as wide as a layer of Whisper base
 F16_BYTES, F32_BYTES = 2, 4
+# Of a re-encoded model: the rows of a whole window, 30 s of 20 ms; and how often the decoder reads
+# its weights in a step (some four tokens for a second of speech, written twice to agree).
+WINDOW_ROWS, STEP_TOKENS = 1500, 8
+WINDOW_BYTES = 200_000_000  # of scores, keys and values over a whole window (measured)
+WEIGHT_BYTES = {"_quantized": 1, "_int8": 1, "_uint8": 1, "_q4": 0.5, "_bnb4": 0.5, "_fp16": 2,
+                "_q4f16": 0.5}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +48,11 @@ class Needs:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """How fast this machine computes: one thread, the built-in model."""
+    """How fast this machine computes."""
 
-    s_per_byte: float  # of a step, for each byte of weights that lies in the caches
+    s_per_byte: float  # of a step of the built-in model on one thread, for each byte of weights
     bytes_per_s: float  # that memory gives
+    flop_per_s: float  # of products of large matrices, all cores
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +78,13 @@ class Fit:
 
     def __str__(self) -> str:
         n = self.needs
+        compute_ms = float(f"{self.compute_ms:.2g}")
         kv = "not known" if n.kv_bytes is None else mb(n.kv_bytes)
         return (
             f"needs {mb(n.total_bytes)} of memory (weights {mb(n.weights_bytes)}, keys and values"
             f" {kv}, activations {mb(n.activation_bytes)}, the program"
             f" {mb(PROCESS_BYTES)}), {mb(self.free_bytes)} are free; about"
-            f" {self.compute_ms:.2g} ms of computing for each {self.step_ms:.0f} ms of sound"
+            f" {compute_ms:g} ms of computing for each {self.step_ms:.0f} ms of sound"
         )
 
 
@@ -83,6 +94,9 @@ def needs(manifest: Manifest, sizes: dict[str, int], shape: DecoderShape | None)
     `shape` is that of a GGUF decoder. onnxruntime says nothing of its buffers beforehand; it keeps
     packed copies of weights, so what it runs is counted twice.
     """
+    if not isinstance(manifest, ConcatenatedManifest):
+        onnx_bytes = sum(n_bytes for name, n_bytes in sizes.items() if name.endswith(".onnx"))
+        return Needs(onnx_bytes, None, onnx_bytes + WINDOW_BYTES)
     d, encoder_bytes = manifest.decoder, sizes[manifest.encoder.file]
     if shape is None:
         onnx_bytes = encoder_bytes + sizes[d.file] + sizes[EMBEDDINGS_FILE]
@@ -103,12 +117,11 @@ def fit(
 ) -> Fit:
     """Compares a model with this machine as it is now."""
     wanted = needs(manifest, sizes, shape)
-    return Fit(
-        needs=wanted,
-        free_bytes=free_memory_bytes(),
-        step_ms=manifest.decoder.step_ms,
-        compute_ms=1000 * step_s(probed, wanted.weights_bytes),
-    )
+    if isinstance(manifest, ConcatenatedManifest):
+        step_ms, compute_s = manifest.decoder.step_ms, step_s(probed, wanted.weights_bytes)
+    else:
+        step_ms, compute_s = WindowSpec().step_ms, window_s(probed, sizes)
+    return Fit(wanted, free_memory_bytes(), step_ms, 1000 * compute_s)
 
 
 def step_s(probed: Probe, weights_bytes: int) -> float:
@@ -116,9 +129,20 @@ def step_s(probed: Probe, weights_bytes: int) -> float:
     return weights_bytes * max(probed.s_per_byte, 1 / probed.bytes_per_s)
 
 
+def window_s(probed: Probe, sizes: dict[str, int]) -> float:
+    """A step of a re-encoded model: the encoder over a whole window, then the decoder's tokens."""
+    graphs = {name.removesuffix(".onnx"): n for name, n in sizes.items() if name.endswith(".onnx")}
+    encoders = {name.removeprefix(ENCODER): n for name, n in graphs.items() if ENCODER in name}
+    n_weights = sum(n / WEIGHT_BYTES.get(suffix, F32_BYTES) for suffix, n in encoders.items())
+    decoder_bytes = sum(graphs.values()) - sum(encoders.values())
+    encode_s = 2 * n_weights * WINDOW_ROWS / probed.flop_per_s
+    return encode_s + STEP_TOKENS * step_s(probed, decoder_bytes)
+
+
 def probe(seconds: float = PROBE_S) -> Probe:
-    """Runs the built-in model, then copies memory, each for half of `seconds`."""
-    return Probe(s_per_byte=_s_per_byte(seconds / 2), bytes_per_s=_bytes_per_s(seconds / 2))
+    """Runs the built-in model, copies memory and multiplies matrices, each for a third."""
+    each_s = seconds / 3
+    return Probe(_s_per_byte(each_s), _bytes_per_s(each_s), _flop_per_s(each_s))
 
 
 def free_memory_bytes() -> int:
@@ -152,12 +176,12 @@ def _s_per_byte(seconds: float) -> float:
     step_ms = model.manifest.decoder.step_ms
     block = np.zeros(model.manifest.audio.sample_rate_hz * step_ms // 1000, np.float32)
     stream = model.stream()
-    best_s, end_s = math.inf, time.monotonic() + seconds
-    while best_s == math.inf or time.monotonic() < end_s:
-        start_s = time.perf_counter()
+
+    def steps() -> None:
         for _ in range(10):
             stream.push(block)
-        best_s = min(best_s, (time.perf_counter() - start_s) / 10)
+
+    best_s = _best_s(steps, seconds) / 10
     files = (model.manifest.encoder.file, model.manifest.decoder.file)
     return best_s / sum(os.path.getsize(model.folder / name) for name in files)
 
@@ -165,9 +189,23 @@ def _s_per_byte(seconds: float) -> float:
 def _bytes_per_s(seconds: float) -> float:
     one = np.ones(COPY_BYTES // 8)
     other = np.empty_like(one)
+    best_s = _best_s(lambda: np.copyto(other, one), seconds)
+    return 2 * COPY_BYTES / best_s  # read and written
+
+
+def _flop_per_s(seconds: float) -> float:
+    rows = np.ones((WINDOW_ROWS, MATRIX_SIZE), np.float32)
+    weights = np.ones((MATRIX_SIZE, MATRIX_SIZE), np.float32)
+    product = np.empty_like(rows)
+    best_s = _best_s(lambda: np.matmul(rows, weights, out=product), seconds)
+    return 2 * rows.size * MATRIX_SIZE / best_s
+
+
+def _best_s(run: Callable[[], object], seconds: float) -> float:
+    """The shortest that a run took, of as many as go into `seconds`, at least one."""
     best_s, end_s = math.inf, time.monotonic() + seconds
     while best_s == math.inf or time.monotonic() < end_s:
         start_s = time.perf_counter()
-        np.copyto(other, one)
+        run()
         best_s = min(best_s, time.perf_counter() - start_s)
-    return 2 * COPY_BYTES / best_s  # read and written
+    return best_s

@@ -16,6 +16,7 @@ from edgestream.config import (
     MANIFEST,
     SHA256,
     SOURCE,
+    M,
     Manifest,
     is_plain_name,
     read_manifest,
@@ -29,12 +30,13 @@ BLOCK_BYTES = 1 << 20
 REPOSITORY = re.compile(r"(?!.*(--|\.\.))[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
 CATALOGUE_NAME = re.compile(r"(?!.*(--|\.\.))[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
 COMMIT = re.compile(r"[0-9a-f]{40}")
+BRANCH = re.compile(r"[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
 HUB_PATH = re.compile(r"(?!.*(?:^|/)\.\.?(?:/|$))[\w.+-]+(?:/[\w.+-]+)*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class HubFile:
-    """Where the hub has one file of a model, and how large it is."""
+    """Where the hub has one file of a model, and how large it is (about, in a branch)."""
 
     path: str
     bytes: int
@@ -42,11 +44,20 @@ class HubFile:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """All of `source.toml`: a model of the catalogue that is fetched from a hub by commit."""
+    """All of `source.toml`: where a hub has a model of the catalogue.
+
+    The revision is a commit, and the manifest beside has the checksums; or it is a branch, and the
+    manifest has none: what a pull meets is written down then.
+    """
 
     repository: str
     revision: str
     files: dict[str, HubFile]
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether the revision is a commit."""
+        return bool(COMMIT.fullmatch(self.revision))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +127,17 @@ def folder_of(name: str) -> Path:
 
 def read_source(folder: Path) -> Source:
     """Reads and checks the `source.toml` of a model of the catalogue."""
-    path, manifest = folder / SOURCE, read_manifest(folder / MANIFEST)
+    path, manifest = folder / SOURCE, read_manifest(folder / MANIFEST, Manifest)
     source = read_toml(path, Source)
     rules = [
         (manifest.name == folder.name, f"{MANIFEST} has another name: {manifest.name!r}"),
         (REPOSITORY.fullmatch(source.repository), "repository must be owner/name"),
-        (COMMIT.fullmatch(source.revision), "revision must be a commit, 40 hexadecimal digits"),
-        (set(source.files) == set(manifest.files), f"files must be those of {MANIFEST}"),
+        (BRANCH.fullmatch(source.revision), "revision must be a commit or the name of a branch"),
+        (source.is_pinned or not manifest.files,
+         f"revision must be a commit, 40 hexadecimal digits, where {MANIFEST} has checksums"),
+        (set(manifest.files) == (set(source.files) if source.is_pinned else set()),
+         f"files must be those of {MANIFEST}"),
+        (source.files and all(map(is_plain_name, source.files)), "files must have plain names"),
         (all(HUB_PATH.fullmatch(file.path) and file.bytes > 0 for file in source.files.values()),
          "files need a path inside the repository and their size in bytes"),
     ]  # fmt: skip
@@ -152,17 +167,29 @@ def write_lock(folder: Path, lock: Lock) -> None:
     (folder / LOCK).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def read_verified(folder: Path) -> Manifest:
+def write_checksums(manifest_file: Path, files: dict[str, str]) -> None:
+    """Fills the empty [files], with which the catalogue's manifests of a branch end."""
+    lines = "".join(f'"{name}" = "{sha256}"\n' for name, sha256 in files.items())
+    with manifest_file.open("a", encoding="utf-8") as file:
+        file.write(lines)
+    if read_manifest(manifest_file, Manifest).files != files:
+        raise ModelError(f"{manifest_file}: does not end with [files]")
+
+
+def read_verified(folder: Path, kind: type[M]) -> M:
     """The manifest of a model's folder, once the checksum of every file was found right.
 
     Raises:
-        ModelError: a file is missing, altered or damaged; nothing but TOML was parsed.
+        ModelError: a file is missing, altered or damaged, or the model is of another kind than
+            wanted; nothing but TOML was parsed.
     """
     locked: dict[str, str] = {}
     if (folder / LOCK).exists():
         locked = read_lock(folder).files
         verify(folder / MANIFEST, locked[MANIFEST], LOCK)
-    manifest = read_manifest(folder / MANIFEST)
+    manifest = read_manifest(folder / MANIFEST, kind)
+    if not manifest.files:
+        raise ModelError(f"{folder / MANIFEST}: names no files; pull the model")
     if locked and set(locked) != {MANIFEST, *manifest.files}:
         raise ModelError(f"{folder / LOCK}: names other files than {MANIFEST}; pull it again")
     for name, sha256 in manifest.files.items():

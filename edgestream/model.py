@@ -20,7 +20,7 @@ from edgestream._native import (
 from edgestream.caption import Caption
 from edgestream.clock import Clock
 from edgestream.concatenated import ConcatenatedStages
-from edgestream.config import DEFAULT_MODEL, MANIFEST, Manifest, MelSpec
+from edgestream.config import DEFAULT_MODEL, MANIFEST, ConcatenatedManifest, MelSpec
 from edgestream.encoder import MEL, SAMPLES, Encoder, EncoderWeights
 from edgestream.errors import ModelError, UsageError
 from edgestream.library import find, read_verified
@@ -38,7 +38,7 @@ class Model:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.manifest = read_verified(folder)
+        self.manifest = read_verified(folder, ConcatenatedManifest)
         m = self.manifest
         self.encoder = EncoderWeights(
             folder / m.encoder.file,
@@ -210,7 +210,7 @@ def load(name: str | os.PathLike[str] = DEFAULT_MODEL) -> Model:
     return Model(find(name))
 
 
-def _decoder(path: Path, m: Manifest) -> GgufModel | OnnxModel:
+def _decoder(path: Path, m: ConcatenatedManifest) -> GgufModel | OnnxModel:
     if m.decoder.is_onnx:
         return OnnxModel(path)
     try:
@@ -230,7 +230,7 @@ def _pieces(decoder: GgufModel | OnnxModel) -> list[str]:
     return pieces(texts, numbers, str(kind))
 
 
-def _frames(m: Manifest) -> LogMel | Waveform:
+def _frames(m: ConcatenatedManifest) -> LogMel | Waveform:
     a = m.audio
     if not isinstance(a, MelSpec):
         return Waveform()
@@ -247,7 +247,7 @@ def _frames(m: Manifest) -> LogMel | Waveform:
     )
 
 
-def _chunker(m: Manifest) -> Chunker:
+def _chunker(m: ConcatenatedManifest) -> Chunker:
     e = m.encoder
     return Chunker(
         n_bins=m.audio.n_mels,
@@ -258,7 +258,7 @@ def _chunker(m: Manifest) -> Chunker:
     )
 
 
-def _silence(m: Manifest) -> float:
+def _silence(m: ConcatenatedManifest) -> float:
     """What a frame holds where there is no sound."""
     a = m.audio
     if not isinstance(a, MelSpec):

@@ -12,7 +12,14 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from edgestream import hub, library
-from edgestream.config import LOCK, MANIFEST, TOML_LIMIT_BYTES, Manifest, read_manifest
+from edgestream.config import (
+    LOCK,
+    MANIFEST,
+    TOML_LIMIT_BYTES,
+    ConcatenatedManifest,
+    Manifest,
+    read_manifest,
+)
 from edgestream.errors import HubError, ModelError, UsageError
 from edgestream.fit import Fit, fit, free_disk_bytes, mb, probe
 from edgestream.gguf_header import read_shape
@@ -29,20 +36,26 @@ class Offer:
     repository: hub.Repository
     manifest: Manifest
     manifest_file: Path
-    paths: dict[str, str]  # each file of the manifest: its path in the repository
+    paths: dict[str, str]  # each file of the model: its path in the repository
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Bytes of each file of the manifest."""
+        """Bytes of each file of the model."""
         return {file: self.repository.sizes[path] for file, path in self.paths.items()}
+
+    def sha256(self, file: str) -> str | None:
+        """That the manifest says, else the hub; None of a small file that only the hub names."""
+        known = self.manifest.files.get(file) or self.repository.sha256.get(self.paths[file])
+        return known.lower() if known else None
 
     def fit(self) -> Fit:
         """Compares it with this machine; reads the start of a GGUF decoder, takes 2 s."""
-        decoder, shape = self.manifest.decoder, None
-        if not decoder.is_onnx:
+        shape = None
+        if isinstance(m := self.manifest, ConcatenatedManifest) and not m.decoder.is_onnx:
+            path = self.paths[m.decoder.file]
             shape = read_shape(
-                lambda n_bytes: hub.read_start(self.repository, self.paths[decoder.file], n_bytes),
-                f"{self.name}: {decoder.file}",
+                lambda n_bytes: hub.read_start(self.repository, path, n_bytes),
+                f"{self.name}: {m.decoder.file}",
             )
         return fit(self.manifest, self.sizes, shape, probe())
 
@@ -59,7 +72,7 @@ def pull(
 
     Args:
         name: `owner/name` of a repository that holds a model.toml, or a name of the catalogue.
-        revision: branch, tag or commit; the default branch if None.
+        revision: branch, tag or commit; the default branch, or the catalogue's, if None.
         force: also fetch what does not fit this machine.
         tell: takes lines for the user.
         progress: takes the bytes that are here and the bytes in all.
@@ -76,18 +89,18 @@ def pull(
             return folder
         found = offer(name, repository, _incoming(name, repository))
         _weigh(found, force=force, tell=tell)
-        _fetch_all(found, progress)
-        return _put_in_place(found, folder)
+        files = _fetch_all(found, progress)
+        return _put_in_place(found, files, folder)
 
 
 def ask(name: str, revision: str | None = None) -> hub.Repository:
     """What the hub says is in the repository of this name, or of this name of the catalogue."""
     library.folder_of(name)  # refuses what is no name
     if entry := library.catalogue().get(name):
-        if revision is not None:
-            raise UsageError(f"{name}: the catalogue names its revision; pull owner/name instead")
         source = library.read_source(entry)
-        return hub.look(source.repository, source.revision)
+        if revision is not None and source.is_pinned:
+            raise UsageError(f"{name}: the catalogue names its revision; pull owner/name instead")
+        return hub.look(source.repository, revision or source.revision)
     if "/" not in name:
         known = ", ".join(library.catalogue()) or "so far none"
         raise UsageError(f"{name}: give owner/name, or a name of the catalogue ({known})")
@@ -143,13 +156,15 @@ def remove(name: str, tell: Tell) -> None:
 def _checked(
     name: str, repository: hub.Repository, file: Path, paths: dict[str, str] | None
 ) -> Offer:
-    manifest = read_manifest(file)
+    manifest = read_manifest(file, Manifest)
+    if paths is None and not manifest.files:
+        raise ModelError(f"{name}: its {MANIFEST} names no files")
     paths = paths or {name_here: name_here for name_here in manifest.files}
-    for name_here, sha256 in manifest.files.items():
-        path = paths[name_here]
+    for name_here, path in paths.items():
         if path not in repository.sizes:
-            raise ModelError(f"{name}: {MANIFEST} names {name_here}, the repository has no {path}")
-        if repository.sha256.get(path, sha256).lower() != sha256.lower():
+            raise ModelError(f"{name}: needs {name_here}, the repository has no {path}")
+        sha256 = manifest.files.get(name_here, "").lower()
+        if sha256 and repository.sha256.get(path, sha256).lower() != sha256:
             raise ModelError(f"{name}: the hub's checksum of {path} is not that of {MANIFEST}")
     return Offer(name, repository, manifest, file, paths)
 
@@ -168,31 +183,39 @@ def _weigh(found: Offer, *, force: bool, tell: Tell) -> None:
     tell(f"fits this machine: {'no' if problem else 'yes'}")
 
 
-def _fetch_all(found: Offer, progress: Progress) -> None:
-    incoming, total, done = found.manifest_file.parent, sum(found.sizes.values()), 0
+def _fetch_all(found: Offer, progress: Progress) -> dict[str, str]:
+    """Fetches what is missing; the sha256 of each file that is there then."""
+    total, done = sum(found.sizes.values()), 0
 
     def count(n_bytes: int) -> None:
         nonlocal done
         done += n_bytes
         progress(done, total)
 
-    for name, sha256 in found.manifest.files.items():
-        file = incoming / name
-        if file.exists() and library.sha256_of(file) == sha256.lower():
-            count(file.stat().st_size)
-            continue
-        part = incoming / f".{name}.part"  # no name of a manifest begins with a dot
-        hub.fetch(found.repository, found.paths[name], part, count)
-        if library.sha256_of(part) != sha256.lower():
-            part.unlink()
-            raise ModelError(f"{found.name}: {name} came with a wrong checksum and was thrown away")
-        part.replace(file)
+    return {name: _fetch_one(found, name, count) for name in found.paths}
 
 
-def _put_in_place(found: Offer, folder: Path) -> Path:
+def _fetch_one(found: Offer, name: str, count: Callable[[int], None]) -> str:
+    incoming, expected = found.manifest_file.parent, found.sha256(name)
+    file = incoming / name
+    if expected and file.exists() and library.sha256_of(file) == expected:
+        count(file.stat().st_size)
+        return expected
+    part = incoming / f".{name}.part"  # no name of a manifest begins with a dot
+    hub.fetch(found.repository, found.paths[name], part, count)
+    sha256 = library.sha256_of(part)
+    if expected and sha256 != expected:
+        part.unlink()
+        raise ModelError(f"{found.name}: {name} came with a wrong checksum and was thrown away")
+    part.replace(file)
+    return sha256
+
+
+def _put_in_place(found: Offer, files: dict[str, str], folder: Path) -> Path:
     incoming, repository = found.manifest_file.parent, found.repository
-    sha256 = library.sha256_of(incoming / MANIFEST)
-    files = {MANIFEST: sha256, **found.manifest.files}
+    if not found.manifest.files:
+        library.write_checksums(found.manifest_file, files)
+    files = {MANIFEST: library.sha256_of(found.manifest_file), **files}
     library.write_lock(incoming, library.Lock(repository.name, repository.revision, files))
     old = _incoming_root(found.name) / "old"
     if folder.exists():
@@ -206,7 +229,7 @@ def _put_in_place(found: Offer, folder: Path) -> Path:
 def _is_whole(folder: Path, revision: str) -> bool:
     """Whether this revision is in place and undamaged."""
     try:
-        library.read_verified(folder)
+        library.read_verified(folder, Manifest)
         return (folder / LOCK).exists() and library.read_lock(folder).revision == revision
     except ModelError:
         return False

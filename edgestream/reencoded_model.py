@@ -2,7 +2,8 @@
 """A Whisper or Moonshine folder, loaded once; builds the stages of as many streams as are wanted.
 
 The folder is laid out as the public ONNX repositories are: config.json, generation_config.json,
-tokenizer.json, and encoder_model and decoder_model_merged in `onnx/`.
+tokenizer.json, and encoder_model and decoder_model_merged in `onnx/`. Or it was pulled: then the
+same files lie side by side, and a model.toml has their checksums.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from pathlib import Path
 
 from edgestream._native import LoopConfig, ReencodedLoop
 from edgestream.clock import Clock
-from edgestream.config import MANIFEST
+from edgestream.config import LOCK, MANIFEST, REENCODED, Manifest, parse_toml
 from edgestream.encoder_decoder import HOP_SAMPLES, EncoderDecoder, EncoderDecoderModel
 from edgestream.errors import ModelError, UsageError
 from edgestream.hypothesis_rules import HypothesisRules
+from edgestream.library import read_verified
 from edgestream.policy import Head, LocalAgreement, Policy
 from edgestream.prompt_tokens import prompt_tokens
 from edgestream.reencoded import ROW_MS, ReencodedStages
@@ -67,6 +69,8 @@ class ReencodedModel:
         """Raises ModelError when a file is missing, damaged, or of another program's dialect."""
         self.folder, self.name = folder, folder.name
         self.window = window or WindowSpec()
+        if (folder / MANIFEST).exists():
+            _refuse_unnamed(folder, read_verified(folder, Manifest))
         self.config = read_speech_config(folder)
         self.token_bytes = read_token_bytes(folder, self.config)
         encoder, decoder = find_onnx(folder, ENCODER), find_onnx(folder, DECODER)
@@ -205,8 +209,17 @@ def _met(folder: Path) -> str:
     return ""
 
 
-def is_speech_folder(folder: str | os.PathLike[str]) -> bool:
-    """Whether the folder is laid out as a public repository, without a model.toml."""
-    return os.path.isfile(os.path.join(folder, CONFIG)) and not os.path.exists(
-        os.path.join(folder, MANIFEST)
-    )
+def _refuse_unnamed(folder: Path, manifest: Manifest) -> None:
+    """No checksum covers a file that was put beside; it would be read for one that is named."""
+    named = {MANIFEST, LOCK, VOICE_FILE, *manifest.files}
+    for path in sorted(folder.iterdir()):
+        if path.name not in named and (path.is_dir() or path.suffix in (".onnx", ".json")):
+            raise ModelError(f"{path}: {MANIFEST} does not name it; remove it")
+
+
+def is_speech_folder(folder: Path) -> bool:
+    """Whether the folder is laid out as a public repository, or was pulled from one."""
+    if not (folder / CONFIG).is_file():
+        return False
+    manifest = folder / MANIFEST
+    return not manifest.exists() or parse_toml(manifest).get("family") == REENCODED

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgestream.config import WaveformSpec, read_manifest
+from edgestream.config import ConcatenatedManifest, WaveformSpec, read_manifest
 from edgestream.errors import ModelError
 
 GOOD = """
@@ -53,7 +53,7 @@ pad_bias = 0.5
 def read(folder, text):
     path = folder / "model.toml"
     path.write_text(text, encoding="utf-8")
-    return read_manifest(path)
+    return read_manifest(path, ConcatenatedManifest)
 
 
 def test_a_good_manifest_is_read(tmp_path):
@@ -101,7 +101,7 @@ def test_a_wrong_manifest_is_refused_in_one_line(tmp_path, old, new, said):
 
 def test_a_missing_or_huge_manifest_is_refused(tmp_path):
     with pytest.raises(ModelError, match="No such file"):
-        read_manifest(tmp_path / "model.toml")
+        read_manifest(tmp_path / "model.toml", ConcatenatedManifest)
     with pytest.raises(ModelError, match="larger than"):
         read(tmp_path, GOOD + "#" * 70_000)
 
@@ -111,7 +111,7 @@ def test_bytes_put_anywhere_end_in_a_manifest_or_an_error(tmp_path_factory, nois
     path = tmp_path_factory.mktemp("m") / "model.toml"
     path.write_bytes(GOOD[:at].encode() + noise + GOOD[at + cut :].encode())
     with contextlib.suppress(ModelError):
-        read_manifest(path)
+        read_manifest(path, ConcatenatedManifest)
 
 
 MEL_KEYS = [

@@ -50,7 +50,7 @@ def test_a_problem_is_named_when_there_is_one(free_bytes, compute_ms):
 
 @given(st.integers(1, 10**12), st.floats(1e-12, 1e-6), st.floats(1e6, 1e12))
 def test_a_step_takes_what_the_slower_of_computing_and_memory_takes(n, s_per_byte, bytes_per_s):
-    took = fit.step_s(Probe(s_per_byte, bytes_per_s), n)
+    took = fit.step_s(Probe(s_per_byte, bytes_per_s, 1e9), n)
     assert took == pytest.approx(max(n * s_per_byte, n / bytes_per_s))
 
 
@@ -58,6 +58,20 @@ def test_the_probe_measures_this_machine():
     probed = fit.probe(0.2)
     assert 1e-13 < probed.s_per_byte < 1e-6
     assert 1e7 < probed.bytes_per_s < 1e13
+    assert 1e7 < probed.flop_per_s < 1e15
+
+
+@given(st.integers(1, 10**9), st.integers(1, 10**9), st.floats(1e9, 1e13))
+def test_a_window_takes_its_products_and_then_its_tokens(encoder, decoder, flop_per_s):
+    probed = Probe(1e-10, 1e9, flop_per_s)
+    sizes = {"config.json": 10**9, "decoder_model_merged_int8.onnx": decoder}
+    took = [
+        fit.window_s(probed, {**sizes, f"encoder_model{suffix}.onnx": encoder * n_bytes})
+        for suffix, n_bytes in (("_quantized", 1), ("_fp16", 2), ("", 4))
+    ]
+    expected = 2 * encoder * fit.WINDOW_ROWS / flop_per_s
+    expected += fit.STEP_TOKENS * fit.step_s(probed, decoder)
+    assert took == pytest.approx(3 * [expected])
 
 
 def test_free_memory_and_disk_are_found(tmp_path):

@@ -33,7 +33,7 @@ def talk_to(patch, url):
 def served(home, monkeypatch):
     with Hub() as served:
         talk_to(monkeypatch, served.url)
-        monkeypatch.setattr("edgestream.pull.probe", lambda: Probe(1e-10, 1e10))
+        monkeypatch.setattr("edgestream.pull.probe", lambda: Probe(1e-10, 1e10, 1e12))
         yield served
 
 
@@ -239,7 +239,7 @@ def entry(tmp_path, monkeypatch, tiny):
 def test_a_model_of_the_catalogue_is_pulled_by_its_short_name(entry, served, tiny):
     folder, repository = entry
     served.repositories[NAME] = repository
-    assert library.catalogue() == {"big-en": folder}
+    assert library.catalogue()["big-en"] == folder
     with pytest.raises(es.EdgestreamError, match="edgestream models pull big-en"):
         es.load("big-en")
     at, _ = fetch("big-en")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import edgestream as es
 from edgestream import library
-from edgestream.config import is_plain_name, read_manifest
+from edgestream.config import Manifest, is_plain_name, read_manifest
 from edgestream.library import Lock
 
 NAME = "someone/model"
@@ -32,7 +32,7 @@ def under(folder):
 def test_every_shipped_model_and_every_entry_is_consistent():
     assert "tiny-en" in library.shipped()
     for name, folder in library.shipped().items():
-        assert library.read_verified(folder).name == name
+        assert library.read_verified(folder, Manifest).name == name
     for folder in library.catalogue().values():
         library.read_source(folder)
     assert not library.shipped().keys() & library.catalogue().keys()
@@ -118,7 +118,7 @@ def test_a_changed_manifest_loads_or_is_refused(tmp_path_factory, tiny, noise, a
     (folder / "model.toml").write_bytes(good[:at] + noise + good[at + cut :])
     before = {name: (folder / name).read_bytes() for name in under(folder)}
     with contextlib.suppress(es.EdgestreamError):
-        library.read_verified(folder)
+        library.read_verified(folder, Manifest)
     assert {name: (folder / name).read_bytes() for name in under(folder)} == before
     shutil.rmtree(folder)
 
@@ -134,9 +134,9 @@ def test_a_tokenizer_file_is_checked_and_never_run(tmp_path_factory, tiny, noise
         (folder / name).symlink_to(es.load().folder / name)
     (folder / "model.toml").write_bytes(tiny["model.toml"])
     with pytest.raises(es.EdgestreamError, match=r"tokenizer\.json"):
-        library.read_verified(folder)
+        library.read_verified(folder, Manifest)
     right = hashlib.sha256(noise).hexdigest()
     text = tiny["model.toml"].decode().replace(sha256["tokenizer.json"], right)
     (folder / "model.toml").write_text(text)
-    assert library.read_verified(folder) == read_manifest(folder / "model.toml")
+    assert library.read_verified(folder, Manifest) == read_manifest(folder / "model.toml", Manifest)
     shutil.rmtree(folder)

@@ -19,7 +19,7 @@ from rich.table import Table
 
 from edgestream.bench_process import Reading, feed
 from edgestream.bench_speech import RATE_HZ
-from edgestream.config import MANIFEST, read_manifest
+from edgestream.config import MANIFEST, ConcatenatedManifest, read_manifest
 from edgestream.source import Samples
 
 READ_INTERVAL_S = 10.0
@@ -55,7 +55,7 @@ def main() -> None:
     table = Table("model", "MB after 5 min", "MB at the end", "ms a second, first 5 min, p95",
                   "last 5 min, p95", "ratio")  # fmt: skip
     for folder in args.models:
-        m = read_manifest(folder / MANIFEST)
+        m = read_manifest(folder / MANIFEST, ConcatenatedManifest)
         delay_ms = float(m.policy.delay_frames * m.decoder.step_ms)
         readings = list(feed(folder, delay_ms, sound(args.minutes), interval_s=READ_INTERVAL_S))
         table.add_row(m.name, *row_of(readings))

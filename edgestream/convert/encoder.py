@@ -12,7 +12,7 @@ from pathlib import Path
 
 from edgestream.bench_run import score_clips, total
 from edgestream.bench_speech import BUNDLED, RATE_HZ, read_clips
-from edgestream.config import MANIFEST, Manifest, read_manifest
+from edgestream.config import MANIFEST, ConcatenatedManifest, Manifest, read_manifest
 from edgestream.errors import ModelError
 from edgestream.library import read_verified, sha256_of
 from edgestream.model import Model
@@ -47,7 +47,7 @@ def write_with_small_encoder(source: Path, folder: Path, name: str) -> int:
     Raises:
         ModelError: the model is damaged, or onnxruntime cannot quantize its encoder.
     """
-    manifest = read_verified(source)
+    manifest = read_verified(source, ConcatenatedManifest)
     for file in manifest.files:
         if file != manifest.encoder.file:
             shutil.copyfile(source / file, folder / file)
@@ -89,6 +89,6 @@ def _quantize(source: Path, target: Path) -> None:
 
 
 def _check(folder: Path, expected: Manifest) -> None:
-    if read_manifest(folder / MANIFEST) != expected:
+    if read_manifest(folder / MANIFEST, ConcatenatedManifest) != expected:
         raise ModelError(f"{folder / MANIFEST}: is written so that its checksums cannot be renewed")
     Model(folder)  # what cannot be loaded is not delivered

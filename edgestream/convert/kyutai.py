@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from edgestream.config import (
     FORMAT,
     MANIFEST,
+    ConcatenatedManifest,
     DecoderSpec,
     EncoderSpec,
-    Manifest,
     PolicySpec,
     TokenSpec,
     WaveformSpec,
@@ -173,7 +173,7 @@ def write(checkpoint: Checkpoint, folder: Path, request: Request, progress: Prog
 
 def compare(checkpoint: Checkpoint, folder: Path) -> Comparison:
     """The result's logits beside those of transformers."""
-    lead_samples = read_manifest(folder / MANIFEST).audio.lead_samples
+    lead_samples = read_manifest(folder / MANIFEST, ConcatenatedManifest).audio.lead_samples
 
     def run(source: Any, samples: Floats) -> tuple[list[int], Floats]:
         import torch
@@ -191,14 +191,16 @@ def compare(checkpoint: Checkpoint, folder: Path) -> Comparison:
     return compare_stream(checkpoint.folder, folder, name, run, skipped=1)
 
 
-def _manifest(config: KyutaiConfig, sound: Fields, request: Request, license: str) -> Manifest:
+def _manifest(
+    config: KyutaiConfig, sound: Fields, request: Request, license: str
+) -> ConcatenatedManifest:
     step_ms = 1000 * config.mimi.frame_size // SAMPLE_RATE_HZ
     delay_s = sound.get("audio_delay_seconds", (int, float), 0.5)
     lead_s = sound.get("audio_silence_prefix_seconds", (int, float), 0)
     if not 0 <= delay_s < 60 or not 0 <= lead_s <= 10:
         raise ModelError(f"{sound.where}: a delay of {delay_s} s or a lead of {lead_s} s")
     delay_frames = round(1000 * delay_s / step_ms)
-    return Manifest(
+    return ConcatenatedManifest(
         format=FORMAT,
         name=request.name,
         family="concatenated",

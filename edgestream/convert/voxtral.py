@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from edgestream.config import (
     FORMAT,
     MANIFEST,
+    ConcatenatedManifest,
     DecoderSpec,
     EncoderSpec,
-    Manifest,
     MelSpec,
     PolicySpec,
     TokenSpec,
@@ -145,7 +145,7 @@ def write(checkpoint: Checkpoint, folder: Path, request: Request, progress: Prog
 
 def compare(checkpoint: Checkpoint, folder: Path) -> Comparison:
     """The result's logits beside those of transformers."""
-    m = read_manifest(folder / MANIFEST)
+    m = read_manifest(folder / MANIFEST, ConcatenatedManifest)
     prompt = [m.tokens.bos] + [m.tokens.pad] * (PAD_STEPS + m.policy.delay_frames)
 
     def run(source: Any, samples: Floats) -> tuple[list[int], Floats]:
@@ -175,10 +175,10 @@ def _manifest(
     text: DecoderConfig,
     sound: EncoderConfig,
     vocabulary: Vocabulary,
-) -> Manifest:
+) -> ConcatenatedManifest:
     step_samples = sound.chunk_frames * HOP_SAMPLES
     delay = checkpoint.config.integer("default_num_delay_tokens", MIN_DELAY, MAX_DELAY, 6)
-    return Manifest(
+    return ConcatenatedManifest(
         format=FORMAT,
         name=request.name,
         family="concatenated",
