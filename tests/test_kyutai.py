@@ -9,6 +9,7 @@ import pytest
 import tiny_kyutai as tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stream_events import events_of
 
 import edgestream as es
 from edgestream.convert.checkpoint import Checkpoint
@@ -55,11 +56,6 @@ def test_the_manifest_says_what_the_checkpoint_does(model):
     assert m.policy.delay_frames == m.policy.max_delay_frames == 6  # of 0.5 s
     assert model.pieces[:4] == ["", "", "", ""]
     assert model.pieces[4] == "▁w4"
-
-
-def events_of(stream, parts):
-    events = [event for part in parts for event in stream.push(part)]
-    return events + stream.finish()
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import tiny_kyutai
 import tiny_voxtral as tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stream_events import events_of
 
 import edgestream as es
 from edgestream._native import ConcatenatedLoop, RingDecoder, SpecialTokens
@@ -92,11 +93,6 @@ def test_the_delay_is_chosen_for_each_stream(model):
     for delay_ms in (160, 2480):
         with pytest.raises(UsageError, match="240 to 2400"):
             model.stream(delay_ms=delay_ms)
-
-
-def events_of(stream, parts):
-    events = [event for part in parts for event in stream.push(part)]
-    return events + stream.finish()
 
 
 @pytest.fixture(scope="module")

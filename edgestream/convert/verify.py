@@ -44,6 +44,25 @@ class Comparison:
     bound: float  # of relative_rms
     same_tokens: bool | None  # whether both cut the text alike; None without a tokenizer
 
+    @classmethod
+    def of_logits(
+        cls,
+        given: NDArray[np.float32],
+        expected: NDArray[np.float32],
+        bound: float,
+        same_tokens: bool | None,
+    ) -> Comparison:
+        """Of the result's logits [n, n_vocab] and the source's."""
+        difference = (given - expected).astype(np.float64)
+        return cls(
+            n_tokens=len(given),
+            max_abs=float(np.abs(difference).max()),
+            relative_rms=float(np.sqrt((difference**2).mean()) / expected.std()),
+            same_argmax=float((given.argmax(axis=1) == expected.argmax(axis=1)).mean()),
+            bound=bound,
+            same_tokens=same_tokens,
+        )
+
     @property
     def holds(self) -> bool:
         """Whether the result is as near to its source as its type of weights should be."""
@@ -66,15 +85,7 @@ def compare(source: Path, config: Fields, result: DecoderModel, quant: str) -> C
     """
     tokens = _tokens(result, config)
     expected, given = _logits_of_source(source, tokens), _logits_of_result(result, tokens)
-    difference = (given - expected).astype(np.float64)
-    return Comparison(
-        n_tokens=len(tokens),
-        max_abs=float(np.abs(difference).max()),
-        relative_rms=float(np.sqrt((difference**2).mean()) / expected.std()),
-        same_argmax=float((given.argmax(axis=1) == expected.argmax(axis=1)).mean()),
-        bound=BOUNDS[quant],
-        same_tokens=_same_tokens(source, result),
-    )
+    return Comparison.of_logits(given, expected, BOUNDS[quant], _same_tokens(source, result))
 
 
 def require_transformers() -> None:

@@ -8,6 +8,6 @@ sys.path.append(str(Path(__file__).resolve().parent.parent / "train_captions"))
 
 from decoder import Layer, rope_tables
 from encoder import RmsNorm
-from gguf_decoder import interleave, write_matrix, write_vector
+from gguf_decoder import write_layers, write_matrix, write_sizes
 
-__all__ = ["Layer", "RmsNorm", "interleave", "rope_tables", "write_matrix", "write_vector"]
+__all__ = ["Layer", "RmsNorm", "rope_tables", "write_layers", "write_matrix", "write_sizes"]

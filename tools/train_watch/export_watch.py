@@ -11,7 +11,7 @@ import gguf
 import numpy as np
 import onnxruntime as ort
 import torch
-from caption_parts import RmsNorm, interleave, write_matrix, write_vector
+from caption_parts import write_layers, write_matrix, write_sizes
 from draw import SEEN_HEIGHT, SEEN_WIDTH
 from torch import Tensor, nn
 from vocabulary import WORDS
@@ -74,17 +74,7 @@ def write_decoder(network: Commentator, path: Path) -> None:
     """Writes the decoder as GGUF of the llama architecture, matrices in Q8_0."""
     shape = network.shape
     writer = gguf.GGUFWriter(str(path), "llama")
-    writer.add_name("edgestream tiny-watch")
-    writer.add_license("Apache-2.0")
-    writer.add_block_count(shape.n_layers)
-    writer.add_context_length(4096)
-    writer.add_embedding_length(shape.width)
-    writer.add_feed_forward_length(shape.ffn)
-    writer.add_head_count(shape.n_heads)
-    writer.add_head_count_kv(shape.n_kv_heads)
-    writer.add_layer_norm_rms_eps(RmsNorm.EPSILON)
-    writer.add_rope_freq_base(shape.rope_base)
-    writer.add_rope_dimension_count(shape.head_width)
+    write_sizes(writer, "edgestream tiny-watch", shape)
     writer.add_vocab_size(shape.n_text)
     writer.add_tokenizer_model("llama")
     writer.add_token_list([w if w[0] == "<" else f" {w}" for w in WORDS])
@@ -92,16 +82,7 @@ def write_decoder(network: Commentator, path: Path) -> None:
     writer.add_token_types([CONTROL_TOKEN if w[0] == "<" else NORMAL_TOKEN for w in WORDS])
     write_matrix(writer, "token_embd", network.tokens.weight)
     write_matrix(writer, "output", network.head.weight)
-    write_vector(writer, "output_norm", network.norm)
-    for i, layer in enumerate(network.layers):
-        block = f"blk.{i}."
-        write_vector(writer, block + "attn_norm", layer.norm_attn)
-        write_vector(writer, block + "ffn_norm", layer.norm_ffn)
-        write_matrix(writer, block + "attn_q", interleave(layer.q.weight, shape.n_heads))
-        write_matrix(writer, block + "attn_k", interleave(layer.k.weight, shape.n_kv_heads))
-        for name, part in [("attn_v", layer.v), ("attn_output", layer.o), ("ffn_gate", layer.gate),
-                           ("ffn_up", layer.up), ("ffn_down", layer.down)]:  # fmt: skip
-            write_matrix(writer, block + name, part.weight)
+    write_layers(writer, network.layers, network.norm, shape)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
