@@ -293,6 +293,11 @@ def test_what_is_missing_is_named(tmp_path, monkeypatch):
         run(tiny_source(tmp_path), tmp_path / "out")
 
 
+def hear_ctrl_c():
+    """A shell starts what runs in its background deaf to Ctrl-C, and its children with it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("ending", ["SIGINT", "SIGTERM", "SIGKILL"])
 def test_nothing_half_written_is_left_by_an_end(tmp_path, ending):
     shape = TinyShape(n_layers=12, n_embd=512, n_ff=2048, n_vocab=4096)
@@ -300,6 +305,7 @@ def test_nothing_half_written_is_left_by_an_end(tmp_path, ending):
     process = subprocess.Popen(
         [sys.executable, "-m", "edgestream", "convert", str(source), "-o", str(tmp_path / "out"),
          "--quant", "q4_k_m", "--threads", "1"], stderr=subprocess.PIPE, text=True,
+        preexec_fn=hear_ctrl_c,
     )  # fmt: skip
     part = tmp_path / ".out.part"
     while process.poll() is None and not list(part.glob(".*.gguf")):
