@@ -5,17 +5,15 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:
-    from edgestream.convert.registry import Progress
+from edgestream.cli_bars import labelled_bar
 
 INTERRUPTED = 130  # what shells say of Ctrl-C
 
@@ -67,7 +65,7 @@ def convert(
         small_encoder=quant_encoder is not None,
     )
     try:
-        with _ended_like_ctrl_c(), _bar() as progress:
+        with _ended_like_ctrl_c(), labelled_bar() as progress:
             convert(source, output, wish, tell=_tell, progress=progress)
     except KeyboardInterrupt:
         _tell("edgestream: interrupted, nothing was written")
@@ -92,24 +90,3 @@ def _ended_like_ctrl_c() -> Iterator[None]:
     finally:
         for ending, handler in old:
             signal.signal(ending, handler)
-
-
-@contextmanager
-def _bar() -> Iterator[Progress]:
-    """A progress bar on stderr where a person looks on, a line for each kind of work."""
-    from rich.console import Console
-    from rich.progress import BarColumn, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    tasks: dict[str, TaskID] = {}
-    with Bar(
-        TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(),
-        TimeRemainingColumn(), console=Console(stderr=True), disable=not sys.stderr.isatty(),
-    ) as bar:  # fmt: skip
-
-        def show(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = bar.add_task(what, total=total)
-            bar.update(tasks[what], completed=done, total=total)
-
-        yield show

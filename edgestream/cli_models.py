@@ -3,22 +3,20 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgestream.cli_bars import download_bar, labelled_bar
 from edgestream.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
     from edgestream.config import Manifest
     from edgestream.fit import Fit
     from edgestream.gguf_header import DecoderShape
-    from edgestream.pull import Progress
+    from edgestream.library import Converted
 
 app = typer.Typer(no_args_is_help=True, help="List, fetch, verify and remove models.")
 Name = Annotated[str, typer.Argument(help="owner/name on a hub, or a name of the list.")]
@@ -90,11 +88,7 @@ def pull(
         library.read_verified(library.find(name), Manifest)
         typer.echo(f"{name}: here and intact; nothing newer is looked for offline", err=True)
         return
-    from edgestream.pull import pull as fetch
-
-    with _bar() as progress:
-        folder = fetch(name, revision=revision, force=force, tell=_tell, progress=progress)
-    typer.echo(str(folder))
+    typer.echo(str(_pull(name, revision, force=force)))
 
 
 @app.command()
@@ -133,6 +127,27 @@ def path(name: Name) -> None:
     typer.echo(str(library.find(name)))
 
 
+def _pull(name: str, revision: str | None, *, force: bool) -> Path:
+    """Fetches a model; of the catalogue's checkpoints it is converted too."""
+    if _converted(name):
+        from edgestream.convert.pull_checkpoint import pull_checkpoint
+
+        with labelled_bar() as show:
+            return pull_checkpoint(name, revision=revision, force=force, tell=_tell, progress=show)
+    from edgestream.pull import pull
+
+    with download_bar() as progress:
+        return pull(name, revision=revision, force=force, tell=_tell, progress=progress)
+
+
+def _converted(name: str) -> Converted | None:
+    """Of a model whose pull converts a checkpoint: what it becomes."""
+    from edgestream import library
+
+    entry = library.catalogue().get(name)
+    return library.read_source(entry).converted if entry else None
+
+
 def _row(folder: Path, state: str) -> list[str]:
     """Size, family, languages, licence, fits, state; reads no weights, so nothing is verified."""
     from edgestream.config import SOURCE, Manifest, read_manifest
@@ -142,7 +157,7 @@ def _row(folder: Path, state: str) -> list[str]:
     try:
         manifest = read_manifest(folder / "model.toml", Manifest)
         if (folder / SOURCE).exists():
-            sizes = {name: file.bytes for name, file in read_source(folder).files.items()}
+            sizes = read_source(folder).sizes
             fits = "see info" if sum(sizes.values()) < free_memory_bytes() else "no"
         else:
             sizes = _sizes(folder, manifest)
@@ -185,14 +200,25 @@ def _info_here(folder: Path) -> tuple[Manifest, Fit, dict[str, str]]:
 def _info_of_hub(name: str, *, offline: bool) -> tuple[Manifest, Fit, dict[str, str]]:
     if offline or _hub_offline():
         raise UsageError(f"{name}: is not on this machine, and the hub is not asked offline")
-    from edgestream.fit import mb
+    from edgestream.fit import fit_converted, mb, probe
     from edgestream.pull import ask, offer
 
+    repository = ask(name)
+    origin = {"repository": repository.name, "revision": repository.revision}
+    if made := _converted(name):
+        size = f"{mb(sum(made.files.values()))} once the checkpoint is converted"
+        return _entry(name), fit_converted(made, probe()), {"size": size, **origin}
     with TemporaryDirectory() as folder:
-        found = offer(name, ask(name), Path(folder))
+        found = offer(name, repository, Path(folder))
         size = f"{mb(sum(found.sizes.values()))} to fetch"
-        origin = {"repository": found.repository.name, "revision": found.repository.revision}
         return found.manifest, found.fit(), {"size": size, **origin}
+
+
+def _entry(name: str) -> Manifest:
+    from edgestream.config import MANIFEST, Manifest, read_manifest
+    from edgestream.library import catalogue
+
+    return read_manifest(catalogue()[name] / MANIFEST, Manifest)
 
 
 def _sizes(folder: Path, manifest: Manifest) -> dict[str, int]:
@@ -225,29 +251,3 @@ def _hub_offline() -> bool:
 
 def _tell(line: str) -> None:
     typer.echo(line, err=True)
-
-
-@contextmanager
-def _bar() -> Iterator[Progress]:
-    """A progress bar on stderr where a person looks on."""
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
-    from rich.progress import TimeRemainingColumn as Remaining
-
-    shown = Progress(
-        BarColumn(), DownloadColumn(), TransferSpeedColumn(), Remaining(),
-        console=Console(stderr=True), disable=not sys.stderr.isatty(),
-    )  # fmt: skip
-    task = None
-
-    def show(done: int, total: int) -> None:
-        nonlocal task
-        if task is None:
-            shown.start()
-            task = shown.add_task("", total=total, completed=done)
-        shown.update(task, completed=done)
-
-    try:
-        yield show
-    finally:
-        shown.stop()

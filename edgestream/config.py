@@ -25,8 +25,8 @@ A_MODEL = f"a model is a folder with a {MANIFEST}"
 EMBEDDINGS_FILE = "embed_tokens.onnx"  # beside an ONNX decoder; a GGUF file has its own
 FORMAT = 1
 DECODER_FAMILY = "decoder"  # of folders that `edgestream convert` writes of decoders alone
-REENCODED = "reencoded"  # Whisper and Moonshine
-FAMILIES = ("concatenated", REENCODED)
+REENCODED, VOICE = "reencoded", "voice"  # Whisper and Moonshine; a gate before them
+FAMILIES = ("concatenated", REENCODED, VOICE)
 TOML_LIMIT_BYTES = 64 * 1024  # a real manifest has about one kilobyte
 # Of a file in a model's folder: good on every system, nothing that a terminal would obey.
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,127}")
@@ -158,14 +158,13 @@ def read_manifest(path: Path, kind: type[M]) -> M:
     data = parse_toml(path)
     if data.get("family") == DECODER_FAMILY:
         raise ModelError(f"{path}: a decoder alone, which hears nothing; see docs/convert.md")
-    family = Manifest if data.get("family") == REENCODED else ConcatenatedManifest
-    manifest = _build(family, data, f"{path}")
+    short = data.get("family") in (REENCODED, VOICE) or (kind is Manifest and not data.get("files"))
+    manifest = _build(Manifest if short else ConcatenatedManifest, data, f"{path}")
     rules = _common_rules(manifest)
     if isinstance(manifest, ConcatenatedManifest):
         rules += _concatenated_rules(manifest)
-    for holds, message in rules:
-        if not holds:
-            raise ModelError(f"{path}: {message}")
+    if wrong := next((message for holds, message in rules if not holds), None):
+        raise ModelError(f"{path}: {wrong}")
     if not isinstance(manifest, kind):
         raise ModelError(f"{path}: family {manifest.family!r}, of which there is no use here")
     return manifest

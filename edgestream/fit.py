@@ -14,10 +14,18 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from edgestream.config import DEFAULT_MODEL, EMBEDDINGS_FILE, ConcatenatedManifest, Manifest
+from edgestream.config import (
+    DEFAULT_MODEL,
+    EMBEDDINGS_FILE,
+    VOICE,
+    ConcatenatedManifest,
+    Manifest,
+)
 from edgestream.gguf_header import DecoderShape
+from edgestream.library import Converted
 from edgestream.model import load
 from edgestream.reencoded_model import ENCODER, WindowSpec
+from edgestream.voice import BLOCK_MS
 
 PROBE_S = 2.0
 PROCESS_BYTES = 90_000_000  # Python, onnxruntime and ggml before any weights (measured)
@@ -94,6 +102,8 @@ def needs(manifest: Manifest, sizes: dict[str, int], shape: DecoderShape | None)
     `shape` is that of a GGUF decoder. onnxruntime says nothing of its buffers beforehand; it keeps
     packed copies of weights, so what it runs is counted twice.
     """
+    if manifest.family == VOICE:
+        return Needs(sum(sizes.values()), 0, sum(sizes.values()))
     if not isinstance(manifest, ConcatenatedManifest):
         onnx_bytes = sum(n_bytes for name, n_bytes in sizes.items() if name.endswith(".onnx"))
         return Needs(onnx_bytes, None, onnx_bytes + WINDOW_BYTES)
@@ -119,9 +129,19 @@ def fit(
     wanted = needs(manifest, sizes, shape)
     if isinstance(manifest, ConcatenatedManifest):
         step_ms, compute_s = manifest.decoder.step_ms, step_s(probed, wanted.weights_bytes)
+    elif manifest.family == VOICE:
+        step_ms, compute_s = BLOCK_MS, step_s(probed, wanted.weights_bytes)
     else:
         step_ms, compute_s = WindowSpec().step_ms, window_s(probed, sizes)
     return Fit(wanted, free_memory_bytes(), step_ms, 1000 * compute_s)
+
+
+def fit_converted(made: Converted, probed: Probe) -> Fit:
+    """Compares what a checkpoint becomes with this machine; its keys and values are not known."""
+    onnx_bytes = sum(n_bytes for name, n_bytes in made.files.items() if not name.endswith(".gguf"))
+    wanted = Needs(sum(made.files.values()), None, onnx_bytes)
+    compute_ms = 1000 * step_s(probed, wanted.weights_bytes)
+    return Fit(wanted, free_memory_bytes(), made.step_ms, compute_ms)
 
 
 def step_s(probed: Probe, weights_bytes: int) -> float:

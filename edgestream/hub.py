@@ -21,6 +21,7 @@ from huggingface_hub import HfApi, constants, get_session, hf_hub_url
 from huggingface_hub import errors as hub_errors
 from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
 
+from edgestream import library
 from edgestream.config import SHA256
 from edgestream.errors import EdgestreamError, HubError, ModelError
 from edgestream.library import COMMIT
@@ -39,6 +40,7 @@ class Repository:
     revision: str  # commit
     sizes: dict[str, int]  # bytes of each file by its path
     sha256: dict[str, str]  # of the large files
+    git_blobs: dict[str, str]  # of the others, where the hub names them (see `git_blob_of`)
 
 
 def offline() -> bool:
@@ -55,11 +57,14 @@ def look(name: str, revision: str | None) -> Repository:
         files = found.siblings or []
         sizes = {file.rfilename: file.size for file in files if type(file.size) is int}
         large = {file.rfilename: file.lfs.sha256 for file in files if file.lfs}
+        small = {f.rfilename: f.blob_id for f in files if f.blob_id and not f.lfs}
     if not COMMIT.fullmatch(str(found.sha)) or min(sizes.values(), default=0) < 0:
         raise HubError(f"{constants.ENDPOINT}: does not answer about {name} as a hub does")
-    if not all(SHA256.fullmatch(str(sha256)) for sha256 in large.values()):
+    checked = [(SHA256, sha256) for sha256 in large.values()]
+    checked += [(COMMIT, blob) for blob in small.values()]
+    if not all(form.fullmatch(str(checksum)) for form, checksum in checked):
         raise HubError(f"{constants.ENDPOINT}: names a checksum of {name} that is none")
-    return Repository(name, str(found.sha), sizes, large)
+    return Repository(name, str(found.sha), sizes, large, small)
 
 
 def read_start(repository: Repository, path: str, n_bytes: int) -> bytes:
@@ -104,6 +109,24 @@ def fetch(repository: Repository, path: str, part: Path, count: Callable[[int], 
                 time.sleep(PAUSE_S)
         file.flush()
         os.fsync(file.fileno())
+
+
+def check(repository: Repository, path: str, part: Path) -> None:
+    """Compares a file that was fetched with what the hub said of it, and removes a wrong one.
+
+    Raises:
+        ModelError: its checksum is another one.
+    """
+    sha256, blob = repository.sha256.get(path), repository.git_blobs.get(path)
+    if sha256:
+        holds = library.sha256_of(part) == sha256.lower()
+    else:
+        holds = blob is None or library.git_blob_of(part) == blob
+    if not holds:
+        part.unlink()
+        raise ModelError(
+            f"{repository.name}: {path} came with a wrong checksum and was thrown away"
+        )
 
 
 def _receive(repository: Repository, path: str, file: _Part) -> None:

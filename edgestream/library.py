@@ -43,21 +43,47 @@ class HubFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """All of `source.toml`: where a hub has a model of the catalogue.
-
-    The revision is a commit, and the manifest beside has the checksums; or it is a branch, and the
-    manifest has none: what a pull meets is written down then.
-    """
+class CheckpointSource:
+    """Where a hub has the weights of which `edgestream convert` makes a model."""
 
     repository: str
     revision: str
-    files: dict[str, HubFile]
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """What a checkpoint becomes: bytes of each file, about, and the sound of a step."""
+
+    step_ms: int
+    files: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """All of `source.toml`: where a hub has a model of the catalogue.
+
+    Either its files, as they are used. The revision is a commit then, and the manifest beside has
+    the checksums; or it is a branch, and the manifest has none: what a pull meets is written down.
+    Or a checkpoint alone, which a pull converts.
+    """
+
+    repository: str = ""
+    revision: str = ""
+    files: dict[str, HubFile] | None = None
+    checkpoint: CheckpointSource | None = None
+    converted: Converted | None = None
 
     @property
     def is_pinned(self) -> bool:
         """Whether the revision is a commit."""
         return bool(COMMIT.fullmatch(self.revision))
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Bytes of each file of the model, about."""
+        if self.converted:
+            return self.converted.files
+        return {name: file.bytes for name, file in (self.files or {}).items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,22 +155,46 @@ def read_source(folder: Path) -> Source:
     """Reads and checks the `source.toml` of a model of the catalogue."""
     path, manifest = folder / SOURCE, read_manifest(folder / MANIFEST, Manifest)
     source = read_toml(path, Source)
-    rules = [
-        (manifest.name == folder.name, f"{MANIFEST} has another name: {manifest.name!r}"),
-        (REPOSITORY.fullmatch(source.repository), "repository must be owner/name"),
-        (BRANCH.fullmatch(source.revision), "revision must be a commit or the name of a branch"),
-        (source.is_pinned or not manifest.files,
-         f"revision must be a commit, 40 hexadecimal digits, where {MANIFEST} has checksums"),
-        (set(manifest.files) == (set(source.files) if source.is_pinned else set()),
-         f"files must be those of {MANIFEST}"),
-        (source.files and all(map(is_plain_name, source.files)), "files must have plain names"),
-        (all(HUB_PATH.fullmatch(file.path) and file.bytes > 0 for file in source.files.values()),
-         "files need a path inside the repository and their size in bytes"),
-    ]  # fmt: skip
+    rules = [(manifest.name == folder.name, f"{MANIFEST} has another name: {manifest.name!r}")]
+    rules += _checkpoint_rules(source) if source.converted else _file_rules(source, manifest)
+    if at := source.checkpoint:
+        rules += _place_rules(at.repository, at.revision)
     for holds, message in rules:
         if not holds:
             raise ModelError(f"{path}: {message}")
     return source
+
+
+def _place_rules(repository: str, revision: str) -> list[tuple[bool, str]]:
+    return [
+        (bool(REPOSITORY.fullmatch(repository)), "repository must be owner/name"),
+        (bool(BRANCH.fullmatch(revision)), "revision must be a commit or the name of a branch"),
+    ]
+
+
+def _file_rules(source: Source, manifest: Manifest) -> list[tuple[bool, str]]:
+    files = source.files or {}
+    return [
+        *_place_rules(source.repository, source.revision),
+        (source.is_pinned or not manifest.files,
+         f"revision must be a commit, 40 hexadecimal digits, where {MANIFEST} has checksums"),
+        (set(manifest.files) == (set(files) if source.is_pinned else set()),
+         f"files must be those of {MANIFEST}"),
+        (bool(files) and all(map(is_plain_name, files)), "files must have plain names"),
+        (all(HUB_PATH.fullmatch(file.path) and file.bytes > 0 for file in files.values()),
+         "files need a path inside the repository and their size in bytes"),
+    ]  # fmt: skip
+
+
+def _checkpoint_rules(source: Source) -> list[tuple[bool, str]]:
+    made = source.converted or Converted(0, {})
+    return [
+        (source.checkpoint is not None, "a converted model needs its checkpoint"),
+        (not (source.repository or source.revision or source.files),
+         "either files of a repository or a checkpoint to convert, not both"),
+        (made.step_ms > 0 and bool(made.files) and min(made.files.values()) > 0,
+         "converted needs step_ms and the size of each file in bytes"),
+    ]  # fmt: skip
 
 
 def read_lock(folder: Path) -> Lock:
@@ -212,7 +262,17 @@ def verify(path: Path, sha256: str, source: str) -> None:
 
 def sha256_of(path: Path) -> str:
     """The sha256 of a file of any size, read in blocks."""
-    digest, block = hashlib.sha256(), memoryview(bytearray(BLOCK_BYTES))
+    return _hexdigest(hashlib.sha256(), path)
+
+
+def git_blob_of(path: Path) -> str:
+    """The name of a file's contents in git: the sha1 of its length and its bytes."""
+    head = b"blob %d\0" % path.stat().st_size
+    return _hexdigest(hashlib.sha1(head, usedforsecurity=False), path)
+
+
+def _hexdigest(digest: hashlib._Hash, path: Path) -> str:
+    block = memoryview(bytearray(BLOCK_BYTES))
     with path.open("rb", buffering=0) as file:
         while n_bytes := file.readinto(block):
             digest.update(block[:n_bytes])

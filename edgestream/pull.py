@@ -84,13 +84,17 @@ def pull(
     """
     with alone(name, tell):
         repository, folder = ask(name, revision), library.folder_of(name)
-        if _is_whole(folder, repository.revision):
+        if is_whole(folder, repository.revision):
             tell(f"{name}: already here, at revision {repository.revision[:12]}")
             return folder
-        found = offer(name, repository, _incoming(name, repository))
-        _weigh(found, force=force, tell=tell)
+        found = offer(name, repository, incoming(name, repository))
+        here = sum(part.stat().st_size for part in found.manifest_file.parent.iterdir())
+        missing = max(0, sum(found.sizes.values()) - here)
+        weigh(name, missing, missing, found.fit(), force=force, tell=tell)
         files = _fetch_all(found, progress)
-        return _put_in_place(found, files, folder)
+        if not found.manifest.files:
+            library.write_checksums(found.manifest_file, files)
+        return put_in_place(name, repository, found.manifest_file.parent, files)
 
 
 def ask(name: str, revision: str | None = None) -> hub.Repository:
@@ -98,6 +102,8 @@ def ask(name: str, revision: str | None = None) -> hub.Repository:
     library.folder_of(name)  # refuses what is no name
     if entry := library.catalogue().get(name):
         source = library.read_source(entry)
+        if source.converted and source.checkpoint:
+            return hub.look(source.checkpoint.repository, revision or source.checkpoint.revision)
         if revision is not None and source.is_pinned:
             raise UsageError(f"{name}: the catalogue names its revision; pull owner/name instead")
         return hub.look(source.repository, revision or source.revision)
@@ -113,7 +119,8 @@ def offer(name: str, repository: hub.Repository, folder: Path) -> Offer:
     file.unlink(missing_ok=True)
     if entry := library.catalogue().get(name):
         shutil.copyfile(entry / MANIFEST, file)
-        paths = {name_here: at.path for name_here, at in library.read_source(entry).files.items()}
+        files = library.read_source(entry).files or {}
+        paths = {name_here: at.path for name_here, at in files.items()}
         return _checked(name, repository, file, paths)
     if not 0 < repository.sizes.get(MANIFEST, 0) <= TOML_LIMIT_BYTES:
         raise ModelError(f"{name}: holds no {MANIFEST}, so it is no model that edgestream can load")
@@ -169,17 +176,20 @@ def _checked(
     return Offer(name, repository, manifest, file, paths)
 
 
-def _weigh(found: Offer, *, force: bool, tell: Tell) -> None:
-    """Says what the model needs; refuses what does not fit unless `force`."""
-    missing, room = sum(found.sizes.values()), free_disk_bytes(library.home())
-    missing -= sum(part.stat().st_size for part in found.manifest_file.parent.iterdir())
-    weighed = found.fit()
-    tell(f"{found.name}: {mb(max(0, missing))} to fetch; {weighed}")
-    problem = weighed.problem
-    if missing > room:
-        problem = f"disk: {mb(missing)} needed, {mb(room)} free at {library.home()}"
+def weigh(
+    name: str, to_fetch: int, disk_bytes: int, weighed: Fit, *, force: bool, tell: Tell
+) -> None:
+    """Says what the model needs; refuses what does not fit this machine unless `force`.
+
+    Raises:
+        UsageError: memory, speed or the disk do not suffice.
+    """
+    room, problem = free_disk_bytes(library.home()), weighed.problem
+    tell(f"{name}: {mb(to_fetch)} to fetch; {weighed}")
+    if disk_bytes > room:
+        problem = f"disk: {mb(disk_bytes)} needed, {mb(room)} free at {library.home()}"
     if problem and not force:
-        raise UsageError(f"{found.name}: does not fit this machine ({problem}); --force pulls it")
+        raise UsageError(f"{name}: does not fit this machine ({problem}); --force pulls it")
     tell(f"fits this machine: {'no' if problem else 'yes'}")
 
 
@@ -196,13 +206,14 @@ def _fetch_all(found: Offer, progress: Progress) -> dict[str, str]:
 
 
 def _fetch_one(found: Offer, name: str, count: Callable[[int], None]) -> str:
-    incoming, expected = found.manifest_file.parent, found.sha256(name)
-    file = incoming / name
+    gathered, expected = found.manifest_file.parent, found.sha256(name)
+    file = gathered / name
     if expected and file.exists() and library.sha256_of(file) == expected:
         count(file.stat().st_size)
         return expected
-    part = incoming / f".{name}.part"  # no name of a manifest begins with a dot
+    part = gathered / f".{name}.part"  # no name of a manifest begins with a dot
     hub.fetch(found.repository, found.paths[name], part, count)
+    hub.check(found.repository, found.paths[name], part)
     sha256 = library.sha256_of(part)
     if expected and sha256 != expected:
         part.unlink()
@@ -211,22 +222,23 @@ def _fetch_one(found: Offer, name: str, count: Callable[[int], None]) -> str:
     return sha256
 
 
-def _put_in_place(found: Offer, files: dict[str, str], folder: Path) -> Path:
-    incoming, repository = found.manifest_file.parent, found.repository
-    if not found.manifest.files:
-        library.write_checksums(found.manifest_file, files)
-    files = {MANIFEST: library.sha256_of(found.manifest_file), **files}
-    library.write_lock(incoming, library.Lock(repository.name, repository.revision, files))
-    old = _incoming_root(found.name) / "old"
+def put_in_place(
+    name: str, repository: hub.Repository, gathered: Path, files: dict[str, str]
+) -> Path:
+    """Locks what was gathered and makes its folder that of the model; `files` beside the manifest
+    have these sha256."""
+    files = {MANIFEST: library.sha256_of(gathered / MANIFEST), **files}
+    library.write_lock(gathered, library.Lock(repository.name, repository.revision, files))
+    folder, root = library.folder_of(name), _incoming_root(name)
     if folder.exists():
-        shutil.rmtree(old, ignore_errors=True)
-        folder.replace(old)
-    incoming.replace(folder)
-    shutil.rmtree(_incoming_root(found.name))
+        shutil.rmtree(root / "old", ignore_errors=True)
+        folder.replace(root / "old")
+    gathered.replace(folder)
+    shutil.rmtree(root)
     return folder
 
 
-def _is_whole(folder: Path, revision: str) -> bool:
+def is_whole(folder: Path, revision: str) -> bool:
     """Whether this revision is in place and undamaged."""
     try:
         library.read_verified(folder, Manifest)
@@ -235,12 +247,7 @@ def _is_whole(folder: Path, revision: str) -> bool:
         return False
 
 
-def _incoming_root(name: str) -> Path:
-    folder = library.folder_of(name)
-    return folder.parent.parent / "incoming" / folder.name
-
-
-def _incoming(name: str, repository: hub.Repository) -> Path:
+def incoming(name: str, repository: hub.Repository) -> Path:
     """Where a revision gathers; what was begun of other revisions goes."""
     root = _incoming_root(name)
     for other in root.iterdir() if root.exists() else []:
@@ -248,6 +255,11 @@ def _incoming(name: str, repository: hub.Repository) -> Path:
             shutil.rmtree(other)
     (root / repository.revision).mkdir(parents=True, exist_ok=True)
     return root / repository.revision
+
+
+def _incoming_root(name: str) -> Path:
+    folder = library.folder_of(name)
+    return folder.parent.parent / "incoming" / folder.name
 
 
 @contextmanager

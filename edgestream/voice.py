@@ -17,6 +17,7 @@ from edgestream.speech_config import RATE_HZ
 
 Floats = NDArray[np.float32]
 BLOCK_SAMPLES, CONTEXT_SAMPLES = 512, 64  # that the network hears at once, at 16 kHz
+BLOCK_MS = 1000 * BLOCK_SAMPLES // RATE_HZ
 STATE_SHAPE = (2, 1, 128)
 THRESHOLD = 0.5  # probability from which on somebody speaks, Silero's own default
 ROW_SAMPLES = 160  # that share one answer

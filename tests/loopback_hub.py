@@ -12,6 +12,11 @@ import urllib.parse
 LARGE_BYTES = 10_000  # from here on a file is in large-file storage, behind a redirect
 
 
+def git_blob(data):
+    """The name that git gives to a file's contents."""
+    return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
+
+
 class Repository:
     """The files of one commit; what the hub says of them may be changed by a test."""
 
@@ -21,7 +26,7 @@ class Repository:
         self.siblings = [self._sibling(name, data) for name, data in self.files.items()]
 
     def _sibling(self, name, data):
-        entry = {"rfilename": name, "size": len(data), "blobId": hashlib.sha1(data).hexdigest()}
+        entry = {"rfilename": name, "size": len(data), "blobId": git_blob(data)}
         if len(data) >= LARGE_BYTES:
             sha256 = hashlib.sha256(data).hexdigest()
             entry["lfs"] = {"sha256": sha256, "size": len(data), "pointerSize": 134}
@@ -123,7 +128,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self._error(404, "EntryNotFound")
         data = repository.files[path]
         sha256 = hashlib.sha256(data).hexdigest()
-        headers = {"X-Repo-Commit": commit, "ETag": f'"{hashlib.sha1(data).hexdigest()}"'}
+        headers = {"X-Repo-Commit": commit, "ETag": f'"{git_blob(data)}"'}
         if len(data) < LARGE_BYTES:
             asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
             return self._bytes(data, asked, headers)

@@ -285,13 +285,41 @@ def test_tools_for_the_other_family_say_so(served):
 def test_every_entry_names_what_its_loader_reads():
     """The graphs are named so that they are found, and nothing is fetched that is not read."""
     for name, folder in library.catalogue().items():
-        source = library.read_source(folder)
+        source, kind = library.read_source(folder), name.split("-")[0]
+        assert source.checkpoint, f"{name}: nothing to convert"
+        if source.converted:
+            assert set(source.converted.files) == {"encoder.onnx", "decoder.gguf"}
+            continue
         stems = {file.removesuffix(".onnx") for file in source.files if file.endswith(".onnx")}
         assert {re.sub("_(quantized)$", "", stem) for stem in stems} == set(GRAPHS)
-        kind = name.split("-")[0]
         wanted = {"config.json", "tokenizer.json"}
         wanted |= {"generation_config.json"} if kind == "whisper" else set()
         assert {file for file in source.files if file.endswith(".json")} == wanted
         assert source.repository.startswith(f"onnx-community/{name}")
         for file, at in source.files.items():
             assert at.path == (f"onnx/{file}" if file.endswith(".onnx") else file)
+
+
+@pytest.mark.parametrize("path", ["config.json", "generation_config.json", "tokenizer.json"])
+def test_a_small_file_is_what_the_hub_lists(served, path):
+    """The hub names no sha256 of it, but its blob in git."""
+    repository = served.repositories[REPOSITORY]
+    repository.files[path] = repository.files[path].replace(b"1", b"2", 1)
+    with pytest.raises(es.EdgestreamError, match=f"{path} came with a wrong checksum"):
+        fetch(NAME)
+    assert library.pulled() == {}
+    assert not list(library.home().rglob(f"*{path}*"))
+
+
+def test_a_hub_that_names_no_blobs_is_trusted_once(served):
+    for entry in served.repositories[REPOSITORY].siblings:
+        del entry["blobId"]
+    folder, _ = fetch(NAME)
+    assert library.read_verified(folder, Manifest).name == NAME
+
+
+def test_a_blob_that_is_no_checksum_is_refused(served):
+    small = [each for each in served.repositories[REPOSITORY].siblings if "lfs" not in each]
+    small[0]["blobId"] = "main"
+    with pytest.raises(es.EdgestreamError, match="names a checksum of .* that is none"):
+        fetch(NAME)

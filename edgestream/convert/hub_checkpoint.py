@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from edgestream import hub, library
@@ -15,20 +16,28 @@ from edgestream.speech_config import GENERATION
 SMALL_FILES = (CONFIG, GENERATION, SOUND, INDEX, *TOKENIZER_FILES, CARD, LICENSE)
 
 
-def fetch_checkpoint(name: str, progress: Progress) -> tuple[Path, str]:
-    """The folder of a checkpoint `owner/name` or of a name of the catalogue, and its origin.
+def look_up(name: str) -> hub.Repository:
+    """The repository of a checkpoint: `owner/name`, or that of a name of the catalogue."""
+    if entry := library.catalogue().get(name):
+        at = library.read_source(entry).checkpoint
+        if at is None:
+            raise ModelError(f"{name}: the catalogue has no checkpoint of it; pull it as it is")
+        return hub.look(at.repository, at.revision)
+    return hub.look(name, None)
 
-    Of the hub's listing only known names are fetched, and the shards that the index names.
+
+def fetch_checkpoint(
+    repository: hub.Repository, progress: Progress, weigh: Callable[[int, int], None] | None = None
+) -> tuple[Path, str]:
+    """The folder of a checkpoint, and its origin.
+
+    Of the hub's listing only known names are fetched, and the shards that the index names. `weigh`
+    takes the bytes of all weights and of those that are missing, before they are fetched.
 
     Raises:
-        ModelError: there is no such repository, or it holds no checkpoint.
+        ModelError: the repository holds no checkpoint.
         HubError: the hub or the disk failed; what was fetched so far is kept.
     """
-    if entry := library.catalogue().get(name):
-        source = library.read_source(entry)
-        repository = hub.look(source.repository, source.revision)
-    else:
-        repository = hub.look(name, None)
     at = repository.name.replace("/", "--")
     folder = library.home() / "checkpoints" / at / repository.revision
     try:
@@ -36,11 +45,25 @@ def fetch_checkpoint(name: str, progress: Progress) -> tuple[Path, str]:
         for file in SMALL_FILES:
             if file in repository.sizes:
                 _fetch(repository, file, folder, progress)
-        for file in _weights(repository, folder):
+        weights = {file: repository.sizes[file] for file in _weights(repository, folder)}
+        if weigh:
+            here = sum(_here(folder, file) for file in weights)
+            weigh(sum(weights.values()), max(0, sum(weights.values()) - here))
+        for file in weights:
             _fetch(repository, file, folder, progress)
     except OSError as error:
         raise HubError(f"{folder}: {error.strerror}; {library.HOME} names another place") from None
     return folder, f"{repository.name} at {repository.revision}"
+
+
+def _here(folder: Path, file: str) -> int:
+    """Bytes of a file, or of its beginning."""
+    places = (folder / file, _part(folder, file))
+    return next((place.stat().st_size for place in places if place.exists()), 0)
+
+
+def _part(folder: Path, file: str) -> Path:
+    return folder / f".{file}.part"
 
 
 def _weights(repository: hub.Repository, folder: Path) -> list[str]:
@@ -61,7 +84,7 @@ def _fetch(repository: hub.Repository, name: str, folder: Path, progress: Progre
     file, done = folder / name, 0
     if file.exists():
         return
-    part = folder / f".{name}.part"
+    part = _part(folder, name)
 
     def count(n_bytes: int) -> None:
         nonlocal done
@@ -69,8 +92,5 @@ def _fetch(repository: hub.Repository, name: str, folder: Path, progress: Progre
         progress(f"fetching {name}", done, repository.sizes[name])
 
     hub.fetch(repository, name, part, count)
-    expected = repository.sha256.get(name)
-    if expected and library.sha256_of(part) != expected.lower():
-        part.unlink()
-        raise ModelError(f"{repository.name}: {name} came with a wrong checksum")
+    hub.check(repository, name, part)
     part.replace(file)

@@ -167,7 +167,8 @@ def write(checkpoint: Checkpoint, folder: Path, request: Request, progress: Prog
     write_quantized(
         folder / DECODER, llama, config.llama, vocabulary, quant, request.n_threads, progress
     )
-    write_manifest(folder, _manifest(config, sound, request, checkpoint.license()))
+    manifest = _manifest(config, sound, request, checkpoint.license())
+    write_manifest(folder, manifest, request.entry)
     load(folder)  # what cannot be loaded is not delivered
 
 

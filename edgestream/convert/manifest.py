@@ -12,8 +12,18 @@ from edgestream.config import MANIFEST, PLAIN_NAME, Manifest
 from edgestream.library import sha256_of
 
 
-def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Writes the `model.toml` of `folder`; the checksums are of the files that lie in it."""
+def write_manifest(folder: Path, manifest: Manifest, entry: Manifest | None = None) -> None:
+    """Writes the `model.toml` of `folder`; the checksums are of the files that lie in it.
+
+    What the catalogue's `entry` says of the model stands before what the checkpoint says.
+    """
+    if entry:
+        manifest = dataclasses.replace(
+            manifest,
+            description=entry.description,
+            languages=entry.languages,
+            license=entry.license,
+        )
     names = sorted(path.name for path in folder.iterdir() if PLAIN_NAME.fullmatch(path.name))
     files = {name: sha256_of(folder / name) for name in names if name != MANIFEST}
     values = dataclasses.asdict(dataclasses.replace(manifest, files=files))
@@ -26,8 +36,16 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 def _line(key: str, value: Any) -> str | None:
-    """JSON's strings, numbers and arrays are TOML's; nothing is written for None."""
+    """JSON's strings, numbers and arrays are TOML's; nothing is written for None, and of texts
+    that come from a checkpoint what is not printable is left out."""
     if value is None:
         return None
+    if isinstance(value, (tuple, list)):
+        value = [_printable(each) for each in value]
+    value = _printable(value)
     name = key if key.isidentifier() and key.isascii() else json.dumps(key)
     return f"{name} = {json.dumps(value, ensure_ascii=False)}"
+
+
+def _printable(value: Any) -> Any:
+    return "".join(filter(str.isprintable, value)) if isinstance(value, str) else value

@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
+from edgestream.config import Manifest
 from edgestream.convert.architecture import ARCHITECTURES
 from edgestream.convert.checkpoint import Checkpoint
 from edgestream.errors import ModelError
@@ -32,6 +33,7 @@ class Request:
     to: str | None  # gguf or onnx; None: what is usual for the model
     quant: str | None
     n_threads: int
+    entry: Manifest | None = None  # what the catalogue says of the model, if it has it
 
 
 class Compared(Protocol):

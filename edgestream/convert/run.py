@@ -9,10 +9,16 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from edgestream import library
-from edgestream.config import PLAIN_NAME
+from edgestream.config import MANIFEST, PLAIN_NAME, Manifest, read_manifest
 from edgestream.convert.checkpoint import Checkpoint
 from edgestream.convert.folder import whole_folder
-from edgestream.convert.registry import Compared, Progress, Request, find_converter
+from edgestream.convert.registry import (
+    Compared,
+    Converter,
+    Progress,
+    Request,
+    find_converter,
+)
 from edgestream.errors import ConversionError, UsageError
 from edgestream.fit import mb
 
@@ -42,11 +48,7 @@ def convert(
         ConversionError: the result is further from its source than its type of weights allows.
         HubError, OutputError: the hub or the disk failed.
     """
-    missing = [name for name in NEEDED if find_spec(name) is None]
-    if missing:
-        raise UsageError(
-            f"convert: {', '.join(missing)} is missing; pip install 'edgestream[convert]'"
-        )
+    require_packages("convert")
     with whole_folder(out) as folder:
         work = _shrink_encoder if wish.small_encoder else _convert_checkpoint
         before, compared = work(source, folder, out.name, wish, progress)
@@ -58,6 +60,30 @@ def convert(
     tell(f"{out}: {mb(before)} became {mb(after)}")
 
 
+def require_packages(what: str) -> None:
+    """Raises UsageError naming the packages that converting needs and that are not installed."""
+    if missing := [name for name in NEEDED if find_spec(name) is None]:
+        raise UsageError(
+            f"{what}: {', '.join(missing)} is missing; pip install 'edgestream[convert]'"
+        )
+
+
+def entry_of(name: str) -> Manifest | None:
+    """What the catalogue says of the model `name`; None if it does not have it."""
+    folder = library.catalogue().get(name)
+    return read_manifest(folder / MANIFEST, Manifest) if folder else None
+
+
+def write_model(
+    checkpoint: Checkpoint, folder: Path, request: Request, progress: Progress
+) -> tuple[int, Converter]:
+    """Writes the model of a checkpoint; the bytes of the source's weights, and who converted."""
+    converter = find_converter(checkpoint)
+    with checkpoint.opened():
+        converter.write(checkpoint, folder, request, progress)
+        return checkpoint.n_bytes, converter
+
+
 def _convert_checkpoint(
     source: str, folder: Path, name: str, wish: Wish, progress: Progress
 ) -> tuple[int, Compared | None]:
@@ -66,12 +92,9 @@ def _convert_checkpoint(
         from edgestream.convert.verify import require_transformers
 
         require_transformers()
-    checkpoint, origin = _find(source, progress)
-    converter = find_converter(checkpoint)
-    request = Request(name, origin, wish.to, wish.quant, wish.n_threads)
-    with checkpoint.opened():
-        converter.write(checkpoint, folder, request, progress)
-        before = checkpoint.n_bytes
+    checkpoint, origin, entry = _find(source, progress)
+    request = Request(name, origin, wish.to, wish.quant, wish.n_threads, entry)
+    before, converter = write_model(checkpoint, folder, request, progress)
     return before, converter.compare(checkpoint, folder) if wish.verify else None
 
 
@@ -90,13 +113,13 @@ def _shrink_encoder(
     return before, compare_words(model, folder) if wish.verify else None
 
 
-def _find(source: str, progress: Progress) -> tuple[Checkpoint, str]:
-    """The checkpoint, and what its manifest says of its origin."""
+def _find(source: str, progress: Progress) -> tuple[Checkpoint, str, Manifest | None]:
+    """The checkpoint, what its manifest says of its origin, and the catalogue's entry."""
     path = Path(source)
     on_hub = library.REPOSITORY.fullmatch(source) or source in library.catalogue()
     if not path.exists() and on_hub:
-        from edgestream.convert.hub_checkpoint import fetch_checkpoint
+        from edgestream.convert.hub_checkpoint import fetch_checkpoint, look_up
 
-        folder, origin = fetch_checkpoint(source, progress)
-        return Checkpoint(folder), origin
-    return Checkpoint(path), path.resolve().name
+        folder, origin = fetch_checkpoint(look_up(source), progress)
+        return Checkpoint(folder), origin, entry_of(source)
+    return Checkpoint(path), path.resolve().name, None

@@ -9,14 +9,16 @@ from pathlib import Path
 import numpy as np
 import onnx
 
+from edgestream.config import FORMAT, REENCODED, Manifest
 from edgestream.convert.checkpoint import LICENSE, Checkpoint
+from edgestream.convert.manifest import write_manifest
 from edgestream.convert.moonshine import write_moonshine
 from edgestream.convert.registry import Progress, Request
 from edgestream.convert.whisper import write_whisper
 from edgestream.encoder_decoder import CODE, HOP_SAMPLES, PAYLOAD, VOICE
 from edgestream.errors import ModelError, UsageError
 from edgestream.reencoded_model import ReencodedModel
-from edgestream.speech_config import CONFIG, GENERATION, RATE_HZ, TOKENIZER
+from edgestream.speech_config import CONFIG, GENERATION, RATE_HZ, TOKENIZER, read_speech_config
 
 WRITERS = {"whisper": write_whisper, "moonshine": write_moonshine}
 N_SECONDS, N_TOKENS = 3, 8  # of the input that is compared
@@ -51,7 +53,21 @@ def write(checkpoint: Checkpoint, folder: Path, request: Request, progress: Prog
             (folder / name).write_bytes(checkpoint.file(name).read_bytes())
     if text := checkpoint.license_text():
         (folder / LICENSE).write_bytes(text)
+    write_manifest(folder, _manifest(checkpoint, folder, request), request.entry)
     ReencodedModel(folder)  # what cannot be loaded is not delivered
+
+
+def _manifest(checkpoint: Checkpoint, folder: Path, request: Request) -> Manifest:
+    """Of a Whisper of many languages generation_config.json names them; others say nothing."""
+    return Manifest(
+        format=FORMAT,
+        name=request.name,
+        family=REENCODED,
+        description=f"{checkpoint.model_type}, float32, converted from {request.source}",
+        languages=tuple(sorted(read_speech_config(folder).languages)),
+        license=checkpoint.license(),
+        files={},
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,7 +139,7 @@ def write(checkpoint: Checkpoint, folder: Path, request: Request, progress: Prog
         llama.delay_scales(),
     )  # fmt: skip
     manifest = _manifest(checkpoint, request, text, sound, vocabulary)
-    write_manifest(folder, manifest)
+    write_manifest(folder, manifest, request.entry)
     load(folder)  # what cannot be loaded is not delivered
 
 
