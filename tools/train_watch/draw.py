@@ -1,84 +1,101 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Draws a script as a camera would see it: noise, exposure, shake, blur, shadows, compression."""
+"""Draws a script as a camera would see it, on a background where it can be seen."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
+from camera import Camera
 from numpy.typing import NDArray
-from script import HEIGHT, WIDTH, Script
+from photographs import photograph
+from script import HEIGHT, WIDTH, Script, Thing
 from textures import BACKGROUNDS, Image, Mask, mover
 
-SEEN_WIDTH, SEEN_HEIGHT = 64, 48  # what the network gets
 ROOM = 72  # pixels of background beyond each edge, for a camera that moves
+PHOTOGRAPHS = 0.4  # share of the backgrounds
+# A viewer can see no grey thing before a grey wall, nor a bare wall turn: such are drawn anew.
+LEAST_CONTRAST, LEAST_TEXTURE = 0.14, 0.03
+TRIES = 12
+
+Look = tuple[Image, Mask]
 
 
-class Camera:
-    """The faults of one camera, drawn once a scene."""
+class Stage:
+    """What stands still in a scene, and what there is restless without being an event."""
 
-    def __init__(self, random: np.random.Generator) -> None:
-        self.random = random
-        self.noise = random.uniform(0, 0.018)  # of the small picture
-        self.flicker = random.uniform(0, 0.012)
-        self.drift = random.uniform(0, 0.06)
-        self.drift_rate = random.uniform(0.01, 0.1)
-        self.shake_px = random.uniform(0, 0.6) if random.random() < 0.3 else 0.0
-        self.blur = random.uniform(0.3, 1.4) if random.random() < 0.5 else 0.0
-        self.quality = int(random.integers(25, 90)) if random.random() < 0.4 else 0
-        self.tint = random.uniform(0.93, 1.07, 3).astype(np.float32)
+    def __init__(self, script: Script, which: str, photographs: bool) -> None:
+        self.random = script.random
+        self.looks = [mover(t.radius_px, t.colour, which, self.random) for t in script.things]
+        self.world = self._background(which, photographs)
+        self.shadow = self.random.uniform(0, 0.5) if self.random.random() < 0.5 else 0.0
+        self.hidden = _post(self.random)
+        self.cover = _cover(self.random)
+        self.sway_px = self.random.uniform(0.5, 2) if self.random.random() < 0.15 else 0.0
+        self.sway_rate = self.random.uniform(0.5, 2.5)
+        self.screen_change = 0.25 if self.random.random() < 0.1 else 0.0
+        self.part = _part(self.random)
+        self.glow = np.zeros(3, np.float32)
 
-    def expose(self, turn: int) -> float:
-        slow = self.drift * np.sin(turn * self.drift_rate)
-        return 1 + slow + self.random.normal(0, self.flicker)
+    def _background(self, which: str, photographs: bool) -> Image:
+        families, room = BACKGROUNDS[which], (WIDTH + 2 * ROOM, HEIGHT + 2 * ROOM)
+        worlds = []
+        for _ in range(TRIES):
+            if photographs and self.random.random() < PHOTOGRAPHS:
+                world = photograph(room, which, self.random)
+            else:
+                world = families[self.random.integers(len(families))](room, self.random)
+            worlds.append(np.clip(world, 0, 1))
+            if (seen := visibility(worlds[-1], self.looks)) >= 1:
+                return worlds[-1]
+            worlds[-1] = (seen, worlds[-1])
+        return max(worlds, key=lambda w: w[0])[1]
 
-    def take(self, scene: Image, turn: int) -> NDArray[np.uint8]:
-        """A scene [HEIGHT, WIDTH, 3] in [0, 1] as uint8 RGB [SEEN_HEIGHT, SEEN_WIDTH, 3]."""
-        seen = scene * (self.tint * np.float32(self.expose(turn)))
-        if self.blur:
-            seen = cv2.GaussianBlur(seen, (0, 0), self.blur)
-        if self.quality:
-            seen = self._compressed(seen)
-        seen = cv2.resize(seen, (SEEN_WIDTH, SEEN_HEIGHT), interpolation=cv2.INTER_AREA)
-        seen += self.random.standard_normal(seen.shape, np.float32) * np.float32(self.noise)
-        return np.uint8(np.clip(seen, 0, 1) * 255 + 0.5)
-
-    def _compressed(self, seen: Image) -> Image:
-        bytes_ = np.uint8(np.clip(seen, 0, 1) * 255)
-        _, jpeg = cv2.imencode(".jpg", bytes_, [cv2.IMWRITE_JPEG_QUALITY, self.quality])
-        return np.float32(cv2.imdecode(jpeg, cv2.IMREAD_COLOR)) / 255
+    def at(self, view: NDArray[np.float64], turn: int) -> Image:
+        """[HEIGHT, WIDTH, 3] without visitors, light and cover."""
+        scene = _looked_at(self.world, view)
+        if self.sway_px:
+            offset = self.sway_px * np.array([np.sin(self.sway_rate * turn), 0])
+            scene[self.part] = _looked_at(self.world, view + offset)[self.part]
+        if self.screen_change:
+            if self.random.random() < self.screen_change:
+                self.glow = np.float32(self.random.uniform(-0.2, 0.2, 3))
+            scene[self.part] = np.clip(scene[self.part] + self.glow, 0, 1)
+        return scene
 
 
-def draw(script: Script, which: str) -> NDArray[np.uint8]:
+def visibility(world: Image, looks: list[Look]) -> float:
+    """At least 1 where the background has texture and each thing stands out nearly everywhere."""
+    coarse = cv2.resize(world, (34, 30), interpolation=cv2.INTER_AREA)
+    clear = [float(coarse.std((0, 1)).max()) / LEAST_TEXTURE]
+    for rgb, mask in looks:
+        colour = (rgb * mask[..., None]).sum((0, 1)) / mask.sum()
+        apart = np.abs(coarse - colour).max(2)
+        clear.append(float(np.percentile(apart, 10)) / LEAST_CONTRAST)
+    return min(clear)
+
+
+def draw(script: Script, which: str, photographs: bool = True) -> NDArray[np.uint8]:
     """Pictures [n, SEEN_HEIGHT, SEEN_WIDTH, 3]; `which` surfaces: "train" or "held-out"."""
-    random = script.random
-    families = BACKGROUNDS[which]
-    room = (WIDTH + 2 * ROOM, HEIGHT + 2 * ROOM)
-    world = np.clip(families[random.integers(len(families))](room, random), 0, 1)
-    looks = [mover(t.radius_px, t.colour, which, random) for t in script.things]
-    camera = Camera(random)
-    shadow = random.uniform(0, 0.5) if random.random() < 0.5 else 0.0
-    hidden = _occluder(random)
-    dark = random.uniform(0, 0.12) + random.uniform(0, 0.05, 3)
+    stage, camera = Stage(script, which, photographs), Camera(script.random)
     pictures = []
     for turn in range(script.n):
-        scene = _looked_at(world, script.view[turn] + random.normal(0, 1, 2) * camera.shake_px)
-        if script.thing[turn] >= 0:
-            rgb, mask = looks[script.thing[turn]]
-            _paste(scene, rgb, mask, script.position[turn], shadow, hidden)
-        scene = scene * script.light[turn]
+        shaken = script.view[turn] + script.random.normal(0, 1, 2) * camera.shake_px
+        scene = stage.at(shaken, turn)
+        for thing, look in zip(script.things, stage.looks, strict=True):
+            _show(scene, thing, look, turn, stage)
         cover = script.cover[turn]
-        scene = scene * (1 - cover) + np.float32(dark) * cover
+        scene = scene * script.light[turn] * (1 - cover) + stage.cover * cover
         pictures.append(camera.take(scene, turn))
     return np.stack(pictures)
 
 
-def _looked_at(world: Image, view: NDArray[np.float32]) -> Image:
+def _looked_at(world: Image, view: NDArray[np.float64]) -> Image:
     offset = np.clip(view + ROOM, 0, 2 * ROOM)
     shift = np.float32([[1, 0, -offset[0]], [0, 1, -offset[1]]])
     return np.asarray(cv2.warpAffine(world, shift, (WIDTH, HEIGHT)), np.float32)
 
 
-def _occluder(random: np.random.Generator) -> tuple[int, int]:
+def _post(random: np.random.Generator) -> tuple[int, int]:
     """Columns of a post in the foreground; none in most scenes."""
     if random.random() > 0.15:
         return 0, 0
@@ -86,16 +103,31 @@ def _occluder(random: np.random.Generator) -> tuple[int, int]:
     return left, left + int(random.integers(3, 9))
 
 
-def _paste(
-    scene: Image, rgb: Image, mask: Mask, at: NDArray[np.float32], shadow: float,
-    hidden: tuple[int, int],
-) -> None:  # fmt: skip
+def _cover(random: np.random.Generator) -> Image:
+    """What a covered camera sees: the dark, or a hand or cloth that light falls on."""
+    if random.random() < 0.7:
+        return np.float32(random.uniform(0, 0.07) + random.uniform(0, 0.04, 3))
+    slope = np.linspace(1, random.uniform(0.5, 1), WIDTH, dtype=np.float32)[None, :, None]
+    return np.float32(random.uniform(0.08, 0.5, 3)) * np.repeat(slope, HEIGHT, 0)
+
+
+def _part(random: np.random.Generator) -> tuple[slice, slice]:
+    w, h = random.integers(12, 40), random.integers(12, 32)
+    x, y = random.integers(0, WIDTH - w), random.integers(0, HEIGHT - h)
+    return slice(y, y + h), slice(x, x + w)
+
+
+def _show(scene: Image, thing: Thing, look: Look, turn: int, stage: Stage) -> None:
+    """Pastes a visitor and its shadow, if it is there."""
+    if np.isnan(thing.path[turn, 0]):
+        return
+    rgb, mask = look
     n = len(mask)
-    left, top = (round(float(v) - n / 2) for v in at)
-    if shadow:
-        part, cut, _ = _cut(scene, mask, left + n // 8, top + n // 8, hidden)
-        part *= 1 - shadow * cut[..., None]
-    part, cut, colours = _cut(scene, mask, left, top, hidden, rgb)
+    left, top = (round(float(v) - n / 2) for v in thing.path[turn])
+    if stage.shadow:
+        part, cut, _ = _cut(scene, mask, left + n // 8, top + n // 8, stage.hidden)
+        part *= 1 - stage.shadow * cut[..., None]
+    part, cut, colours = _cut(scene, mask, left, top, stage.hidden, rgb)
     part += cut[..., None] * (colours - part)
 
 

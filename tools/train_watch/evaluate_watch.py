@@ -3,24 +3,24 @@
 
 Runs what ships: the ONNX encoder, the GGUF decoder in its ring, the silence policy. An event counts
 as told when a comment of its kind, subject (size and colour) and direction is begun within 1.5 s.
+Several thresholds give a line each, and the table of the last.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
+from event_score import Score
 from numpy.typing import NDArray
 from vocabulary import BOS, END, SILENCE, WORDS, Event, parse
 
 from edgestream.decoder import GgufModel, InterleavedLoop, LoopConfig, RingDecoder
 from edgestream.policy import SilenceThreshold
 
-WITHIN_MS = 1500
 WINDOW, N_SINKS = 96, 1
 MAX_WORDS = 12
 
@@ -58,54 +58,47 @@ class Commentary:
         return " ".join(WORDS[t] for t in tokens if t not in (SILENCE, END))
 
 
-def score(told: list[Event], happened: list[Event], full: bool) -> tuple[int, list[float]]:
-    """How many of `told` were right, and how late; `full` asks for the subject too."""
-    left, late_ms = list(happened), []
-    for comment in told:
-        fits = [
-            e for e in left
-            if e.kind == comment.kind and e.side == comment.side
-            and (not full or (e.size, e.colour) == (comment.size, comment.colour))
-            and abs(comment.visible_ms - e.visible_ms) <= WITHIN_MS
-        ]  # fmt: skip
-        if fits:
-            left.remove(fits[0])
-            late_ms.append(comment.visible_ms - fits[0].visible_ms)
-    return len(late_ms), late_ms
+def run(commentary: Commentary, scenes: Path, show: int) -> tuple[Score, int, float]:
+    """The score, and comments and minutes of the scenes in which nothing happens."""
+    pictures = np.load(scenes.with_suffix(".npy"), mmap_mode="r")
+    file = json.loads(scenes.with_suffix(".json").read_text())
+    score, n_false, still_min = Score(), 0, 0.0
+    for i, scene in enumerate(file["scenes"]):
+        happened = [Event(**e) for e in scene["events"]]
+        commentary.reset()
+        spoken = [(t * file["picture_ms"], commentary.push(p)) for t, p in enumerate(pictures[i])]
+        comments = [(at_ms, text) for at_ms, text in spoken if text]
+        score.add([parse(text, at_ms) for at_ms, text in comments], happened)
+        if not happened:
+            n_false += len(comments)
+            still_min += len(spoken) * file["picture_ms"] / 60000
+        if i < show:
+            print(f"scene {i}")
+            print(*(f"  told {at / 1000:.1f} s: {text}" for at, text in comments), sep="\n")
+            print(*(f"  true {e.visible_ms / 1000:.1f} s: {e.text}" for e in happened), sep="\n")
+    return score, n_false, still_min
 
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("model", type=Path)
     options.add_argument("scenes", type=Path)
-    options.add_argument("--base", type=float, default=0.0)
-    options.add_argument("--show", type=int, default=0)
+    options.add_argument("--base", type=float, nargs="+", default=[0.0], help="silence thresholds")
+    options.add_argument("--show", type=int, default=0, help="print the first so many scenes")
     args = options.parse_args()
-    pictures = np.load(args.scenes.with_suffix(".npy"), mmap_mode="r")
-    file = json.loads(args.scenes.with_suffix(".json").read_text())
-    commentary, counts, late = Commentary(args.model, args.base), Counter[str](), []
-    for i, scene in enumerate(file["scenes"]):
-        happened = [Event(**e) for e in scene["events"]]
-        commentary.reset()
-        lines = [(t, commentary.push(picture)) for t, picture in enumerate(pictures[i])]
-        told = [parse(text, t * file["picture_ms"]) for t, text in lines if text]
-        counts["garbled"] += told.count(None)
-        known = [e for e in told if e is not None]
-        counts["told"] += len(told)
-        counts["happened"] += len(happened)
-        counts["right, any subject"] += score(known, happened, full=False)[0]
-        right, late_ms = score(known, happened, full=True)
-        counts["right"] += right
-        late += late_ms
-        if i < args.show:
-            print(*(f"{t}: {text}" for t, text in lines if text), sep="\n")
-            print("happened:", *(f"{e.visible_ms / 200:.0f}: {e.text}" for e in happened), sep="\n")
-    total = counts["told"] + counts["happened"]
-    print(dict(counts))
-    print(f"F1 {2 * counts['right'] / total:.3f}, of kind and direction alone "
-          f"{2 * counts['right, any subject'] / total:.3f}")  # fmt: skip
-    if late:
-        print(f"late p50 {np.percentile(late, 50):.0f} ms, p95 {np.percentile(late, 95):.0f} ms")
+    for base in args.base:
+        score, n_false, still_min = run(Commentary(args.model, base), args.scenes, args.show)
+        print(
+            f"threshold {base:g}: F1 {score.f1:.3f}, kind and direction {score.f1_but_subject:.3f};"
+            f" {score.happened.total()} events, {score.n_told} comments, {score.garbled} garbled"
+        )
+        if score.late_ms:
+            p50, p95 = np.percentile(score.late_ms, (50, 95))
+            print(f"after their event: p50 {p50:.0f} ms, p95 {p95:.0f} ms")
+        if still_min:
+            print(f"where nothing happens: {n_false} comments in {still_min:.1f} minutes")
+    if score.happened.total():
+        print(score.table())
 
 
 if __name__ == "__main__":

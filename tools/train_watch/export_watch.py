@@ -11,8 +11,8 @@ import gguf
 import numpy as np
 import onnxruntime as ort
 import torch
+from camera import SEEN_HEIGHT, SEEN_WIDTH
 from caption_parts import write_layers, write_matrix, write_sizes
-from draw import SEEN_HEIGHT, SEEN_WIDTH
 from torch import Tensor, nn
 from vocabulary import WORDS
 from watcher import Commentator, PictureEncoder, load_watcher

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 from vocabulary import COLOURS, FLIPPED, MIRRORED, SIZES, TOKEN, lay_out
 from watcher import Commentator, Shape
@@ -27,6 +28,8 @@ CROP = 80  # pictures of a scene that one example takes
 PEAK_RATE, WARM_UP = 2e-3, 40
 SPOKEN_WEIGHT = 3.0  # of rows after which something is said: few against silence
 TRUTH_WEIGHT = 1.0
+START = 0.3  # share of the examples that are a scene's start; others have seen what was before
+RATE = Shape().background_rate
 AVERAGE = 0.995
 
 
@@ -46,21 +49,24 @@ class Scenes:
             batch[name] = torch.tensor(
                 [e[name] + [fill] * (longest - len(e[name])) for e in examples]
             )
-        for name in ("pictures", "position", "here", "colour", "size", "light", "cover"):
+        for name in examples[0].keys() - {"rows", "targets"}:
             batch[name] = torch.from_numpy(np.stack([e[name] for e in examples]))
-        batch["pictures"] = batch["pictures"].float() / 255
+        for name in ("pictures", "last", "background"):
+            batch[name] = batch[name].float() / 255
         return batch
 
     def _example(self, i: int) -> dict[str, Any]:
         truth = self.truths[i]
         n = self.pictures.shape[1]
-        first = int(self.random.integers(0, n - CROP + 1))
+        first = int(self.random.integers(0, n - CROP + 1)) if self.random.random() > START else 0
         part = slice(first, first + CROP)
         pictures, position = self.pictures[i, part], np.float32(truth["position"])[part]
+        before = self._before(i, first)
         swapped: dict[int, int] = {}
         for axis, words in ((2, MIRRORED), (1, FLIPPED)):
             if self.random.random() < 0.5:
                 pictures = np.flip(pictures, axis)
+                before = {k: np.flip(v, axis - 1) if v.ndim > 1 else v for k, v in before.items()}
                 position = position.copy()
                 position[:, 2 - axis] = 1 - position[:, 2 - axis]
                 pairs = {**words, **{b: a for a, b in words.items()}}
@@ -73,13 +79,25 @@ class Scenes:
         rows, targets = lay_out(comments, CROP)
         known = {k: np.array(truth[k])[part] for k in ("here", "colour", "size")}
         known |= {k: np.float32(truth[k])[part] for k in ("light", "cover")}
+        before = {k: v.copy() for k, v in before.items()}
         return {"rows": rows, "targets": targets, "pictures": pictures.copy(),
-                "position": position, **known}  # fmt: skip
+                "position": position, **before, **known}  # fmt: skip
+
+    def _before(self, i: int, first: int) -> dict[str, NDArray[np.float32]]:
+        """The encoder's state after the pictures before `first`: last one, background, any."""
+        seen = np.float32(self.pictures[i, : max(1, first)])
+        weights = RATE * (1 - RATE) ** np.arange(len(seen) - 1, -1, -1, dtype=np.float32)
+        weights[0] += (1 - RATE) ** len(seen)
+        background = np.tensordot(weights, seen, 1)
+        any_ = np.float32([first > 0])
+        return {"last": any_ * seen[-1], "background": any_ * background, "any": any_}
 
 
 def loss_of(network: Commentator, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
     """What is said, and beside it what is seen, which teaches the encoder sooner."""
-    scores, truths = network(batch["pictures"], batch["rows"])
+    states = [batch[name].permute(0, 3, 1, 2) for name in ("last", "background")]
+    states.append(batch["any"][..., None, None])
+    scores, truths = network(batch["pictures"], batch["rows"], states)
     targets = batch["targets"].flatten()
     each = F.cross_entropy(scores.float().flatten(0, 1), targets, ignore_index=-1, reduction="none")
     weight = torch.where(targets > 0, SPOKEN_WEIGHT, 1.0) * (targets >= 0)
@@ -93,14 +111,15 @@ def loss_of(network: Commentator, batch: dict[str, Tensor]) -> tuple[Tensor, dic
 
 def _truth_loss(truths: Tensor, batch: dict[str, Tensor]) -> Tensor:
     plain, colour, size = truths.float().split([5, len(COLOURS), len(SIZES)], -1)
-    here = batch["here"].float()
+    asked = batch["here"] >= 0
+    here = batch["here"].clamp(min=0).float()
     n_here = here.sum().clamp(min=1)
     where = (plain[..., 1:3] - batch["position"]).square().sum(-1)
     names = F.cross_entropy(colour.flatten(0, 1), batch["colour"].flatten(), reduction="none")
     names = names + F.cross_entropy(size.flatten(0, 1), batch["size"].flatten(), reduction="none")
     lit = (plain[..., 3] - batch["light"]).square() + (plain[..., 4] - batch["cover"]).square()
     return (
-        F.binary_cross_entropy_with_logits(plain[..., 0], here)
+        F.binary_cross_entropy_with_logits(plain[..., 0], here, asked.float())
         + 8 * (where * here).sum() / n_here
         + 0.5 * (names * here.flatten()).sum() / n_here
         + 2 * lit.mean()

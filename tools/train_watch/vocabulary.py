@@ -24,7 +24,7 @@ FLIPPED = {"top": "bottom", "bottom": "top"}
 class Event:
     """Something worth a comment; `visible_ms` is when a viewer could first know it."""
 
-    kind: str  # enters, leaves, stops, moves; light on, light off; covered, clear, camera moves
+    kind: str  # of KINDS
     visible_ms: float
     size: str = ""
     colour: str = ""
@@ -55,6 +55,8 @@ PLAIN = {
     "clear": "the camera is clear",
     "camera moves": "the camera moves",
 }
+OF_THINGS = ("enters", "leaves", "stops", "moves")
+KINDS = (*OF_THINGS, *PLAIN)
 
 
 def parse(text: str, at_ms: float) -> Event | None:
@@ -66,7 +68,7 @@ def parse(text: str, at_ms: float) -> Event | None:
     size = next((w for w in words if w in SIZES), "")
     colour = next((w for w in words if w in COLOURS), "")
     side = next((w for w in words if w in SIDES), "")
-    kind = next((w for w in words if w in ("enters", "leaves", "stops", "moves")), "")
+    kind = next((w for w in words if w in OF_THINGS), "")
     event = Event(kind, at_ms, size, colour, side)
     return event if kind and event.text == text else None
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from camera import SEEN_HEIGHT, SEEN_WIDTH
 from caption_parts import Layer, RmsNorm, rope_tables
-from draw import SEEN_HEIGHT, SEEN_WIDTH
 from torch import Tensor, nn
 from vocabulary import COLOURS, SIZES, WORDS
 
@@ -77,7 +77,7 @@ class PictureEncoder(nn.Module):
         """pictures [B, T, h, w, 3] in [0, 1] -> embeddings [B, T, width] and the new state."""
         seen, after = self._compared(pictures, *states)
         b, t = seen.shape[:2]
-        x = seen.flatten(0, 1)
+        x = seen.flatten(0, 1).contiguous(memory_format=torch.channels_last)  # a third faster
         for conv in self.convs:
             x = F.gelu(conv(x))
         x = F.gelu(self.whole(x.flatten(1)))
@@ -120,12 +120,15 @@ class Commentator(nn.Module):
         self.register_buffer("cos", cos, persistent=False)
         self.register_buffer("sin", sin, persistent=False)
 
-    def forward(self, pictures: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, pictures: Tensor, rows: Tensor, states: list[Tensor]
+    ) -> tuple[Tensor, Tensor]:
         """pictures [B, T, h, w, 3]; rows [B, R]: a word, or -1 - t for picture t.
 
-        Returns scores [B, R, n_text] of what follows each row, and truths [B, T, N_TRUTHS].
+        `states` are the encoder's before the first picture. Returns scores [B, R, n_text] of what
+        follows each row, and truths [B, T, N_TRUTHS].
         """
-        seen, _ = self.encoder(pictures, *self.encoder.start(len(pictures)))
+        seen, _ = self.encoder(pictures, *states)
         is_picture = (rows < 0)[..., None]
         index = (-1 - rows).clamp(min=0)[..., None].expand(-1, -1, seen.shape[-1])
         x = torch.where(is_picture, seen.gather(1, index), self.tokens(rows.clamp(min=0)))
