@@ -37,10 +37,11 @@ class LibllamaModel:
         self.handle: Any = llama_cpp.llama_model_load_from_file(str(path).encode(), params)
         if not self.handle:
             raise OperationError(f"bench: libllama cannot load {path}")
-        self.n_embd: int = llama_cpp.llama_model_n_embd(self.handle)
+        self.n_embd: int = llama_cpp.llama_model_n_embd_inp(self.handle)  # deepstack's counted in
         self.n_layers: int = llama_cpp.llama_model_n_layer(self.handle)
         n_heads = llama_cpp.llama_model_n_head(self.handle)
-        self.kv_width: int = self.n_embd // n_heads * llama_cpp.llama_model_n_head_kv(self.handle)
+        head_dim = llama_cpp.llama_model_n_embd(self.handle) // n_heads
+        self.kv_width: int = head_dim * llama_cpp.llama_model_n_head_kv(self.handle)
         axes = (llama_cpp.LLAMA_ROPE_TYPE_MROPE, llama_cpp.LLAMA_ROPE_TYPE_IMROPE)
         self.has_axes: bool = llama_cpp.llama_model_rope_type(self.handle) in axes
         vocab = llama_cpp.llama_model_get_vocab(self.handle)

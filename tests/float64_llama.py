@@ -39,12 +39,17 @@ class Float64Llama:
         self.values: list[list[np.ndarray]] = [[] for _ in range(shape.n_layers)]
         # Of the last row in each layer: [n_heads, rows in the order of _kept].
         self.weights_seen: dict[int, np.ndarray] = {}
+        self.deepstack: list[np.ndarray] = []  # parts of the row
         self.pos = 0
 
     def step(self, rows: np.ndarray) -> np.ndarray:
-        """Appends rows [n, n_embd] one after the other; returns the last one's logits [n_vocab]."""
+        """Appends rows [n, n_embd] one after the other; returns the last one's logits [n_vocab].
+
+        Rows are as much wider as there are deepstack layers, behind each of which a part is added.
+        """
         for row in rows:
-            logits = self._one(row.astype(np.float64))
+            x, *self.deepstack = row.astype(np.float64).reshape(-1, self.shape.n_embd)
+            logits = self._one(x)
         return logits
 
     def _one(self, x: np.ndarray) -> np.ndarray:
@@ -57,7 +62,8 @@ class Float64Llama:
         added = self._attention(self._norm(x, f"blk.{i}.attn_norm.weight"), i)
         x = x + self._norm_if_there(added, f"blk.{i}.post_attention_norm.weight")
         added = self._feed_forward(self._norm(x, f"blk.{i}.ffn_norm.weight"), i)
-        return x + self._norm_if_there(added, f"blk.{i}.post_ffw_norm.weight")
+        x = x + self._norm_if_there(added, f"blk.{i}.post_ffw_norm.weight")
+        return x + self.deepstack[i] if i < len(self.deepstack) else x
 
     def _logits(self, x: np.ndarray) -> np.ndarray:
         output = "token_embd.weight" if self.shape.tied else "output.weight"

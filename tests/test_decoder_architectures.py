@@ -126,15 +126,6 @@ def test_the_comparison_notices_sinks_that_are_not_turned(folder, name):
     assert difference[-WINDOW:].max() > 0.1
 
 
-def test_rows_widened_for_deepstack_are_refused(folder):
-    path, shape, _ = make(folder, "qwen3vl")
-    decoder = RingDecoder(GgufModel(str(path)), n_sinks=1, window=8)
-    rows = np.zeros((2, 4 * shape.n_embd), np.float32)
-    message = "got rows of 1024 numbers, this decoder takes 256; rows widened for deepstack are not"
-    with pytest.raises(ValueError, match=message):
-        decoder.step(rows)
-
-
 @pytest.mark.parametrize("layout", ["grouped", "one-clock"])
 def test_axes_of_positions_hold_in_regions(folder, layout):
     """Where text has one number on every axis, axes turn nothing that one position does not."""

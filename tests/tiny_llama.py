@@ -72,6 +72,7 @@ class TinyShape:
     head_width: int = 0  # 0: n_embd / n_heads
     local_window: int = 0  # of gemma3's local layers; 0: there are none
     local_period: int = 6  # of layers, the last of which is not local
+    n_deepstack: int = 0  # layers behind which a part of the row is added
 
     @property
     def traits(self) -> Traits:
@@ -160,6 +161,8 @@ def add_metadata(writer: gguf.GGUFWriter, shape: TinyShape) -> None:
         writer.add_rope_scaling_orig_ctx_len(shape.trained_rows)
     if shape.traits.sections:
         writer.add_rope_dimension_sections(shape.traits.sections)
+    if shape.n_deepstack:
+        writer.add_num_deepstack_layers(shape.n_deepstack)
     if shape.local_window:
         writer.add_sliding_window(shape.local_window)
         writer.add_sliding_window_pattern(shape.local_period)

@@ -20,6 +20,7 @@ constexpr std::array kArchitectures = {
                  .multi_axis = true,
                  .interleaves_axes = true,
                  .pairs_halves = true,
+                 .deepstack = true,
                  .head_norms = true},
     Architecture{.name = "gemma3",
                  .pairs_halves = true,

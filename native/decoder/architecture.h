@@ -15,6 +15,7 @@ struct Architecture {
   bool interleaves_axes = false;  ///< neighbouring pairs turn by different axes
   bool pairs_halves = false;     ///< rotation turns element i with i + head_dim / 2, not with i + 1
   bool rope_factors = false;     ///< may divide each frequency by a number of its own (Llama 3)
+  bool deepstack = false;        ///< may add parts of input rows behind the first layers
   bool biases = false;           ///< may add biases to query, key and value
   bool delay_scales = false;     ///< may scale what the feed-forward reads by the stream's delay
   bool head_norms = false;       ///< norms each head of query and key before rotation

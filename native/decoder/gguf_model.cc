@@ -214,8 +214,8 @@ void GgufModel::token_embedding(int32_t token, std::span<float> out) const {
     throw std::invalid_argument("decoder: there is no token " + std::to_string(token) +
                                 "; this model has " + std::to_string(shape_.n_vocab));
   }
-  if (std::cmp_not_equal(out.size(), shape_.n_embd)) {
-    throw std::invalid_argument("decoder: an embedding has " + std::to_string(shape_.n_embd) +
+  if (std::cmp_not_equal(out.size(), shape_.row_width())) {
+    throw std::invalid_argument("decoder: an embedding has " + std::to_string(shape_.row_width()) +
                                 " numbers, room was given for " + std::to_string(out.size()));
   }
   const std::byte* const row = token_rows_.data() + token * token_row_bytes_;
@@ -225,7 +225,9 @@ void GgufModel::token_embedding(int32_t token, std::span<float> out) const {
   } else {
     to_float(row, out.data(), shape_.n_embd);
   }
-  for (float& x : out) x *= shape_.token_scale;
+  const auto embedding = out.first(shape_.n_embd);
+  for (float& x : embedding) x *= shape_.token_scale;
+  std::ranges::fill(out.subspan(shape_.n_embd), 0.F);
 }
 
 }  // namespace edgestream

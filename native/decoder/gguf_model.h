@@ -62,8 +62,8 @@ class GgufModel {
   /// A checksum of metadata and weights, to tell models apart.
   uint64_t fingerprint() const { return fingerprint_.value(); }
 
-  /// Writes the input embedding of `token` to `out` [n_embd]. Throws std::invalid_argument on a
-  /// token that does not exist or a wrong width.
+  /// Writes the input row of `token` to `out` [row_width], zeros for deepstack layers. Throws
+  /// std::invalid_argument on a token that does not exist or a wrong width.
   void token_embedding(int32_t token, std::span<float> out) const;
 
   /// The tokenizer's text of every token, as it stands in the file; empty when it has none.

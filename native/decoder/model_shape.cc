@@ -191,6 +191,16 @@ int read_vocab_size(const GgufFile& file) {
   return static_cast<int>(n);
 }
 
+// Only rows with logits go through the last layer whole, so nothing is added behind it.
+int read_deepstack(const GgufFile& file, const Reader& reader, const ModelShape& shape) {
+  if (!shape.architecture->deepstack) return 0;
+  const int n_parts = reader.integer_or("n_deepstack_layers", 0, 0, shape.n_layers - 1);
+  if (int64_t{shape.n_embd} * (1 + n_parts) > kMaxWidth) {
+    file.fail("rows with their deepstack parts are wider than " + std::to_string(kMaxWidth));
+  }
+  return n_parts;
+}
+
 int read_delays(const GgufFile& file, const ModelShape& shape) {
   if (!shape.architecture->delay_scales) return 0;
   const TensorEntry* const scales = file.find_tensor(std::string("blk.0.") + kDelayScale);
@@ -243,6 +253,7 @@ ModelShape read_model_shape(const GgufFile& file) {
   shape.n_kv_heads = reader.integer_or("attention.head_count_kv", shape.n_heads, 1, kMaxHeads);
   shape.head_dim = read_head_dim(file, reader, shape.n_embd, shape.n_heads);
   shape.n_vocab = read_vocab_size(file);
+  shape.n_deepstack = read_deepstack(file, reader, shape);
   shape.n_delays = read_delays(file, shape);
   shape.rms_epsilon = reader.required_positive("attention.layer_norm_rms_epsilon");
   read_layers(file, reader, shape);

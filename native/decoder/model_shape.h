@@ -53,6 +53,7 @@ struct ModelShape {
   int n_kv_heads;
   int head_dim;  // even; all of it is rotated
   int n_vocab;
+  int n_deepstack;  // layers behind each of which a part of its own is added to a row
   int n_delays;  // that a stream may have, in steps from 0 on; 0: the model does not know its delay
   float rms_epsilon;
   int local_reach;        // distance from which on local layers see nothing; 0: none is local
@@ -62,6 +63,9 @@ struct ModelShape {
   std::array<int, GGML_MROPE_SECTIONS> rope_sections;  // pairs per axis; none without axes
   std::vector<LayerShape> layers;
 
+  /// Numbers in an input row: n_embd for the first layer, then as many for each deepstack layer
+  /// (Meng et al. 2024, "DeepStack"); zeros in a token's.
+  int row_width() const { return n_embd * (1 + n_deepstack); }
   int query_width() const { return n_heads * head_dim; }
   int kv_width() const { return n_kv_heads * head_dim; }
   /// Numbers in a position: time, height, width and one that no axis uses, or one alone.

@@ -28,7 +28,7 @@ class RingDecoder final : public Decoder {
   /// device lacks memory or an operation.
   RingDecoder(std::shared_ptr<const GgufModel> model, const RingDecoderConfig& config);
 
-  int n_embd() const override { return model_->shape().n_embd; }
+  int n_embd() const override { return model_->shape().row_width(); }
   int n_vocab() const override { return model_->shape().n_vocab; }
   int n_regions() const override { return plan_.n_regions(); }
   int max_proposal() const override { return plan_.shape().max_rows; }

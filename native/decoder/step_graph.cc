@@ -89,9 +89,18 @@ class Builder {
   // The rows x [n_embd, n] after the layers from `first` up to `last`, which is not among them.
   ggml_tensor* through(ggml_tensor* x, int first, int last) {
     for (int layer = first; layer < last; ++layer) {
-      x = but_exited(layers_.feed_forward(ggml_add(c_, attention(x, layer), x), layer));
+      x = layers_.feed_forward(ggml_add(c_, attention(x, layer), x), layer);
+      if (layer < shape_.n_deepstack) x = ggml_add(c_, x, deepstack_part(layer));
+      x = but_exited(x);
     }
     return x;
+  }
+
+  // What the input rows add behind a layer.
+  ggml_tensor* deepstack_part(int layer) {
+    ggml_tensor* const rows = inputs_.embeddings;
+    const size_t first = (layer + 1) * shape_.n_embd * rows->nb[0];
+    return ggml_view_2d(c_, rows, shape_.n_embd, kind_.n_rows, rows->nb[1], first);
   }
 
   // In a step of which some rows go on, those that exited stay as they were at the exit: the layers

@@ -30,7 +30,7 @@ StepInputs::StepInputs(const GgufModel& model, const RingPlan& plan, const KvRin
   const auto integers = [c](bool needed, ggml_type type, int64_t n) {
     return needed ? ggml_new_tensor_1d(c, type, n) : nullptr;
   };
-  embeddings = ggml_new_tensor_2d(c, GGML_TYPE_F32, s.n_embd, n_rows);
+  embeddings = ggml_new_tensor_2d(c, GGML_TYPE_F32, s.row_width(), n_rows);
   positions = integers(true, GGML_TYPE_I32, n_rows * parts);
   query_positions = integers(plan.n_clocks() > 1, GGML_TYPE_I32, n_rows * parts * plan.n_clocks());
   sink_query_positions = integers(true, GGML_TYPE_I32, n_rows * parts);
@@ -42,7 +42,7 @@ StepInputs::StepInputs(const GgufModel& model, const RingPlan& plan, const KvRin
   sink_slots = integers(n_sinks > 0, GGML_TYPE_I64, n_sinks);
   turn = integers(true, GGML_TYPE_I32, parts + s.n_layers * parts);
   key_positions = integers(plan.places_keys(), GGML_TYPE_I32, plan.n_slots() * parts);
-  at_exit = exits_early ? ggml_dup_tensor(c, embeddings) : nullptr;
+  at_exit = exits_early ? ggml_new_tensor_2d(c, GGML_TYPE_F32, s.n_embd, n_rows) : nullptr;
   sources = integers(exits_early, GGML_TYPE_I32, n_rows);
   buffer_ = allocate_tensors(c, model.device(), "step inputs");
   mask_values_.resize(ggml_nelements(mask));

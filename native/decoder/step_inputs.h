@@ -17,7 +17,7 @@ class StepInputs {
   /// With memory for early exit if the stream `exits_early`.
   StepInputs(const GgufModel& model, const RingPlan& plan, const KvRing& ring, bool exits_early);
 
-  /// Sends `rows` [n, n_embd] as the step's rows from `first` on.
+  /// Sends `rows` [n, row_width] as the step's rows from `first` on.
   void send_rows(int first, std::span<const float> rows);
   /// Sends where the rows of the step that `plan` took go, and who sees whom.
   void send_places(const RingPlan& plan, const RingStep& step);
@@ -33,7 +33,7 @@ class StepInputs {
   /// Memory on the device.
   size_t n_bytes() const { return ggml_backend_buffer_get_size(buffer_.get()); }
 
-  ggml_tensor* embeddings;  // [n_embd, max_rows]
+  ggml_tensor* embeddings;  // [row_width, max_rows]
   // Positions have the model's position_parts, part by part for the rows that a step has.
   ggml_tensor* positions;             // [max_rows * parts] i32
   ggml_tensor* query_positions;       // [max_rows * parts * n_clocks] i32; null with one clock

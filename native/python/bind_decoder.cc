@@ -39,10 +39,9 @@ using edgestream::RegionRows;
 
 std::span<const float> checked(const Decoder& decoder, const Rows& rows) {
   if (std::cmp_not_equal(rows.shape(1), decoder.n_embd())) {
-    const bool widened = rows.shape(1) > 0 && rows.shape(1) % decoder.n_embd() == 0;
     throw std::invalid_argument("decoder: got rows of " + std::to_string(rows.shape(1)) +
                                 " numbers, this decoder takes " + std::to_string(decoder.n_embd()) +
-                                (widened ? "; rows widened for deepstack are not supported" : ""));
+                                "; deepstack layers, if its file has any, count in that width");
   }
   return {rows.data(), rows.size()};
 }
@@ -153,7 +152,7 @@ void bind_model(nb::module_& m) {
       .def(
           "token_embedding",
           [](const GgufModel& self, int32_t token) {
-            return token_embedding(self, token, self.shape().n_embd);
+            return token_embedding(self, token, self.shape().row_width());
           },
           "token"_a, "The input embedding of a token, float32 [n_embd].")
       .def("token_texts", &token_texts, nb::sig("def token_texts(self) -> list[str]"),
@@ -162,7 +161,12 @@ void bind_model(nb::module_& m) {
            nb::sig("def metadata(self, key: str) -> bool | int | float | str | list[bool] | "
                    "list[int] | list[float] | list[str] | None"),
            "The value of a key of the file, or None.")
-      .def_prop_ro("n_embd", [](const GgufModel& self) { return self.shape().n_embd; })
+      .def_prop_ro(
+          "n_embd", [](const GgufModel& self) { return self.shape().row_width(); },
+          "Width of an input row, with a part for each of n_deepstack layers.")
+      .def_prop_ro(
+          "n_deepstack", [](const GgufModel& self) { return self.shape().n_deepstack; },
+          "Layers behind each of which a part of its own is added to a row: zeros in a token's.")
       .def_prop_ro("n_vocab", [](const GgufModel& self) { return self.shape().n_vocab; })
       .def_prop_ro("n_delays", [](const GgufModel& self) { return self.shape().n_delays; })
       .def_prop_ro("n_layers", [](const GgufModel& self) { return self.shape().n_layers; })

@@ -38,10 +38,10 @@ std::shared_ptr<const GgufModel> tiny_model() {
   return std::make_shared<const GgufModel>(file.path());
 }
 
-std::vector<float> random_rows(int n_rows) {
+std::vector<float> random_rows(int n_rows, int width = kTinyEmbd) {
   std::mt19937 random(3);
   std::normal_distribution<float> normal;
-  std::vector<float> rows(static_cast<size_t>(n_rows) * kTinyEmbd);
+  std::vector<float> rows(static_cast<size_t>(n_rows) * width);
   for (float& x : rows) x = normal(random);
   return rows;
 }
@@ -65,7 +65,7 @@ void use(Decoder& decoder, std::span<const float> rows) {
 }
 
 void check_steps(const std::shared_ptr<const GgufModel>& model, const RingDecoderConfig& config) {
-  const std::vector<float> rows = random_rows(2 * kMaxRows + 1);
+  const std::vector<float> rows = random_rows(2 * kMaxRows + 1, model->shape().row_width());
   RingDecoder decoder(model, config);
   use(decoder, rows);
   decoder.reset();
@@ -127,6 +127,20 @@ TEST_CASE("early exit allocates nothing, whether all rows exit, some, or none") 
                         .max_rows = kMaxRows,
                         .exit_layer = 1,
                         .exit_threshold = threshold});
+  }
+}
+
+TEST_CASE("rows with parts for deepstack layers allocate nothing, exiting early or not") {
+  const TinyGguf file("edgestream_deepstack.gguf", /*n_heads=*/2, /*n_deepstack=*/1);
+  const auto model = std::make_shared<const GgufModel>(file.path());
+  REQUIRE(model->shape().row_width() == 2 * kTinyEmbd);
+  for (const int exit_layer : {0, 1}) {
+    CAPTURE(exit_layer);
+    check_steps(model, {.n_sinks = 2,
+                        .regions = {{"vision", 12}, {"text", 6}},
+                        .max_rows = kMaxRows,
+                        .exit_layer = exit_layer,
+                        .exit_threshold = 0.1F});
   }
 }
 
