@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The loops that write in turns over a real ring: the streaming law, drafts, definitions."""
 
+import math
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +12,7 @@ from tiny_llama import TinyShape, random_weights, write_gguf
 
 from edgestream._native import (
     AlignAtt,
+    Decoder,
     DecoderDrafter,
     GgufModel,
     GroupedLoop,
@@ -18,6 +22,7 @@ from edgestream._native import (
     ReencodedLoop,
     RingDecoder,
     SamplerConfig,
+    SilenceThreshold,
     WaitK,
 )
 
@@ -288,3 +293,68 @@ def test_a_drafter_of_another_vocabulary_is_refused(model, tmp_path):
     drafter = DecoderDrafter(ring(GgufModel(str(path))))
     with pytest.raises(ValueError, match="the drafter has 41 tokens, the decoder 40"):
         InterleavedLoop(ring(model), WaitK(0), n_draft=2, drafter=drafter)
+
+
+EAGER = SilenceThreshold(0.5)  # and there is no silence
+
+
+class Sleepy(Decoder):
+    """A tiny decoder whose every call takes a while; it never ends a turn by itself."""
+
+    def __init__(self, step_s):
+        super().__init__(n_embd=2, n_vocab=3, max_proposal=1)
+        self.step_s = step_s
+
+    def append(self, groups, logits):
+        time.sleep(self.step_s)
+        return np.tile(np.float32([0, 1, 0]), (1, 1))
+
+    def take_back(self, n_rows):
+        pass
+
+    def embedding(self, token):
+        return np.float32([1, token])
+
+    def copy(self):
+        return Sleepy(self.step_s)
+
+    def clear(self):
+        pass
+
+
+def n_written(loop, max_tokens, max_ms, n_units=3):
+    loop.limit_turns(max_tokens=max_tokens, max_ms=max_ms)
+    return [len(loop.push(np.ones((1, 2), np.float32))[0]) for _ in range(n_units)]
+
+
+def test_a_turn_is_limited_in_tokens_from_the_next_unit_on():
+    loop = InterleavedLoop(Sleepy(0), EAGER, LoopConfig(max_tokens_per_unit=9))
+    assert n_written(loop, 4, math.inf) == [4, 4, 4]
+    assert n_written(loop, 40, math.inf) == [9, 9, 9]
+    loop.reset()
+    assert n_written(loop, 2, math.inf) == [2, 2, 2]
+
+
+def test_a_turn_has_one_token_even_with_no_time_left():
+    loop = InterleavedLoop(Sleepy(0.002), EAGER, LoopConfig(max_tokens_per_unit=9))
+    assert n_written(loop, 9, 0) == [1, 1, 1]
+
+
+def test_no_token_is_begun_that_would_be_done_too_late():
+    """Reading takes 30 ms, and so does each token but the first: at 100 ms two more at most."""
+    loop = InterleavedLoop(Sleepy(0.03), EAGER, LoopConfig(max_tokens_per_unit=9))
+    assert max(n_written(loop, 9, 100)) <= 3
+    assert max(n_written(loop, 9, 60)) <= 2
+
+
+def test_the_end_of_the_source_is_not_limited():
+    loop = InterleavedLoop(Sleepy(0), EAGER, LoopConfig(max_tokens_at_end=7))
+    assert n_written(loop, 1, 0) == [1, 1, 1]
+    assert len(loop.finish()[0]) == 7
+
+
+def test_limits_that_are_none_are_refused():
+    loop = InterleavedLoop(Sleepy(0), EAGER)
+    for max_tokens, max_ms in [(0, 1.0), (1, -1.0), (1, math.nan)]:
+        with pytest.raises(ValueError, match="one token and 0 ms"):
+            loop.limit_turns(max_tokens=max_tokens, max_ms=max_ms)

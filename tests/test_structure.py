@@ -18,6 +18,7 @@ WALK = [
     "waveform", "devices", "microphone", "picture_source", "video_file", "camera", "encoder",
     "rope", "onnx_session", "onnx_operators", "onnx_model", "onnx_ring", "onnx_layouts",
     "onnx_decoder", "tokenizer", "decoder_model", "policy", "decoder", "clock", "pieces",
+    "governor",
     "caption", "cues", "screen", "writer", "outlet", "meter", "session", "concatenated",
     "model", "speech_config", "prompt_tokens", "voice", "hypothesis_rules", "encoder_decoder",
     "window_rows", "segment_caption", "reencoded", "reencoded_model", "listening", "watching",

@@ -118,10 +118,17 @@ void Loop::reset() {
 }
 
 void Loop::take_unit(std::span<const float> rows, std::span<const int32_t> tokens) {
+  unit_came_ = std::chrono::steady_clock::now();
   if (read_ == 0) start();
   read_unit(rows, tokens);
   ++read_;
   write_unit();
+}
+
+double Loop::unit_age_ms() const {
+  const std::chrono::duration<double, std::milli> age =
+      std::chrono::steady_clock::now() - unit_came_;
+  return age.count();
 }
 
 void Loop::write(int32_t token, float probability) {

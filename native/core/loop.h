@@ -2,6 +2,7 @@
 // The read/write loop: input units are read, and after each the policy says what is written.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <limits>
 #include <span>
@@ -98,6 +99,8 @@ class Loop {
   /// A token is written: push() will return it.
   void write(int32_t token, float probability);
   void require_tokens(std::span<const int32_t> tokens, const char* name) const;
+  /// Since the newest unit was whole.
+  double unit_age_ms() const;
 
   Decoder& decoder_;
   const LoopConfig loop_config_;
@@ -117,6 +120,7 @@ class Loop {
   std::vector<float> row_;            // [n_embd] embedding of a pushed token
   std::vector<Written> out_;          // written since push() or finish() was called
   int64_t read_ = 0;                  // units since reset
+  std::chrono::steady_clock::time_point unit_came_;
   float outside_ = std::numeric_limits<float>::quiet_NaN();
   bool finished_ = false;
   bool failed_ = false;  // a call did not come to its end; only reset() helps

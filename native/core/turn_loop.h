@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 
 #include "core/loop.h"
 
@@ -14,6 +15,13 @@ class TurnLoop : public Loop {
  public:
   using Loop::push;
   using Loop::push_tokens;
+
+  /// From the next unit on at most `max_tokens` (and no more than the configuration allows) are
+  /// written after one, and none is begun that, at the pace of its turn's slowest, would be done
+  /// later than `max_ms` after the unit came; one always may be. For live sources: with a finite
+  /// `max_ms` the machine's speed decides what is written. Holds until changed, over reset() too;
+  /// finish() is not limited. Throws std::invalid_argument on max_tokens < 1 and max_ms < 0 or NaN.
+  void limit_turns(int max_tokens, double max_ms);
 
  protected:
   enum class TurnEnd { kModel, kSilence, kPolicy, kLimit };
@@ -33,8 +41,10 @@ class TurnLoop : public Loop {
  private:
   void write_unit() final;
   void write_rest() final;
-  void take_turn(int max_tokens);
+  void take_turn(int max_tokens, double max_ms);
 
+  int max_tokens_ = std::numeric_limits<int>::max();
+  double max_ms_ = std::numeric_limits<double>::infinity();
   bool resumable_ = false;  // the policy or a limit ended the last turn, not the model
 };
 

@@ -176,6 +176,11 @@ void bind_turn_loop(nb::module_& m) {
            "probabilities, int64 units read when each was written.")
       .def("push_tokens", &push_tokens, "tokens"_a,
            "As push of the tokens' embeddings; drafters see the tokens too.")
+      .def("limit_turns", &TurnLoop::limit_turns, nb::kw_only(), "max_tokens"_a, "max_ms"_a,
+           "From the next unit on at most max_tokens are written after one, and none is begun "
+           "that, at the pace of its turn's slowest, would be done later than max_ms after the "
+           "unit came; one always may be. Holds until changed, over reset too; finish is not "
+           "limited.")
       .def("finish", &finish, "The source has ended: as push, of what is left to write.");
   bind_interleaved(m);
   bind_grouped(m);

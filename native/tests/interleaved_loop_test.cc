@@ -180,6 +180,38 @@ TEST_CASE("seeded sampling draws the same tokens with drafts as without") {
   CHECK(run_stream(drafted, rows, std::vector<int>{90}) == expected);
 }
 
+TEST_CASE(
+    "a limit of tokens writes what a configuration of as many does, with and without drafts") {
+  const EagerPolicy policy;
+  auto config = chat_config();
+  const auto rows = toy_rows(90, 9);
+  for (const int n_draft : {0, 4}) {
+    config.n_draft = n_draft;
+    config.loop.max_tokens_per_unit = 5;
+    NgramDrafter drafter(1, 3, 64);
+    NgramDrafter same(1, 3, 64);
+    ToyDecoder decoder;
+    InterleavedLoop limited(decoder, policy, config, n_draft > 0 ? &drafter : nullptr);
+    limited.limit_turns(2, 1e9);
+    config.loop.max_tokens_per_unit = 2;
+    ToyDecoder other;
+    InterleavedLoop configured(other, policy, config, n_draft > 0 ? &same : nullptr);
+    const auto expected = run_stream(configured, rows, std::vector<int>{90});
+    CHECK(expected.size() > 10);
+    CHECK(run_stream(limited, rows, std::vector<int>{50, 40}) == expected);
+    limited.limit_turns(5, 0.0);
+    const auto shortest = run_stream(limited, rows, std::vector<int>{90});
+    for (size_t i = 1; i < shortest.size(); ++i) {
+      const bool at_end = shortest[i].read == 90 / kUnitRows;
+      CHECK((at_end || shortest[i].read > shortest[i - 1].read));
+    }
+  }
+  ToyDecoder decoder;
+  InterleavedLoop loop(decoder, policy, chat_config());
+  CHECK_THROWS_AS(loop.limit_turns(0, 1.0), std::invalid_argument);
+  CHECK_THROWS_AS(loop.limit_turns(1, -1.0), std::invalid_argument);
+}
+
 // Notes what it was asked.
 class Witness final : public Policy {
  public:
