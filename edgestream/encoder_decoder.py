@@ -32,6 +32,7 @@ CODE, VOICE, PAYLOAD = 0, 1, 2  # columns of a row: what it is, whether anybody 
 MAX_PROPOSAL = 1024
 ALSO = {"cache_position", "encoder_attention_mask"}  # inputs that some exports have
 CACHE, PRESENT = "past_key_values.", "present."
+CROSS_ATTENTIONS = "cross_attentions."  # outputs of exports with attention, by layer
 
 
 class EncoderDecoderModel:

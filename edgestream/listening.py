@@ -5,22 +5,19 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgestream.config import DEFAULT_MODEL
 from edgestream.errors import UsageError
 from edgestream.library import find
 from edgestream.model import Model
 from edgestream.policy import Head, Policy
-from edgestream.reencoded_model import ReencodedModel, is_speech_folder
 from edgestream.session import Session, Stream
 from edgestream.source import FileSource, Source
+from edgestream.speech_config import is_speech_folder
 
-# What a stream of each family can be told beside the rate of its samples.
-OPTIONS: dict[type, tuple[str, ...]] = {
-    Model: ("delay_ms", "confidence", "policy"),
-    ReencodedModel: ("language", "task", "prompt", "times", "policy"),
-}
+if TYPE_CHECKING:
+    from edgestream.reencoded_model import ReencodedModel
 
 
 def load(name: str | os.PathLike[str] = DEFAULT_MODEL) -> Model | ReencodedModel:
@@ -30,7 +27,11 @@ def load(name: str | os.PathLike[str] = DEFAULT_MODEL) -> Model | ReencodedModel
         ModelError: there is no such model, or its files are damaged or not supported.
     """
     folder = find(name)
-    return ReencodedModel(folder) if is_speech_folder(folder) else Model(folder)
+    if not is_speech_folder(folder):
+        return Model(folder)
+    from edgestream.reencoded_model import ReencodedModel  # the default model does without
+
+    return ReencodedModel(folder)
 
 
 def listen(
@@ -67,7 +68,7 @@ def listen(
     Raises:
         EdgestreamError: the source or the model cannot be used; the message says the way out.
     """
-    loaded = model if isinstance(model, (Model, ReencodedModel)) else load(model)
+    loaded = load(model) if isinstance(model, (str, os.PathLike)) else model
     options = {
         "delay_ms": delay_ms, "confidence": confidence, "policy": policy, "language": language,
         "task": task, "prompt": prompt, "times": times,
@@ -98,7 +99,7 @@ def _stream(model: Model | ReencodedModel, rate_hz: int, options: dict[str, Any]
     """A stream of the model, told what was given; refuses what its family does not know."""
     given = {name: value for name, value in options.items() if value is not None}
     for name in given:
-        if name not in OPTIONS[type(model)]:
+        if name not in model.STREAM_OPTIONS:
             raise UsageError(
                 f"{model.folder.name}: {name.removesuffix('_ms')} is for models of another family;"
                 " leave it out"

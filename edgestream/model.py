@@ -36,6 +36,9 @@ from edgestream.waveform import Lead, Waveform
 class Model:
     """Weights and manifest of one model; immutable, may be shared between threads."""
 
+    # What a stream can be told beside the rate of its samples.
+    STREAM_OPTIONS: tuple[str, ...] = ("delay_ms", "confidence", "policy")
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.manifest = read_verified(folder, ConcatenatedManifest)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from edgestream._native import LoopConfig, ReencodedLoop
 from edgestream.clock import Clock
-from edgestream.config import LOCK, MANIFEST, REENCODED, Manifest, parse_toml
+from edgestream.config import LOCK, MANIFEST, Manifest
 from edgestream.encoder_decoder import HOP_SAMPLES, EncoderDecoder, EncoderDecoderModel
 from edgestream.errors import ModelError, UsageError
 from edgestream.hypothesis_rules import HypothesisRules
@@ -26,7 +26,7 @@ from edgestream.reencoded import ROW_MS, ReencodedStages
 from edgestream.resample import Resampler
 from edgestream.segment_caption import SegmentCaption
 from edgestream.session import Stream
-from edgestream.speech_config import CONFIG, RATE_HZ, read_speech_config, read_token_bytes
+from edgestream.speech_config import RATE_HZ, read_speech_config, read_token_bytes
 from edgestream.voice import VoiceGate, VoiceWeights
 from edgestream.window_rows import CentredMel, SampleFrames, WindowRows
 
@@ -64,6 +64,9 @@ class WindowSpec:
 
 class ReencodedModel:
     """Weights of one encoder-decoder; immutable, may be shared between threads."""
+
+    # What a stream can be told beside the rate of its samples.
+    STREAM_OPTIONS: tuple[str, ...] = ("language", "task", "prompt", "times", "policy")
 
     def __init__(self, folder: Path, window: WindowSpec | None = None) -> None:
         """Raises ModelError when a file is missing, damaged, or of another program's dialect."""
@@ -215,11 +218,3 @@ def _refuse_unnamed(folder: Path, manifest: Manifest) -> None:
     for path in sorted(folder.iterdir()):
         if path.name not in named and (path.is_dir() or path.suffix in (".onnx", ".json")):
             raise ModelError(f"{path}: {MANIFEST} does not name it; remove it")
-
-
-def is_speech_folder(folder: Path) -> bool:
-    """Whether the folder is laid out as a public repository, or was pulled from one."""
-    if not (folder / CONFIG).is_file():
-        return False
-    manifest = folder / MANIFEST
-    return not manifest.exists() or parse_toml(manifest).get("family") == REENCODED

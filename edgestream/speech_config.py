@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
+from edgestream.config import MANIFEST, REENCODED, parse_toml
 from edgestream.errors import ModelError
 from edgestream.json_file import Fields, read_json
 
@@ -49,6 +50,14 @@ class SpeechConfig:
     def first_time(self) -> int | None:
         """The token of the window's start."""
         return None if self.no_times is None else self.no_times + 1
+
+
+def is_speech_folder(folder: Path) -> bool:
+    """Whether the folder is laid out as a public repository, or was pulled from one."""
+    if not (folder / CONFIG).is_file():
+        return False
+    manifest = folder / MANIFEST
+    return not manifest.exists() or parse_toml(manifest).get("family") == REENCODED
 
 
 def read_speech_config(folder: Path) -> SpeechConfig:

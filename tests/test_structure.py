@@ -3,6 +3,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -84,6 +86,13 @@ def test_functions_are_small(path):
             # A signature with help texts is a table and a docstring is prose: neither is code.
             first = node.body[1] if ast.get_docstring(node) and node.body[1:] else node.body[0]
             assert node.end_lineno - first.lineno < FUNCTION_LINES, f"{path.name}: {node.name}"
+
+
+def test_a_start_with_the_default_model_loads_no_other_family():
+    code = "import sys, edgestream; edgestream.load(); print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "edgestream.model" in run.stdout.split()
+    assert "edgestream.reencoded_model" not in run.stdout.split()
 
 
 def test_the_core_knows_neither_python_nor_ggml():

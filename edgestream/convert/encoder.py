@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 import re
 import shutil
 from dataclasses import dataclass
@@ -13,10 +12,10 @@ from pathlib import Path
 from edgestream.bench_run import score_clips, total
 from edgestream.bench_speech import BUNDLED, RATE_HZ, read_clips
 from edgestream.config import MANIFEST, ConcatenatedManifest, Manifest, read_manifest
+from edgestream.convert.onnx_quant import to_int8
 from edgestream.errors import ModelError
 from edgestream.library import read_verified, sha256_of
 from edgestream.model import Model
-from edgestream.onnx_session import one_line
 
 MORE_ERRORS = 0.02  # of words, that the quantized encoder may cost
 
@@ -52,7 +51,7 @@ def write_with_small_encoder(source: Path, folder: Path, name: str) -> int:
         if file != manifest.encoder.file:
             shutil.copyfile(source / file, folder / file)
     encoder = folder / manifest.encoder.file
-    _quantize(source / manifest.encoder.file, encoder)
+    to_int8(source / manifest.encoder.file, encoder)
     old, new = manifest.files[manifest.encoder.file], sha256_of(encoder)
     text = (source / MANIFEST).read_text("utf-8").replace(old, new)
     text = re.sub(r"(?m)^name = .*$", f'name = "{name}"', text, count=1)
@@ -70,22 +69,6 @@ def compare_words(source: Path, folder: Path) -> Words:
         stream = Model(each).stream(rate_hz=RATE_HZ)
         shares.append(total(score_clips(stream, read_clips(BUNDLED)).values()).wer)
     return Words(*shares)
-
-
-def _quantize(source: Path, target: Path) -> None:
-    import onnx
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
-    logging.getLogger().setLevel(logging.ERROR)  # it advises a preparation that changes nothing
-    try:
-        model = onnx.load(source, load_external_data=False)
-        if any(weight.external_data for weight in model.graph.initializer):
-            raise ModelError(f"{source}: has weights in other files, which are not read")
-        quantize_dynamic(model, target, weight_type=QuantType.QInt8, per_channel=True)
-    except ModelError:
-        raise
-    except Exception as error:  # of onnx, onnxruntime and protobuf, on what they cannot read
-        raise ModelError(f"{source}: cannot be quantized ({one_line(error)})") from None
 
 
 def _check(folder: Path, expected: Manifest) -> None:

@@ -10,22 +10,31 @@ from typing import Any
 import numpy as np
 
 from edgestream.convert.speech_graph import Floats, SpeechGraph, save_decoder, value
+from edgestream.encoder_decoder import CROSS_ATTENTIONS
 
 ROPE_THETA, ROTARY_PART = 10000.0, 0.9  # where config.json does not say
 
 
-def write_moonshine(config: Mapping[str, Any], tensors: Mapping[str, Floats], folder: Path) -> None:
+def write_moonshine(
+    config: Mapping[str, Any],
+    tensors: Mapping[str, Floats],
+    folder: Path,
+    *,
+    four_bit: bool = False,
+) -> None:
     """Writes encoder_model.onnx and decoder_model_merged.onnx from transformers' tensors.
 
-    `config` is config.json; names are those of MoonshineForConditionalGeneration. Keys have as many
-    heads as queries, as in the published models.
+    `config` is config.json; names are those of MoonshineForConditionalGeneration;
+    `four_bit` as for SpeechGraph. Keys have as many heads as queries, as in the published models.
     """
-    _write_encoder(config, tensors, folder / "encoder_model.onnx")
-    _write_decoder(config, tensors, folder / "decoder_model_merged.onnx")
+    g = SpeechGraph(tensors, config["encoder_num_attention_heads"], four_bit=four_bit)
+    _write_encoder(config, g, folder / "encoder_model.onnx")
+    g = SpeechGraph(tensors, config["decoder_num_attention_heads"], four_bit=four_bit)
+    _write_decoder(config, g, folder / "decoder_model_merged.onnx")
 
 
-def _write_encoder(config: Mapping[str, Any], tensors: Mapping[str, Floats], path: Path) -> None:
-    g, at = SpeechGraph(tensors, config["encoder_num_attention_heads"]), "model.encoder."
+def _write_encoder(config: Mapping[str, Any], g: SpeechGraph, path: Path) -> None:
+    at = "model.encoder."
     x = g.node("Unsqueeze", "input_values", g.integers(1))
     x = g.node("Tanh", g.conv(x, at + "conv1", stride=64))
     x = _group_norm(g, x, at + "groupnorm")
@@ -49,8 +58,8 @@ def _write_encoder(config: Mapping[str, Any], tensors: Mapping[str, Floats], pat
     g.save(path, [value("input_values", 1, "samples")], [states])
 
 
-def _write_decoder(config: Mapping[str, Any], tensors: Mapping[str, Floats], path: Path) -> None:
-    g, at = SpeechGraph(tensors, config["decoder_num_attention_heads"]), "model.decoder."
+def _write_decoder(config: Mapping[str, Any], g: SpeechGraph, path: Path) -> None:
+    at = "model.decoder."
     n_past = g.past_rows()
     bias = g.causal_bias(n_past)
     n_rows = g.node("Squeeze", g.node("Shape", "input_ids", start=1, end=2))
@@ -68,11 +77,11 @@ def _write_decoder(config: Mapping[str, Any], tensors: Mapping[str, Floats], pat
         k, v = (
             g.crossed(i, kind, f"{layer}encoder_attn.{kind[0]}_proj") for kind in ("key", "value")
         )
-        x = g.node("Add", x, g.linear(g.attend(q, k, v), layer + "encoder_attn.o_proj"))
+        mixed = g.attend(q, k, v, weights=f"{CROSS_ATTENTIONS}{i}")
+        x = g.node("Add", x, g.linear(mixed, layer + "encoder_attn.o_proj"))
         x = g.node("Add", x, _gated(g, g.norm(x, layer + "final_layernorm"), layer + "mlp."))
-    embeddings = np.asarray(tensors[at + "embed_tokens.weight"])
-    logits = g.constant("logits.weight", embeddings.T)  # tied
-    g.node("MatMul", g.norm(x, at + "norm"), logits, name="logits")
+    embeddings = np.asarray(g.tensors[at + "embed_tokens.weight"])  # tied
+    g.product(g.norm(x, at + "norm"), "logits.weight", embeddings, name="logits")
     n_layers, width = config["decoder_num_hidden_layers"], config["hidden_size"]
     save_decoder(g, path, n_layers, width, len(embeddings))
 

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Converts a Whisper or Moonshine checkpoint to the ONNX graphs that `listen` runs, in float32."""
+"""Converts a Whisper or Moonshine checkpoint to the ONNX graphs that `listen` runs."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +12,22 @@ from edgestream.config import FORMAT, REENCODED, Manifest
 from edgestream.convert.checkpoint import LICENSE, Checkpoint
 from edgestream.convert.manifest import write_manifest
 from edgestream.convert.moonshine import write_moonshine
+from edgestream.convert.onnx_quant import to_float16, to_int8
 from edgestream.convert.registry import Progress, Request
+from edgestream.convert.verify import BOUNDS, Comparison
 from edgestream.convert.whisper import write_whisper
 from edgestream.encoder_decoder import CODE, HOP_SAMPLES, PAYLOAD, VOICE
 from edgestream.errors import ModelError, UsageError
-from edgestream.reencoded_model import ReencodedModel
+from edgestream.reencoded_model import DECODER, ENCODER, ReencodedModel
 from edgestream.speech_config import CONFIG, GENERATION, RATE_HZ, TOKENIZER, read_speech_config
 
 WRITERS = {"whisper": write_whisper, "moonshine": write_moonshine}
-N_SECONDS, N_TOKENS = 3, 8  # of the input that is compared
-BOUND = 1e-3  # of the largest difference, as a share of the logits' spread
+N_SECONDS, N_TOKENS = 3, 32  # of the input that is compared
+# Types of weights, and what their files are called in public repositories.
+SUFFIX = {"f32": "", "f16": "_fp16", "int8": "_quantized", "q4": "_q4"}
+USUAL = "f32"
+# With int8 weights; tables are looked up, so that they shrink too.
+INT8_OPERATORS = ("MatMul", "Gather")
 # What a checkpoint that lies about itself makes of shapes and counts.
 LIES = (
     KeyError, TypeError, ValueError, IndexError, StopIteration, OverflowError, ZeroDivisionError,
@@ -37,17 +42,23 @@ def write(checkpoint: Checkpoint, folder: Path, request: Request, progress: Prog
         ModelError: the checkpoint is damaged or not supported.
         UsageError: another format or quantization is asked for.
     """
-    if request.to not in (None, "onnx") or request.quant not in (None, "f32"):
-        raise UsageError(f"{checkpoint.model_type} is written as float32 ONNX: leave --quant out")
+    quant = request.quant or USUAL
+    if request.to not in (None, "onnx") or quant not in SUFFIX:
+        raise UsageError(
+            f"{checkpoint.model_type} is written as onnx, --quant one of {', '.join(SUFFIX)}"
+        )
     tensors = {}
     for i, name in enumerate(checkpoint.shapes):
         tensors[name] = checkpoint.array(name).astype(np.float32)
         progress("reading", i + 1, len(checkpoint.shapes))
     try:
-        WRITERS[checkpoint.model_type](checkpoint.config.data, tensors, folder)
+        writer = WRITERS[checkpoint.model_type]
+        writer(checkpoint.config.data, tensors, folder, four_bit=quant == "q4")
     except LIES as error:
         said = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise ModelError(f"{checkpoint.folder}: tensors and {CONFIG} do not fit ({said})") from None
+    for name in (ENCODER, DECODER):
+        _finish(folder / f"{name}.onnx", folder / f"{name}{SUFFIX[quant]}.onnx", quant)
     for name in (CONFIG, GENERATION, TOKENIZER):
         if checkpoint.has(name):
             (folder / name).write_bytes(checkpoint.file(name).read_bytes())
@@ -59,45 +70,38 @@ def write(checkpoint: Checkpoint, folder: Path, request: Request, progress: Prog
 
 def _manifest(checkpoint: Checkpoint, folder: Path, request: Request) -> Manifest:
     """Of a Whisper of many languages generation_config.json names them; others say nothing."""
+    kind = f"{checkpoint.model_type}, {request.quant or USUAL}"
     return Manifest(
         format=FORMAT,
         name=request.name,
         family=REENCODED,
-        description=f"{checkpoint.model_type}, float32, converted from {request.source}",
+        description=f"{kind}, converted from {request.source}",
         languages=tuple(sorted(read_speech_config(folder).languages)),
         license=checkpoint.license(),
         files={},
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """Of the logits after each of some tokens, on the same sound."""
-
-    max_abs: float
-    relative: float  # the same over the logits' standard deviation
-    same_argmax: float  # share of positions
-
-    @property
-    def holds(self) -> bool:
-        """Whether the result is the source, up to rounding."""
-        return self.relative <= BOUND
-
-    def __str__(self) -> str:
-        return (
-            f"max|dlogit| {self.max_abs:.3g}, {self.relative:.2g} of the logits' spread (bound"
-            f" {BOUND:g}), same argmax {self.same_argmax:.1%} of {N_TOKENS}"
-        )
+def _finish(written: Path, path: Path, quant: str) -> None:
+    """The graph as it was written, or with smaller weights, under its public name."""
+    if quant == "int8":
+        to_int8(written, path, INT8_OPERATORS)
+    elif quant == "f16":
+        to_float16(written, path)
+    else:
+        written.rename(path)
+    if written != path:
+        written.unlink(missing_ok=True)
 
 
-def compare(checkpoint: Checkpoint, folder: Path) -> Difference:
+def compare(checkpoint: Checkpoint, folder: Path) -> Comparison:
     """The result's logits beside those of transformers, on noise."""
     import torch
     from transformers import AutoModelForSpeechSeq2Seq
 
     model = ReencodedModel(folder)
     config, rows = model.config, _noise(model.weights.payload)
-    tokens = [config.start, *range(3, 2 + N_TOKENS)]
+    tokens = [config.start, *range(3, min(2 + N_TOKENS, config.n_vocab))]
     model.weights.padded = bool(config.n_mels)  # transformers' Whisper hears 30 s alone
     given, _ = model.weights.decode(tokens, model.weights.encode(rows), {})
     heard = model.weights.heard(rows)
@@ -114,9 +118,9 @@ def compare(checkpoint: Checkpoint, folder: Path) -> Difference:
         expected = source.eval()(
             torch.from_numpy(heard), decoder_input_ids=torch.tensor([tokens])
         ).logits[0].numpy()  # fmt: skip
-    off = float(np.abs(given - expected).max())
-    same = float((given.argmax(-1) == expected.argmax(-1)).mean())
-    return Difference(off, off / float(expected.std()), same)
+    decoder = model.weights.decoder_path.stem
+    quant = next(q for q, suffix in SUFFIX.items() if decoder == DECODER + suffix)
+    return Comparison.of_logits(given, expected, BOUNDS[quant], None)  # text is only put together
 
 
 def _noise(width: int) -> np.ndarray:

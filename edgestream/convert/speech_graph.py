@@ -2,7 +2,8 @@
 """Encoder-decoders for speech as ONNX, in the layout of the public exports.
 
 What their graphs have in common: linear layers, norms, attention, and the merged decoder whose
-branch without a cache computes keys and values of the encoder's states.
+branch without a cache computes keys and values of the encoder's states, and which also gives its
+attention to them.
 """
 
 from __future__ import annotations
@@ -16,16 +17,25 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from edgestream.convert.onnx_graph import BLOCK, four_bit_blocks
+from edgestream.encoder_decoder import CROSS_ATTENTIONS
+
 Floats = NDArray[np.float32]
+MICROSOFT = "com.microsoft"  # domain of onnxruntime's own operators
 OPSET = 20
 IR_VERSION = 9
 
 
 class SpeechGraph:
-    """Nodes and initializers in the order of computation, over a checkpoint's tensors."""
+    """Nodes and initializers in the order of computation, over a checkpoint's tensors.
 
-    def __init__(self, tensors: Mapping[str, Floats], n_heads: int) -> None:
-        self.tensors, self.n_heads = tensors, n_heads
+    With `four_bit` matrices are stored in blocks of 32 weights of 4 bits where their rows allow it.
+    """
+
+    def __init__(
+        self, tensors: Mapping[str, Floats], n_heads: int, *, four_bit: bool = False
+    ) -> None:
+        self.tensors, self.n_heads, self.four_bit = tensors, n_heads, four_bit
         self.nodes: list[Any] = []
         self.constants: dict[str, NDArray[Any]] = {}
 
@@ -51,10 +61,22 @@ class SpeechGraph:
 
     def linear(self, x: str, module: str) -> str:
         """x @ weight.T + bias, where there is one."""
-        weight = self.constant(module + ".weight.T", self.tensors[module + ".weight"].T)
-        x = self.node("MatMul", x, weight)
+        x = self.product(x, module + ".weight", self.tensors[module + ".weight"])
         bias = module + ".bias"
         return self.node("Add", x, self.weight(bias)) if bias in self.tensors else x
+
+    def product(self, x: str, stored: str, weight: Floats, name: str = "") -> str:
+        """x @ weight.T; the weight [n, k] is `stored` under that name."""
+        n, k = weight.shape
+        if not self.four_bit or k % BLOCK:
+            return self.node("MatMul", x, self.constant(stored + ".T", weight.T), name=name)
+        nibbles, scales = four_bit_blocks(weight)
+        blocks = self.constant(stored + ".q4", nibbles), self.constant(stored + ".scales", scales)
+        # Level 4: activations in blocks of 8 bits.
+        return self.node(
+            "MatMulNBits", x, *blocks, name=name, domain=MICROSOFT, N=n, K=k, bits=4,
+            block_size=BLOCK, accuracy_level=4,
+        )  # fmt: skip
 
     def norm(self, x: str, module: str) -> str:
         """Layer normalisation over the last axis."""
@@ -75,14 +97,17 @@ class SpeechGraph:
         split = self.node("Reshape", x, self.integers(1, 0, self.n_heads, -1))
         return self.node("Transpose", split, perm=[0, 2, 1, 3])
 
-    def attend(self, q: str, k: str, v: str, bias: str | None = None) -> str:
-        """Attention of q over k, v [1, n_heads, n, head_dim], `bias` added; [1, n, width]."""
+    def attend(self, q: str, k: str, v: str, bias: str | None = None, weights: str = "") -> str:
+        """Attention of q over k, v [1, n_heads, n, head_dim], `bias` added; [1, n, width].
+
+        `weights` names the softmax, for an output.
+        """
         scale = float(self.head_dim) ** -0.5
         scores = self.node("MatMul", q, self.node("Transpose", k, perm=[0, 1, 3, 2]))
         scores = self.node("Mul", scores, self.constant("scale", np.array(scale, np.float32)))
         if bias:
             scores = self.node("Add", scores, bias)
-        mixed = self.node("MatMul", self.node("Softmax", scores, axis=-1), v)
+        mixed = self.node("MatMul", self.node("Softmax", scores, name=weights, axis=-1), v)
         rows = self.node("Transpose", mixed, perm=[0, 2, 1, 3])
         return self.node("Reshape", rows, self.integers(1, 0, -1))
 
@@ -159,7 +184,10 @@ class SpeechGraph:
             self.nodes, path.stem, inputs, outputs,
             [numpy_helper.from_array(array, name) for name, array in self.constants.items()],
         )  # fmt: skip
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)])
+        domains = [helper.make_opsetid("", OPSET)]
+        if any(node.domain for node in self.nodes):
+            domains.append(helper.make_opsetid(MICROSOFT, 1))
+        model = helper.make_model(graph, opset_imports=domains)
         model.ir_version = IR_VERSION
         onnx.checker.check_model(model)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -174,7 +202,12 @@ def save_decoder(graph: SpeechGraph, path: Path, n_layers: int, width: int, n_vo
         *graph.caches("past_key_values", n_layers),
         value("use_cache_branch", 1, kind=TensorProto.BOOL),
     ]
-    outputs = [value("logits", 1, "decoder_rows", n_vocab), *graph.caches("present", n_layers)]
+    seen = (1, graph.n_heads, "decoder_rows", "encoder_rows")
+    outputs = [
+        value("logits", 1, "decoder_rows", n_vocab),
+        *graph.caches("present", n_layers),
+        *(value(f"{CROSS_ATTENTIONS}{i}", *seen) for i in range(n_layers)),
+    ]
     graph.save(path, inputs, outputs)
 
 

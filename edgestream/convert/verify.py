@@ -21,8 +21,8 @@ N_TOKENS = 128
 # Allowed root mean square of the logits' differences, as a share of the logits' own spread: half as
 # much again as random weights, which average nothing out, need. Of unrelated logits it is 1.41.
 BOUNDS = {
-    "f32": 0.001, "f16": 0.01, "bf16": 0.03, "q8_0": 0.08, "q6_k": 0.2, "q5_k_m": 0.4,
-    "q4_k_m": 0.65, "q4_0": 0.75, "q4": 0.75,
+    "f32": 0.001, "f16": 0.01, "bf16": 0.03, "q8_0": 0.08, "int8": 0.08, "q6_k": 0.2,
+    "q5_k_m": 0.4, "q4_k_m": 0.65, "q4_0": 0.75, "q4": 0.75,
 }  # fmt: skip
 TEXT = (
     "The ferry left at 7:45 in the morning, and by noon nobody could see the shore. We had bread,"

@@ -13,19 +13,29 @@ from typing import Any
 import numpy as np
 
 from edgestream.convert.speech_graph import Floats, SpeechGraph, save_decoder, value
+from edgestream.encoder_decoder import CROSS_ATTENTIONS
 
 
-def write_whisper(config: Mapping[str, Any], tensors: Mapping[str, Floats], folder: Path) -> None:
+def write_whisper(
+    config: Mapping[str, Any],
+    tensors: Mapping[str, Floats],
+    folder: Path,
+    *,
+    four_bit: bool = False,
+) -> None:
     """Writes encoder_model.onnx and decoder_model_merged.onnx from transformers' tensors.
 
-    `config` is config.json; names are those of WhisperForConditionalGeneration.
+    `config` is config.json; names are those of WhisperForConditionalGeneration;
+    `four_bit` as for SpeechGraph.
     """
-    _write_encoder(config, tensors, folder / "encoder_model.onnx")
-    _write_decoder(config, tensors, folder / "decoder_model_merged.onnx")
+    g = SpeechGraph(tensors, config["encoder_attention_heads"], four_bit=four_bit)
+    _write_encoder(config, g, folder / "encoder_model.onnx")
+    g = SpeechGraph(tensors, config["decoder_attention_heads"], four_bit=four_bit)
+    _write_decoder(config, g, folder / "decoder_model_merged.onnx")
 
 
-def _write_encoder(config: Mapping[str, Any], tensors: Mapping[str, Floats], path: Path) -> None:
-    g, at = SpeechGraph(tensors, config["encoder_attention_heads"]), "model.encoder."
+def _write_encoder(config: Mapping[str, Any], g: SpeechGraph, path: Path) -> None:
+    at = "model.encoder."
     x = g.node("Gelu", g.conv("input_features", at + "conv1", stride=1, pad=1))
     x = g.node("Gelu", g.conv(x, at + "conv2", stride=2, pad=1))
     x = g.node("Transpose", x, perm=[0, 2, 1])
@@ -43,8 +53,8 @@ def _write_encoder(config: Mapping[str, Any], tensors: Mapping[str, Floats], pat
     g.save(path, inputs, [value("last_hidden_state", 1, "encoder_rows", config["d_model"])])
 
 
-def _write_decoder(config: Mapping[str, Any], tensors: Mapping[str, Floats], path: Path) -> None:
-    g, at = SpeechGraph(tensors, config["decoder_attention_heads"]), "model.decoder."
+def _write_decoder(config: Mapping[str, Any], g: SpeechGraph, path: Path) -> None:
+    at = "model.decoder."
     n_past = g.past_rows()
     bias = g.causal_bias(n_past)
     x = g.node("Gather", g.weight(at + "embed_tokens.weight"), "input_ids")
@@ -63,11 +73,11 @@ def _write_decoder(config: Mapping[str, Any], tensors: Mapping[str, Floats], pat
         )
         k = g.crossed(i, "key", layer + "encoder_attn.k_proj")
         v = g.crossed(i, "value", layer + "encoder_attn.v_proj")
-        x = g.node("Add", x, g.linear(g.attend(q, k, v), layer + "encoder_attn.out_proj"))
+        mixed = g.attend(q, k, v, weights=f"{CROSS_ATTENTIONS}{i}")
+        x = g.node("Add", x, g.linear(mixed, layer + "encoder_attn.out_proj"))
         x = _feed_forward(g, x, layer)
-    embeddings = np.asarray(tensors[at + "embed_tokens.weight"])
-    logits = g.constant("logits.weight", embeddings.T)  # tied
-    g.node("MatMul", g.norm(x, at + "layer_norm"), logits, name="logits")
+    embeddings = np.asarray(g.tensors[at + "embed_tokens.weight"])  # tied
+    g.product(g.norm(x, at + "layer_norm"), "logits.weight", embeddings, name="logits")
     save_decoder(g, path, config["decoder_layers"], config["d_model"], len(embeddings))
 
 
