@@ -14,9 +14,9 @@ from edgestream.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
     from edgestream.config import Manifest
+    from edgestream.entry import Converted
     from edgestream.fit import Fit
     from edgestream.gguf_header import DecoderShape
-    from edgestream.library import Converted
 
 app = typer.Typer(no_args_is_help=True, help="List, fetch, verify and remove models.")
 Name = Annotated[str, typer.Argument(help="owner/name on a hub, or a name of the list.")]
@@ -143,16 +143,17 @@ def _pull(name: str, revision: str | None, *, force: bool) -> Path:
 def _converted(name: str) -> Converted | None:
     """Of a model whose pull converts a checkpoint: what it becomes."""
     from edgestream import library
+    from edgestream.entry import read_source
 
     entry = library.catalogue().get(name)
-    return library.read_source(entry).converted if entry else None
+    return read_source(entry).converted if entry else None
 
 
 def _row(folder: Path, state: str) -> list[str]:
     """Size, family, languages, licence, fits, state; reads no weights, so nothing is verified."""
     from edgestream.config import SOURCE, Manifest, read_manifest
+    from edgestream.entry import read_source
     from edgestream.fit import free_memory_bytes, mb, needs
-    from edgestream.library import read_source
 
     try:
         manifest = read_manifest(folder / "model.toml", Manifest)

@@ -19,7 +19,7 @@ from edgestream.config import (
     read_toml,
 )
 from edgestream.errors import ModelError
-from edgestream.library import verify
+from edgestream.library import verify_files
 from edgestream.onnx_decoder import OnnxDecoder
 from edgestream.onnx_model import OnnxModel
 from edgestream.tokenizer import Tokenizer
@@ -61,8 +61,7 @@ class DecoderModel:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.manifest = m = read_decoder_manifest(folder / MANIFEST)
-        for name, sha256 in m.files.items():
-            verify(folder / name, sha256, MANIFEST)
+        verify_files(folder, m.files)
         path = folder / m.decoder.file
         self.weights: GgufModel | OnnxModel
         try:

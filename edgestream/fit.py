@@ -21,8 +21,8 @@ from edgestream.config import (
     ConcatenatedManifest,
     Manifest,
 )
+from edgestream.entry import Converted
 from edgestream.gguf_header import DecoderShape
-from edgestream.library import Converted
 from edgestream.model import load
 from edgestream.reencoded_model import ENCODER, WindowSpec
 from edgestream.voice import BLOCK_MS
@@ -107,7 +107,8 @@ def needs(manifest: Manifest, sizes: dict[str, int], shape: DecoderShape | None)
     if not isinstance(manifest, ConcatenatedManifest):
         onnx_bytes = sum(n_bytes for name, n_bytes in sizes.items() if name.endswith(".onnx"))
         return Needs(onnx_bytes, None, onnx_bytes + WINDOW_BYTES)
-    d, encoder_bytes = manifest.decoder, sizes[manifest.encoder.file]
+    d, encoder = manifest.decoder, manifest.encoder.file  # and `encoder.onnx.data`, if it is large
+    encoder_bytes = sum(n_bytes for name, n_bytes in sizes.items() if name.startswith(encoder))
     if shape is None:
         onnx_bytes = encoder_bytes + sizes[d.file] + sizes[EMBEDDINGS_FILE]
         return Needs(onnx_bytes, None, onnx_bytes)

@@ -23,6 +23,7 @@ from edgestream.config import (
     read_toml,
 )
 from edgestream.errors import ModelError
+from edgestream.onnx_weights import refuse_unnamed_weights
 
 HOME = "EDGESTREAM_HOME"
 BLOCK_BYTES = 1 << 20
@@ -30,60 +31,6 @@ BLOCK_BYTES = 1 << 20
 REPOSITORY = re.compile(r"(?!.*(--|\.\.))[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
 CATALOGUE_NAME = re.compile(r"(?!.*(--|\.\.))[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
 COMMIT = re.compile(r"[0-9a-f]{40}")
-BRANCH = re.compile(r"[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
-HUB_PATH = re.compile(r"(?!.*(?:^|/)\.\.?(?:/|$))[\w.+-]+(?:/[\w.+-]+)*", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class HubFile:
-    """Where the hub has one file of a model, and how large it is (about, in a branch)."""
-
-    path: str
-    bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class CheckpointSource:
-    """Where a hub has the weights of which `edgestream convert` makes a model."""
-
-    repository: str
-    revision: str
-
-
-@dataclass(frozen=True, slots=True)
-class Converted:
-    """What a checkpoint becomes: bytes of each file, about, and the sound of a step."""
-
-    step_ms: int
-    files: dict[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """All of `source.toml`: where a hub has a model of the catalogue.
-
-    Either its files, as they are used. The revision is a commit then, and the manifest beside has
-    the checksums; or it is a branch, and the manifest has none: what a pull meets is written down.
-    Or a checkpoint alone, which a pull converts.
-    """
-
-    repository: str = ""
-    revision: str = ""
-    files: dict[str, HubFile] | None = None
-    checkpoint: CheckpointSource | None = None
-    converted: Converted | None = None
-
-    @property
-    def is_pinned(self) -> bool:
-        """Whether the revision is a commit."""
-        return bool(COMMIT.fullmatch(self.revision))
-
-    @property
-    def sizes(self) -> dict[str, int]:
-        """Bytes of each file of the model, about."""
-        if self.converted:
-            return self.converted.files
-        return {name: file.bytes for name, file in (self.files or {}).items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,52 +98,6 @@ def folder_of(name: str) -> Path:
     return home() / "models" / name.replace("/", "--")
 
 
-def read_source(folder: Path) -> Source:
-    """Reads and checks the `source.toml` of a model of the catalogue."""
-    path, manifest = folder / SOURCE, read_manifest(folder / MANIFEST, Manifest)
-    source = read_toml(path, Source)
-    rules = [(manifest.name == folder.name, f"{MANIFEST} has another name: {manifest.name!r}")]
-    rules += _checkpoint_rules(source) if source.converted else _file_rules(source, manifest)
-    if at := source.checkpoint:
-        rules += _place_rules(at.repository, at.revision)
-    for holds, message in rules:
-        if not holds:
-            raise ModelError(f"{path}: {message}")
-    return source
-
-
-def _place_rules(repository: str, revision: str) -> list[tuple[bool, str]]:
-    return [
-        (bool(REPOSITORY.fullmatch(repository)), "repository must be owner/name"),
-        (bool(BRANCH.fullmatch(revision)), "revision must be a commit or the name of a branch"),
-    ]
-
-
-def _file_rules(source: Source, manifest: Manifest) -> list[tuple[bool, str]]:
-    files = source.files or {}
-    return [
-        *_place_rules(source.repository, source.revision),
-        (source.is_pinned or not manifest.files,
-         f"revision must be a commit, 40 hexadecimal digits, where {MANIFEST} has checksums"),
-        (set(manifest.files) == (set(files) if source.is_pinned else set()),
-         f"files must be those of {MANIFEST}"),
-        (bool(files) and all(map(is_plain_name, files)), "files must have plain names"),
-        (all(HUB_PATH.fullmatch(file.path) and file.bytes > 0 for file in files.values()),
-         "files need a path inside the repository and their size in bytes"),
-    ]  # fmt: skip
-
-
-def _checkpoint_rules(source: Source) -> list[tuple[bool, str]]:
-    made = source.converted or Converted(0, {})
-    return [
-        (source.checkpoint is not None, "a converted model needs its checkpoint"),
-        (not (source.repository or source.revision or source.files),
-         "either files of a repository or a checkpoint to convert, not both"),
-        (made.step_ms > 0 and bool(made.files) and min(made.files.values()) > 0,
-         "converted needs step_ms and the size of each file in bytes"),
-    ]  # fmt: skip
-
-
 def read_lock(folder: Path) -> Lock:
     """Reads and checks the `lock.toml` of a pulled model."""
     lock = read_toml(folder / LOCK, Lock)
@@ -231,7 +132,7 @@ def read_verified(folder: Path, kind: type[M]) -> M:
 
     Raises:
         ModelError: a file is missing, altered or damaged, or the model is of another kind than
-            wanted; nothing but TOML was parsed.
+            wanted; of ONNX files only the places of their weights were parsed.
     """
     locked: dict[str, str] = {}
     if (folder / LOCK).exists():
@@ -242,9 +143,17 @@ def read_verified(folder: Path, kind: type[M]) -> M:
         raise ModelError(f"{folder / MANIFEST}: names no files; pull the model")
     if locked and set(locked) != {MANIFEST, *manifest.files}:
         raise ModelError(f"{folder / LOCK}: names other files than {MANIFEST}; pull it again")
-    for name, sha256 in manifest.files.items():
-        verify(folder / name, sha256, MANIFEST)
+    verify_files(folder, manifest.files)
     return manifest
+
+
+def verify_files(folder: Path, files: dict[str, str]) -> None:
+    """Raises ModelError unless each file has its sha256, and no ONNX file has weights elsewhere."""
+    for name, sha256 in files.items():
+        verify(folder / name, sha256, MANIFEST)
+    for name in files:
+        if name.endswith(".onnx"):
+            refuse_unnamed_weights(folder / name, files)
 
 
 def verify(path: Path, sha256: str, source: str) -> None:

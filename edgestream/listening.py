@@ -47,6 +47,7 @@ def listen(
     task: str | None = None,
     prompt: str | None = None,
     times: bool | None = None,
+    vad: str | os.PathLike[str] | None = None,
 ) -> Session:
     """Captions of a microphone, a file or any other source, as an iterator of events.
 
@@ -59,7 +60,7 @@ def listen(
         confidence: what the model is less sure of than this is decided a step later.
         policy: decides when a token is written, as for `Model.stream`.
         language: that is spoken; task: transcribe or translate; prompt: text that
-            came before; times: whether it writes times;
+            came before; times: whether it writes times; vad: a Silero VAD before it;
             of a Whisper, as for `ReencodedModel.stream`.
 
     Returns:
@@ -71,7 +72,7 @@ def listen(
     loaded = load(model) if isinstance(model, (str, os.PathLike)) else model
     options = {
         "delay_ms": delay_ms, "confidence": confidence, "policy": policy, "language": language,
-        "task": task, "prompt": prompt, "times": times,
+        "task": task, "prompt": prompt, "times": times, "vad": vad,
     }  # fmt: skip
     opened = open_source(source, device=device, fast=fast)
     try:

@@ -20,6 +20,7 @@ from edgestream.config import (
     Manifest,
     read_manifest,
 )
+from edgestream.entry import read_source
 from edgestream.errors import HubError, ModelError, UsageError
 from edgestream.fit import Fit, fit, free_disk_bytes, mb, probe
 from edgestream.gguf_header import read_shape
@@ -101,7 +102,7 @@ def ask(name: str, revision: str | None = None) -> hub.Repository:
     """What the hub says is in the repository of this name, or of this name of the catalogue."""
     library.folder_of(name)  # refuses what is no name
     if entry := library.catalogue().get(name):
-        source = library.read_source(entry)
+        source = read_source(entry)
         if source.converted and source.checkpoint:
             return hub.look(source.checkpoint.repository, revision or source.checkpoint.revision)
         if revision is not None and source.is_pinned:
@@ -119,7 +120,7 @@ def offer(name: str, repository: hub.Repository, folder: Path) -> Offer:
     file.unlink(missing_ok=True)
     if entry := library.catalogue().get(name):
         shutil.copyfile(entry / MANIFEST, file)
-        files = library.read_source(entry).files or {}
+        files = read_source(entry).files or {}
         paths = {name_here: at.path for name_here, at in files.items()}
         return _checked(name, repository, file, paths)
     if not 0 < repository.sizes.get(MANIFEST, 0) <= TOML_LIMIT_BYTES:

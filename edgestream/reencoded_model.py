@@ -27,7 +27,7 @@ from edgestream.resample import Resampler
 from edgestream.segment_caption import SegmentCaption
 from edgestream.session import Stream
 from edgestream.speech_config import RATE_HZ, read_speech_config, read_token_bytes
-from edgestream.voice import VoiceGate, VoiceWeights
+from edgestream.voice import VOICE_FILE, VoiceGate, VoiceWeights, load_voice
 from edgestream.window_rows import CentredMel, SampleFrames, WindowRows
 
 ENCODER, DECODER = "encoder_model", "decoder_model_merged"
@@ -41,7 +41,6 @@ DIALECTS = {
     ".gguf": "GGUF, which edgestream reads for decoders that are language models alone",
     ".nemo": "NeMo's archive; take a repository with onnx files",
 }
-VOICE_FILE = "silero_vad.onnx"
 PLACE_ROWS = 2  # Whisper's times are 20 ms apart
 PLACE_MS = PLACE_ROWS * ROW_MS
 N_HYPOTHESES = 2  # LocalAgreement-2
@@ -66,7 +65,7 @@ class ReencodedModel:
     """Weights of one encoder-decoder; immutable, may be shared between threads."""
 
     # What a stream can be told beside the rate of its samples.
-    STREAM_OPTIONS: tuple[str, ...] = ("language", "task", "prompt", "times", "policy")
+    STREAM_OPTIONS: tuple[str, ...] = ("language", "task", "prompt", "times", "vad", "policy")
 
     def __init__(self, folder: Path, window: WindowSpec | None = None) -> None:
         """Raises ModelError when a file is missing, damaged, or of another program's dialect."""
@@ -90,6 +89,7 @@ class ReencodedModel:
         task: str | None = None,
         prompt: str | None = None,
         times: bool = True,
+        vad: str | os.PathLike[str] | None = None,
     ) -> Stream:
         """A new stream over these weights.
 
@@ -100,8 +100,11 @@ class ReencodedModel:
             task: `transcribe` or `translate` (to English), where the model knows tasks.
             prompt: text that came before, for names and spelling, where the model knows such.
             times: let a Whisper write times; without them lines end at full stops.
+            vad: a Silero VAD by name, folder or file: what nobody says is not computed. If None,
+                that of the model's folder, where there is one.
 
         Raises:
+            ModelError: the VAD is missing, damaged or none.
             UsageError: the model does not know the language or the task; the message names those
                 that it knows.
         """
@@ -115,10 +118,12 @@ class ReencodedModel:
         rules = HypothesisRules(config, self.token_bytes, times=times)
         decoder = EncoderDecoder(self.weights, rules, prompt=before, language_at=language_at)
         frames = CentredMel(config.n_mels) if config.n_mels else SampleFrames()
-        gate = VoiceGate(self.voice) if self.voice else None
+        voice = self.voice if vad is None else load_voice(vad)
         stages = ReencodedStages(
             resampler=Resampler(rate_hz, RATE_HZ),
-            window_rows=WindowRows(frames, self.weights.payload, gate),
+            window_rows=WindowRows(
+                frames, self.weights.payload, VoiceGate(voice) if voice else None
+            ),
             decoder=decoder,
             loop=self.loop(decoder, policy or LocalAgreement(), before, times=times),
             caption=SegmentCaption(

@@ -6,16 +6,20 @@ A gate before a model that invents text in silence, no judge of quality: it look
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgestream.config import VOICE, Manifest
 from edgestream.errors import ModelError, OperationError
+from edgestream.library import find, read_verified
 from edgestream.onnx_session import one_line, open_session
 from edgestream.speech_config import RATE_HZ
 
 Floats = NDArray[np.float32]
+VOICE_FILE = "silero_vad.onnx"
 BLOCK_SAMPLES, CONTEXT_SAMPLES = 512, 64  # that the network hears at once, at 16 kHz
 BLOCK_MS = 1000 * BLOCK_SAMPLES // RATE_HZ
 STATE_SHAPE = (2, 1, 128)
@@ -37,6 +41,21 @@ class VoiceWeights:
                 f"{path}: takes {sorted(inputs)} and gives {sorted(outputs)}; Silero VAD takes"
                 f" {sorted(INPUTS)} and gives ['output', '{STATE_OUT}']"[:300]
             )
+
+
+def load_voice(name: str | os.PathLike[str]) -> VoiceWeights:
+    """The network by the name of a model (`silero-vad`, once it is pulled), by folder or file.
+
+    Raises:
+        ModelError: there is no such model, or it is damaged or no Silero VAD.
+    """
+    if os.path.isfile(name):
+        return VoiceWeights(Path(name))
+    folder = find(name)
+    manifest = read_verified(folder, Manifest)
+    if manifest.family != VOICE or VOICE_FILE not in manifest.files:
+        raise ModelError(f"{folder}: no voice gate; edgestream models pull silero-vad brings one")
+    return VoiceWeights(folder / VOICE_FILE)
 
 
 class VoiceGate:

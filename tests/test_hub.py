@@ -16,6 +16,7 @@ from loopback_hub import Hub, Repository
 import edgestream as es
 from edgestream import hub, library
 from edgestream.cli import app
+from edgestream.entry import read_source
 from edgestream.fit import Probe
 from edgestream.pull import pull
 
@@ -284,5 +285,5 @@ def test_a_wrong_entry_is_refused_in_one_line(entry, old, new, said):
     assert old in path.read_text()
     path.write_text(path.read_text().replace(old, new, 1))
     with pytest.raises(es.EdgestreamError, match=said) as caught:
-        library.read_source(folder)
+        read_source(folder)
     assert "\n" not in str(caught.value)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import edgestream as es
 from edgestream import library
 from edgestream.config import Manifest, is_plain_name, read_manifest
+from edgestream.entry import read_source
 from edgestream.library import Lock
 
 NAME = "someone/model"
@@ -34,7 +35,7 @@ def test_every_shipped_model_and_every_entry_is_consistent():
     for name, folder in library.shipped().items():
         assert library.read_verified(folder, Manifest).name == name
     for folder in library.catalogue().values():
-        library.read_source(folder)
+        read_source(folder)
     assert not library.shipped().keys() & library.catalogue().keys()
 
 

@@ -16,7 +16,9 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "edgestream"
 # In the order that data takes. model.py builds the stages, session.py runs them.
 WALK = [
-    "errors", "events", "json_file", "config", "library", "source", "pcm", "resample",
+    "errors", "events", "json_file", "config",
+    "onnx_weights", "library", "entry",
+    "source", "pcm", "resample",
     "waveform", "devices", "microphone", "picture_source", "video_file", "camera", "encoder",
     "rope", "onnx_session", "onnx_operators", "onnx_model", "onnx_ring", "onnx_layouts",
     "onnx_decoder", "tokenizer", "decoder_model", "policy", "decoder", "clock", "pieces",
@@ -24,8 +26,8 @@ WALK = [
     "caption", "cues", "screen", "writer", "outlet", "meter", "session", "concatenated",
     "model", "speech_config", "prompt_tokens", "voice", "hypothesis_rules", "encoder_decoder",
     "window_rows", "segment_caption", "reencoded", "reencoded_model", "listening", "watching",
-    "gguf_header", "fit", "hub", "pull", "doctor", "bench", "convert", "cli_bars",
-    "cli_models", "cli_convert", "cli", "__main__",
+    "gguf_header", "fit", "hub", "pull", "doctor", "bench", "convert", "cli_bars", "cli_models",
+    "cli_convert", "cli", "__main__",
 ]  # fmt: skip
 FILE_LINES = 300
 FUNCTION_LINES = 40

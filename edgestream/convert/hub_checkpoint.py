@@ -10,6 +10,7 @@ from edgestream import hub, library
 from edgestream.convert.checkpoint import CARD, CONFIG, INDEX, LICENSE, SOUND, WEIGHTS, Checkpoint
 from edgestream.convert.registry import Progress
 from edgestream.convert.tokenizer import TOKENIZER_FILES
+from edgestream.entry import read_source
 from edgestream.errors import HubError, ModelError
 from edgestream.speech_config import GENERATION
 
@@ -19,7 +20,7 @@ SMALL_FILES = (CONFIG, GENERATION, SOUND, INDEX, *TOKENIZER_FILES, CARD, LICENSE
 def look_up(name: str) -> hub.Repository:
     """The repository of a checkpoint: `owner/name`, or that of a name of the catalogue."""
     if entry := library.catalogue().get(name):
-        at = library.read_source(entry).checkpoint
+        at = read_source(entry).checkpoint
         if at is None:
             raise ModelError(f"{name}: the catalogue has no checkpoint of it; pull it as it is")
         return hub.look(at.repository, at.revision)

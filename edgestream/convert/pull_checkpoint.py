@@ -13,6 +13,7 @@ from edgestream.convert.checkpoint import Checkpoint
 from edgestream.convert.hub_checkpoint import fetch_checkpoint
 from edgestream.convert.registry import Progress, Request
 from edgestream.convert.run import entry_of, require_packages, write_model
+from edgestream.entry import read_source
 from edgestream.fit import fit_converted, mb, probe
 from edgestream.pull import Tell, alone, ask, incoming, is_whole, put_in_place, weigh
 
@@ -43,7 +44,7 @@ def _convert(
     name: str, repository: hub.Repository, *, force: bool, tell: Tell, progress: Progress
 ) -> Path:
     """The folder in which the model was gathered."""
-    made = library.read_source(library.catalogue()[name]).converted
+    made = read_source(library.catalogue()[name]).converted
     assert made is not None  # else there is nothing to convert
 
     def weigh_it(n_bytes: int, missing: int) -> None:

@@ -17,16 +17,57 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgestream.convert.onnx_decoder import write_onnx
 from edgestream.convert.onnx_graph import value
+from edgestream.errors import OutputError
 
 OPSET = 20
 Floats = NDArray[np.float32]
 HIDDEN = np.float32(-1e9)  # added to the score of what must not be seen
+LARGE_BYTES = 1 << 16  # from here on an array is worth a place of its own in a file
+ALIGNMENT = 4096  # of a page, so that onnxruntime may map what it does not copy
+
+
+class WeightFile:
+    """Large arrays of a graph that would pass 2 GiB, in a file beside it (ONNX's external data).
+
+    Each is written as soon as it is known: memory never holds two.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._end = 0
+        path.unlink(missing_ok=True)
+
+    def put(self, name: str, array: Floats) -> TensorProto:
+        """Writes an array; the tensor that stands for it in the graph.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        start = -(-self._end // ALIGNMENT) * ALIGNMENT
+        try:
+            with self._path.open("ab") as file:
+                file.write(bytes(start - self._end))
+                array.tofile(file)
+        except OSError as error:
+            said = error.strerror or f"{error}; is the disk full?"  # numpy tells bytes, no cause
+            raise OutputError(f"{self._path}: cannot be written ({said})") from None
+        self._end = start + array.nbytes
+        tensor = TensorProto(name=name, dims=array.shape, data_type=TensorProto.FLOAT)
+        tensor.data_location = TensorProto.EXTERNAL
+        place = {"location": self._path.name, "offset": start, "length": array.nbytes}
+        for key, value_ in place.items():
+            tensor.external_data.add(key=key, value=str(value_))
+        return tensor
 
 
 class StreamGraph:
-    """Nodes in the order of computation; every method returns the name of its result."""
+    """Nodes in the order of computation; every method returns the name of its result.
 
-    def __init__(self) -> None:
+    With `weights`, large arrays go there.
+    """
+
+    def __init__(self, weights: WeightFile | None = None) -> None:
+        self._weights = weights
         self.nodes: list[Any] = []
         self.constants: dict[str, Any] = {}
         self.states: list[tuple[int, ...]] = []
@@ -40,6 +81,8 @@ class StreamGraph:
     def constant(self, array: Any, name: str = "") -> str:
         """A float32 or int64 array, or a TensorProto of another type."""
         name = name or f"constant.{len(self.constants)}"
+        if self._weights and isinstance(array, np.ndarray) and array.nbytes >= LARGE_BYTES:
+            array = self._weights.put(name, np.ascontiguousarray(array, "<f4"))
         self.constants[name] = array
         return name
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,11 +12,12 @@ from numpy.typing import NDArray
 
 from edgestream.convert.checkpoint import Checkpoint, taken
 from edgestream.convert.onnx_graph import value
-from edgestream.convert.stream_graph import Floats, StreamGraph, WindowAttention
+from edgestream.convert.stream_graph import Floats, StreamGraph, WeightFile, WindowAttention
 from edgestream.json_file import Fields
 from edgestream.rope import inverse_frequencies
 
 MAX_WIDTH, MAX_COUNT = 1 << 16, 1 << 10
+GRAPH_LIMIT_BYTES = 2_000_000_000  # of weights; protobuf holds 2 GiB, nodes included
 TOWER, PROJECTOR = "audio_tower.", "multi_modal_projector."
 
 
@@ -61,11 +63,14 @@ class VoxtralGraph:
     """`mel` [1, chunk_frames, n_mels], log10 from -6.5 on, to `embeddings` [1, 1, width]."""
 
     def __init__(self, checkpoint: Checkpoint, config: EncoderConfig) -> None:
-        self._checkpoint, self._config, self._graph = checkpoint, config, StreamGraph()
+        self._checkpoint, self._config = checkpoint, config
 
     def write(self, path: Path) -> None:
-        """Writes the graph, whole or not at all."""
-        g, c = self._graph, self._config
+        """Writes the graph, whole or not at all; beside it a file with weights beyond 2 GiB."""
+        large = self._n_bytes() > GRAPH_LIMIT_BYTES
+        weights = WeightFile(path.with_name(path.name + ".data")) if large else None
+        g, c = StreamGraph(weights), self._config
+        self._graph = g
         four = g.constant(np.array(4, np.float32))
         x = g.node("Div", g.node("Add", "mel", four), four)  # Whisper's range
         x = g.node("Transpose", x, perm=[0, 2, 1])
@@ -82,6 +87,12 @@ class VoxtralGraph:
         last = self._take(PROJECTOR + "linear_2.weight")
         inputs = [value("mel", 1, c.chunk_frames, c.n_mels)]
         g.write(path, inputs, g.linear(inner, last), len(last))
+
+    def _n_bytes(self) -> int:
+        """Of all weights in float32."""
+        shapes = self._checkpoint.shapes.items()
+        mine = [shape for name, shape in shapes if name.startswith((TOWER, PROJECTOR))]
+        return 4 * sum(math.prod(shape) for shape in mine)
 
     def _take(self, name: str) -> Floats:
         return taken(self._checkpoint, name).astype(np.float32)
