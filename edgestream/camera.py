@@ -14,10 +14,8 @@ import cv2.typing
 
 from edgestream.errors import DeviceError, SourceError
 from edgestream.events import Gap
+from edgestream.picture import SIZE_CHANGED, Picture, Spacing
 from edgestream.picture_source import (
-    SIZE_CHANGED,
-    Picture,
-    Spacing,
     grab,
     is_address,
     is_camera,
@@ -93,9 +91,9 @@ class CameraSource:
             taken = self._slot.take(POLL_S)
             if taken is not None:
                 yield from self._shown(taken)
-            elif not self._lost and self._now_ms - self._accounted_ms > 1000 * LOST_AFTER_S:
+            elif not self._lost and self.now_ms - self._accounted_ms > 1000 * LOST_AFTER_S:
                 self._lost = True
-                yield self._gap(self._now_ms, LOST)
+                yield self._gap(self.now_ms, LOST)
 
     def stop(self) -> None:
         self._stopped = True
@@ -105,7 +103,8 @@ class CameraSource:
         self._thread.join(CLOSE_WAIT_S)
 
     @property
-    def _now_ms(self) -> float:
+    def now_ms(self) -> float:
+        """Milliseconds since the camera was opened first."""
         return 1000 * (time.monotonic() - self._begun_s)
 
     def _shown(self, taken: _Taken) -> Iterator[Picture | Gap]:
@@ -120,7 +119,7 @@ class CameraSource:
         self._lost, self._last, self._last_connection = False, picture, taken.connection
         self._accounted_ms = picture.time_ms
         self._yielded += 1
-        self.behind_ms = self._now_ms - picture.time_ms
+        self.behind_ms = self.now_ms - picture.time_ms
         yield picture
 
     def _gap(self, until_ms: float, reason: str) -> Gap:

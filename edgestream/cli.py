@@ -3,30 +3,29 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edgestream.bench import app as bench
 from edgestream.cli_convert import convert
 from edgestream.cli_models import app as models
+from edgestream.cli_session import Format, memory, one_line_errors, output_beside, run
+from edgestream.cli_watch import watch
 from edgestream.config import DEFAULT_MODEL
 from edgestream.errors import EdgestreamError, UsageError
 
 if TYPE_CHECKING:
-    from edgestream.session import Session
+    from edgestream.session import Session, Stream
     from edgestream.source import Source
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(bench, name="bench")
 app.add_typer(models, name="models")
+app.command()(watch)
 app.command()(convert)
 
 SYNTHETIC_ONLY = "tiny-en understands synthetic voices only, not people; -m takes other models."
@@ -40,20 +39,6 @@ HEEDED_BY = {
     "sample_format": ["raw PCM on stdin"],
     "drafts": ["--format jsonl"],
 }
-
-# Ctrl-C, a service manager, a terminal that is closed.
-ENDINGS = [
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
-]
-
-
-class Format(str, Enum):
-    """How captions are written."""
-
-    text = "text"
-    jsonl = "jsonl"
-    srt = "srt"
-    vtt = "vtt"
 
 
 class SampleFormat(str, Enum):
@@ -129,17 +114,15 @@ def listen(
     stats: Annotated[bool, typer.Option("--stats", help="Figures at the end, on stderr.")] = False,
 ) -> None:
     """Live captions of a microphone, a file or a pipe."""
-    with _one_line_errors():
+    with one_line_errors():
         if list_devices:
             _list_devices()
             return
         _refuse_what_is_without_effect(context)
         from edgestream.listening import listen as start
+        from edgestream.screen import loudness
 
-        if output == Path("-"):  # stdout, by an old custom
-            output = None
-        if source and output and _same_file(source, output):
-            raise UsageError(f"{output}: is the input as well; choose another --output")
+        output = output_beside(source, output)
         opened: Source | str | None = source
         if source == "-":
             from edgestream.pcm import PcmSource, standard_input
@@ -151,7 +134,7 @@ def listen(
             opened, model=model, delay_ms=delay, device=device, fast=fast, confidence=confidence,
             policy=policy, language=language, task=task, prompt=prompt,
         )  # fmt: skip
-        _caption(session, format, output, drafts=drafts)
+        run(session, format, output, lambda: loudness(session.stream.level_dbfs), drafts=drafts)
         if stats:
             _print_stats(session)
 
@@ -159,41 +142,10 @@ def listen(
 @app.command()
 def doctor() -> None:
     """Check devices, libraries and providers, and caption a sample to see that it works."""
-    with _one_line_errors():
+    with one_line_errors():
         from edgestream.doctor import examine
 
         raise typer.Exit(0 if examine() else 1)
-
-
-def _caption(session: Session, format: Format, output: Path | None, *, drafts: bool) -> None:
-    """Runs the session to its end; Ctrl-C or SIGTERM ends the input, not the captions."""
-    from edgestream.outlet import open_outlets, show, tell_losses
-
-    try:
-        writer, screen = open_outlets(format.value, output, drafts=drafts)
-    except BaseException:
-        session.source.close()
-        raise
-    with _stop_on_signal(session):
-        try:
-            for events in session.blocks():
-                show(events, writer, screen)
-                if format is not Format.jsonl:
-                    tell_losses(events, screen)
-                if screen:
-                    behind_ms, level_dbfs = session.source.behind_ms, session.meter.level_dbfs
-                    screen.status(session.stream.heard_ms, behind_ms, level_dbfs)
-        except BrokenPipeError:
-            _forget_stdout()  # the reader of our stdout has gone, as with `| head`: a normal end
-        finally:
-            try:
-                if screen:
-                    screen.finish()
-            finally:
-                if writer:
-                    writer.finish()
-    if screen and session.meter.lost_ms:
-        typer.echo(f"{session.meter.lost_ms / 1000:.1f} s of the input were not heard", err=True)
 
 
 def _refuse_what_is_without_effect(context: typer.Context) -> None:
@@ -209,33 +161,6 @@ def _refuse_what_is_without_effect(context: typer.Context) -> None:
             raise UsageError(f"{option} is for {' or '.join(heeded_by)} only; leave it out")
 
 
-def _same_file(one: str, other: Path) -> bool:
-    return os.path.exists(one) and os.path.exists(other) and os.path.samefile(one, other)
-
-
-def _forget_stdout() -> None:
-    """Points stdout at nothing, so that the interpreter's last flush does not fail."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-@contextmanager
-def _stop_on_signal(session: Session) -> Iterator[None]:
-    """The first Ctrl-C ends the input and lets the last words come; the second ends at once."""
-    old: dict[int, Any] = {}
-
-    def stop(signum: int, _frame: object) -> None:
-        for number, handler in old.items():
-            signal.signal(number, handler)
-        session.stop()
-
-    old |= {wanted: signal.signal(wanted, stop) for wanted in ENDINGS}
-    try:
-        yield
-    finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)
-
-
 def _list_devices() -> None:
     from edgestream.devices import list_devices
 
@@ -249,40 +174,15 @@ def _list_devices() -> None:
         )
 
 
-def _print_stats(session: Session) -> None:
+def _print_stats(session: Session[Source, Stream]) -> None:
     m = session.meter
     typer.echo(
         f"heard {m.heard_ms / 1000:.1f} s, computed {m.compute_ms / 1000:.2f} s"
         f" (real-time factor {m.real_time_factor:.4f}), {m.n_words} words,"
         f" delay {session.stream.delay_ms:.0f} ms, at most {m.worst_behind_ms:.0f} ms behind,"
-        f" lost {m.lost_ms / 1000:.1f} s{_memory()}",
+        f" lost {m.lost_ms / 1000:.1f} s{memory()}",
         err=True,
     )
-
-
-def _memory() -> str:
-    """The most memory that this process had, where the system counts it."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return ""
-    unit_bytes = 1 if sys.platform == "darwin" else 1024
-    peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit_bytes
-    return f", memory {peak_bytes / 2**20:.0f} MB"
-
-
-@contextmanager
-def _one_line_errors() -> Iterator[None]:
-    """What edgestream raises on purpose becomes one line on stderr and an exit code."""
-    try:
-        yield
-    except EdgestreamError as error:
-        _fail(error)
-
-
-def _fail(error: EdgestreamError) -> NoReturn:
-    typer.echo(f"edgestream: {error}", err=True)
-    raise typer.Exit(error.exit_code)
 
 
 def main() -> None:

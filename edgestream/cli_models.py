@@ -151,9 +151,10 @@ def _converted(name: str) -> Converted | None:
 
 def _row(folder: Path, state: str) -> list[str]:
     """Size, family, languages, licence, fits, state; reads no weights, so nothing is verified."""
-    from edgestream.config import SOURCE, Manifest, read_manifest
+    from edgestream.config import SOURCE, Manifest
     from edgestream.entry import read_source
     from edgestream.fit import free_memory_bytes, mb, needs
+    from edgestream.manifest import read_manifest
 
     try:
         manifest = read_manifest(folder / "model.toml", Manifest)
@@ -216,8 +217,9 @@ def _info_of_hub(name: str, *, offline: bool) -> tuple[Manifest, Fit, dict[str, 
 
 
 def _entry(name: str) -> Manifest:
-    from edgestream.config import MANIFEST, Manifest, read_manifest
+    from edgestream.config import MANIFEST, Manifest
     from edgestream.library import catalogue
+    from edgestream.manifest import read_manifest
 
     return read_manifest(catalogue()[name] / MANIFEST, Manifest)
 
@@ -230,12 +232,13 @@ def _sizes(folder: Path, manifest: Manifest) -> dict[str, int]:
 
 
 def _shape(folder: Path, manifest: Manifest) -> DecoderShape | None:
-    from edgestream.config import ConcatenatedManifest
+    from edgestream.fit import gguf_decoder
     from edgestream.gguf_header import read_shape
 
-    if not isinstance(manifest, ConcatenatedManifest) or manifest.decoder.is_onnx:
+    file = gguf_decoder(manifest)
+    if file is None:
         return None
-    decoder = folder / manifest.decoder.file
+    decoder = folder / file
 
     def read_start(n_bytes: int) -> bytes:
         with decoder.open("rb") as file:

@@ -1,37 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The manifest of a model directory, `model.toml`, and strict TOML in general."""
+"""What `model.toml` of a model directory says, and of models that hear: all of it."""
 
 from __future__ import annotations
 
-import dataclasses
 import re
-import sys
-import types
-import typing
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TypeVar
-
-from edgestream.errors import ModelError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 DEFAULT_MODEL = "tiny-en"  # ships with the package
+DEFAULT_COMMENTATOR = "tiny-watch"  # likewise
 MANIFEST, SOURCE, LOCK = "model.toml", "source.toml", "lock.toml"  # of a model's folder
-A_MODEL = f"a model is a folder with a {MANIFEST}"
 EMBEDDINGS_FILE = "embed_tokens.onnx"  # beside an ONNX decoder; a GGUF file has its own
 FORMAT = 1
 DECODER_FAMILY = "decoder"  # of folders that `edgestream convert` writes of decoders alone
+CONCATENATED = "concatenated"
 REENCODED, VOICE = "reencoded", "voice"  # Whisper and Moonshine; a gate before them
-FAMILIES = ("concatenated", REENCODED, VOICE)
-TOML_LIMIT_BYTES = 64 * 1024  # a real manifest has about one kilobyte
+COMMENTATOR = "commentator"
+FAMILIES = (CONCATENATED, REENCODED, VOICE, COMMENTATOR)
 # Of a file in a model's folder: good on every system, nothing that a terminal would obey.
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,127}")
 SHA256 = re.compile(r"[0-9a-fA-F]{64}")
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,96 +133,7 @@ class ConcatenatedManifest(Manifest):
     policy: PolicySpec
 
 
-M = TypeVar("M", bound=Manifest)
-
-
-def read_manifest(path: Path, kind: type[M]) -> M:
-    """Reads and checks the `model.toml` of a family that is a `kind`.
-
-    Raises:
-        ModelError: it is of another family, or damaged; one line with the path and the key.
-    """
-    data = parse_toml(path)
-    if data.get("family") == DECODER_FAMILY:
-        raise ModelError(f"{path}: a decoder alone, which hears nothing; see docs/convert.md")
-    short = data.get("family") in (REENCODED, VOICE) or (kind is Manifest and not data.get("files"))
-    manifest = _build(Manifest if short else ConcatenatedManifest, data, f"{path}")
-    rules = _common_rules(manifest)
-    if isinstance(manifest, ConcatenatedManifest):
-        rules += _concatenated_rules(manifest)
-    if wrong := next((message for holds, message in rules if not holds), None):
-        raise ModelError(f"{path}: {wrong}")
-    if not isinstance(manifest, kind):
-        raise ModelError(f"{path}: family {manifest.family!r}, of which there is no use here")
-    return manifest
-
-
-def read_toml(path: Path, cls: type[T], way_out: str = A_MODEL) -> T:
-    """Reads a TOML file into the dataclass `cls`: no key missing, none unknown, types as declared.
-
-    Raises:
-        ModelError: no such file (`way_out` says what to do), not TOML, or not of this form; one
-            line with the path and the key.
-    """
-    return _build(cls, parse_toml(path, way_out), f"{path}")
-
-
-def parse_toml(path: Path, way_out: str = A_MODEL) -> dict[str, Any]:
-    """The tables of a TOML file; raises ModelError in one line on what is none."""
-    try:
-        with path.open("rb") as file:
-            text = file.read(TOML_LIMIT_BYTES + 1)
-        if len(text) > TOML_LIMIT_BYTES:
-            raise ModelError(f"{path}: larger than {TOML_LIMIT_BYTES} bytes, not a {path.name}")
-        return tomllib.loads(text.decode("utf-8"))
-    except OSError as error:
-        raise ModelError(f"{path}: {error.strerror}; {way_out}") from None
-    except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, too many digits or levels
-        raise ModelError(f"{path}: not valid TOML ({error})".replace("\n", " ")) from None
-
-
-def _build(cls: type[T], data: object, where: str) -> T:
-    """Fills the dataclass `cls` from a table: no key missing, none unknown, types as declared."""
-    if not isinstance(data, dict):
-        raise ModelError(f"{where}: must be a table")
-    hints = typing.get_type_hints(cls)
-    fields = dataclasses.fields(cls)  # type: ignore[arg-type]
-    names = [field.name for field in fields]
-    needed = [field.name for field in fields if field.default is dataclasses.MISSING]
-    if unknown := sorted(set(data) - set(names)):
-        raise ModelError(f"{where}: unknown key {unknown[0]!r}; known are {', '.join(names)}")
-    if missing := [name for name in needed if name not in data]:
-        raise ModelError(f"{where}: key {missing[0]!r} is missing")
-    values = {name: _convert(hints[name], data[name], f"{where}: {name}") for name in data}
-    return cls(**values)
-
-
-def _convert(kind: Any, value: object, where: str) -> Any:
-    if isinstance(kind, types.UnionType):
-        kind = _member(kind, value)
-    if dataclasses.is_dataclass(kind):
-        return _build(typing.cast(type, kind), value, where)
-    if kind is float and type(value) is int and abs(value) < 1 << 1000:
-        return float(value)
-    if kind in (int, float, str) and type(value) is kind:
-        return value
-    if typing.get_origin(kind) is tuple and isinstance(value, list):
-        return tuple(_convert(typing.get_args(kind)[0], item, where) for item in value)
-    if typing.get_origin(kind) is dict and isinstance(value, dict):
-        item_kind = typing.get_args(kind)[1]
-        return {key: _convert(item_kind, item, f"{where}.{key!r}") for key, item in value.items()}
-    raise ModelError(f"{where}: {value!r} is not of type {getattr(kind, '__name__', kind)}"[:300])
-
-
-def _member(kind: types.UnionType, value: object) -> Any:
-    """Of `X | Y` the last that has all keys of the table, else the first; of `X | None`, X."""
-    members = [each for each in typing.get_args(kind) if each is not types.NoneType]
-    keys = set(value) if isinstance(value, dict) else set()
-    fits = [each for each in members if keys <= set(getattr(each, "__dataclass_fields__", ()))]
-    return [members[0], *fits][-1]
-
-
-def _common_rules(manifest: Manifest) -> list[tuple[bool, str]]:
+def common_rules(manifest: Manifest) -> list[tuple[bool, str]]:
     """Of what a file may say; each line names what is wrong."""
     return [
         (manifest.format == FORMAT, f"format {manifest.format} (this version reads {FORMAT})"),
@@ -250,7 +148,7 @@ def _common_rules(manifest: Manifest) -> list[tuple[bool, str]]:
     ]  # fmt: skip
 
 
-def _concatenated_rules(manifest: ConcatenatedManifest) -> list[tuple[bool, str]]:
+def concatenated_rules(manifest: ConcatenatedManifest) -> list[tuple[bool, str]]:
     """Ranges that later stages rely on; each line names what is wrong."""
     audio, encoder, decoder = manifest.audio, manifest.encoder, manifest.decoder
     tokens, policy = manifest.tokens, manifest.policy

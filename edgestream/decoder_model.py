@@ -16,13 +16,13 @@ from edgestream.config import (
     MANIFEST,
     SHA256,
     is_plain_name,
-    read_toml,
 )
 from edgestream.errors import ModelError
 from edgestream.library import verify_files
 from edgestream.onnx_decoder import OnnxDecoder
 from edgestream.onnx_model import OnnxModel
 from edgestream.tokenizer import Tokenizer
+from edgestream.toml_file import read_toml
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The streaming encoder: chunks of mel or samples in, embeddings out, state carried in place."""
+"""The streaming encoder: chunks of mel, samples or pictures in, embeddings out, state in place."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edgestream.errors import ModelError, OperationError
 
 Floats = NDArray[np.float32]
-MEL, SAMPLES, OUTPUT = "mel", "samples", "embeddings"
+MEL, SAMPLES, PICTURE, OUTPUT = "mel", "samples", "picture", "embeddings"
 STATE, STATE_OUT = "state.", ".out"
 STATE_LIMIT = 1 << 26  # floats; real encoders carry some thousands
 
@@ -21,14 +21,12 @@ STATE_LIMIT = 1 << 26  # floats; real encoders carry some thousands
 class EncoderWeights:
     """An encoder graph loaded once and shared by any number of streams.
 
-    The graph has an input `mel` [1, T, n_mels] or `samples` [1, T, 1], an output `embeddings`
-    [1, rows, n_embd], and for each state an input `state.N` with an output `state.N.out` of the
-    same shape.
+    The graph has an input `mel` [1, T, n_mels], `samples` [1, T, 1] or `picture` [1, height, width,
+    3], an output `embeddings` [1, rows, n_embd], and for each state an input `state.N` with an
+    output `state.N.out` of the same shape.
     """
 
-    def __init__(
-        self, path: Path, *, input_name: str = MEL, chunk_frames: int, n_mels: int
-    ) -> None:
+    def __init__(self, path: Path, *, input_name: str, chunk_shape: tuple[int, ...]) -> None:
         import onnxruntime as ort  # 0.2 s: only when a model is loaded
 
         options = ort.SessionOptions()
@@ -42,7 +40,7 @@ class EncoderWeights:
         except Exception as error:  # onnxruntime raises its own types, not one base
             raise ModelError(f"{path}: onnxruntime cannot load it: {_line(error)}") from None
         self.path, self.input_name = path, input_name
-        self.mel_shape = (1, chunk_frames, n_mels)
+        self.chunk_shape = (1, *chunk_shape)
         self.state_shapes = self._check()
         self.providers: list[str] = self.session.get_providers()
 
@@ -58,10 +56,11 @@ class EncoderWeights:
                 f" of a streaming encoder ({self.input_name}, {STATE}N -> {OUTPUT},"
                 f" {STATE}N{STATE_OUT})"
             )
-        width = inputs[self.input_name].shape[-1]
-        if width != self.mel_shape[-1]:
+        taken = inputs[self.input_name].shape
+        if taken[-1] != self.chunk_shape[-1]:
             raise ModelError(
-                f"{self.path}: takes {width} mel bins, model.toml says {self.mel_shape[-1]}"
+                f"{self.path}: takes {self.input_name} of {taken[-1]}, model.toml says"
+                f" {self.chunk_shape[-1]}"
             )
         shapes = {name: tuple(inputs[name].shape) for name in sorted(states)}
         for name, shape in shapes.items():
@@ -80,7 +79,7 @@ class Encoder:
 
     def __init__(self, weights: EncoderWeights) -> None:
         self._session, self._input_name = weights.session, weights.input_name
-        self._mel: Floats = np.zeros(weights.mel_shape, np.float32)  # [1, chunk_frames, n_mels]
+        self._chunk: Floats = np.zeros(weights.chunk_shape, np.float32)
         self._states = [
             {name: np.zeros(shape, np.float32) for name, shape in weights.state_shapes.items()}
             for _ in range(2)
@@ -89,7 +88,7 @@ class Encoder:
         try:
             self._rows = self._probe()  # [rows, n_embd]
             self._bindings = [self._bind(0, 1), self._bind(1, 0)]
-            self.push(np.zeros((2, *self._mel.shape[1:]), np.float32))
+            self.push(np.zeros((2, *self._chunk.shape[1:]), np.float32))
         except Exception as error:  # whatever a damaged graph makes onnxruntime say
             raise ModelError(f"{weights.path}: does not run on a chunk: {_line(error)}") from None
         self.reset()
@@ -100,10 +99,10 @@ class Encoder:
         return int(self._rows.shape[1])
 
     def push(self, chunks: Floats) -> Floats:
-        """Chunks [n, chunk_frames, n_mels] to embeddings [n * rows, n_embd]."""
+        """Chunks [n, *chunk_shape] to embeddings [n * rows, n_embd]."""
         embeddings = np.empty((len(chunks), *self._rows.shape), np.float32)
         for chunk, out in zip(chunks, embeddings, strict=True):
-            self._mel[0] = chunk
+            self._chunk[0] = chunk
             try:
                 self._session.run_with_iobinding(self._bindings[self._turn])
             except Exception as error:  # onnxruntime raises its own types, not one base
@@ -124,7 +123,7 @@ class Encoder:
 
     def _probe(self) -> Floats:
         """A buffer for one chunk's embeddings; its shape is found by running the graph once."""
-        feed: dict[str, Any] = {self._input_name: self._mel, **self._states[0]}
+        feed: dict[str, Any] = {self._input_name: self._chunk, **self._states[0]}
         _, rows, n_embd = self._session.run([OUTPUT], feed)[0].shape
         if rows != 1:
             raise ModelError(f"{rows} embeddings for a chunk; a step of the decoder takes one")
@@ -132,7 +131,7 @@ class Encoder:
 
     def _bind(self, source: int, target: int) -> Any:
         binding = self._session.io_binding()
-        bound = {self._input_name: self._mel, **self._states[source]}
+        bound = {self._input_name: self._chunk, **self._states[source]}
         for name, array in bound.items():
             binding.bind_input(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
         results = {OUTPUT: self._rows[None]}

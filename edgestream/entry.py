@@ -7,9 +7,11 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgestream.config import MANIFEST, SOURCE, Manifest, is_plain_name, read_manifest, read_toml
+from edgestream.config import MANIFEST, SOURCE, Manifest, is_plain_name
 from edgestream.errors import ModelError
 from edgestream.library import COMMIT, REPOSITORY
+from edgestream.manifest import read_manifest
+from edgestream.toml_file import read_toml
 
 BRANCH = re.compile(r"[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
 HUB_PATH = re.compile(r"(?!.*(?:^|/)\.\.?(?:/|$))[\w.+-]+(?:/[\w.+-]+)*", re.ASCII)

@@ -5,6 +5,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+READING_MS = 60.0  # a letter, as subtitle guides have it (17 letters a second)
+READING_MIN_MS = 1000.0
+
 
 @dataclass(frozen=True, slots=True)
 class Word:
@@ -33,6 +36,24 @@ class Final:
     words: tuple[Word, ...]
     start_ms: float
     end_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Comment(Final):
+    """What a picture brought; it is shown from `picture_ms` on, for as long as reading takes.
+
+    `picture_ms`: when the picture was taken. `staleness_ms`: how long ago that was when the comment
+    was whole; 0 where the clock stands meanwhile (a file that is read fast).
+    """
+
+    picture_ms: float
+    staleness_ms: float
+
+    @classmethod
+    def of(cls, text: str, picture_ms: float) -> Comment:
+        """A comment of one picture whose staleness is not known yet."""
+        end_ms = picture_ms + max(READING_MIN_MS, READING_MS * len(text))
+        return cls(text, (), picture_ms, end_ms, picture_ms, 0.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
+from edgestream.commentator_config import CommentatorManifest
 from edgestream.config import (
     DEFAULT_MODEL,
     EMBEDDINGS_FILE,
@@ -29,6 +30,7 @@ from edgestream.voice import BLOCK_MS
 
 PROBE_S = 2.0
 PROCESS_BYTES = 90_000_000  # Python, onnxruntime and ggml before any weights (measured)
+PICTURES_BYTES = 35_000_000  # OpenCV, and the pictures that it decodes (measured)
 COPY_BYTES = 64 << 20  # larger than the caches of small machines
 MATRIX_SIZE = 512  # as wide as a layer of Whisper base
 F16_BYTES, F32_BYTES = 2, 4
@@ -69,8 +71,9 @@ class Fit:
 
     needs: Needs
     free_bytes: int  # of memory
-    step_ms: float  # audio of one step
+    step_ms: float  # input of one step
     compute_ms: float  # estimated for one step on one thread
+    of: str = "sound"  # what a step takes in
 
     @property
     def problem(self) -> str | None:
@@ -80,7 +83,7 @@ class Fit:
         if self.compute_ms > self.step_ms:
             return (
                 f"speed: about {self.compute_ms:.0f} ms of computing for each"
-                f" {self.step_ms:.0f} ms of sound"
+                f" {self.step_ms:.0f} ms of {self.of}"
             )
         return None
 
@@ -92,8 +95,17 @@ class Fit:
             f"needs {mb(n.total_bytes)} of memory (weights {mb(n.weights_bytes)}, keys and values"
             f" {kv}, activations {mb(n.activation_bytes)}, the program"
             f" {mb(PROCESS_BYTES)}), {mb(self.free_bytes)} are free; about"
-            f" {compute_ms:g} ms of computing for each {self.step_ms:.0f} ms of sound"
+            f" {compute_ms:g} ms of computing for each {self.step_ms:.0f} ms of {self.of}"
         )
+
+
+def gguf_decoder(manifest: Manifest) -> str | None:
+    """The file of the model's decoder if it is GGUF, whose header tells its shape."""
+    if isinstance(manifest, CommentatorManifest):
+        return manifest.decoder.file
+    if isinstance(manifest, ConcatenatedManifest) and not manifest.decoder.is_onnx:
+        return manifest.decoder.file
+    return None
 
 
 def needs(manifest: Manifest, sizes: dict[str, int], shape: DecoderShape | None) -> Needs:
@@ -104,7 +116,7 @@ def needs(manifest: Manifest, sizes: dict[str, int], shape: DecoderShape | None)
     """
     if manifest.family == VOICE:
         return Needs(sum(sizes.values()), 0, sum(sizes.values()))
-    if not isinstance(manifest, ConcatenatedManifest):
+    if not isinstance(manifest, (ConcatenatedManifest, CommentatorManifest)):
         onnx_bytes = sum(n_bytes for name, n_bytes in sizes.items() if name.endswith(".onnx"))
         return Needs(onnx_bytes, None, onnx_bytes + WINDOW_BYTES)
     d, encoder = manifest.decoder, manifest.encoder.file  # and `encoder.onnx.data`, if it is large
@@ -116,10 +128,11 @@ def needs(manifest: Manifest, sizes: dict[str, int], shape: DecoderShape | None)
     kv_bytes = rows * shape.kv_width * F16_BYTES
     kv_bytes += d.n_sinks * shape.kv_width // 2 * F32_BYTES  # keys of the sinks before rotation
     floats = shape.n_vocab + 8 * shape.n_embd + 3 * shape.n_ff + 2 * shape.n_heads * rows
+    seen_bytes = PICTURES_BYTES if isinstance(manifest, CommentatorManifest) else 0
     return Needs(
         weights_bytes=encoder_bytes + sizes[d.file],
         kv_bytes=kv_bytes,
-        activation_bytes=floats * F32_BYTES + encoder_bytes,
+        activation_bytes=floats * F32_BYTES + encoder_bytes + seen_bytes,
     )
 
 
@@ -128,13 +141,14 @@ def fit(
 ) -> Fit:
     """Compares a model with this machine as it is now."""
     wanted = needs(manifest, sizes, shape)
+    free_bytes, each_s = free_memory_bytes(), step_s(probed, wanted.weights_bytes)
     if isinstance(manifest, ConcatenatedManifest):
-        step_ms, compute_s = manifest.decoder.step_ms, step_s(probed, wanted.weights_bytes)
-    elif manifest.family == VOICE:
-        step_ms, compute_s = BLOCK_MS, step_s(probed, wanted.weights_bytes)
-    else:
-        step_ms, compute_s = WindowSpec().step_ms, window_s(probed, sizes)
-    return Fit(wanted, free_memory_bytes(), step_ms, 1000 * compute_s)
+        return Fit(wanted, free_bytes, manifest.decoder.step_ms, 1000 * each_s)
+    if isinstance(manifest, CommentatorManifest):
+        return Fit(wanted, free_bytes, manifest.pictures.picture_ms, 1000 * each_s, "pictures")
+    if manifest.family == VOICE:
+        return Fit(wanted, free_bytes, BLOCK_MS, 1000 * each_s)
+    return Fit(wanted, free_bytes, WindowSpec().step_ms, 1000 * window_s(probed, sizes))
 
 
 def fit_converted(made: Converted, probed: Probe) -> Fit:

@@ -16,14 +16,13 @@ from edgestream.config import (
     MANIFEST,
     SHA256,
     SOURCE,
-    M,
     Manifest,
     is_plain_name,
-    read_manifest,
-    read_toml,
 )
 from edgestream.errors import ModelError
+from edgestream.manifest import M, read_manifest
 from edgestream.onnx_weights import refuse_unnamed_weights
+from edgestream.toml_file import read_toml
 
 HOME = "EDGESTREAM_HOME"
 BLOCK_BYTES = 1 << 20

@@ -7,9 +7,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgestream.config import DEFAULT_MODEL
-from edgestream.errors import UsageError
+from edgestream.config import COMMENTATOR, DEFAULT_MODEL
+from edgestream.errors import ModelError, UsageError
 from edgestream.library import find
+from edgestream.manifest import family_of
 from edgestream.model import Model
 from edgestream.policy import Head, Policy
 from edgestream.session import Session, Stream
@@ -27,6 +28,8 @@ def load(name: str | os.PathLike[str] = DEFAULT_MODEL) -> Model | ReencodedModel
         ModelError: there is no such model, or its files are damaged or not supported.
     """
     folder = find(name)
+    if family_of(folder) == COMMENTATOR:
+        raise ModelError(f"{folder}: watches and does not hear; use edgestream watch")
     if not is_speech_folder(folder):
         return Model(folder)
     from edgestream.reencoded_model import ReencodedModel  # the default model does without
@@ -48,7 +51,7 @@ def listen(
     prompt: str | None = None,
     times: bool | None = None,
     vad: str | os.PathLike[str] | None = None,
-) -> Session:
+) -> Session[Source, Stream]:
     """Captions of a microphone, a file or any other source, as an iterator of events.
 
     Args:

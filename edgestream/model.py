@@ -46,8 +46,10 @@ class Model:
         self.encoder = EncoderWeights(
             folder / m.encoder.file,
             input_name=MEL if isinstance(m.audio, MelSpec) else SAMPLES,
-            chunk_frames=m.encoder.left_frames + m.encoder.chunk_frames + m.encoder.right_frames,
-            n_mels=m.audio.n_mels,
+            chunk_shape=(
+                m.encoder.left_frames + m.encoder.chunk_frames + m.encoder.right_frames,
+                m.audio.n_mels,
+            ),
         )
         self.decoder = _decoder(folder / m.decoder.file, m)
         self.token_texts: list[str] = self.decoder.token_texts()

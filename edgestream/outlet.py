@@ -33,9 +33,9 @@ def show(events: list[Event], writer: Writer | None, screen: Screen | None) -> N
             screen.push(event)
 
 
-def tell_losses(events: list[Event], screen: Screen | None) -> None:
+def tell_losses(events: list[Event], screen: Screen | None, sense: str) -> None:
     """Where no status line counts the gaps, each is a line on stderr."""
     for gap in events if screen is None else []:
         if isinstance(gap, Gap):
             start_s, end_s = gap.start_ms / 1000, gap.end_ms / 1000
-            typer.echo(f"not heard: {start_s:.1f} s to {end_s:.1f} s, {gap.reason}", err=True)
+            typer.echo(f"not {sense}: {start_s:.1f} s to {end_s:.1f} s, {gap.reason}", err=True)

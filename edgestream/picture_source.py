@@ -1,81 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where pictures come from: an iterator of Pictures and Gaps on one clock, read by OpenCV."""
+"""What OpenCV reads: cameras, pipelines, addresses and files, and its pictures as RGB."""
 
 from __future__ import annotations
 
-import math
 import os
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Protocol
 
 import cv2
 import cv2.typing
 import numpy as np
 from numpy.typing import NDArray
 
-from edgestream.errors import SourceError, UsageError
-from edgestream.events import Gap
+from edgestream.errors import SourceError
 
 OPEN_TIMEOUT_MS = 5_000  # of an address; OpenCV's own is 30 s
 READ_TIMEOUT_MS = 5_000
-SIZE_CHANGED = "picture size changed"
 ADDRESSES = ("rtsp://", "rtsps://", "http://", "https://")
 QUIET = "-8"  # FFmpeg's level for nothing at all: stderr is the status line's
-MIN_FPS, MAX_FPS = 0.01, 1000.0
 MAX_PIXELS = 100_000_000  # of a picture; a header that states more would take gigabytes
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """`rgb`: uint8 [height, width, 3]. `time_ms`: when it was taken, on the source's clock."""
-
-    rgb: NDArray[np.uint8]
-    time_ms: float
-
-
-class PictureSource(Protocol):
-    """Iterate once over its Pictures, and a Gap wherever some were lost; times only rise.
-
-    `stop()` from any thread or signal handler ends that soon. `behind_ms` is how long ago the last
-    picture was taken when it was handed over. `skipped` pictures came while the reader was busy and
-    made way for later ones.
-    """
-
-    live: bool
-    name: str
-
-    @property
-    def skipped(self) -> int: ...
-
-    @property
-    def behind_ms(self) -> float: ...
-
-    def __iter__(self) -> Iterator[Picture | Gap]: ...
-
-    def stop(self) -> None: ...
-
-    def close(self) -> None: ...
-
-
-class Spacing:
-    """Thins pictures to `fps` a second: the first of each interval is due. None: all are."""
-
-    def __init__(self, fps: float | None) -> None:
-        if fps is not None and not MIN_FPS <= fps <= MAX_FPS:
-            raise UsageError(f"fps is {fps:g}; it must lie between {MIN_FPS:g} and {MAX_FPS:g}")
-        self._fps = fps
-        self._last = -math.inf
-
-    def due(self, time_ms: float) -> bool:
-        """Takes the times of all pictures in order; says which to keep."""
-        if self._fps is None:
-            return True
-        # The least addition keeps times that were rounded down in the interval they begin.
-        interval = math.floor(time_ms * self._fps / 1000 + 1e-6)
-        due, self._last = interval > self._last, max(interval, self._last)
-        return due
 
 
 def is_address(where: str) -> bool:

@@ -25,8 +25,8 @@ from edgestream._native import (
     WaitK,
     head_features,
 )
-from edgestream.config import read_toml
 from edgestream.errors import ModelError, OutputError, UsageError
+from edgestream.toml_file import read_toml
 
 __all__ = [
     "Action", "AlignAtt", "AllOf", "AnyOf", "ConfidenceThreshold", "EntropyThreshold", "Head",

@@ -15,15 +15,14 @@ from edgestream import hub, library
 from edgestream.config import (
     LOCK,
     MANIFEST,
-    TOML_LIMIT_BYTES,
-    ConcatenatedManifest,
     Manifest,
-    read_manifest,
 )
 from edgestream.entry import read_source
 from edgestream.errors import HubError, ModelError, UsageError
-from edgestream.fit import Fit, fit, free_disk_bytes, mb, probe
+from edgestream.fit import Fit, fit, free_disk_bytes, gguf_decoder, mb, probe
 from edgestream.gguf_header import read_shape
+from edgestream.manifest import read_manifest
+from edgestream.toml_file import TOML_LIMIT_BYTES
 
 Tell = Callable[[str], None]
 Progress = Callable[[int, int], None]  # bytes that are here, bytes in all
@@ -52,11 +51,11 @@ class Offer:
     def fit(self) -> Fit:
         """Compares it with this machine; reads the start of a GGUF decoder, takes 2 s."""
         shape = None
-        if isinstance(m := self.manifest, ConcatenatedManifest) and not m.decoder.is_onnx:
-            path = self.paths[m.decoder.file]
+        if (file := gguf_decoder(self.manifest)) is not None:
+            path = self.paths[file]
             shape = read_shape(
                 lambda n_bytes: hub.read_start(self.repository, path, n_bytes),
-                f"{self.name}: {m.decoder.file}",
+                f"{self.name}: {file}",
             )
         return fit(self.manifest, self.sizes, shape, probe())
 

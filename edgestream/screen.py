@@ -38,7 +38,7 @@ class Screen:
         self._draft = ""
         self._time_ms = 0.0
         self._behind_ms = 0.0
-        self._level_dbfs = METER_FLOOR_DBFS
+        self._gauge = Text()
         self._n_gaps = 0
         self._lost_ms = 0.0
         self._trouble = ""
@@ -62,9 +62,9 @@ class Screen:
             self._take(event)
             self._draw(at_once=not isinstance(event, Draft))
 
-    def status(self, time_ms: float, behind_ms: float, level_dbfs: float) -> None:
-        """Source time heard so far, distance to the live edge, and loudness of the last block."""
-        self._time_ms, self._behind_ms, self._level_dbfs = time_ms, behind_ms, level_dbfs
+    def status(self, time_ms: float, behind_ms: float, gauge: Text) -> None:
+        """Source time taken in so far, distance to the live edge, and what the input is like."""
+        self._time_ms, self._behind_ms, self._gauge = time_ms, behind_ms, gauge
         self._draw(at_once=False)
 
     def finish(self) -> None:
@@ -121,7 +121,7 @@ class Screen:
         return line
 
     def _parts(self) -> list[Text]:
-        parts = [_meter(self._level_dbfs)]
+        parts = [self._gauge] if self._gauge else []
         troubled = time.monotonic() < self._trouble_until_s
         if self._behind_ms >= LAG_WORTH_SHOWING_MS:
             parts.append(Text(f"{self._behind_ms / 1000:.1f} s behind", style="yellow"))
@@ -150,12 +150,20 @@ def _hush_stderr() -> int | None:
     return saved_fd
 
 
-def _meter(level_dbfs: float) -> Text:
+def loudness(level_dbfs: float) -> Text:
+    """The gauge of sound: the loudness of the last block."""
     share = 1 - max(METER_FLOOR_DBFS, min(0.0, level_dbfs)) / METER_FLOOR_DBFS
     filled = round(share * METER_CELLS)
     style = "red" if level_dbfs > LOUD_DBFS else "green"
     bar = Text("▮" * filled, style=style).append("▯" * (METER_CELLS - filled), style="dim")
     return bar.append(f" {max(METER_FLOOR_DBFS, level_dbfs):4.0f} dB", style="dim")
+
+
+def activity(pictures_per_s: float, share_new: float) -> Text:
+    """The gauge of pictures: how many are looked at, and the share of them that is new."""
+    filled = round(share_new * METER_CELLS)
+    bar = Text("▮" * filled, style="green").append("▯" * (METER_CELLS - filled), style="dim")
+    return bar.append(f" {100 * share_new:3.0f} % new, {pictures_per_s:.1f} pictures/s", "dim")
 
 
 def _clock(time_ms: float) -> str:

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 import time
 from collections.abc import AsyncIterator, Generator, Iterator
-from typing import Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,11 +17,42 @@ from edgestream.clock import Clock
 from edgestream.errors import UsageError
 from edgestream.events import Event, Final, Gap, Lag
 from edgestream.meter import Meter
-from edgestream.source import Source
+from edgestream.source import Block
 
 # Silence behind the end so that the last word, which comes after the delay and may have many
 # tokens, is written; and into a gap, so that what was said before it is written in time.
 SETTLE_MS = 1000.0
+
+
+SILENCE_DBFS = -100.0  # shown for digital silence instead of minus infinity
+
+
+class Input(Protocol):
+    """What a session reads: of `source.py` blocks of samples, of `picture.py` pictures and gaps."""
+
+    @property
+    def behind_ms(self) -> float: ...
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+    def stop(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Intake(Protocol):
+    """What it feeds: a Stream of samples or a PictureStream."""
+
+    @property
+    def heard_ms(self) -> float: ...
+
+    def take(self, item: Any) -> list[Event]: ...
+
+    def finish(self) -> list[Event]: ...
+
+
+InputT = TypeVar("InputT", bound=Input)
+IntakeT = TypeVar("IntakeT", bound=Intake)
 
 
 class Stages(Protocol):
@@ -60,6 +92,7 @@ class Stream:
             self._stages.reset()
             self._clock.reset()
             self._fed_samples = 0  # through the stages, silence put into gaps included
+            self.level_dbfs = SILENCE_DBFS  # RMS of the last block
             self._finished = False
 
     @property
@@ -91,6 +124,13 @@ class Stream:
                 raise UsageError("stream: already finished; call reset() to start a new one")
             events = self._lose(lost_samples, reason) if lost_samples > 0 else []
             return events + self._feed(block)
+
+    def take(self, block: Block) -> list[Event]:
+        """What a source gives: samples, and how many were lost before them."""
+        if len(block.samples):
+            power = float(np.mean(np.square(block.samples, dtype=np.float64)))
+            self.level_dbfs = max(SILENCE_DBFS, 10 * math.log10(power + 1e-30))
+        return self.push(block.samples, lost_samples=block.lost_samples, reason=block.reason)
 
     def finish(self) -> list[Event]:
         """Ends the input: writes what is still held and closes the open line."""
@@ -125,13 +165,13 @@ class Stream:
         return round(ms * self.rate_hz / 1000)
 
 
-class Session:
+class Session(Generic[InputT, IntakeT]):
     """A source read to its end: iterate (`for` or `async for`) over its events.
 
     `stop()` ends it from any thread or signal handler; the last words still come.
     """
 
-    def __init__(self, source: Source, stream: Stream) -> None:
+    def __init__(self, source: InputT, stream: IntakeT) -> None:
         self.source = source
         self.stream = stream
         self.meter = Meter()
@@ -161,15 +201,15 @@ class Session:
         self.source.stop()
 
     def blocks(self) -> Generator[list[Event], None, None]:
-        """The events of each block of input as soon as it is read; often an empty list."""
+        """The events of each piece of input as soon as it is read; often an empty list."""
         try:
-            for block in self.source:
+            for item in self.source:
                 start_s = time.perf_counter()
-                events = self.stream.push(
-                    block.samples, lost_samples=block.lost_samples, reason=block.reason
-                )
-                self.meter.push(block.samples, self.stream.rate_hz, time.perf_counter() - start_s)
-                yield self._counted(events)
+                events = self.stream.take(item)
+                self.meter.compute_ms += 1000 * (time.perf_counter() - start_s)
+                events = self._counted(events)
+                self.meter.heard_ms = self.stream.heard_ms - self.meter.lost_ms
+                yield events
             yield self._counted(self.stream.finish())
         finally:
             self.source.close()
@@ -177,7 +217,9 @@ class Session:
     def _counted(self, events: list[Event]) -> list[Event]:
         behind_ms = self.source.behind_ms
         self.meter.worst_behind_ms = max(self.meter.worst_behind_ms, behind_ms)
-        self.meter.n_words += sum(len(e.words) for e in events if isinstance(e, Final))
+        finals = [event for event in events if isinstance(event, Final)]
+        self.meter.n_lines += len(finals)
+        self.meter.n_words += sum(len(final.words) for final in finals)
         gaps = [e for e in events if isinstance(e, Gap)]
         self.meter.lost_ms += sum(gap.end_ms - gap.start_ms for gap in gaps)
         if any(gap.reason == "overflow" for gap in gaps):

@@ -12,9 +12,10 @@ from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
-from edgestream.config import MANIFEST, REENCODED, parse_toml
+from edgestream.config import REENCODED
 from edgestream.errors import ModelError
 from edgestream.json_file import Fields, read_json
+from edgestream.manifest import family_of
 
 CONFIG, GENERATION, TOKENIZER = "config.json", "generation_config.json", "tokenizer.json"
 RATE_HZ = 16000  # of both kinds
@@ -56,8 +57,7 @@ def is_speech_folder(folder: Path) -> bool:
     """Whether the folder is laid out as a public repository, or was pulled from one."""
     if not (folder / CONFIG).is_file():
         return False
-    manifest = folder / MANIFEST
-    return not manifest.exists() or parse_toml(manifest).get("family") == REENCODED
+    return family_of(folder) in ("", REENCODED)
 
 
 def read_speech_config(folder: Path) -> SpeechConfig:

@@ -12,16 +12,8 @@ import cv2
 
 from edgestream.errors import SourceError
 from edgestream.events import Gap
-from edgestream.picture_source import (
-    SIZE_CHANGED,
-    Picture,
-    Spacing,
-    grab,
-    is_address,
-    open_capture,
-    retrieve,
-    to_rgb,
-)
+from edgestream.picture import SIZE_CHANGED, Picture, Spacing
+from edgestream.picture_source import grab, is_address, open_capture, retrieve, to_rgb
 
 HEADER_SLACK_MS = 500  # some containers state no number of pictures, and it is a guess
 USUAL_FPS = 25.0  # of a file that states none
@@ -48,6 +40,7 @@ class VideoFileSource:
         self._spacing = Spacing(fps)
         self._stopped = False  # a lock here could hang a signal handler that stops us
         self._begun_s: float | None = None  # monotonic clock at the first picture
+        self._shown_ms = 0.0  # time of the newest picture
         if not is_address(self.name):
             _expect_regular(self.name)
         self._capture = _open_video(self.name)
@@ -58,6 +51,13 @@ class VideoFileSource:
     def duration_ms(self) -> float:
         """Length as the header states it; 0 where it does not."""
         return max(0.0, self._capture.get(cv2.CAP_PROP_FRAME_COUNT) * self._picture_ms)
+
+    @property
+    def now_ms(self) -> float:
+        """Milliseconds since the first picture; read fast, the time of the newest one."""
+        if self._begun_s is None:
+            return self._shown_ms
+        return 1000 * (time.monotonic() - self._begun_s)
 
     def __iter__(self) -> Iterator[Picture | Gap]:
         last: Picture | None = None
@@ -71,6 +71,7 @@ class VideoFileSource:
                 continue
             picture = Picture(to_rgb(frame, self.name), time_ms)
             self._wait_until_taken(time_ms)
+            self._shown_ms = time_ms
             if last is not None and picture.rgb.shape != last.rgb.shape:
                 yield Gap(last.time_ms, time_ms, SIZE_CHANGED)
             yield picture

@@ -1,20 +1,86 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which source of pictures a word of the user's names."""
+"""`watch()`: a source of pictures, a model that watches and a session in one call."""
 
 from __future__ import annotations
+
+import os
 
 import cv2
 
 from edgestream.camera import CameraSource
-from edgestream.errors import UsageError
-from edgestream.picture_source import (
-    PictureSource,
-    is_address,
-    is_camera,
-    is_pipeline,
-    open_capture,
-)
+from edgestream.commentator_model import CommentatorModel
+from edgestream.config import COMMENTATOR, DEFAULT_COMMENTATOR, MANIFEST
+from edgestream.errors import ModelError, UsageError
+from edgestream.library import find
+from edgestream.manifest import family_of
+from edgestream.picture import PictureSource
+from edgestream.picture_source import is_address, is_camera, is_pipeline, open_capture
+from edgestream.picture_stream import PictureStream
+from edgestream.session import Session
 from edgestream.video_file import VideoFileSource
+
+
+def load_watcher(name: str | os.PathLike[str] = DEFAULT_COMMENTATOR) -> CommentatorModel:
+    """Loads a model that watches, by name (shipped with edgestream, or pulled) or from its folder.
+
+    Raises:
+        ModelError: there is no such model, it does not watch, or its files are damaged.
+    """
+    folder = find(name)
+    family = family_of(folder)
+    if family != COMMENTATOR:
+        of = f"is of family {family!r}" if family else f"has no {MANIFEST}"
+        raise ModelError(f"{folder}: {of}, which hears and does not watch; use edgestream listen")
+    return CommentatorModel(folder)
+
+
+def watch(
+    source: str | int | os.PathLike[str] | PictureSource | None = None,
+    *,
+    model: str | os.PathLike[str] | CommentatorModel = DEFAULT_COMMENTATOR,
+    chattiness: float | None = None,
+    prompt: str | None = None,
+    fast: bool = False,
+    fps: float | None = None,
+    size: tuple[int, int] | None = None,
+    every_picture: bool = False,
+) -> Session[PictureSource, PictureStream]:
+    """Comments on a camera, a stream, a video file or any other source, as an iterator of events.
+
+    Args:
+        source: as of `open_pictures`, or any PictureSource.
+        model: name, folder, or a model that is loaded already.
+        chattiness: 0 (what is sure and new) to 1 (all that it can see); 0.5 if None.
+        prompt: what the model is told beforehand, if its family is told anything.
+        fast: read a file as fast as possible instead of at its own pace.
+        fps: at most so many pictures a second are looked at; as many as the model knows if None.
+        size: (width, height) to ask of a camera, which may choose another.
+        every_picture: the source gives all of its pictures, for a program that shows them too.
+
+    Returns:
+        A Session: iterate over it with `for` or `async for`; `stop()` ends it.
+
+    Raises:
+        EdgestreamError: the source or the model cannot be used; the message says the way out.
+    """
+    loaded = model if isinstance(model, CommentatorModel) else load_watcher(model)
+    clock = _Clock()
+    stream = loaded.stream(chattiness=chattiness, prompt=prompt, fps=fps, now_ms=clock.now_ms)
+    if source is None or isinstance(source, (str, int, os.PathLike)):
+        where = os.fspath(source) if isinstance(source, os.PathLike) else source
+        taken = None if every_picture else loaded.fps if fps is None else fps
+        source = open_pictures(where, fast=fast, fps=taken, size=size)
+    clock.source = source
+    return Session(source, stream)
+
+
+class _Clock:
+    """The source's clock for a stream that is made, and found to be possible, before the source."""
+
+    source: PictureSource
+
+    def now_ms(self) -> float:
+        return self.source.now_ms
 
 
 def open_pictures(

@@ -223,8 +223,8 @@ def open_writer(
 
 
 def _record(event: Event) -> dict[str, Any]:
-    fields = dataclasses.asdict(event)
-    return {"type": type(event).__name__.lower(), **fields}
+    name = "final" if isinstance(event, Final) else type(event).__name__.lower()
+    return {"type": name, **dataclasses.asdict(event)}
 
 
 def _rounded(value: Any) -> Any:

@@ -12,7 +12,8 @@ INTERVAL_S = 0.04
 
 
 class NetworkCamera(http.server.ThreadingHTTPServer):
-    """`with NetworkCamera() as camera`: pictures of one grey that grows from picture to picture.
+    """`with NetworkCamera() as camera`: pictures of one grey that grows from picture to picture, or
+    the RGB pictures that it is given, from the first one for each connection.
 
     size: (width, height) of the next pictures. frozen: the connection stays, nothing comes.
     `port` lets a second one take the place of one that was stopped.
@@ -21,10 +22,11 @@ class NetworkCamera(http.server.ThreadingHTTPServer):
     daemon_threads = True
     allow_reuse_address = True
 
-    def __init__(self, port=0, size=(64, 48)):
+    def __init__(self, port=0, size=(64, 48), pictures=()):
         super().__init__(("127.0.0.1", port), _Handler)
         self.size, self.frozen, self.stopped = size, False, False
         self.connections = 0
+        self.pictures = pictures
 
     @property
     def url(self):
@@ -54,12 +56,18 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             time.sleep(INTERVAL_S)
             if self.server.frozen:
                 continue
-            width, height = self.server.size
-            rgb = np.full((height, width, 3), grey % 256, np.uint8)
-            jpeg = cv2.imencode(".jpg", rgb)[1].tobytes()
+            jpeg = cv2.imencode(".jpg", self._picture(grey))[1].tobytes()
             head = f"--picture\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
             try:
                 self.wfile.write(head.encode() + jpeg + b"\r\n")
             except OSError:  # the reader has gone
                 return
             grey += 1
+
+    def _picture(self, turn):
+        """BGR: of those given the last one stays."""
+        given = self.server.pictures
+        if given:
+            return given[min(turn, len(given) - 1)][..., ::-1]
+        width, height = self.server.size
+        return np.full((height, width, 3), turn % 256, np.uint8)

@@ -14,7 +14,7 @@ import edgestream.camera
 from edgestream.camera import LOST, CameraSource
 from edgestream.errors import DeviceError, SourceError, UsageError
 from edgestream.events import Gap
-from edgestream.picture_source import SIZE_CHANGED, Picture
+from edgestream.picture import SIZE_CHANGED, Picture
 from edgestream.video_file import VideoFileSource
 from edgestream.watching import open_pictures
 

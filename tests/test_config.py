@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgestream.config import ConcatenatedManifest, WaveformSpec, read_manifest
+from edgestream.config import ConcatenatedManifest, WaveformSpec
 from edgestream.errors import ModelError
+from edgestream.manifest import read_manifest
 
 GOOD = """
 format = 1

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 import edgestream as es
 from edgestream import library
-from edgestream.config import Manifest, is_plain_name, read_manifest
+from edgestream.config import Manifest, is_plain_name
 from edgestream.entry import read_source
 from edgestream.library import Lock
+from edgestream.manifest import read_manifest
 
 NAME = "someone/model"
 COMMIT = 40 * "a"

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgestream.config import TOML_LIMIT_BYTES
 from edgestream.errors import ModelError, UsageError
 from edgestream.model import load
 from edgestream.policy import (
@@ -34,6 +33,7 @@ from edgestream.policy import (
     read_head,
     write_head,
 )
+from edgestream.toml_file import TOML_LIMIT_BYTES
 
 probabilities = st.floats(0, 1, width=32)
 counts = st.integers(0, 50)

@@ -21,12 +21,13 @@ from test_pull import hub, models, start, the_line
 
 import edgestream as es
 from edgestream import library
-from edgestream.config import Manifest, read_manifest
+from edgestream.config import Manifest
 from edgestream.convert import run
 from edgestream.convert.pull_checkpoint import pull_checkpoint
 from edgestream.entry import read_source
 from edgestream.errors import ModelError, UsageError
 from edgestream.fit import Probe
+from edgestream.manifest import read_manifest
 
 assert hub  # a fixture
 NAME = "kyutai-stt-1b-en_fr"

@@ -16,7 +16,7 @@ from tiny_terminal import TinyTerminal
 
 from edgestream import screen
 from edgestream.events import Draft, Event, Final, Gap, Lag
-from edgestream.screen import DRAFT_ROWS, Screen
+from edgestream.screen import DRAFT_ROWS, Screen, loudness
 
 LINE = "And so my fellow Americans, ask not what your country can do for you."
 
@@ -36,7 +36,7 @@ def shown(monkeypatch: pytest.MonkeyPatch, width: int, events: list[Event]) -> T
     display = Screen(terminal)
     for event in events:
         display.push(event)
-    display.status(83_000.0, 20.0, -20.0)
+    display.status(83_000.0, 20.0, loudness(-20.0))
     return terminal
 
 
@@ -81,7 +81,7 @@ def test_trouble_is_in_the_status(monkeypatch: pytest.MonkeyPatch) -> None:
     display.push(Gap(0, 400, "overflow"))
     display.push(Gap(1_000, 2_000, "microphone lost"))
     display.push(Lag(900, "dropped audio"))
-    display.status(3_723_000.0, 900.0, -300.0)
+    display.status(3_723_000.0, 900.0, loudness(-300.0))
     (status,) = terminal.rows
     assert status == (
         "1:02:03  ▯▯▯▯▯▯▯▯▯▯  -60 dB  0.9 s behind  2 gaps, 1.4 s lost  too slow: dropped audio"
@@ -96,10 +96,10 @@ def test_trouble_is_shown_at_once_and_passes(monkeypatch: pytest.MonkeyPatch) ->
     display = Screen(terminal)
     display.push(Draft("speak", 0, 1))
     display.push(Gap(0, 2_000, "microphone lost"))
-    assert terminal.rows[-1].endswith("-60 dB  1 gap, 2.0 s lost  microphone lost")
+    assert terminal.rows[-1].endswith("0:00:00  1 gap, 2.0 s lost  microphone lost")
     time.sleep(0.06)
     display.push(final("speaking"))
-    assert terminal.rows[-1].endswith("-60 dB  live  1 gap, 2.0 s lost")
+    assert terminal.rows[-1].endswith("0:00:00  live  1 gap, 2.0 s lost")
 
 
 @pytest.mark.parametrize("width", [1, 5, 8, 20, 40, 200])
@@ -141,7 +141,7 @@ def test_what_is_no_terminal_gets_the_lines_only(monkeypatch: pytest.MonkeyPatch
     display = Screen(stream)
     for event in [Draft("Good", 0, 1), final("Good day."), Gap(0, 1, "overflow")]:
         display.push(event)
-    display.status(1.0, 2.0, -3.0)
+    display.status(1.0, 2.0, loudness(-3.0))
     display.finish()
     assert stream.rows == ["Good day."]
     assert stream.styles == set()
@@ -171,7 +171,7 @@ def test_redraws_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     display.push(Draft("first", 0, 1))
     before = terminal.n_writes
     for n in range(1_000):
-        display.status(n, 0.0, -20.0)
+        display.status(n, 0.0, loudness(-20.0))
     assert terminal.n_writes == before
     display.push(final("Final lines never wait."))
     assert terminal.rows[0] == "Final lines never wait."
@@ -182,7 +182,7 @@ def test_libraries_do_not_write_into_the_display() -> None:
     code = """
         import os, sys
         from edgestream.events import Draft
-        from edgestream.screen import Screen
+        from edgestream.screen import Screen, loudness
         display = Screen()
         display.push(Draft("speaking", 0, 1))
         os.write(2, b"noise of a library")

@@ -16,18 +16,21 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "edgestream"
 # In the order that data takes. model.py builds the stages, session.py runs them.
 WALK = [
-    "errors", "events", "json_file", "config",
+    "errors", "events", "json_file", "toml_file",
+    "config", "commentator_config", "manifest",
     "onnx_weights", "library", "entry",
-    "source", "pcm", "resample",
-    "waveform", "devices", "microphone", "picture_source", "video_file", "camera", "encoder",
+    "source", "pcm", "resample", "waveform", "devices", "microphone",
+    "picture", "picture_source", "video_file", "cameras", "camera",
+    "picture_gate", "encoder",
     "rope", "onnx_session", "onnx_operators", "onnx_model", "onnx_ring", "onnx_layouts",
     "onnx_decoder", "tokenizer", "decoder_model", "policy", "decoder", "clock", "pieces",
     "governor",
     "caption", "cues", "screen", "writer", "outlet", "meter", "session", "concatenated",
     "model", "speech_config", "prompt_tokens", "voice", "hypothesis_rules", "encoder_decoder",
-    "window_rows", "segment_caption", "reencoded", "reencoded_model", "listening", "watching",
-    "gguf_header", "fit", "hub", "pull", "doctor", "bench", "convert", "cli_bars", "cli_models",
-    "cli_convert", "cli", "__main__",
+    "window_rows", "segment_caption", "reencoded", "reencoded_model", "listening",
+    "chattiness", "commentator", "picture_stream", "commentator_model", "watching",
+    "gguf_header", "fit", "hub", "pull", "doctor", "bench", "convert",
+    "cli_bars", "cli_models", "cli_convert", "cli_session", "cli_watch", "cli", "__main__",
 ]  # fmt: skip
 FILE_LINES = 300
 FUNCTION_LINES = 40
@@ -63,7 +66,8 @@ def test_every_module_has_its_place_in_the_walk():
 
 def test_public_names_are_these():
     assert sorted(edgestream.__all__) == [
-        "Draft", "EdgestreamError", "Final", "Gap", "Lag", "Word", "listen", "load",
+        "Comment", "Draft", "EdgestreamError", "Final", "Gap", "Lag", "Word", "listen", "load",
+        "load_watcher", "watch",
     ]  # fmt: skip
     for name in edgestream.__all__:
         assert getattr(edgestream, name) is not None

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from edgestream.errors import SourceError, UsageError
 from edgestream.events import Gap
-from edgestream.picture_source import Picture, Spacing, to_rgb
+from edgestream.picture import Picture, Spacing
+from edgestream.picture_source import to_rgb
 from edgestream.video_file import VideoFileSource
 
 FPS = 25

@@ -19,7 +19,8 @@ from rich.table import Table
 
 from edgestream.bench_process import Reading, feed
 from edgestream.bench_speech import RATE_HZ
-from edgestream.config import MANIFEST, ConcatenatedManifest, read_manifest
+from edgestream.config import MANIFEST, ConcatenatedManifest
+from edgestream.manifest import read_manifest
 from edgestream.source import Samples
 
 READ_INTERVAL_S = 10.0

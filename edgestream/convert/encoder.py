@@ -11,10 +11,11 @@ from pathlib import Path
 
 from edgestream.bench_run import score_clips, total
 from edgestream.bench_speech import BUNDLED, RATE_HZ, read_clips
-from edgestream.config import MANIFEST, ConcatenatedManifest, Manifest, read_manifest
+from edgestream.config import MANIFEST, ConcatenatedManifest, Manifest
 from edgestream.convert.onnx_quant import to_int8
 from edgestream.errors import ModelError
 from edgestream.library import read_verified, sha256_of
+from edgestream.manifest import read_manifest
 from edgestream.model import Model
 
 MORE_ERRORS = 0.02  # of words, that the quantized encoder may cost

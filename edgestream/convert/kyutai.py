@@ -25,7 +25,6 @@ from edgestream.config import (
     PolicySpec,
     TokenSpec,
     WaveformSpec,
-    read_manifest,
 )
 from edgestream.convert.architecture import ARCHITECTURES, DecoderConfig, RopeConfig
 from edgestream.convert.checkpoint import SOUND, Checkpoint, taken
@@ -39,6 +38,7 @@ from edgestream.convert.verify_stream import compare_stream
 from edgestream.convert.vocabulary import BYTE_TOKENS, TokenType, Vocabulary
 from edgestream.errors import ModelError
 from edgestream.json_file import Fields, read_json
+from edgestream.manifest import read_manifest
 from edgestream.model import load
 
 ENCODER, DECODER = "encoder.onnx", "decoder.gguf"

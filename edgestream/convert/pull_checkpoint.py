@@ -8,13 +8,14 @@ import shutil
 from pathlib import Path
 
 from edgestream import hub, library
-from edgestream.config import MANIFEST, Manifest, read_manifest
+from edgestream.config import MANIFEST, Manifest
 from edgestream.convert.checkpoint import Checkpoint
 from edgestream.convert.hub_checkpoint import fetch_checkpoint
 from edgestream.convert.registry import Progress, Request
 from edgestream.convert.run import entry_of, require_packages, write_model
 from edgestream.entry import read_source
 from edgestream.fit import fit_converted, mb, probe
+from edgestream.manifest import read_manifest
 from edgestream.pull import Tell, alone, ask, incoming, is_whole, put_in_place, weigh
 
 

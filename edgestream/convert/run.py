@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from edgestream import library
-from edgestream.config import MANIFEST, PLAIN_NAME, Manifest, read_manifest
+from edgestream.config import MANIFEST, PLAIN_NAME, Manifest
 from edgestream.convert.checkpoint import Checkpoint
 from edgestream.convert.folder import whole_folder
 from edgestream.convert.registry import (
@@ -21,6 +21,7 @@ from edgestream.convert.registry import (
 )
 from edgestream.errors import ConversionError, UsageError
 from edgestream.fit import mb
+from edgestream.manifest import read_manifest
 
 NEEDED = ("gguf", "ml_dtypes", "onnx", "safetensors", "sentencepiece")
 

@@ -25,7 +25,6 @@ from edgestream.config import (
     MelSpec,
     PolicySpec,
     TokenSpec,
-    read_manifest,
 )
 from edgestream.convert.architecture import ARCHITECTURES, DecoderConfig, RopeConfig
 from edgestream.convert.checkpoint import Checkpoint, taken
@@ -40,6 +39,7 @@ from edgestream.convert.vocabulary import Vocabulary
 from edgestream.convert.voxtral_encoder import EncoderConfig, VoxtralGraph
 from edgestream.errors import ModelError
 from edgestream.json_file import Fields
+from edgestream.manifest import read_manifest
 from edgestream.model import load
 
 ENCODER, DECODER = "encoder.onnx", "decoder.gguf"

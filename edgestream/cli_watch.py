@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`edgestream watch`: comments on what a camera sees."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgestream.cli_session import Format, memory, one_line_errors, output_beside, run
+from edgestream.config import DEFAULT_COMMENTATOR
+from edgestream.errors import UsageError
+
+if TYPE_CHECKING:
+    from edgestream.events import Event
+    from edgestream.picture import PictureSource
+    from edgestream.picture_stream import PictureStream
+    from edgestream.session import Session
+
+RECENT = 1000  # comments whose staleness is kept for the median
+
+
+def watch(
+    source: Annotated[
+        str | None,
+        typer.Argument(
+            help="Camera number, GStreamer pipeline, rtsp:// or http:// address, or video file."
+            " Default: camera 0."
+        ),
+    ] = None,
+    model: Annotated[
+        str, typer.Option("-m", "--model", help="Name or folder.")
+    ] = DEFAULT_COMMENTATOR,
+    prompt: Annotated[
+        str | None, typer.Option(help="What the model is told beforehand, if it takes it.")
+    ] = None,
+    chattiness: Annotated[
+        float | None, typer.Option(help="0 (what is sure and new) to 1 (all it can see); 0.5.")
+    ] = None,
+    fps: Annotated[
+        float | None, typer.Option(help="At most so many pictures a second are looked at.")
+    ] = None,
+    size: Annotated[str | None, typer.Option(help="Asked of a camera: 640x480.")] = None,
+    fast: Annotated[bool, typer.Option("--fast", help="Run a file as fast as possible.")] = False,
+    list_cameras: Annotated[
+        bool, typer.Option("--list-cameras", help="Show the cameras and exit.")
+    ] = False,
+    format: Annotated[Format, typer.Option(help="How comments are written.")] = Format.text,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="File, written as comments come; - for stdout."),
+    ] = None,
+    stats: Annotated[bool, typer.Option("--stats", help="Figures at the end, on stderr.")] = False,
+) -> None:
+    """Live comments on a camera, a stream or a video file."""
+    with one_line_errors():
+        if list_cameras:
+            _list_cameras()
+            return
+        output = output_beside(source, output)
+        from edgestream.screen import activity
+        from edgestream.watching import watch as start
+
+        session = start(
+            source, model=model, prompt=prompt, chattiness=chattiness, fps=fps, fast=fast,
+            size=None if size is None else _size(size),
+        )  # fmt: skip
+        figures = Figures(session)
+        run(
+            session,
+            format,
+            output,
+            lambda: activity(figures.pictures_per_s, 1 - session.stream.counts.dropped_before),
+            sense="seen",
+            see=figures.push,
+        )
+        if stats:
+            typer.echo(str(figures), err=True)
+
+
+class Figures:
+    """What `--stats` shows of a session."""
+
+    def __init__(self, session: Session[PictureSource, PictureStream]) -> None:
+        self._session = session
+        self._stale_ms: deque[float] = deque(maxlen=RECENT)
+        self._worst_stale_ms = 0.0
+
+    def push(self, events: list[Event]) -> None:
+        """Counts the events."""
+        from edgestream.events import Comment
+
+        stale_ms = [event.staleness_ms for event in events if isinstance(event, Comment)]
+        self._stale_ms += stale_ms
+        self._worst_stale_ms = max([self._worst_stale_ms, *stale_ms])
+
+    @property
+    def pictures_per_s(self) -> float:
+        """Pictures looked at for each second of the stream."""
+        seen_ms = self._session.meter.heard_ms
+        return 1000 * self._session.stream.counts.pictures / seen_ms if seen_ms else 0.0
+
+    def __str__(self) -> str:
+        meter, counts = self._session.meter, self._session.stream.counts
+        stale_ms = median(self._stale_ms) if self._stale_ms else 0.0
+        return (
+            f"saw {meter.heard_ms / 1000:.1f} s, {counts.pictures} pictures"
+            f" ({self.pictures_per_s:.1f} a second, {self._session.source.skipped} skipped),"
+            f" dropped before the encoder {100 * counts.dropped_before:.0f} %,"
+            f" after it {100 * counts.dropped_after:.0f} %;"
+            f" computed {meter.compute_ms / 1000:.2f} s"
+            f" (real-time factor {meter.real_time_factor:.4f}),"
+            f" {meter.n_lines} comments, {counts.repeated} held back as repeated,"
+            f" staleness {stale_ms:.0f} ms, at most {self._worst_stale_ms:.0f} ms,"
+            f" lost {meter.lost_ms / 1000:.1f} s{memory()}"
+        )
+
+
+def _size(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)
+    if found is None:
+        raise UsageError(f"size is {text!r}; give width and height in pixels, as 640x480")
+    return int(found[1]), int(found[2])
+
+
+def _list_cameras() -> None:
+    from edgestream.cameras import list_cameras
+
+    cameras = list_cameras()
+    if not cameras:
+        typer.echo("no camera was found", err=True)
+    for camera in cameras:
+        typer.echo(f"{camera.index:3d}  {camera.name}  ({camera.path})")

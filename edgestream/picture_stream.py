@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A stream of pictures through a commentator of any family: push pictures, get events."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from edgestream.commentator import Commentator, Counts
+from edgestream.errors import UsageError
+from edgestream.events import Comment, Event, Gap
+from edgestream.picture import Picture, Spacing
+
+
+class PictureStream:
+    """One stream of pictures through a model.
+
+    Any cutting of the pictures into pushes gives the same events. One thread at a time (a second
+    one waits); streams of one model may run in different threads.
+
+    Args:
+        commentator: the family's stages.
+        fps: pictures that come faster are thinned to so many a second.
+        now_ms: the clock of the pictures' times; without one, a comment's staleness is 0.
+    """
+
+    def __init__(
+        self, commentator: Commentator, *, fps: float, now_ms: Callable[[], float] | None = None
+    ) -> None:
+        self._commentator = commentator
+        self._fps = fps
+        self._now_ms = now_ms
+        self._busy = threading.Lock()  # the stages compute without the interpreter's lock
+        self.reset()
+
+    def reset(self) -> None:
+        """Back to an empty stream; times may start again."""
+        with self._busy:
+            self._commentator.reset()
+            self._spacing = Spacing(self._fps)
+            self._seen_ms = 0.0
+            self._finished = False
+
+    @property
+    def heard_ms(self) -> float:
+        """Source time up to which pictures were taken or lost."""
+        return self._seen_ms
+
+    @property
+    def counts(self) -> Counts:
+        """What became of the pictures so far."""
+        return self._commentator.counts
+
+    def push(self, pictures: Picture | Iterable[Picture]) -> list[Event]:
+        """Takes one picture or several, their times rising.
+
+        Raises:
+            UsageError: a picture is not uint8 [height, width, 3], its time lies before that of the
+                one before it, or the stream is finished.
+        """
+        several = [pictures] if isinstance(pictures, Picture) else pictures
+        with self._busy:
+            return [event for picture in several for event in self._push(picture)]
+
+    def lose(self, gap: Gap) -> list[Event]:
+        """Pictures were lost: the Gap, behind what was begun before it; then the stream goes on."""
+        with self._busy:
+            self._expect_open()
+            events = self._dated(self._commentator.interrupt())
+            self._seen_ms = max(self._seen_ms, gap.end_ms)
+            return [*events, gap]
+
+    def take(self, item: Picture | Gap) -> list[Event]:
+        """What a source gives: a picture, or that some were lost."""
+        return self.lose(item) if isinstance(item, Gap) else self.push(item)
+
+    def finish(self) -> list[Event]:
+        """Ends the stream: says what was begun."""
+        with self._busy:
+            if self._finished:
+                return []
+            self._finished = True
+            return self._dated(self._commentator.finish())
+
+    def _push(self, picture: Picture) -> list[Event]:
+        self._expect_open()
+        _check(picture)
+        if not picture.time_ms >= self._seen_ms:  # so that NaN is refused too
+            raise UsageError(
+                f"stream: a picture of {picture.time_ms:g} ms after {self._seen_ms:g} ms; times"
+                " must rise (reset() starts again)"
+            )
+        self._seen_ms = picture.time_ms
+        if not self._spacing.due(picture.time_ms):
+            return []
+        return self._dated(self._commentator.push(picture))
+
+    def _dated(self, events: list[Event]) -> list[Event]:
+        """The events, comments with how old their pictures are by now."""
+        if self._now_ms is None:
+            return events
+        now_ms = self._now_ms()
+        return [
+            dataclasses.replace(event, staleness_ms=max(0.0, now_ms - event.picture_ms))
+            if isinstance(event, Comment)
+            else event
+            for event in events
+        ]
+
+    def _expect_open(self) -> None:
+        if self._finished:
+            raise UsageError("stream: already finished; call reset() to start a new one")
+
+
+def _check(picture: Picture) -> None:
+    rgb = picture.rgb
+    if not isinstance(rgb, np.ndarray) or rgb.dtype != np.uint8 or rgb.shape[2:] != (3,):
+        found = f"{rgb.dtype} {list(rgb.shape)}" if isinstance(rgb, np.ndarray) else type(rgb)
+        raise UsageError(f"stream: a picture is {found}; pass RGB, uint8 [height, width, 3]")
+    if not rgb.size:
+        raise UsageError("stream: a picture of no pixels")
