@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -16,9 +17,12 @@ from edgestream.chattiness import Novelty
 from edgestream.encoder import Encoder
 from edgestream.errors import OperationError, UsageError
 from edgestream.events import Comment, Event
+from edgestream.governor import Pace
 from edgestream.picture import Picture
 from edgestream.picture_gate import EmbeddingGate, PictureGate
 from edgestream.pieces import WORD_START, joined
+
+CUT = "…"  # behind a comment that a limit ended
 
 
 @dataclass(slots=True)
@@ -41,11 +45,27 @@ class Counts:
         return 1 - self.entered / self.encoded if self.encoded else 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What the last picture took: until its rows were in the decoder, and for its tokens."""
+
+    read_ms: float = 0.0
+    write_ms: float = 0.0
+    n_tokens: int = 0
+    cut_off: bool = False  # a limit ended the comment
+
+
 class Commentator(Protocol):
     """One family's stages in a row."""
 
     @property
     def counts(self) -> Counts: ...
+
+    @property
+    def cost(self) -> Cost: ...
+
+    def limit(self, pace: Pace, left_ms: float) -> None:
+        """What the next picture may cost, and how soon its comment must be whole."""
 
     def reset(self) -> None:
         """Back to an empty stream."""
@@ -72,29 +92,58 @@ class BuiltInCommentator:
     pieces: Sequence[str]  # of each token; empty where it has no text
     novelty: Novelty  # -> comments that are news
     counts: Counts = field(default_factory=Counts)
+    cost: Cost = field(default_factory=Cost)
+    limits: tuple[int, float] | None = None  # most tokens, and the time for a picture in ms
 
     def reset(self) -> None:
         """Back to an empty stream."""
         self.interrupt()
         self.novelty.reset()
-        self.counts = Counts()
+        self.counts, self.cost = Counts(), Cost()
+
+    def limit(self, pace: Pace, left_ms: float) -> None:
+        """Pictures of one size and a window of one length: only tokens can be fewer."""
+        self.limits = pace.max_tokens, left_ms
 
     def push(self, picture: Picture) -> list[Event]:
         """A picture to the comment that it brings, if any."""
+        began_s = time.perf_counter()
+        embedding = self._seen(picture)
+        read_ms = 1000 * (time.perf_counter() - began_s)
+        if embedding is None:
+            self.cost = Cost(read_ms)
+            return []
+        return self._comment(self._said(embedding, read_ms), picture.time_ms)
+
+    def _seen(self, picture: Picture) -> NDArray[np.float32] | None:
+        """[1, n_embd] of a picture that is worth a row."""
         self.counts.pictures += 1
         rgb = self._resized(picture.rgb)
         if not self.picture_gate.push(rgb, picture.time_ms):
-            return []
+            return None
         self.counts.encoded += 1
         try:
             embedding = self.encoder.push(rgb[None])
             if not self.embedding_gate.push(embedding, picture.time_ms):
-                return []
-            self.counts.entered += 1
-            tokens, _, _ = self.loop.push(embedding)
+                return None
         except (RuntimeError, ValueError) as error:  # weights that give no numbers, a lost device
             raise OperationError(str(error)) from None
-        return self._comment(tokens.tolist(), picture.time_ms)
+        self.counts.entered += 1
+        return embedding
+
+    def _said(self, embedding: NDArray[np.float32], read_ms: float) -> list[int]:
+        """The tokens of a row's turn."""
+        if self.limits:
+            max_tokens, left_ms = self.limits
+            self.loop.limit_turns(max_tokens=max_tokens, max_ms=max(0.0, left_ms - read_ms))
+        began_s = time.perf_counter()
+        try:
+            tokens, _, _ = self.loop.push(embedding)
+        except (RuntimeError, ValueError) as error:
+            raise OperationError(str(error)) from None
+        write_ms = 1000 * (time.perf_counter() - began_s) - self.loop.read_ms
+        self.cost = Cost(read_ms + self.loop.read_ms, write_ms, len(tokens), self.loop.cut_off)
+        return list(tokens.tolist())
 
     def interrupt(self) -> list[Event]:
         """What was seen before a gap says nothing of what comes after it."""
@@ -117,6 +166,8 @@ class BuiltInCommentator:
         text = truecase(" ".join(text.replace(WORD_START, " ").split()), sentence_start=True)
         if not text:
             return []
+        if self.cost.cut_off:
+            text += CUT
         if not self.novelty.push(text, time_ms):
             self.counts.repeated += 1
             return []

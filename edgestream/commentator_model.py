@@ -13,6 +13,7 @@ from edgestream.commentator_config import CommentatorManifest
 from edgestream.config import MANIFEST
 from edgestream.encoder import PICTURE, Encoder, EncoderWeights
 from edgestream.errors import ModelError, UsageError
+from edgestream.governor import Governor, Levers, intervals
 from edgestream.library import read_verified
 from edgestream.picture_gate import EmbeddingGate, PictureGate
 from edgestream.picture_stream import PictureStream
@@ -50,6 +51,7 @@ class CommentatorModel:
         prompt: str | None = None,
         fps: float | None = None,
         now_ms: Callable[[], float] | None = None,
+        keep_up: bool = False,
     ) -> PictureStream:
         """A new stream over these weights.
 
@@ -58,6 +60,8 @@ class CommentatorModel:
             prompt: refused: this family is told nothing.
             fps: at most so many pictures a second are looked at; as many as it knows if None.
             now_ms: the clock of the pictures' times, which tells how stale a comment is.
+            keep_up: gives things up, with a Lag for each, so that comments stay younger than two
+                seconds by that clock; what is said then depends on the machine's speed.
 
         Raises:
             UsageError: a value is out of range; the message names the range.
@@ -74,7 +78,13 @@ class CommentatorModel:
             stages = self._stages(wanted)
         except ValueError as error:  # numbers of the manifest that the native stages cannot serve
             raise ModelError(f"{self.folder / MANIFEST}: {error}") from None
-        return PictureStream(stages, fps=self.fps if fps is None else fps, now_ms=now_ms)
+        fps = self.fps if fps is None else fps
+        governor = Governor(self._levers(fps)) if keep_up else None
+        return PictureStream(stages, fps=fps, now_ms=now_ms, governor=governor)
+
+    def _levers(self, fps: float) -> Levers:
+        """A sentence cut short says little, and pictures and window have the size of training."""
+        return Levers((self.manifest.policy.max_tokens,), intervals(fps))
 
     def _stages(self, chattiness: Chattiness) -> BuiltInCommentator:
         m, encoder = self.manifest, Encoder(self.encoder)

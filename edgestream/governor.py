@@ -26,6 +26,7 @@ COST_MIX = 0.15  # share of the newest turn where it was faster than those befor
 FORGOTTEN = 0.01  # of what a token takes, with each turn without words
 CALM_MS = 5_000.0
 MAX_CALM_MS = 80_000.0
+MAX_INTERVAL_MS = 1_000.0
 # What is given up in turn: the setting, how it is told, and what falls with it.
 LADDER: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("max_tokens", "at most {:g} tokens a picture", ("words",)),
@@ -71,6 +72,7 @@ class Turn:
     read_ms: float
     write_ms: float
     n_tokens: int
+    cut_off: bool = False  # a limit ended its comment
 
     @property
     def busy_ms(self) -> float:
@@ -116,6 +118,7 @@ class Governor:
         self._calm_since_ms: float | None = None
         self._calm_ms = CALM_MS
         self._rose = False  # the last step was one up
+        self._cut_off = False  # the last turn, by its deadline
 
     @property
     def pace(self) -> Pace:
@@ -142,17 +145,24 @@ class Governor:
 
     def push(self, turn: Turn, now_ms: float) -> list[Lag]:
         """Counts a turn that began at `now_ms`; returns the steps that follow from it."""
+        steps = self._tell_cut(turn)
         self._measure(turn)
-        steps = []
         while self._too_slow() and self._at + 1 < len(self._rungs):
             steps.append(self._step_down(turn))
-        if steps or not self._at or not self._has_room():
+        if not self._at or not self._has_room():
             self._calm_since_ms = None
         elif self._calm_since_ms is None:
             self._calm_since_ms = now_ms
         elif now_ms - self._calm_since_ms >= self._calm_ms:
             steps.append(self._step_up(turn))
         return steps
+
+    def _tell_cut(self, turn: Turn) -> list[Lag]:
+        """Of turns in a row that their deadline cut off the first is told."""
+        before = self._cut_off
+        self._cut_off = turn.cut_off and turn.n_tokens < self.pace.max_tokens
+        told = self._cut_off and not before
+        return [Lag(turn.staleness_ms, "comment cut off")] if told else []
 
     def _measure(self, turn: Turn) -> None:
         """Slowness is believed at once, speed as it lasts."""
@@ -202,6 +212,14 @@ class Governor:
         self._mean_write_ms *= words * token
         self._read_ms *= read
         self._token_ms *= token
+
+
+def intervals(fps: float) -> tuple[float, ...]:
+    """For Levers: the interval of `fps`, then twice as long each, up to MAX_INTERVAL_MS."""
+    steps = [1000 / fps]
+    while 2 * steps[-1] <= MAX_INTERVAL_MS:
+        steps.append(2 * steps[-1])
+    return tuple(steps)
 
 
 def _interval(time_ms: float, interval_ms: float) -> float:

@@ -12,6 +12,7 @@ import numpy as np
 from edgestream.commentator import Commentator, Counts
 from edgestream.errors import UsageError
 from edgestream.events import Comment, Event, Gap
+from edgestream.governor import Governor, Turn
 from edgestream.picture import Picture, Spacing
 
 
@@ -25,14 +26,21 @@ class PictureStream:
         commentator: the family's stages.
         fps: pictures that come faster are thinned to so many a second.
         now_ms: the clock of the pictures' times; without one, a comment's staleness is 0.
+        governor: keeps comments young by that clock; without one, every picture has its whole turn.
     """
 
     def __init__(
-        self, commentator: Commentator, *, fps: float, now_ms: Callable[[], float] | None = None
+        self,
+        commentator: Commentator,
+        *,
+        fps: float,
+        now_ms: Callable[[], float] | None = None,
+        governor: Governor | None = None,
     ) -> None:
         self._commentator = commentator
         self._fps = fps
         self._now_ms = now_ms
+        self._governor = governor
         self._busy = threading.Lock()  # the stages compute without the interpreter's lock
         self.reset()
 
@@ -40,6 +48,8 @@ class PictureStream:
         """Back to an empty stream; times may start again."""
         with self._busy:
             self._commentator.reset()
+            if self._governor:
+                self._governor.reset()
             self._spacing = Spacing(self._fps)
             self._seen_ms = 0.0
             self._finished = False
@@ -96,7 +106,20 @@ class PictureStream:
         self._seen_ms = picture.time_ms
         if not self._spacing.due(picture.time_ms):
             return []
+        if self._governor and self._now_ms:
+            return self._governed(picture, self._governor, self._now_ms())
         return self._dated(self._commentator.push(picture))
+
+    def _governed(self, picture: Picture, governor: Governor, now_ms: float) -> list[Event]:
+        """A picture that may cost what the governor says, and what follows from what it did."""
+        if not governor.due(picture.time_ms):
+            return []
+        age_ms = max(0.0, now_ms - picture.time_ms)
+        self._commentator.limit(governor.pace, governor.left_ms(age_ms))
+        events = self._dated(self._commentator.push(picture))
+        cost = self._commentator.cost
+        turn = Turn(age_ms, cost.read_ms, cost.write_ms, cost.n_tokens, cost.cut_off)
+        return [*events, *governor.push(turn, now_ms)]
 
     def _dated(self, events: list[Event]) -> list[Event]:
         """The events, comments with how old their pictures are by now."""

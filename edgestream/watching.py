@@ -52,7 +52,8 @@ def watch(
         model: name, folder, or a model that is loaded already.
         chattiness: 0 (what is sure and new) to 1 (all that it can see); 0.5 if None.
         prompt: what the model is told beforehand, if its family is told anything.
-        fast: read a file as fast as possible instead of at its own pace.
+        fast: read a file as fast as possible instead of at its own pace, and say the same on any
+            machine; otherwise things are given up where it is slow, so that comments stay young.
         fps: at most so many pictures a second are looked at; as many as the model knows if None.
         size: (width, height) to ask of a camera, which may choose another.
         every_picture: the source gives all of its pictures, for a program that shows them too.
@@ -65,7 +66,9 @@ def watch(
     """
     loaded = model if isinstance(model, CommentatorModel) else load_watcher(model)
     clock = _Clock()
-    stream = loaded.stream(chattiness=chattiness, prompt=prompt, fps=fps, now_ms=clock.now_ms)
+    stream = loaded.stream(
+        chattiness=chattiness, prompt=prompt, fps=fps, now_ms=clock.now_ms, keep_up=not fast
+    )
     if source is None or isinstance(source, (str, int, os.PathLike)):
         where = os.fspath(source) if isinstance(source, os.PathLike) else source
         taken = None if every_picture else loaded.fps if fps is None else fps

@@ -295,6 +295,50 @@ def test_a_drafter_of_another_vocabulary_is_refused(model, tmp_path):
         InterleavedLoop(ring(model), WaitK(0), n_draft=2, drafter=drafter)
 
 
+@given(st.lists(st.integers(0, SHAPE.n_vocab - 1), min_size=2, max_size=50), st.integers(1, 9))
+@settings(max_examples=25)
+@pytest.mark.parametrize("k", [0, 1, 3])
+@pytest.mark.parametrize("n_draft", [0, 4])
+def test_what_is_asked_aside_leaves_no_trace_and_knows_all(model, k, n_draft, tokens, seed):
+    """A fork that follows answers as the stream itself would, were it asked there."""
+    options = {"n_draft": n_draft, "drafter": NgramDrafter(min_ngram=1)} if n_draft else {}
+    decoder = ring(model)
+    loop = interleaved(decoder, WaitK(k), **options)
+    question = np.random.default_rng(seed).integers(0, SHAPE.n_vocab, 2).tolist()
+    written, answers = [], []
+    for i in range(0, len(tokens) - 1, 2):
+        written += loop.push_tokens(tokens[i : i + 2])[0].tolist()
+        loop.settle()
+        aside = interleaved(decoder.fork(), WaitK(k))
+        aside.follow(loop)
+        answers.append(aside.push_tokens(question)[0].tolist())
+    written += loop.finish()[0].tolist()
+    plain = interleaved(ring(model), WaitK(k))
+    assert written == [token for token, _ in stream(plain, tokens[: len(tokens) // 2 * 2])]
+    asked = interleaved(ring(model), WaitK(k))
+    for i in range(0, len(tokens) - 1, 2):
+        asked.push_tokens(tokens[i : i + 2])
+    assert asked.push_tokens(question)[0].tolist() == answers[-1]
+
+
+def test_a_stream_must_settle_before_it_is_followed(model):
+    """A turn that the model ended leaves the rows of its last token open in the decoder."""
+    decoder, random = ring(model), np.random.default_rng(0)
+    loop = interleaved(decoder, EAGER)
+
+    def go_on():
+        for _ in range(500):
+            loop.push_tokens(random.integers(0, SHAPE.n_vocab, 2).tolist())
+            decoder.fork()
+
+    with pytest.raises(ValueError, match="a proposal of 1 rows is open"):
+        go_on()
+    with pytest.raises(ValueError, match=r"settle\(\)"):
+        interleaved(ring(model), EAGER).follow(loop)
+    loop.settle()
+    interleaved(decoder.fork(), EAGER).follow(loop)
+
+
 EAGER = SilenceThreshold(0.5)  # and there is no silence
 
 

@@ -33,6 +33,25 @@ void InterleavedLoop::start() {
   n_input_rows_ = 0;
 }
 
+void InterleavedLoop::settle() {
+  if (batch_.n_open_rows() == 0) return;
+  settled_logits_.assign(logits_.begin(), logits_.end());  // finish() may go on from them
+  logits_ = settled_logits_;
+  batch_.close(true);
+}
+
+void InterleavedLoop::follow(const InterleavedLoop& other) {
+  if (other.batch_.n_open_rows() > 0) {
+    throw std::invalid_argument("loop: settle() the one to follow before its decoder is forked");
+  }
+  Loop::follow(other);
+  batch_.reset();
+  input_attention_ = other.input_attention_;
+  closing_ = other.closing_;
+  newest_ = other.newest_;
+  n_input_rows_ = other.n_input_rows_;
+}
+
 void InterleavedLoop::embed(int32_t token) { decoder_.append_embeddings({&token, 1}, rows_); }
 
 void InterleavedLoop::add(std::span<const int32_t> tokens) {

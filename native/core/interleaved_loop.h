@@ -41,6 +41,16 @@ class InterleavedLoop final : public TurnLoop {
 
   const DraftCounts& draft_counts() const { return batch_.counts(); }
 
+  /// Lets go of rows that the decoder has computed and not yet taken, so that it can be forked;
+  /// what is written stays the same.
+  void settle();
+
+  /// Goes on where `other` is, for which this loop's decoder must be a fork of that one's: what
+  /// `other` holds back until its next unit enters with the next unit of both. For what is asked
+  /// aside and leaves no trace. Throws std::invalid_argument where `other` did not settle() and
+  /// std::runtime_error where a call of it failed.
+  void follow(const InterleavedLoop& other);
+
  private:
   void start() override;
   void read_unit(std::span<const float> rows, std::span<const int32_t> tokens) override;
@@ -61,6 +71,7 @@ class InterleavedLoop final : public TurnLoop {
   std::vector<RegionRows> groups_;  // the rows by the region that they enter
   int64_t n_input_rows_ = 0;        // of units, since the start
   std::span<const float> logits_;
+  std::vector<float> settled_logits_;
 };
 
 }  // namespace edgestream

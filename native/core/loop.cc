@@ -117,11 +117,19 @@ void Loop::reset() {
   finished_ = failed_ = false;
 }
 
+void Loop::follow(const Loop& other) {
+  if (other.failed_) throw std::runtime_error("loop: the one to follow failed; reset that stream");
+  reset();
+  read_ = other.read_;
+  counts_ = other.counts_;
+}
+
 void Loop::take_unit(std::span<const float> rows, std::span<const int32_t> tokens) {
   unit_came_ = std::chrono::steady_clock::now();
   if (read_ == 0) start();
   read_unit(rows, tokens);
   ++read_;
+  read_ms_ = unit_age_ms();
   write_unit();
 }
 

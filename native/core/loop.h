@@ -62,6 +62,7 @@ class Loop {
   int n_embd() const { return decoder_.n_embd(); }     ///< width of an input row
   int64_t read() const { return read_; }               ///< input units since the last reset
   int64_t written() const { return counts_.written; }  ///< tokens since the last reset
+  double read_ms() const { return read_ms_; }          ///< that the newest unit took to be read
 
  protected:
   /// As in Observation.
@@ -90,6 +91,8 @@ class Loop {
   virtual void read_unit(std::span<const float> rows, std::span<const int32_t> tokens) = 0;
   /// Writes what may be written after a unit, which read() counts by now.
   virtual void write_unit() = 0;
+  /// Goes on with the counts of `other`. Throws std::runtime_error where a call of it failed.
+  void follow(const Loop& other);
   /// Writes what is left when the source has ended.
   virtual void write_rest() {}
 
@@ -121,6 +124,7 @@ class Loop {
   std::vector<Written> out_;          // written since push() or finish() was called
   int64_t read_ = 0;                  // units since reset
   std::chrono::steady_clock::time_point unit_came_;
+  double read_ms_ = 0;
   float outside_ = std::numeric_limits<float>::quiet_NaN();
   bool finished_ = false;
   bool failed_ = false;  // a call did not come to its end; only reset() helps

@@ -53,7 +53,8 @@ void TurnLoop::take_turn(int max_tokens, double max_ms) {
     const double before_ms = std::exchange(age_ms, unit_age_ms());
     slowest_ms = std::max(slowest_ms, age_ms - before_ms);
   }
-  resumable_ = how == TurnEnd::kPolicy || how == TurnEnd::kLimit;
+  cut_off_ = how == TurnEnd::kLimit;
+  resumable_ = cut_off_ || how == TurnEnd::kPolicy;
   end_turn(how, proposal.token, n);
 }
 

@@ -23,6 +23,9 @@ class TurnLoop : public Loop {
   /// finish() is not limited. Throws std::invalid_argument on max_tokens < 1 and max_ms < 0 or NaN.
   void limit_turns(int max_tokens, double max_ms);
 
+  /// Whether a limit ended the last turn, and neither the model nor the policy.
+  bool cut_off() const { return cut_off_; }
+
  protected:
   enum class TurnEnd { kModel, kSilence, kPolicy, kLimit };
 
@@ -45,6 +48,7 @@ class TurnLoop : public Loop {
 
   int max_tokens_ = std::numeric_limits<int>::max();
   double max_ms_ = std::numeric_limits<double>::infinity();
+  bool cut_off_ = false;
   bool resumable_ = false;  // the policy or a limit ended the last turn, not the model
 };
 

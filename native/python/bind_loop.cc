@@ -100,6 +100,7 @@ void bind_loop(nb::module_& m) {
       .def("set_outside", &Loop::set_outside, "score"_a,
            "The score of a decision made outside, for the policy to see from the next unit on; "
            "NaN: none.")
+      .def_prop_ro("read_ms", &Loop::read_ms, "Time that the newest unit took to be read.")
       .def_prop_ro("read", &Loop::read, "Input units since the last reset.")
       .def_prop_ro("written", &Loop::written, "Tokens since the last reset.");
   nb::class_<SpecialTokens>(m, "SpecialTokens", "Tokens with a meaning of their own.")

@@ -99,6 +99,13 @@ void bind_interleaved(nb::module_& m) {
           "silence. A turn that the policy ends is ended with the first token of end_of_turn, or "
           "with silence when nothing was written (no row unless remember_silence). Units enter "
           "input_region of the decoder, all else output_region.")
+      .def("settle", &InterleavedLoop::settle,
+           "Lets go of rows that the decoder has computed and not yet taken, so that it can be "
+           "forked; what is written stays the same.")
+      .def("follow", &InterleavedLoop::follow, "other"_a,
+           "Goes on where `other`, which has settled, is; this loop's decoder must be a fork of "
+           "that one's. What `other` holds back until its next unit enters with the next unit of "
+           "both.")
       .def_prop_ro("draft_counts", &InterleavedLoop::draft_counts);
 }
 
@@ -181,6 +188,8 @@ void bind_turn_loop(nb::module_& m) {
            "that, at the pace of its turn's slowest, would be done later than max_ms after the "
            "unit came; one always may be. Holds until changed, over reset too; finish is not "
            "limited.")
+      .def_prop_ro("cut_off", &TurnLoop::cut_off,
+                   "Whether a limit ended the last turn, and neither the model nor the policy.")
       .def("finish", &finish, "The source has ended: as push, of what is left to write.");
   bind_interleaved(m);
   bind_grouped(m);
