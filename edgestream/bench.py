@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgestream.config import DEFAULT_MODEL
+from edgestream.config import DEFAULT_COMMENTATOR, DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from edgestream.bench_run import LongRun
@@ -121,6 +121,32 @@ def policy(
         write_json(figures, json_file)
     if plot:
         bench_policy_report.draw(figures, plot)
+
+
+@app.command()
+def watch(
+    model: Annotated[
+        str, typer.Option("-m", "--model", help="Name or folder.")
+    ] = DEFAULT_COMMENTATOR,
+    quick: Annotated[bool, typer.Option("--quick", help="Well under a minute.")] = False,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the figures to this file.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw latency and memory over time into this PNG.")
+    ] = None,
+) -> None:
+    """Speed, latency, memory and right and wrong comments of live commentary."""
+    from edgestream import bench_watch, bench_watch_report
+    from edgestream.bench_report import check_places, write_json
+
+    check_places(json_file, plot)
+    figures = bench_watch.measure(model, quick=quick)
+    bench_watch_report.print_table(figures)
+    if json_file:
+        write_json(figures, json_file)
+    if plot:
+        bench_watch_report.draw(figures, plot)
 
 
 def measure(model: str, delay_ms: float | None, folders: list[Path], plan: Plan) -> dict[str, Any]:

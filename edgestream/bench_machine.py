@@ -11,11 +11,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import edgestream
 from edgestream.config import MANIFEST
-from edgestream.model import Model
+
+if TYPE_CHECKING:
+    from edgestream.commentator_model import CommentatorModel
+    from edgestream.model import Model
 
 
 @contextmanager
@@ -32,7 +35,7 @@ def one_core() -> Iterator[bool]:
         os.sched_setaffinity(0, allowed)
 
 
-def describe(model: Model) -> dict[str, Any]:
+def describe(model: Model | CommentatorModel) -> dict[str, Any]:
     """What is needed to know which run this was."""
     return {
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),

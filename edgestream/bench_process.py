@@ -105,7 +105,7 @@ def feed(
             n_fed += len(piece)
             if n_fed >= n_read * interval_s * RATE_HZ and sys.platform == "linux":
                 n_read += 1
-                yield _read(process.pid, n_fed / RATE_HZ / 60)
+                yield read_process(process.pid, n_fed / RATE_HZ / 60)
         _finish(process)
 
 
@@ -117,7 +117,8 @@ def _finish(process: subprocess.Popen[bytes]) -> None:
         raise BrokenPipeError
 
 
-def _read(pid: int, minute: float) -> Reading:
+def read_process(pid: int, minute: float) -> Reading:
+    """What a process has used by now (Linux only)."""
     folder = Path(f"/proc/{pid}")
     pages = int((folder / "statm").read_text().split()[1])
     # After the name in brackets, which may hold spaces: state is field 3, utime 14, stime 15.
