@@ -13,10 +13,18 @@ MIDDLE_GREY = 0.45  # what an automatic exposure aims at
 
 
 class Camera:
-    """The faults of one camera, drawn once a scene."""
+    """The faults of one camera, drawn once a scene.
 
-    def __init__(self, random: np.random.Generator) -> None:
-        self.random = random
+    `seen` is the (width, height) of its pictures; `scale` how much larger than usual scenes are.
+    """
+
+    def __init__(
+        self,
+        random: np.random.Generator,
+        seen: tuple[int, int] = (SEEN_WIDTH, SEEN_HEIGHT),
+        scale: float = 1.0,
+    ) -> None:
+        self.random, self.seen, self.scale = random, seen, scale
         self.noise = random.uniform(0, 0.02)  # of the small picture
         self.flicker = random.uniform(0, 0.012)
         self.drift = random.uniform(0, 0.06)
@@ -30,20 +38,20 @@ class Camera:
         self.adapting_rate = random.uniform(0.15, 0.6)
         self.log_gain = 0.0
 
-    def take(self, scene: Image, turn: int) -> NDArray[np.uint8]:
-        """A scene [h, w, 3] in [0, 1] as uint8 RGB [SEEN_HEIGHT, SEEN_WIDTH, 3]."""
+    def take(self, scene: Image, turn: float) -> NDArray[np.uint8]:
+        """A scene [h, w, 3] in [0, 1] as uint8 RGB, `seen` large."""
         seen = scene * (self.tint * np.float32(self._exposure(scene, turn)))
         grey = seen.mean(2, keepdims=True)
         seen = grey + self.saturation * (seen - grey)
         if self.blur:
-            seen = cv2.GaussianBlur(seen, (0, 0), self.blur)
+            seen = cv2.GaussianBlur(seen, (0, 0), self.blur * self.scale)
         if self.quality:
             seen = self._compressed(seen)
-        seen = cv2.resize(seen, (SEEN_WIDTH, SEEN_HEIGHT), interpolation=cv2.INTER_AREA)
+        seen = cv2.resize(seen, self.seen, interpolation=cv2.INTER_AREA)
         seen += self.random.standard_normal(seen.shape, np.float32) * np.float32(self.noise)
         return np.uint8(np.clip(seen, 0, 1) * 255 + 0.5)
 
-    def _exposure(self, scene: Image, turn: int) -> float:
+    def _exposure(self, scene: Image, turn: float) -> float:
         """Automatic, with a delay, and on it slow drift and the flicker of lamps."""
         wanted = self.adapts * np.log(MIDDLE_GREY / max(0.1, float(scene.mean())))
         rate = self.adapting_rate if turn else 1.0

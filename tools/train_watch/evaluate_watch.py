@@ -1,102 +1,101 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Event F1 of an exported commentator: python evaluate_watch.py MODEL_DIR SCENES [--base 0]
+"""Event F1 of a commentator: python evaluate_watch.py MODEL_DIR SCENES [--bias 0] [--every-picture]
 
-Runs what ships: the ONNX encoder, the GGUF decoder in its ring, the silence policy. An event counts
-as told when a comment of its kind, subject (size and colour) and direction is begun within 1.5 s.
-Several thresholds give a line each, and the table of the last.
+SCENES is the path without ending of what make_scenes.py wrote, or a folder of make_videos.py. Runs
+what `edgestream watch` runs: resizing, the gates, encoder, ring, silence, novelty. An event counts
+as told when a comment of its kind, subject (size and colour) and direction is said within 1.5 s.
+Several biases of silence give a line each, and the table of the last.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
-from event_score import Score
-from numpy.typing import NDArray
-from vocabulary import BOS, END, SILENCE, WORDS, Event, parse
+from event_score import WITHIN_MS, Score
+from vocabulary import Event, parse
 
-from edgestream.decoder import GgufModel, InterleavedLoop, LoopConfig, RingDecoder
-from edgestream.policy import SilenceThreshold
+from edgestream.commentator_model import CommentatorModel
+from edgestream.events import Comment
+from edgestream.picture import Picture
+from edgestream.watching import load_watcher, watch
 
-WINDOW, N_SINKS = 96, 1
-MAX_WORDS = 12
-
-
-class Commentary:
-    """One stream: pictures in, comments out."""
-
-    def __init__(self, folder: Path, base: float) -> None:
-        self.session = ort.InferenceSession(
-            str(folder / "encoder.onnx"), providers=["CPUExecutionProvider"]
-        )
-        self.model = GgufModel(str(folder / "decoder.gguf"))
-        self.decoder = RingDecoder(self.model, n_sinks=N_SINKS, window=WINDOW)
-        self.policy = SilenceThreshold(base)
-        config = LoopConfig(
-            max_tokens_per_unit=MAX_WORDS, silence=SILENCE, end_of_turn=[END],
-            overrule_silence=True, n_text=len(WORDS),
-        )  # fmt: skip
-        self.loop = InterleavedLoop(
-            self.decoder, self.policy, config, prompt=[BOS], remember_silence=False
-        )
-        self.reset()
-
-    def reset(self) -> None:
-        inputs = self.session.get_inputs()[1:]
-        self.states = {i.name: np.zeros(i.shape, np.float32) for i in inputs}
-        self.loop.reset()
-
-    def push(self, picture: NDArray[np.uint8]) -> str:
-        """uint8 [48, 64, 3] -> the comment that it brings, often empty."""
-        feed = {"picture": np.float32(picture[None]) / 255, **self.states}
-        embedding, *after = self.session.run(None, feed)
-        self.states = dict(zip(self.states, after, strict=True))
-        tokens, _, _ = self.loop.push(embedding[0])
-        return " ".join(WORDS[t] for t in tokens if t not in (SILENCE, END))
+Said = list[tuple[float, str]]  # ms, words
 
 
-def run(commentary: Commentary, scenes: Path, show: int) -> tuple[Score, int, float]:
-    """The score, and comments and minutes of the scenes in which nothing happens."""
+def model_with(folder: Path, bias: float | None, every_picture: bool) -> CommentatorModel:
+    """The folder's model with another bias of silence (None: its own), perhaps without gates."""
+    model = load_watcher(folder)
+    m = model.manifest
+    policy = m.policy if bias is None else dataclasses.replace(m.policy, silence_bias=bias)
+    gate = dataclasses.replace(m.gate, min_difference=0.0, max_cosine=1.0, linger_ms=3_600_000)
+    model.manifest = dataclasses.replace(m, policy=policy, gate=gate if every_picture else m.gate)
+    return model
+
+
+def streams(model: CommentatorModel, scenes: Path) -> Iterator[tuple[Said, list[Event], float]]:
+    """Of each scene what was said, what happened, and its length in ms."""
+    videos = sorted(p for p in scenes.glob("*") if p.suffix in (".mp4", ".avi"))
+    for video in videos:
+        truth = json.loads(video.with_suffix(".json").read_text())
+        said = _comments(watch(video, model=model, fast=True))
+        yield said, [Event(**e) for e in truth["events"]], truth["n"] * truth["picture_ms"]
+    if videos:
+        return
     pictures = np.load(scenes.with_suffix(".npy"), mmap_mode="r")
     file = json.loads(scenes.with_suffix(".json").read_text())
-    score, n_false, still_min = Score(), 0, 0.0
-    for i, scene in enumerate(file["scenes"]):
-        happened = [Event(**e) for e in scene["events"]]
-        commentary.reset()
-        spoken = [(t * file["picture_ms"], commentary.push(p)) for t, p in enumerate(pictures[i])]
-        comments = [(at_ms, text) for at_ms, text in spoken if text]
-        score.add([parse(text, at_ms) for at_ms, text in comments], happened)
+    stream, step_ms = model.stream(), file["picture_ms"]
+    for scene, truth in zip(pictures, file["scenes"], strict=True):
+        stream.reset()
+        said = _comments(stream.push(Picture(p, t * step_ms) for t, p in enumerate(scene)))
+        yield said, [Event(**e) for e in truth["events"]], len(scene) * step_ms
+
+
+def _comments(events: Iterable[object]) -> Said:
+    return [(e.picture_ms, e.text.lower()) for e in events if isinstance(e, Comment)]
+
+
+def report(model: CommentatorModel, scenes: Path, show: int) -> Score:
+    """Prints the figures of one model."""
+    score, n_false, still_ms = Score(), 0, 0.0
+    for i, (said, happened, length_ms) in enumerate(streams(model, scenes)):
+        told = [parse(text, at_ms) for at_ms, text in said]
+        score.add(told, happened, length_ms - WITHIN_MS)
         if not happened:
-            n_false += len(comments)
-            still_min += len(spoken) * file["picture_ms"] / 60000
+            n_false += len(said)
+            still_ms += length_ms
         if i < show:
             print(f"scene {i}")
-            print(*(f"  told {at / 1000:.1f} s: {text}" for at, text in comments), sep="\n")
+            print(*(f"  told {at / 1000:.1f} s: {text}" for at, text in said), sep="\n")
             print(*(f"  true {e.visible_ms / 1000:.1f} s: {e.text}" for e in happened), sep="\n")
-    return score, n_false, still_min
+    print(
+        f"bias {model.manifest.policy.silence_bias:g}: F1 {score.f1:.3f},"
+        f" kind and direction {score.f1_but_subject:.3f}; {score.happened.total()} events,"
+        f" {score.n_told} comments, {score.garbled} garbled"
+    )
+    if score.late_ms:
+        p50, p95 = np.percentile(score.late_ms, (50, 95))
+        print(f"after their event: p50 {p50:.0f} ms, p95 {p95:.0f} ms")
+    if still_ms:
+        print(f"where nothing happens: {n_false} comments in {still_ms / 60000:.1f} minutes")
+    return score
 
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("model", type=Path)
     options.add_argument("scenes", type=Path)
-    options.add_argument("--base", type=float, nargs="+", default=[0.0], help="silence thresholds")
+    options.add_argument("--bias", type=float, nargs="+", default=[None], help="of silence")
+    options.add_argument("--every-picture", action="store_true", help="without the gates")
     options.add_argument("--show", type=int, default=0, help="print the first so many scenes")
     args = options.parse_args()
-    for base in args.base:
-        score, n_false, still_min = run(Commentary(args.model, base), args.scenes, args.show)
-        print(
-            f"threshold {base:g}: F1 {score.f1:.3f}, kind and direction {score.f1_but_subject:.3f};"
-            f" {score.happened.total()} events, {score.n_told} comments, {score.garbled} garbled"
-        )
-        if score.late_ms:
-            p50, p95 = np.percentile(score.late_ms, (50, 95))
-            print(f"after their event: p50 {p50:.0f} ms, p95 {p95:.0f} ms")
-        if still_min:
-            print(f"where nothing happens: {n_false} comments in {still_min:.1f} minutes")
+    for bias in args.bias:
+        model = model_with(args.model, bias, args.every_picture)
+        score = report(model, args.scenes, args.show)
     if score.happened.total():
         print(score.table())
 

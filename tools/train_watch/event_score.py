@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 
@@ -52,10 +53,22 @@ class Score:
         self.right_but_subject = self.garbled = 0
         self.late_ms: list[float] = []
 
-    def add(self, told: Sequence[Event | None], happened: Sequence[Event]) -> None:
-        """One stream; None is a comment that is no sentence of the vocabulary."""
+    def add(
+        self, told: Sequence[Event | None], happened: Sequence[Event], until_ms: float = math.inf
+    ) -> None:
+        """One stream; None is a comment that is no sentence of the vocabulary.
+
+        What happened later than `until_ms` had no time to be told and is not counted, nor is what
+        was told of it.
+        """
         known = [e for e in told if e is not None]
-        self.garbled += len(told) - len(known)
+        pairs = match(known, happened, same)
+        late = {id(c) for c, e in pairs if e.visible_ms > until_ms}
+        paired = {id(c) for c, _ in pairs}
+        late |= {id(c) for c in known if c.visible_ms > until_ms and id(c) not in paired}
+        known = [c for c in known if id(c) not in late]
+        happened = [e for e in happened if e.visible_ms <= until_ms]
+        self.garbled += told.count(None)
         self.told.update(e.kind for e in known)
         self.happened.update(e.kind for e in happened)
         self.right_but_subject += len(match(known, happened, same_but_subject))

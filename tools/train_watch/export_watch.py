@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes encoder.onnx and decoder.gguf: python export_watch.py CHECKPOINT OUT_DIR"""
+"""Writes a model directory: python export_watch.py CHECKPOINT OUT_DIR [--silence-bias B]"""
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import warnings
 from pathlib import Path
 
@@ -13,14 +14,56 @@ import onnxruntime as ort
 import torch
 from camera import SEEN_HEIGHT, SEEN_WIDTH
 from caption_parts import write_layers, write_matrix, write_sizes
+from script import PICTURE_MS
 from torch import Tensor, nn
-from vocabulary import WORDS
+from vocabulary import BOS, END, SILENCE, WORDS
 from watcher import Commentator, PictureEncoder, load_watcher
 
 OPSET = 18
 TOLERANCE = 1e-4
 STATES = ("last", "background", "any")
 NORMAL_TOKEN, CONTROL_TOKEN = 1, 3
+MAX_TOKENS = 12  # of a comment; the longest sentence has nine and its end
+MANIFEST = """\
+format = 1
+name = "tiny-watch"
+family = "commentator"
+description = "Comments on what moves, {millions:.1f}M parameters, trained on drawn video only"
+languages = ["en"]
+license = "Apache-2.0"
+
+[pictures]
+width = {width}
+height = {height}
+picture_ms = {picture_ms:.0f}
+
+[gate]
+tile_px = 8
+min_difference = 0.02
+max_cosine = 0.98
+linger_ms = 2000
+
+[encoder]
+file = "encoder.onnx"
+
+[decoder]
+file = "decoder.gguf"
+n_sinks = {shape.n_sinks}
+window = {shape.window}
+
+[tokens]
+silence = {silence}
+end = {end}
+bos = {bos}
+n_text = {shape.n_text}
+
+[policy]
+silence_bias = {silence_bias}
+max_tokens = {max_tokens}
+
+[files]
+{files}
+"""
 
 
 class Streaming(nn.Module):
@@ -89,15 +132,39 @@ def write_decoder(network: Commentator, path: Path) -> None:
     writer.close()
 
 
+def write_manifest(folder: Path, network: Commentator, silence_bias: float) -> None:
+    """Writes `model.toml` with the sha256 of the files."""
+    names = ("encoder.onnx", "decoder.gguf")
+    digests = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
+    trained_only = sum(p.numel() for p in network.truths.parameters())
+    n_parameters = sum(p.numel() for p in network.parameters()) - trained_only
+    text = MANIFEST.format(
+        millions=n_parameters / 1e6,
+        width=SEEN_WIDTH,
+        height=SEEN_HEIGHT,
+        picture_ms=PICTURE_MS,
+        shape=network.shape,
+        silence=SILENCE,
+        end=END,
+        bos=BOS,
+        silence_bias=silence_bias,
+        max_tokens=MAX_TOKENS,
+        files="\n".join(f'"{name}" = "{digest}"' for name, digest in digests.items()),
+    )
+    (folder / "model.toml").write_text(text, encoding="utf-8")
+
+
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("checkpoint", type=Path)
     options.add_argument("out", type=Path)
+    options.add_argument("--silence-bias", type=float, default=0.0, help="chosen on dev scenes")
     args = options.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     network = load_watcher(args.checkpoint)
     write_encoder(network.encoder, args.out / "encoder.onnx")
     write_decoder(network, args.out / "decoder.gguf")
+    write_manifest(args.out, network, args.silence_bias)
     for path in sorted(args.out.iterdir()):
         print(path, path.stat().st_size, "bytes")
 

@@ -14,6 +14,7 @@ PICTURE_HZ = 5
 PICTURE_MS = 1000 / PICTURE_HZ
 WIDTH, HEIGHT = 128, 96  # drawn at this size, then made smaller
 RADII_PX = {"small": (6, 9), "middling": (12, 17), "large": (24, 33)}
+AWAY = 1.5  # radii from the edge at which nothing of a thing is seen
 # When a comment begins, in pictures after the event can be seen: one for a sure look at it.
 DELAY = {"stops": 3, "enters": 2, "leaves": 1}
 USUAL_DELAY = 2
@@ -61,8 +62,8 @@ class Script:
             if self.at > self.n - 8:
                 break
             acts[self.random.integers(len(acts))]()
-        # What the scene's end cuts off cannot be told any more.
-        self.events = sorted(self.comments().values(), key=lambda e: e.visible_ms)
+        # What the scene's end cut off was not seen.
+        self.events = [e for e in self.events if e.visible_ms < self.n * PICTURE_MS]
         return self
 
     def comments(self) -> dict[int, Event]:
@@ -121,7 +122,7 @@ class Script:
     def _leave(self, thing: Thing, middle: NDArray[np.float32], side: str) -> None:
         away = self._beyond(side, thing.radius_px)
         axis = 0 if side in ("left", "right") else 1
-        away[1 - axis] = middle[1 - axis] + self.random.uniform(-0.25, 0.25) * HEIGHT
+        away[1 - axis] = middle[1 - axis] + self.random.uniform(-0.15, 0.15) * HEIGHT
         path = self._way(middle, away)
         gone = np.flatnonzero(~_inside(path))
         if len(gone):
@@ -138,20 +139,20 @@ class Script:
         n = int(self.random.integers(4, 22))
         part = (np.arange(1, n + 1) / n)[:, None]
         across = np.array([end[1] - start[1], start[0] - end[0]])
-        bend = self.random.uniform(-0.12, 0.12) * np.sin(np.pi * part)
+        bend = self.random.uniform(-0.06, 0.06) * np.sin(np.pi * part)
         return np.float32(start + (end - start) * part + across * bend)
 
     def _beyond(self, side: str, radius: float) -> NDArray[np.float32]:
         along = self.random.uniform(0.2, 0.8)
         if side in ("left", "right"):
-            x = -radius - 1 if side == "left" else WIDTH + radius + 1
+            x = -AWAY * radius if side == "left" else WIDTH + AWAY * radius
             return np.float32((x, along * HEIGHT))
-        y = -radius - 1 if side == "top" else HEIGHT + radius + 1
+        y = -AWAY * radius if side == "top" else HEIGHT + AWAY * radius
         return np.float32((along * WIDTH, y))
 
     def _lights(self) -> None:
         dark = int(self.random.integers(8, 26))
-        low = self.random.uniform(0.2, 0.5)
+        low = self.random.uniform(0.25, 0.55)
         # Half of the cameras get used to the dark.
         settled = low if self.random.random() < 0.5 else self.random.uniform(low, 0.75)
         turns = np.arange(dark)

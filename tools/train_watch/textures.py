@@ -7,6 +7,9 @@ Families of the training and of the held-out scenes are disjoint, shapes too.
 from __future__ import annotations
 
 import colorsys
+import copy
+import math
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -15,6 +18,7 @@ from vocabulary import COLOURS
 
 Image = NDArray[np.float32]  # [h, w, 3] RGB in [0, 1]
 Mask = NDArray[np.float32]  # [h, w] in [0, 1]
+Shape = Callable[[Mask, Mask, np.random.Generator], NDArray[np.bool_]]
 
 HUES = {"red": (-0.03, 0.02), "orange": (0.06, 0.095), "yellow": (0.135, 0.17),
         "green": (0.27, 0.42), "blue": (0.55, 0.67), "purple": (0.74, 0.83)}  # fmt: skip
@@ -97,6 +101,26 @@ def furnished(size: tuple[int, int], random: np.random.Generator) -> Image:
     return image
 
 
+def striped(size: tuple[int, int], random: np.random.Generator) -> Image:
+    """Boards or blinds: stripes of any width and shade."""
+    x, y = _grid(size)
+    angle = random.uniform(0, np.pi)
+    edges = np.cumsum(random.uniform(0.015, 0.12, 80)) - 2
+    stripe = np.searchsorted(edges, np.cos(angle) * x + np.sin(angle) * y)
+    return _between(random.random(81, np.float32)[stripe], random)
+
+
+def spotted(size: tuple[int, int], random: np.random.Generator) -> Image:
+    """Leaves, pebbles or a crowd of small things."""
+    image = cloudy(size, random)
+    shades = _between(random.random((1, 60), np.float32), random)[0]
+    for shade in shades:
+        middle = tuple(int(random.integers(0, n)) for n in size)
+        axes = tuple(int(v) for v in random.uniform(0.01, 0.06, 2) * size[0] + 1)
+        cv2.ellipse(image, middle, axes, random.uniform(0, 180), 0, 360, shade.tolist(), -1)
+    return image
+
+
 def tiled(size: tuple[int, int], random: np.random.Generator) -> Image:
     x, y = _grid(size)
     step = random.uniform(0.06, 0.2)
@@ -112,7 +136,10 @@ def woven(size: tuple[int, int], random: np.random.Generator) -> Image:
     )
 
 
-BACKGROUNDS = {"train": (cloudy, sloped, wooden, bricked, furnished), "held-out": (tiled, woven)}
+BACKGROUNDS = {
+    "train": (cloudy, sloped, wooden, bricked, furnished, striped, spotted),
+    "held-out": (tiled, woven),
+}
 
 
 def ellipse(x: Mask, y: Mask, random: np.random.Generator) -> NDArray[np.bool_]:
@@ -136,6 +163,40 @@ def figure(x: Mask, y: Mask, random: np.random.Generator) -> NDArray[np.bool_]:
     return (x**2 + (y + 0.65) ** 2 < 0.1) | ((np.abs(x) < 0.45) & (y > -0.35) & (y < 0.95))
 
 
+def polygon(x: Mask, y: Mask, random: np.random.Generator) -> NDArray[np.bool_]:
+    """Of five to eight corners, some of them dents."""
+    n = int(random.integers(5, 9))
+    angles = np.sort(2 * np.pi * (np.arange(n) + random.uniform(-0.25, 0.25, n)) / n)
+    radii = random.uniform(0.55, 1, n)
+    turn = np.arctan2(y, x) % (2 * np.pi)
+    edge = np.interp(turn, angles, radii, period=2 * np.pi)
+    return np.hypot(x, y) < edge
+
+
+def ell(x: Mask, y: Mask, random: np.random.Generator) -> NDArray[np.bool_]:
+    wide = random.uniform(0.5, 0.8)
+    return ((x > -0.9) & (x < wide - 0.9) | (y < 0.9) & (y > 0.9 - wide)) & (
+        np.maximum(np.abs(x), np.abs(y)) < 0.9
+    )
+
+
+def lens(x: Mask, y: Mask, random: np.random.Generator) -> NDArray[np.bool_]:
+    """Two discs that overlap, side by side."""
+    radius = random.uniform(0.5, 0.7)
+    return (np.abs(x) - (1 - radius)) ** 2 + y**2 < radius**2
+
+
+def turned(shape: Shape) -> Shape:
+    """The shape at any angle."""
+
+    def at_an_angle(x: Mask, y: Mask, random: np.random.Generator) -> NDArray[np.bool_]:
+        angle = random.uniform(0, 2 * np.pi)
+        c, s = np.float32(np.cos(angle)), np.float32(np.sin(angle))
+        return shape(c * x - s * y, s * x + c * y, random)
+
+    return at_an_angle
+
+
 def triangle(x: Mask, y: Mask, random: np.random.Generator) -> NDArray[np.bool_]:
     return (y < 0.75) & (np.abs(x) < (y + 0.95) * 0.55)
 
@@ -145,23 +206,43 @@ def cross(x: Mask, y: Mask, random: np.random.Generator) -> NDArray[np.bool_]:
     return ((np.abs(x) < wide) & (np.abs(y) < 0.95)) | ((np.abs(y) < wide) & (np.abs(x) < 0.95))
 
 
-SHAPES = {"train": (ellipse, box, blob, figure), "held-out": (triangle, cross)}
+SHAPES = {
+    "train": (
+        ellipse, box, blob, figure, polygon, ell, lens, turned(ellipse), turned(box), turned(ell),
+        turned(lens), polygon,
+    ),
+    "held-out": (triangle, cross),
+}  # fmt: skip
+
+
+FILLED = 2.2  # area of a thing in squares of its radius, whatever its shape: that is its size
+REACH = 1.3  # how far a shape goes beyond its own radius at most, in radii
 
 
 def mover(
     radius_px: float, colour: str, which: str, random: np.random.Generator
 ) -> tuple[Image, Mask]:
     """A thing of one colour, lightly patterned and lit from a side: RGB and its mask, square."""
-    n = 2 * int(np.ceil(radius_px)) + 3
-    x, y = np.meshgrid(*2 * [np.linspace(-1, 1, n, dtype=np.float32) * n / (2 * radius_px)])
     shapes = SHAPES[which]
-    shape = shapes[random.integers(len(shapes))]
-    mask = cv2.GaussianBlur(np.float32(shape(x, y, random)), (3, 3), 0)
+    mask = _shaped(radius_px, shapes[random.integers(len(shapes))], random)
+    n = len(mask)
     rgb = np.broadcast_to(colour_of(colour, random), (n, n, 3))
     pattern = clouds((n, n), random, int(random.integers(2, 6)), 2)[..., None]
     depth = random.uniform(0, 0.12 if colour in GREYS else 0.3)
-    lit = 1 - depth * pattern - random.uniform(0, 0.15) * np.clip(y, -1, 1)[..., None]
-    return np.float32(np.clip(rgb * lit, 0, 1)), mask
+    light = np.linspace(-1, 1, n, dtype=np.float32)[:, None, None] * random.uniform(0, 0.15)
+    return np.float32(np.clip(rgb * (1 - depth * pattern - light), 0, 1)), mask
+
+
+def _shaped(radius_px: float, shape: Shape, random: np.random.Generator) -> Mask:
+    """A shape so large that its area is FILLED."""
+    coarse = np.linspace(-REACH, REACH, 64, dtype=np.float32)
+    x, y = np.meshgrid(coarse, coarse)
+    area = shape(x, y, copy.deepcopy(random)).mean() * (2 * REACH) ** 2
+    own_radius_px = radius_px * math.sqrt(FILLED / area)
+    n = 2 * math.ceil(REACH * own_radius_px) + 3
+    across = np.float32((np.arange(n) - (n - 1) / 2) / own_radius_px)
+    x, y = np.meshgrid(across, across)
+    return cv2.GaussianBlur(np.float32(shape(x, y, random)), (3, 3), 0)
 
 
 def any_colour(random: np.random.Generator) -> str:
