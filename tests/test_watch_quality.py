@@ -75,7 +75,7 @@ def test_noise_is_not_commented_on(model) -> None:
     assert n_told <= MOST_FALSE
 
 
-@pytest.mark.parametrize(("size", "fps"), [((320, 240), 25), ((320, 180), 12)])
+@pytest.mark.parametrize(("size", "fps"), [((256, 192), 15), ((320, 180), 12)])
 def test_a_video_of_another_size_and_rate_is_told_as_well(model, tmp_path, size, fps) -> None:
     from draw import Frame
     from event_score import WITHIN_MS, Score
@@ -83,7 +83,7 @@ def test_a_video_of_another_size_and_rate_is_told_as_well(model, tmp_path, size,
     from script import PICTURE_MS, Script
 
     score = Score()
-    for seed in range(3):
+    for seed in range(2):
         script = Script(80, np.random.default_rng(FIRST_SEED + seed)).write()
         path = tmp_path / f"{seed}.avi"
         write_video(
@@ -91,5 +91,5 @@ def test_a_video_of_another_size_and_rate_is_told_as_well(model, tmp_path, size,
         )
         told = told_of(watch(path, model=model, fast=True))
         score.add(told, script.events, script.n * PICTURE_MS - WITHIN_MS)
-    assert score.happened.total() >= 10
+    assert score.happened.total() >= 8
     assert score.f1_but_subject >= 0.7
