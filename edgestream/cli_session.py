@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
@@ -45,12 +45,12 @@ def run(
     *,
     sense: str = "heard",
     drafts: bool = False,
-    see: Callable[[list[Event]], None] | None = None,
+    see: Sequence[Callable[[list[Event]], None]] = (),
 ) -> None:
     """Runs the session to its end; Ctrl-C or SIGTERM ends the input, not the captions.
 
     `gauge` is what the status line shows of the input, `sense` what is not done with lost input;
-    `see` gets all events too.
+    `see` get all events too.
     """
     from edgestream.outlet import open_outlets, show, tell_losses
 
@@ -65,8 +65,8 @@ def run(
                 show(events, writer, screen)
                 if format is not Format.jsonl:
                     tell_losses(events, screen, sense)
-                if see:
-                    see(events)
+                for each in see:
+                    each(events)
                 if screen:
                     screen.status(session.stream.heard_ms, session.source.behind_ms, gauge())
         except BrokenPipeError:

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import re
 from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Annotated
@@ -54,6 +56,9 @@ def watch(
         Path | None,
         typer.Option("-o", "--output", help="File, written as comments come; - for stdout."),
     ] = None,
+    window: Annotated[
+        bool, typer.Option("--window", help="Show the picture with the comments under it.")
+    ] = False,
     stats: Annotated[bool, typer.Option("--stats", help="Figures at the end, on stderr.")] = False,
 ) -> None:
     """Live comments on a camera, a stream or a video file."""
@@ -67,19 +72,48 @@ def watch(
 
         session = start(
             source, model=model, prompt=prompt, chattiness=chattiness, fps=fps, fast=fast,
-            size=None if size is None else _size(size),
+            size=None if size is None else _size(size), every_picture=window,
         )  # fmt: skip
         figures = Figures(session)
-        run(
-            session,
-            format,
-            output,
-            lambda: activity(figures.pictures_per_s, 1 - session.stream.counts.dropped_before),
-            sense="seen",
-            see=figures.push,
-        )
+        with _shown(session, window) as show:
+            run(
+                session,
+                format,
+                output,
+                lambda: activity(figures.pictures_per_s, 1 - session.stream.counts.dropped_before),
+                sense="seen",
+                see=(figures.push, show),
+            )
         if stats:
             typer.echo(str(figures), err=True)
+
+
+@contextmanager
+def _shown(
+    session: Session[PictureSource, PictureStream], wanted: bool
+) -> Iterator[Callable[[list[Event]], None]]:
+    """What shows the events and the newest picture, if that is wanted."""
+    if not wanted:
+        yield lambda _: None
+        return
+    from edgestream.picture import Picture
+    from edgestream.window import Window
+
+    try:
+        window = Window(f"edgestream watch {session.source.name}", session.stop)
+    except BaseException:
+        session.source.close()
+        raise
+
+    def show(events: list[Event]) -> None:
+        if isinstance(session.newest, Picture):
+            window.show(session.newest.rgb)
+        window.push(events)
+
+    try:
+        yield show
+    finally:
+        window.finish()
 
 
 class Figures:

@@ -175,6 +175,7 @@ class Session(Generic[InputT, IntakeT]):
         self.source = source
         self.stream = stream
         self.meter = Meter()
+        self.newest: Any = None  # what the source gave last
 
     def __iter__(self) -> Iterator[Event]:
         for events in self.blocks():
@@ -204,7 +205,7 @@ class Session(Generic[InputT, IntakeT]):
         """The events of each piece of input as soon as it is read; often an empty list."""
         try:
             for item in self.source:
-                start_s = time.perf_counter()
+                start_s, self.newest = time.perf_counter(), item
                 events = self.stream.take(item)
                 self.meter.compute_ms += 1000 * (time.perf_counter() - start_s)
                 events = self._counted(events)
