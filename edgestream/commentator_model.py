@@ -15,6 +15,7 @@ from edgestream.encoder import PICTURE, Encoder, EncoderWeights
 from edgestream.errors import ModelError, UsageError
 from edgestream.governor import Governor, Levers, intervals
 from edgestream.library import read_verified
+from edgestream.picture import expect_fps
 from edgestream.picture_gate import EmbeddingGate, PictureGate
 from edgestream.picture_stream import PictureStream
 from edgestream.pieces import pieces
@@ -68,6 +69,7 @@ class CommentatorModel:
         """
         if prompt is not None:
             raise UsageError(f"{self.manifest.name}: takes no prompt; leave it out")
+        expect_fps(fps)
         if fps is not None and fps > self.fps:
             raise UsageError(
                 f"fps is {fps:g}; {self.manifest.name} looks at {self.fps:g} pictures a second,"

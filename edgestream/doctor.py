@@ -8,16 +8,23 @@ import importlib.metadata
 import os
 import platform
 import re
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
 
 import edgestream
 from edgestream.errors import EdgestreamError, ModelError
 from edgestream.events import Final
 
+if TYPE_CHECKING:
+    from edgestream.picture import Picture
+
 LLAMA_CPP_PYTHON = "0.3.36"  # as pinned in pyproject.toml: the native decoder is linked to its ggml
 SAMPLE = Path(__file__).parent / "data" / "sample.flac"
+CROSSING = ["red thing enters from the left", "leaves to the right"]
 SELF_TEST_LIKENESS = 0.7  # share of the sample's words that a working installation gets right
 
 
@@ -39,7 +46,9 @@ def examine() -> bool:
         _llama_cpp,
         _onnxruntime,
         _microphones,
+        _cameras,
         _self_test,
+        _watching_self_test,
     ]
     healthy = True
     for check in checks:
@@ -149,6 +158,20 @@ def _microphones() -> Iterator[Finding]:
         yield Finding(True, f"microphone {device.index}", f"{device.name}{default}")
 
 
+def _cameras() -> Iterator[Finding]:
+    from edgestream.cameras import list_cameras
+
+    try:
+        cameras = list_cameras()
+    except EdgestreamError as error:
+        yield Finding(None, "camera", str(error))
+        return
+    if not cameras:
+        yield Finding(None, "camera", "none found; comments on files and streams still work")
+    for camera in cameras:
+        yield Finding(True, f"camera {camera.index}", f"{camera.name}, {camera.path}")
+
+
 def _self_test() -> Iterator[Finding]:
     """Captions the bundled sample and compares it with what was spoken."""
     from edgestream.listening import listen
@@ -163,6 +186,36 @@ def _self_test() -> Iterator[Finding]:
         f"text {100 * likeness:.0f}% like the sample's,"
         f" {session.meter.real_time_factor:.3f} of real time on one thread",
     )
+
+
+def _watching_self_test() -> Iterator[Finding]:
+    """Comments on a drawn scene and compares them with what happens there."""
+    from edgestream.watching import load_watcher
+
+    stream = load_watcher().stream()
+    start_s = time.perf_counter()
+    comments = [event for event in stream.push(_crossing()) if isinstance(event, Final)]
+    share = (time.perf_counter() - start_s) / (stream.heard_ms / 1000)
+    said = " ".join(comment.text for comment in comments)
+    seen = [what for what in CROSSING if what in said]
+    yield Finding(
+        seen == CROSSING,
+        "watching self-test",
+        f"{len(seen)} of the scene's {len(CROSSING)} events seen, {share:.3f} of real time",
+    )
+
+
+def _crossing() -> Iterator[Picture]:
+    """A red disc comes into a grey room from the left and goes out at the right."""
+    from edgestream.picture import Picture
+
+    random = np.random.default_rng(0)
+    y, x = np.mgrid[:120, :160]
+    room = 120 + 30 * np.sin(x / 23) * np.cos(y / 17)
+    for turn in range(55):  # 11 s at five pictures a second
+        rgb = np.repeat(room[..., None], 3, axis=2) + random.normal(0, 2, (120, 160, 3))
+        rgb[(x + 30 - 8 * (turn - 15)) ** 2 + (y - 60) ** 2 < 18**2] = (215, 45, 40)
+        yield Picture(rgb.clip(0, 255).astype(np.uint8), 200.0 * turn)
 
 
 def _words(text: str) -> list[str]:

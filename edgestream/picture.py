@@ -55,12 +55,17 @@ class PictureSource(Protocol):
     def close(self) -> None: ...
 
 
+def expect_fps(fps: float | None) -> None:
+    """Raises UsageError unless `fps` is one that a camera can have, or none."""
+    if fps is not None and not MIN_FPS <= fps <= MAX_FPS:
+        raise UsageError(f"fps is {fps:g}; it must lie between {MIN_FPS:g} and {MAX_FPS:g}")
+
+
 class Spacing:
     """Thins pictures to `fps` a second: the first of each interval is due. None: all are."""
 
     def __init__(self, fps: float | None) -> None:
-        if fps is not None and not MIN_FPS <= fps <= MAX_FPS:
-            raise UsageError(f"fps is {fps:g}; it must lie between {MIN_FPS:g} and {MAX_FPS:g}")
+        expect_fps(fps)
         self._fps = fps
         self._last = -math.inf
 

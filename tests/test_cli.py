@@ -268,5 +268,5 @@ def test_a_missing_model_file_is_one_line(tmp_path, name):
 def test_doctor_finds_this_machine_healthy():
     done = run("doctor")
     assert done.returncode == 0, done.stdout
-    assert "self-test" in done.stdout
+    assert "watching self-test" in done.stdout
     assert "FAIL" not in done.stdout

@@ -143,6 +143,7 @@ def test_pictures_of_any_size_are_taken(model) -> None:
         ({"chattiness": float("nan")}, "between 0 and 1"),
         ({"fps": 5.5}, "5 pictures a second"),
         ({"fps": 0.0}, "fps is 0"),
+        ({"fps": 0.0, "keep_up": True}, "fps is 0"),
     ],
 )
 def test_a_wrong_option_is_one_line(model, options, said) -> None:
