@@ -16,8 +16,8 @@ PIECE_BYTES = 64  # of most tokens
 
 
 @llama_cpp.llama_log_callback  # type: ignore[untyped-decorator]
-def _silent(level: int, text: bytes, user_data: ctypes.c_void_p) -> None:
-    pass
+def silent_log(level: int, text: bytes, user_data: ctypes.c_void_p) -> None:
+    """Takes what llama.cpp's libraries would print to stderr, which is the status line's."""
 
 
 class Tokenizer:
@@ -28,13 +28,17 @@ class Tokenizer:
 
     def __init__(self, path: Path) -> None:
         """Raises ModelError if libllama cannot load the vocabulary."""
-        llama_cpp.llama_log_set(_silent, ctypes.c_void_p(0))
+        llama_cpp.llama_log_set(silent_log, ctypes.c_void_p(0))
         params = llama_cpp.llama_model_default_params()
         params.vocab_only = True
         model = llama_cpp.llama_model_load_from_file(str(path).encode(), params)
         if not model:
             raise ModelError(f"{path}: libllama cannot load its tokenizer")
         weakref.finalize(self, llama_cpp.llama_model_free, model)
+        self.model = (
+            model  # libllama's, for libraries that want a vocabulary; lives as long as this
+        )
+        self.path = path
         self._vocab = llama_cpp.llama_model_get_vocab(model)
         self.n_tokens = int(llama_cpp.llama_vocab_n_tokens(self._vocab))
 
@@ -54,6 +58,17 @@ class Tokenizer:
         if n < 0:
             raise ModelError(f"tokenizer: no room for {-n} tokens of {len(data)} bytes")
         return out[:n]
+
+    def first_tokens(self, tokens: Sequence[int]) -> list[int]:
+        """The tokens as the first ones of a stream: with BOS if the model wants it before all."""
+        bos = llama_cpp.llama_vocab_bos(self._vocab)
+        wanted = llama_cpp.llama_vocab_get_add_bos(self._vocab) and bos >= 0
+        return [bos, *tokens] if wanted and list(tokens[:1]) != [bos] else list(tokens)
+
+    def end_tokens(self) -> list[int]:
+        """Tokens that end a text or a turn, as far as the file names them."""
+        named = (llama_cpp.llama_vocab_eos(self._vocab), llama_cpp.llama_vocab_eot(self._vocab))
+        return [token for token in named if token >= 0]
 
     def decode(self, tokens: Sequence[int], *, special: bool = False) -> str:
         """The texts of tokens, joined; `special` shows those of special ones too.

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,6 +101,9 @@ class TinyShape:
         return self.local_window if self.local_window and not is_global else None
 
 
+AddTokenizer = Callable[[gguf.GGUFWriter, TinyShape], None]
+
+
 def random_weights(shape: TinyShape, seed: int = 0) -> dict[str, np.ndarray]:
     """Tensors by GGUF name, [output, input] float32."""
     rng = np.random.default_rng(seed)
@@ -142,7 +146,18 @@ def random_weights(shape: TinyShape, seed: int = 0) -> dict[str, np.ndarray]:
     return weights
 
 
-def add_metadata(writer: gguf.GGUFWriter, shape: TinyShape) -> None:
+def add_numbered_tokens(writer: gguf.GGUFWriter, shape: TinyShape) -> None:
+    writer.add_tokenizer_model("llama")
+    writer.add_token_list([f"<{i}>" for i in range(shape.n_vocab)])
+    writer.add_token_scores([0.0] * shape.n_vocab)
+    writer.add_token_types([int(gguf.TokenType.NORMAL)] * shape.n_vocab)
+
+
+def add_metadata(
+    writer: gguf.GGUFWriter,
+    shape: TinyShape,
+    add_tokenizer: AddTokenizer = add_numbered_tokens,
+) -> None:
     writer.add_block_count(shape.n_layers)
     writer.add_context_length(4096)
     if shape.head_width:
@@ -167,10 +182,7 @@ def add_metadata(writer: gguf.GGUFWriter, shape: TinyShape) -> None:
         writer.add_sliding_window(shape.local_window)
         writer.add_sliding_window_pattern(shape.local_period)
     writer.add_vocab_size(shape.n_vocab)
-    writer.add_tokenizer_model("llama")
-    writer.add_token_list([f"<{i}>" for i in range(shape.n_vocab)])
-    writer.add_token_scores([0.0] * shape.n_vocab)
-    writer.add_token_types([int(gguf.TokenType.NORMAL)] * shape.n_vocab)
+    add_tokenizer(writer, shape)
 
 
 def write_gguf(
@@ -178,12 +190,13 @@ def write_gguf(
     shape: TinyShape,
     weights: dict[str, np.ndarray],
     kind: str = "f32",
+    add_tokenizer: AddTokenizer = add_numbered_tokens,
 ) -> Path:
     """Writes `weights` with matrices of the type `kind`; vectors stay float32."""
     plain = path.with_suffix(".f32.gguf") if kind in K_TYPES else path
     matrix_type = PLAIN_TYPES.get(kind, F32)
     writer = gguf.GGUFWriter(plain, shape.architecture)
-    add_metadata(writer, shape)
+    add_metadata(writer, shape, add_tokenizer)
     for name, values in weights.items():
         stored = matrix_type if values.ndim == 2 else F32
         writer.add_tensor(name, gguf.quants.quantize(values, stored), raw_dtype=stored)

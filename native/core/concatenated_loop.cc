@@ -85,8 +85,8 @@ int32_t ConcatenatedLoop::token_before(int64_t i) const {
   return i == 0 ? first_token_ : special_.pad;  // before slot 0 a rung that is behind reads PAD
 }
 
-void ConcatenatedLoop::read_unit(std::span<const float> rows, std::span<const int32_t> /*tokens*/) {
-  std::ranges::copy(rows, unit_row_.begin());
+void ConcatenatedLoop::read_unit(const InputUnit& unit) {
+  std::ranges::copy(unit.rows, unit_row_.begin());
 }
 
 // The slowest rung first: it may decide the token that the next one reads as the last.

@@ -74,7 +74,7 @@ class ConcatenatedLoop final : public Loop {
   };
 
   void start() override;
-  void read_unit(std::span<const float> rows, std::span<const int32_t> tokens) override;
+  void read_unit(const InputUnit& unit) override;
   void write_unit() override;
   void consult(int64_t rung);
   int32_t token_before(int64_t i) const;

@@ -36,6 +36,9 @@ class DraftBatch {
   /// Most rows that open() takes.
   int max_rows() const { return decoder_.max_proposal(); }
 
+  /// From the next open() on, rows and draft enter this region.
+  void enter(int region) { region_ = region; }
+
   /// Computes the rows `input` [n, n_embd] of region 0 (n may be 0), then `rows` [m, n_embd], m >=
   /// 1, and a draft behind them; returns the logits after the last of `rows`. Closed before.
   std::span<const float> open(std::span<const float> input, std::span<const float> rows);
@@ -65,7 +68,7 @@ class DraftBatch {
 
   Decoder& decoder_;
   Drafter* const drafter_;
-  const int region_;
+  int region_;
   const size_t width_;  // n_embd
   const DraftLength draft_length_;
   std::vector<int32_t> draft_;  // [n_draft], the first n_drafted_ of the open batch

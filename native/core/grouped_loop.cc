@@ -65,8 +65,9 @@ void GroupedLoop::embed(std::span<const int32_t> tokens) {
   decoder_.append_embeddings(tokens, rows_);
 }
 
-void GroupedLoop::read_unit(std::span<const float> rows, std::span<const int32_t> tokens) {
-  for (const int32_t token : tokens) {
+void GroupedLoop::read_unit(const InputUnit& unit) {
+  const auto n_rows = unit.tokens.size();
+  for (const int32_t token : unit.tokens) {
     if (token >= 0) batch_.see(token);
   }
   const bool ended = !closing_.empty();  // a row stays when a token is behind it
@@ -74,15 +75,17 @@ void GroupedLoop::read_unit(std::span<const float> rows, std::span<const int32_t
   if (ended) newest_.swap(closing_);
   closing_.clear();
   decoder_.begin_unit();
-  input_attention_.read(n_input_rows_, n_input_rows_ + std::ssize(tokens));
-  n_input_rows_ += std::ssize(tokens);
-  // Of a long unit the first rows go alone: input sees no output, so nothing changes by it.
+  input_attention_.read(n_input_rows_, n_input_rows_ + std::ssize(unit.tokens));
+  n_input_rows_ += std::ssize(unit.tokens);
+  // Of a long unit the first rows go alone: input sees no output, so nothing changes by it. So do
+  // rows with axes, which cannot be proposed.
   const int room = batch_.max_rows() - static_cast<int>(newest_.size()) - config_.n_draft;
-  const size_t n_fused = std::min(tokens.size(), static_cast<size_t>(std::max(1, room)));
-  const RegionRows head{kInput, rows.first((tokens.size() - n_fused) * width_)};
+  const size_t n_fused =
+      unit.axes.empty() ? std::min(n_rows, static_cast<size_t>(std::max(1, room))) : 0;
+  const RegionRows head{kInput, unit.rows.first((n_rows - n_fused) * width_), unit.axes};
   if (!head.embeddings.empty()) decoder_.step({&head, 1}, LogitsOf::kNone);
   embed(newest_);
-  logits_ = batch_.open(rows.last(n_fused * width_), rows_);
+  logits_ = batch_.open(unit.rows.last(n_fused * width_), rows_);
 }
 
 Proposal GroupedLoop::propose() {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/interleaved_loop.h"
 
+#include <algorithm>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -12,7 +13,8 @@ InterleavedLoop::InterleavedLoop(Decoder& decoder, const Policy& policy, Interle
     : TurnLoop(decoder, policy, config.loop),
       config_(std::move(config)),
       batch_(decoder, drafter, config_.n_draft, config_.output_region, DraftLength::kAdaptive) {
-  for (const int region : {config_.input_region, config_.output_region}) {
+  const int sink = config_.sink_region < 0 ? config_.output_region : config_.sink_region;
+  for (const int region : {config_.input_region, config_.output_region, sink}) {
     if (region >= 0 && region < decoder.n_regions()) continue;
     throw std::invalid_argument("loop: there is no region " + std::to_string(region) +
                                 "; this decoder has " + std::to_string(decoder.n_regions()));
@@ -59,7 +61,7 @@ void InterleavedLoop::add(std::span<const int32_t> tokens) {
   for (const int32_t token : tokens) batch_.see(token);
 }
 
-void InterleavedLoop::read_unit(std::span<const float> rows, std::span<const int32_t> tokens) {
+void InterleavedLoop::read_unit(const InputUnit& unit) {
   batch_.close(true);
   decoder_.begin_unit();
   rows_.clear();
@@ -68,33 +70,47 @@ void InterleavedLoop::read_unit(std::span<const float> rows, std::span<const int
   add(closing_);
   add(config_.before_unit);
   const size_t begin = rows_.size();
-  rows_.insert(rows_.end(), rows.begin(), rows.end());
-  const size_t end = rows_.size();
-  for (const int32_t token : tokens) {
+  for (const int32_t token : unit.tokens) {
     if (token >= 0) batch_.see(token);
   }
   add(config_.after_unit);
   closing_.clear();
-  step(begin, end);
+  step(unit, begin);
 }
 
-// The unit's rows, between `begin` and `end`, may enter a region of their own.
-void InterleavedLoop::step(size_t begin, size_t end) {
+// The unit's rows enter before the row that begins at `begin`, maybe in a region of their own.
+void InterleavedLoop::step(const InputUnit& unit, size_t begin) {
   const bool apart = config_.input_region != config_.output_region;
-  const auto n_rows = static_cast<int64_t>((end - begin) / width_);
+  const auto n_rows = static_cast<int64_t>(unit.tokens.size());
   const int64_t before =
       apart ? n_input_rows_ : decoder_.pos() + static_cast<int64_t>(begin / width_);
+  int64_t n_output = decoder_.pos() - n_input_rows_;
   n_input_rows_ += n_rows;
   input_attention_.read(before, before + n_rows);
   const std::span<const float> all(rows_);
   groups_.clear();
-  const auto enter = [this](int region, std::span<const float> rows) {
-    if (!rows.empty()) groups_.push_back({region, rows});
-  };
-  enter(config_.output_region, all.first(begin));
-  enter(config_.input_region, all.subspan(begin, end - begin));
-  enter(config_.output_region, all.subspan(end));
+  enter_output(all.first(begin), n_output);
+  groups_.push_back({config_.input_region, unit.rows, unit.axes});
+  enter_output(all.subspan(begin), n_output);
   logits_ = decoder_.step(groups_, LogitsOf::kLastRow);
+}
+
+// Rows that are no unit's, `n_before` of which came before: the first fill the sink.
+void InterleavedLoop::enter_output(std::span<const float> rows, int64_t& n_before) {
+  const auto n_rows = static_cast<int64_t>(rows.size() / width_);
+  const int64_t room =
+      config_.sink_region < 0 ? 0 : std::max<int64_t>(0, config_.sink_rows - n_before);
+  const auto first = static_cast<size_t>(std::min(room, n_rows)) * width_;
+  n_before += n_rows;
+  if (first > 0) groups_.push_back({config_.sink_region, rows.first(first)});
+  if (first < rows.size()) groups_.push_back({config_.output_region, rows.subspan(first)});
+}
+
+// Where `n_rows` rows go that are taken together, a part of which may be taken back.
+int InterleavedLoop::output_region(int n_rows) const {
+  const int64_t n_output = decoder_.pos() - n_input_rows_;
+  const bool fits = config_.sink_region >= 0 && n_output + n_rows <= config_.sink_rows;
+  return fits ? config_.sink_region : config_.output_region;
 }
 
 Proposal InterleavedLoop::propose() {
@@ -102,6 +118,7 @@ Proposal InterleavedLoop::propose() {
     rows_.clear();
     embed(newest_);
     newest_ = -1;
+    batch_.enter(output_region(1 + config_.n_draft));
     logits_ = batch_.open({}, rows_);
   }
   Proposal proposal = choose(logits_);

@@ -25,6 +25,10 @@ struct InterleavedConfig {
   int n_draft = 0;               ///< tokens drafted at once; needs a drafter
   int input_region = 0;          ///< of the decoder, for units
   int output_region = 0;         ///< of the decoder, for everything else
+  /// Of the decoder, for the first rows of everything else, as many as it keeps: what was said
+  /// first stays for ever (StreamingVLM's text sink). -1: none.
+  int sink_region = -1;
+  int sink_rows = 0;  ///< that it keeps
 };
 
 /// Commentary on pictures (VideoLLM-online, Chen et al. 2024; LiveCC, Chen et al. 2025;
@@ -53,14 +57,16 @@ class InterleavedLoop final : public TurnLoop {
 
  private:
   void start() override;
-  void read_unit(std::span<const float> rows, std::span<const int32_t> tokens) override;
+  void read_unit(const InputUnit& unit) override;
   Proposal propose() override;
   void write_token(int32_t token) override;
   void end_turn(TurnEnd how, int32_t token, int n_written) override;
 
   void embed(int32_t token);
   void add(std::span<const int32_t> tokens);
-  void step(size_t begin, size_t end);
+  void step(const InputUnit& unit, size_t begin);
+  int output_region(int n_rows) const;
+  void enter_output(std::span<const float> rows, int64_t& n_before);
 
   const InterleavedConfig config_;
   DraftBatch batch_;

@@ -84,6 +84,30 @@ void Loop::begin() {
   out_.clear();
 }
 
+std::span<const Written> Loop::push_unit(std::span<const float> rows,
+                                         std::span<const int32_t> axes) {
+  if (rows.empty() || rows.size() % width_ != 0) {
+    throw std::invalid_argument("loop: got a unit of " + std::to_string(rows.size()) +
+                                " numbers, takes rows of " + std::to_string(width_));
+  }
+  if (waits()) {
+    throw std::invalid_argument("loop: " + std::to_string(unit_tokens_.size()) +
+                                " rows wait for their unit; push its rest first");
+  }
+  begin();
+  unit_.clear();
+  unit_tokens_.assign(rows.size() / width_, -1);
+  take_unit({rows, unit_tokens_, axes});
+  unit_tokens_.clear();
+  failed_ = false;
+  return out_;
+}
+
+// Rows short of a unit; those of one that was read stay until the next row comes.
+bool Loop::waits() const {
+  return !unit_tokens_.empty() && std::cmp_less(unit_tokens_.size(), loop_config_.unit_rows);
+}
+
 void Loop::append(std::span<const float> row, int32_t token) {
   if (std::cmp_equal(unit_tokens_.size(), loop_config_.unit_rows)) {  // that one was read
     unit_.clear();
@@ -91,15 +115,15 @@ void Loop::append(std::span<const float> row, int32_t token) {
   }
   unit_.insert(unit_.end(), row.begin(), row.end());
   unit_tokens_.push_back(token);
-  if (std::cmp_equal(unit_tokens_.size(), loop_config_.unit_rows)) take_unit(unit_, unit_tokens_);
+  if (std::cmp_equal(unit_tokens_.size(), loop_config_.unit_rows)) {
+    take_unit({unit_, unit_tokens_, {}});
+  }
 }
 
 std::span<const Written> Loop::finish() {
   begin();
   finished_ = true;
-  if (std::cmp_less(unit_tokens_.size(), loop_config_.unit_rows) && !unit_tokens_.empty()) {
-    take_unit(unit_, unit_tokens_);
-  }
+  if (waits()) take_unit({unit_, unit_tokens_, {}});
   unit_.clear();
   unit_tokens_.clear();
   if (read_ > 0) write_rest();
@@ -124,10 +148,10 @@ void Loop::follow(const Loop& other) {
   counts_ = other.counts_;
 }
 
-void Loop::take_unit(std::span<const float> rows, std::span<const int32_t> tokens) {
+void Loop::take_unit(const InputUnit& unit) {
   unit_came_ = std::chrono::steady_clock::now();
   if (read_ == 0) start();
-  read_unit(rows, tokens);
+  read_unit(unit);
   ++read_;
   read_ms_ = unit_age_ms();
   write_unit();

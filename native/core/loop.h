@@ -28,6 +28,13 @@ struct LoopConfig {
   SamplerConfig sampler;
 };
 
+/// Rows that are read together.
+struct InputUnit {
+  std::span<const float> rows;      ///< [n, n_embd], n >= 1
+  std::span<const int32_t> tokens;  ///< [n] which token's embedding a row is; -1: none's
+  std::span<const int32_t> axes;    ///< [n, kAxes] or empty, as in RegionRows
+};
+
 /// A token as it was written.
 struct Written {
   int32_t token;
@@ -81,14 +88,18 @@ class Loop {
   /// As push() of the tokens' embeddings; drafters see the tokens too.
   std::span<const Written> push_tokens(std::span<const int32_t> tokens);
 
+  /// As push() of one whole unit of any length: rows [n, n_embd], n >= 1, with `axes` [n, kAxes] or
+  /// none, as in RegionRows. Throws std::invalid_argument, too, while rows short of a unit wait.
+  std::span<const Written> push_unit(std::span<const float> rows, std::span<const int32_t> axes);
+
   /// `decoder` and `policy` must outlive the loop. Throws std::invalid_argument, naming number and
   /// range, on a configuration that does not fit `decoder`.
   Loop(Decoder& decoder, const Policy& policy, LoopConfig config);
 
   /// An empty stream begins: the decoder is reset, prompts enter.
   virtual void start() = 0;
-  /// A unit [n, n_embd] enters; `tokens` [n] names its rows, -1 where they are no tokens'.
-  virtual void read_unit(std::span<const float> rows, std::span<const int32_t> tokens) = 0;
+  /// A unit enters.
+  virtual void read_unit(const InputUnit& unit) = 0;
   /// Writes what may be written after a unit, which read() counts by now.
   virtual void write_unit() = 0;
   /// Goes on with the counts of `other`. Throws std::runtime_error where a call of it failed.
@@ -113,7 +124,8 @@ class Loop {
  private:
   void begin();
   void append(std::span<const float> row, int32_t token);
-  void take_unit(std::span<const float> rows, std::span<const int32_t> tokens);
+  bool waits() const;
+  void take_unit(const InputUnit& unit);
 
   const Policy& policy_;
   Sampler sampler_;

@@ -66,9 +66,9 @@ void ReencodedLoop::start() {
   n_agreed_ = n_committed_ = 0;
 }
 
-void ReencodedLoop::read_unit(std::span<const float> rows, std::span<const int32_t> /*tokens*/) {
+void ReencodedLoop::read_unit(const InputUnit& unit) {
   const int64_t newest_unit = read() + 1;
-  window_.insert(window_.end(), rows.begin(), rows.end());
+  window_.insert(window_.end(), unit.rows.begin(), unit.rows.end());
   leave_segments();
   if (n_window_rows() > int64_t{config_.max_units} * loop_config_.unit_rows) trim(newest_unit);
   encode();

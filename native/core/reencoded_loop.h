@@ -65,7 +65,7 @@ class ReencodedLoop final : public TurnLoop {
   }
 
   void start() override;
-  void read_unit(std::span<const float> rows, std::span<const int32_t> tokens) override;
+  void read_unit(const InputUnit& unit) override;
   Proposal propose() override;
   void write_token(int32_t token) override;
   void end_turn(TurnEnd how, int32_t token, int n_written) override;

@@ -20,6 +20,13 @@ void TurnLoop::limit_turns(int max_tokens, double max_ms) {
   max_ms_ = max_ms;
 }
 
+void TurnLoop::cut_turn() {
+  if (!cut_off_ || loop_config_.end_of_turn.empty()) return;
+  end_turn(TurnEnd::kModel, loop_config_.end_of_turn.front(), 0);
+  counts_.turn = 0;
+  cut_off_ = resumable_ = false;
+}
+
 void TurnLoop::write_unit() {
   ++counts_.since_write;
   take_turn(std::min(max_tokens_, loop_config_.max_tokens_per_unit), max_ms_);

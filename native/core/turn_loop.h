@@ -15,6 +15,7 @@ class TurnLoop : public Loop {
  public:
   using Loop::push;
   using Loop::push_tokens;
+  using Loop::push_unit;
 
   /// From the next unit on at most `max_tokens` (and no more than the configuration allows) are
   /// written after one, and none is begun that, at the pace of its turn's slowest, would be done
@@ -25,6 +26,10 @@ class TurnLoop : public Loop {
 
   /// Whether a limit ended the last turn, and neither the model nor the policy.
   bool cut_off() const { return cut_off_; }
+
+  /// Ends a turn that a limit cut off as if the model had, with the first token of end_of_turn:
+  /// what it spoke of is gone. Nothing happens when there is none, or no token ends turns.
+  void cut_turn();
 
  protected:
   enum class TurnEnd { kModel, kSilence, kPolicy, kLimit };

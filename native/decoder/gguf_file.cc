@@ -132,7 +132,8 @@ GgufFile::GgufFile(const std::string& path) : path_(path), gguf_(read_head(path)
 // obey.
 void GgufFile::fail(const std::string& what) const {
   std::string line = what;
-  std::ranges::replace_if(line, [](char c) { return c < ' ' || c > '~'; }, '?');
+  std::ranges::replace_if(
+      line, [](char c) { return c < ' ' || c > '~'; }, '?');
   throw std::invalid_argument(path_ + ": " + line);
 }
 
@@ -213,6 +214,18 @@ std::optional<std::vector<std::string>> GgufFile::find_texts(const std::string& 
   if (!value) return std::nullopt;
   if (!std::holds_alternative<std::vector<std::string>>(*value)) fail_type(key, "a list of texts");
   return std::get<std::vector<std::string>>(std::move(*value));
+}
+
+void GgufFile::require_type(const std::string& key, gguf_type type, gguf_type element) const {
+  const int64_t id = gguf_find_key(gguf_.get(), key.c_str());
+  if (id < 0) return;
+  const bool is_array = type == GGUF_TYPE_ARRAY;
+  if (gguf_get_kv_type(gguf_.get(), id) == type &&
+      (!is_array || gguf_get_arr_type(gguf_.get(), id) == element)) {
+    return;
+  }
+  const std::string wanted = gguf_type_name(is_array ? element : type);
+  fail("the key " + key + " is not " + (is_array ? "a list of " : "of the type ") + wanted);
 }
 
 const TensorEntry* GgufFile::find_tensor(std::string_view name) const {

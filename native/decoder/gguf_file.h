@@ -43,6 +43,10 @@ class GgufFile {
   std::optional<bool> find_flag(const std::string& key) const;
   std::optional<std::vector<int64_t>> find_integers(const std::string& key) const;
   std::optional<std::vector<std::string>> find_texts(const std::string& key) const;
+  /// Fails unless the file has no such key or stores its value as exactly `type`, an array's as
+  /// `element`: for readers that stop the process on another one.
+  void require_type(const std::string& key, gguf_type type,
+                    gguf_type element = GGUF_TYPE_COUNT) const;
 
   const std::vector<TensorEntry>& tensors() const { return tensors_; }
   /// Null when there is none of that name.

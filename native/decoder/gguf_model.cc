@@ -2,26 +2,18 @@
 #include "decoder/gguf_model.h"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 #include <fstream>
 #include <stdexcept>
 #include <utility>
 
 #include "decoder/ggml_log.h"
+#include "decoder/weight_types.h"
 
 namespace edgestream {
 
 namespace {
 
-// Weight types that ggml multiplies with on every backend's reference, the CPU.
-constexpr std::array kMatrixTypes = {
-    GGML_TYPE_F32,     GGML_TYPE_F16,    GGML_TYPE_BF16,  GGML_TYPE_Q4_0,  GGML_TYPE_Q4_1,
-    GGML_TYPE_Q5_0,    GGML_TYPE_Q5_1,   GGML_TYPE_Q8_0,  GGML_TYPE_Q2_K,  GGML_TYPE_Q3_K,
-    GGML_TYPE_Q4_K,    GGML_TYPE_Q5_K,   GGML_TYPE_Q6_K,  GGML_TYPE_IQ1_S, GGML_TYPE_IQ1_M,
-    GGML_TYPE_IQ2_XXS, GGML_TYPE_IQ2_XS, GGML_TYPE_IQ2_S, GGML_TYPE_IQ3_S, GGML_TYPE_IQ3_XXS,
-    GGML_TYPE_IQ4_NL,  GGML_TYPE_IQ4_XS, GGML_TYPE_TQ1_0, GGML_TYPE_TQ2_0, GGML_TYPE_MXFP4,
-    GGML_TYPE_NVFP4,   GGML_TYPE_Q1_0,   GGML_TYPE_Q2_0};
 constexpr int kTensorsPerLayer = 17;
 constexpr int kTensorsBesides = 3;  // output norm, output, rope factors
 constexpr size_t kReadBytes = size_t{4} << 20;
@@ -46,9 +38,7 @@ void check_entry(const GgufFile& file, const TensorEntry& entry,
     file.fail("the tensor " + entry.name + " is " + shape_text(entry.shape, GGML_MAX_DIMS) +
               ", the metadata asks for " + shape_text(shape.begin(), shape.size()));
   }
-  const bool known = shape.size() == 1
-                         ? entry.type == GGML_TYPE_F32
-                         : std::ranges::find(kMatrixTypes, entry.type) != kMatrixTypes.end();
+  const bool known = shape.size() == 1 ? entry.type == GGML_TYPE_F32 : is_matrix_type(entry.type);
   if (!known) {
     file.fail("the tensor " + entry.name + " is of the type " + ggml_type_name(entry.type) +
               ", which cannot be computed with here");

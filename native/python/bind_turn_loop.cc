@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -35,9 +37,10 @@ using edgestream::ReencodedLoop;
 using edgestream::TurnLoop;
 using edgestream::Written;
 using Rows = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using Axes = nb::ndarray<const int32_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using Tokens = std::vector<int32_t>;
 
-template <typename T, T Written::* member>
+template <typename T, T Written::*member>
 typename OwnedArray<T, 1>::Array column(std::span<const Written> written) {
   OwnedArray<T, 1> array({written.size()});
   std::ranges::transform(written, array.values().begin(), member);
@@ -57,12 +60,21 @@ auto written_by(Act act) {
                          column<int64_t, &Written::read>(written));
 }
 
+void require_width(const TurnLoop& loop, const Rows& rows) {
+  if (std::cmp_equal(rows.shape(1), loop.n_embd())) return;
+  throw std::invalid_argument("loop: got rows of " + std::to_string(rows.shape(1)) +
+                              " numbers, takes rows of " + std::to_string(loop.n_embd()));
+}
+
 auto push(TurnLoop& loop, const Rows& rows) {
-  if (std::cmp_not_equal(rows.shape(1), loop.n_embd())) {
-    throw std::invalid_argument("loop: got rows of " + std::to_string(rows.shape(1)) +
-                                " numbers, takes rows of " + std::to_string(loop.n_embd()));
-  }
+  require_width(loop, rows);
   return written_by([&] { return loop.push({rows.data(), rows.size()}); });
+}
+
+auto push_unit(TurnLoop& loop, const Rows& rows, const std::optional<Axes>& axes) {
+  require_width(loop, rows);
+  const auto places = axes ? std::span(axes->data(), axes->size()) : std::span<const int32_t>();
+  return written_by([&] { return loop.push_unit({rows.data(), rows.size()}, places); });
 }
 
 auto push_tokens(TurnLoop& loop, const Tokens& tokens) {
@@ -81,24 +93,26 @@ void bind_interleaved(nb::module_& m) {
           [](InterleavedLoop* self, Decoder& decoder, const Policy& policy, LoopConfig loop,
              Tokens prompt, Tokens before_unit, Tokens after_unit, Tokens after_turn,
              Tokens after_silence, bool remember_silence, int n_draft, Drafter* drafter,
-             int input_region, int output_region) {
+             int input_region, int output_region, int sink_region, int sink_rows) {
             new (self) InterleavedLoop(
                 decoder, policy,
                 {std::move(loop), std::move(prompt), std::move(before_unit), std::move(after_unit),
                  std::move(after_turn), std::move(after_silence), remember_silence, n_draft,
-                 input_region, output_region},
+                 input_region, output_region, sink_region, sink_rows},
                 drafter);
           },
           "decoder"_a, "policy"_a, "config"_a = LoopConfig(), nb::kw_only(), "prompt"_a = Tokens(),
           "before_unit"_a = Tokens(), "after_unit"_a = Tokens(), "after_turn"_a = Tokens(),
           "after_silence"_a = Tokens(), "remember_silence"_a = true, "n_draft"_a = 0,
           "drafter"_a.none() = nb::none(), "input_region"_a = 0, "output_region"_a = 0,
-          nb::keep_alive<1, 2>(), nb::keep_alive<1, 3>(), nb::keep_alive<1, 12>(),
+          "sink_region"_a = -1, "sink_rows"_a = 0, nb::keep_alive<1, 2>(), nb::keep_alive<1, 3>(),
+          nb::keep_alive<1, 12>(),
           "Tokens of the chat template: `prompt` before everything, before_unit and after_unit "
           "around each unit, after_turn behind the token that ended a turn, after_silence behind "
           "silence. A turn that the policy ends is ended with the first token of end_of_turn, or "
           "with silence when nothing was written (no row unless remember_silence). Units enter "
-          "input_region of the decoder, all else output_region.")
+          "input_region of the decoder, all else output_region; of that the first sink_rows rows "
+          "sink_region, which keeps so many (-1: there is none).")
       .def("settle", &InterleavedLoop::settle,
            "Lets go of rows that the decoder has computed and not yet taken, so that it can be "
            "forked; what is written stays the same.")
@@ -181,6 +195,11 @@ void bind_turn_loop(nb::module_& m) {
       .def("push", &push, nb::arg("rows").noconvert(),
            "Reads float32 [n, n_embd]. Returns what was written meanwhile: int32 tokens, float32 "
            "probabilities, int64 units read when each was written.")
+      .def(
+          "push_unit", &push_unit, nb::arg("rows").noconvert(),
+          nb::arg("axes").noconvert().none() = nb::none(),
+          "As push of one whole unit, float32 [n, n_embd] of any n >= 1, whose rows may have time, "
+          "height and width of their own, int32 [n, 3] (see Decoder.step_groups).")
       .def("push_tokens", &push_tokens, "tokens"_a,
            "As push of the tokens' embeddings; drafters see the tokens too.")
       .def("limit_turns", &TurnLoop::limit_turns, nb::kw_only(), "max_tokens"_a, "max_ms"_a,
@@ -190,6 +209,8 @@ void bind_turn_loop(nb::module_& m) {
            "limited.")
       .def_prop_ro("cut_off", &TurnLoop::cut_off,
                    "Whether a limit ended the last turn, and neither the model nor the policy.")
+      .def("cut_turn", &TurnLoop::cut_turn,
+           "Ends a turn that a limit cut off as if the model had: what it spoke of is gone.")
       .def("finish", &finish, "The source has ended: as push, of what is left to write.");
   bind_interleaved(m);
   bind_grouped(m);

@@ -7,6 +7,7 @@ void bind_decoder(nanobind::module_& m);
 void bind_drafter(nanobind::module_& m);
 void bind_loop(nanobind::module_& m);
 void bind_mel(nanobind::module_& m);
+void bind_mmproj(nanobind::module_& m);
 void bind_picture(nanobind::module_& m);
 void bind_policy(nanobind::module_& m);
 void bind_sample_ring(nanobind::module_& m);
@@ -20,6 +21,7 @@ NB_MODULE(_native, m) {
   bind_picture(m);
   bind_policy(m);
   bind_decoder(m);
+  bind_mmproj(m);
   bind_loop(m);
   bind_drafter(m);
   bind_turn_loop(m);
