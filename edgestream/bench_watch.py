@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -18,10 +18,9 @@ from edgestream.bench_machine import describe, one_core
 from edgestream.bench_process import Memory
 from edgestream.bench_scenes import SCENE_MS, scene
 from edgestream.bench_watch_run import count_false, tell_scenes, watch_file, write_video
+from edgestream.commentator_model import CommentatorModel
+from edgestream.errors import UsageError
 from edgestream.watching import load_watcher
-
-if TYPE_CHECKING:
-    from edgestream.commentator_model import CommentatorModel
 
 LIVE_SCENES = range(1 << 21, (1 << 21) + 24)  # numbers that no other scene has
 
@@ -47,6 +46,8 @@ def measure(model_name: str, *, quick: bool) -> dict[str, Any]:
     """
     plan = QUICK if quick else FULL
     model = load_watcher(model_name)
+    if not isinstance(model, CommentatorModel):
+        raise UsageError(f"{model_name}: bench watch scores the lines of tiny-watch's family alone")
     figures = describe(model) | {"quick": quick}
     figures |= _measure_live(model, plan)
     with one_core() as pinned:

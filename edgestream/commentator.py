@@ -31,7 +31,8 @@ class Counts:
 
     pictures: int = 0
     encoded: int = 0
-    entered: int = 0  # into the decoder
+    rows: int = 0  # that the encoded ones became
+    entered: int = 0  # of these, into the decoder
     repeated: int = 0  # comments that were no news, and not said
 
     @property
@@ -41,8 +42,8 @@ class Counts:
 
     @property
     def dropped_after(self) -> float:
-        """Share of the encoded ones that did not enter the decoder."""
-        return 1 - self.entered / self.encoded if self.encoded else 0.0
+        """Share of the encoded ones' rows that did not enter the decoder."""
+        return 1 - self.entered / self.rows if self.rows else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,7 @@ class BuiltInCommentator:
         self.counts.encoded += 1
         try:
             embedding = self.encoder.push(rgb[None])
+            self.counts.rows += 1
             if not self.embedding_gate.push(embedding, picture.time_ms):
                 return None
         except (RuntimeError, ValueError) as error:  # weights that give no numbers, a lost device

@@ -15,7 +15,9 @@ DECODER_FAMILY = "decoder"  # of folders that `edgestream convert` writes of dec
 CONCATENATED = "concatenated"
 REENCODED, VOICE = "reencoded", "voice"  # Whisper and Moonshine; a gate before them
 COMMENTATOR = "commentator"
-FAMILIES = (CONCATENATED, REENCODED, VOICE, COMMENTATOR)
+VLM = "vlm"  # vision-language models
+FAMILIES = (CONCATENATED, REENCODED, VOICE, COMMENTATOR, VLM)
+WATCHING = (COMMENTATOR, VLM)  # they see, the others hear
 # Of a file in a model's folder: good on every system, nothing that a terminal would obey.
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,127}")
 SHA256 = re.compile(r"[0-9a-fA-F]{64}")

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgestream.config import COMMENTATOR, DEFAULT_MODEL
+from edgestream.config import DEFAULT_MODEL, WATCHING
 from edgestream.errors import ModelError, UsageError
 from edgestream.library import find
 from edgestream.manifest import family_of
@@ -28,7 +28,7 @@ def load(name: str | os.PathLike[str] = DEFAULT_MODEL) -> Model | ReencodedModel
         ModelError: there is no such model, or its files are damaged or not supported.
     """
     folder = find(name)
-    if family_of(folder) == COMMENTATOR:
+    if family_of(folder) in WATCHING:
         raise ModelError(f"{folder}: watches and does not hear; use edgestream watch")
     if not is_speech_folder(folder):
         return Model(folder)

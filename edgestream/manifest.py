@@ -14,6 +14,7 @@ from edgestream.config import (
     DECODER_FAMILY,
     MANIFEST,
     REENCODED,
+    VLM,
     VOICE,
     ConcatenatedManifest,
     Manifest,
@@ -22,6 +23,7 @@ from edgestream.config import (
 )
 from edgestream.errors import ModelError
 from edgestream.toml_file import build, parse_toml
+from edgestream.vlm_config import VlmManifest, vlm_rules
 
 M = TypeVar("M", bound=Manifest)
 
@@ -36,6 +38,7 @@ KINDS: dict[str, tuple[type[Manifest], Callable[[Any], list[tuple[bool, str]]]]]
     REENCODED: (Manifest, _no_rules),
     VOICE: (Manifest, _no_rules),
     COMMENTATOR: (CommentatorManifest, commentator_rules),
+    VLM: (VlmManifest, vlm_rules),
 }
 
 

@@ -69,7 +69,7 @@ def _convert(kind: Any, value: object, where: str) -> Any:
         return build(typing.cast(type, kind), value, where)
     if kind is float and type(value) is int and abs(value) < 1 << 1000:
         return float(value)
-    if kind in (int, float, str) and type(value) is kind:
+    if kind in (int, float, str, bool) and type(value) is kind:
         return value
     if typing.get_origin(kind) is tuple and isinstance(value, list):
         return tuple(_convert(typing.get_args(kind)[0], item, where) for item in value)

@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import ctypes
+import math
+import threading
 import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from llama_cpp import mtmd_cpp
 from numpy.typing import NDArray
@@ -19,6 +22,7 @@ from edgestream.tokenizer import Tokenizer, silent_log
 
 MAX_ASPECT = 16  # of a picture's sides; rounding to whole cells would burst the limit beyond
 MIN_CELLS, MAX_CELLS = 4, 4096
+FIXED = "idefics3"  # the kind of tower whose pictures all have one size
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +37,12 @@ class PictureRows:
 class VisionTower:
     """A tower beside the decoder's vocabulary: the decoder's weights are not needed for it.
 
-    One thread at a time. Everything that would make libmtmd stop the process is checked before.
+    Streams may share one; a second thread waits. Everything that would make libmtmd stop the
+    process is checked before.
 
     Attributes:
         shape: what the file says of itself.
+        max_rows: that a picture may become.
         has_axes: whether rows have time, height and width.
     """
 
@@ -81,9 +87,17 @@ class VisionTower:
             raise ModelError(f"{path}: libmtmd cannot load this vision tower")
         weakref.finalize(self, mtmd_cpp.mtmd_free, context)
         self._context = context
+        self._busy = threading.Lock()
         self.has_axes = bool(mtmd_cpp.mtmd_decode_use_mrope(context))
+        if self.has_axes == self.is_fixed:
+            raise ModelError(f"{path}: a vision tower of another family than the decoder")
         if mtmd_cpp.mtmd_decode_use_non_causal(context, None):
             raise ModelError(f"{path}: pictures whose rows see later ones are not supported")
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether all pictures become as many rows."""
+        return self.shape.projector == FIXED
 
     def _parameters(self, max_cells: int, n_threads: int) -> Any:
         """One overview of a fixed size, or at most so many rows; no run to warm up."""
@@ -93,13 +107,15 @@ class VisionTower:
         params.warmup = False
         params.use_gpu = False
         side = self.shape.image_size // (self.shape.patch_size * self.shape.n_merge)
-        fixed = self.shape.projector == "idefics3"
-        params.image_min_tokens = MIN_CELLS if not fixed else 0
-        params.image_max_tokens = side * side if fixed else max_cells
+        self.max_rows = side * side if self.is_fixed else max_cells
+        params.image_max_tokens = self.max_rows
+        params.image_min_tokens = 0 if self.is_fixed else MIN_CELLS
         return params
 
-    def push(self, rgb: NDArray[np.uint8]) -> PictureRows:
+    def push(self, rgb: NDArray[np.uint8], max_rows: int | None = None) -> PictureRows:
         """The rows of one picture, uint8 [height, width, 3].
+
+        A tower that takes pictures of any size makes it `max_rows` rows at most, or a few.
 
         Raises:
             ValueError: it is no such array, or far longer than wide.
@@ -115,11 +131,23 @@ class VisionTower:
                 f"vision tower: a picture of {width} x {height}; cut it, "
                 f"one side may be {MAX_ASPECT} times the other"
             )
-        chunks = self._preprocess(np.ascontiguousarray(rgb))
-        try:
-            return self._encode(chunks)
-        finally:
-            mtmd_cpp.mtmd_input_chunks_free(chunks)
+        with self._busy:
+            chunks = self._preprocess(self._shrunk(np.ascontiguousarray(rgb), max_rows))
+            try:
+                return self._encode(chunks)
+            finally:
+                mtmd_cpp.mtmd_input_chunks_free(chunks)
+
+    def _shrunk(self, rgb: NDArray[np.uint8], max_rows: int | None) -> NDArray[np.uint8]:
+        if max_rows is None or self.is_fixed:
+            return rgb
+        cell_px = self.shape.patch_size * self.shape.n_merge
+        height, width = rgb.shape[:2]
+        scale = math.sqrt(max(max_rows, MIN_CELLS) * cell_px**2 / (height * width))
+        if scale >= 1:
+            return rgb
+        size = [max(1, int(side * scale / cell_px)) * cell_px for side in (width, height)]
+        return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
 
     def _preprocess(self, rgb: NDArray[np.uint8]) -> Any:
         height, width = rgb.shape[:2]

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from typing import Protocol
 
 import cv2
 
 from edgestream.camera import CameraSource
 from edgestream.commentator_model import CommentatorModel
-from edgestream.config import COMMENTATOR, DEFAULT_COMMENTATOR, MANIFEST
+from edgestream.config import COMMENTATOR, DEFAULT_COMMENTATOR, MANIFEST, VLM
 from edgestream.errors import ModelError, UsageError
 from edgestream.library import find
 from edgestream.manifest import family_of
@@ -20,7 +22,25 @@ from edgestream.session import Session
 from edgestream.video_file import VideoFileSource
 
 
-def load_watcher(name: str | os.PathLike[str] = DEFAULT_COMMENTATOR) -> CommentatorModel:
+class Watcher(Protocol):
+    """A model that watches, of any family."""
+
+    @property
+    def fps(self) -> float: ...
+
+    def stream(
+        self,
+        *,
+        chattiness: float | None = None,
+        prompt: str | None = None,
+        fps: float | None = None,
+        now_ms: Callable[[], float] | None = None,
+        keep_up: bool = False,
+    ) -> PictureStream:
+        """A new stream over the model's weights."""
+
+
+def load_watcher(name: str | os.PathLike[str] = DEFAULT_COMMENTATOR) -> Watcher:
     """Loads a model that watches, by name (shipped with edgestream, or pulled) or from its folder.
 
     Raises:
@@ -28,6 +48,10 @@ def load_watcher(name: str | os.PathLike[str] = DEFAULT_COMMENTATOR) -> Commenta
     """
     folder = find(name)
     family = family_of(folder)
+    if family == VLM:  # libmtmd is loaded with it
+        from edgestream.vlm_model import VlmModel
+
+        return VlmModel(folder)
     if family != COMMENTATOR:
         of = f"is of family {family!r}" if family else f"has no {MANIFEST}"
         raise ModelError(f"{folder}: {of}, which hears and does not watch; use edgestream listen")
@@ -37,7 +61,7 @@ def load_watcher(name: str | os.PathLike[str] = DEFAULT_COMMENTATOR) -> Commenta
 def watch(
     source: str | int | os.PathLike[str] | PictureSource | None = None,
     *,
-    model: str | os.PathLike[str] | CommentatorModel = DEFAULT_COMMENTATOR,
+    model: str | os.PathLike[str] | Watcher = DEFAULT_COMMENTATOR,
     chattiness: float | None = None,
     prompt: str | None = None,
     fast: bool = False,
@@ -64,7 +88,7 @@ def watch(
     Raises:
         EdgestreamError: the source or the model cannot be used; the message says the way out.
     """
-    loaded = model if isinstance(model, CommentatorModel) else load_watcher(model)
+    loaded = load_watcher(model) if isinstance(model, (str, os.PathLike)) else model
     clock = _Clock()
     stream = loaded.stream(
         chattiness=chattiness, prompt=prompt, fps=fps, now_ms=clock.now_ms, keep_up=not fast

@@ -17,7 +17,7 @@ PACKAGE = ROOT / "edgestream"
 # In the order that data takes. model.py builds the stages, session.py runs them.
 WALK = [
     "errors", "events", "json_file", "toml_file",
-    "config", "commentator_config", "manifest",
+    "config", "commentator_config", "vlm_config", "manifest",
     "onnx_weights", "library", "entry",
     "source", "pcm", "resample", "waveform", "devices", "microphone",
     "picture", "picture_source", "video_file", "cameras", "camera",
@@ -31,7 +31,8 @@ WALK = [
     "concatenated",
     "model", "speech_config", "prompt_tokens", "voice", "hypothesis_rules", "encoder_decoder",
     "window_rows", "segment_caption", "reencoded", "reencoded_model", "listening",
-    "chattiness", "commentator", "picture_stream", "commentator_model", "watching",
+    "chattiness", "commentator", "picture_stream", "commentator_model",
+    "vlm_units", "vlm_commentator", "vlm_model", "watching",
     "gguf_header", "fit", "hub", "pull", "doctor", "bench", "convert",
     "cli_bars", "cli_models", "cli_convert", "cli_session", "cli_watch", "cli", "__main__",
 ]  # fmt: skip

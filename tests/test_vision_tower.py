@@ -178,7 +178,6 @@ def loads(path, decoder):
         ("feed_forward_length", 47, "has not the shape that the metadata ask for"),
         ("embedding_length", (UINT64, 32), "embedding_length is not of the type u32"),
         ("image_mean", (STRING, "grey"), "image_mean is not a list of f32"),
-        ("feature_layer", 1, "feature_layer is not supported"),
     ],
 )
 def test_hostile_metadata_is_refused_in_one_line(files, tmp_path, key, value, said):

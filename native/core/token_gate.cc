@@ -26,6 +26,11 @@ float checked_cosine(float max_cosine) {
   refuse("max_cosine is " + std::to_string(max_cosine) + "; it must be -1 to 1");
 }
 
+std::int64_t checked_rows(const char* name, std::int64_t n_rows) {
+  if (n_rows >= 0 && n_rows <= std::int64_t{1} << 40) return n_rows;
+  refuse(std::string(name) + " is " + std::to_string(n_rows) + "; it must be 0 to 2^40");
+}
+
 void expect_size(const char* name, std::size_t n_values, std::size_t expected) {
   if (n_values == expected) return;
   refuse(std::string(name) + " has " + std::to_string(n_values) + " values, need " +
@@ -47,11 +52,21 @@ double cosine(std::span<const float> a, std::span<const float> b) {
 
 }  // namespace
 
-TokenGate::TokenGate(std::size_t n_cells, std::size_t n_embd, float max_cosine)
+TokenGate::TokenGate(std::size_t n_cells, std::size_t n_embd, float max_cosine,
+                     std::int64_t memory_rows, std::int64_t rows_besides)
     : n_cells_(n_cells),
       n_embd_(n_embd),
       max_cosine_(checked_cosine(max_cosine)),
-      kept_(checked_values(n_cells, n_embd)) {}
+      memory_rows_(checked_rows("memory_rows", memory_rows)),
+      rows_besides_(checked_rows("rows_besides", rows_besides)),
+      kept_(checked_values(n_cells, n_embd)),
+      kept_at_(n_cells) {}
+
+// Once all of the next picture has entered.
+bool TokenGate::may_be_lost(std::size_t cell) const noexcept {
+  const std::int64_t next = static_cast<std::int64_t>(n_cells_) + rows_besides_;
+  return memory_rows_ > 0 && rows_ + next - kept_at_[cell] > memory_rows_;
+}
 
 std::size_t TokenGate::push(std::span<const float> embeddings, std::span<std::uint8_t> kept) {
   expect_size("grid of embeddings", embeddings.size(), kept_.size());
@@ -61,19 +76,23 @@ std::size_t TokenGate::push(std::span<const float> embeddings, std::span<std::ui
   for (std::size_t cell = 0; cell < n_cells_; ++cell) {
     const auto now = embeddings.subspan(cell * n_embd_, n_embd_);
     const auto last = std::span(kept_).subspan(cell * n_embd_, n_embd_);
-    kept[cell] = pictures_ == 0 || !(cosine(now, last) > max_cosine) ? 1 : 0;
+    const bool is_new = pictures_ == 0 || !(cosine(now, last) > max_cosine);
+    kept[cell] = is_new || may_be_lost(cell) ? 1 : 0;
     if (kept[cell] == 0) continue;
+    kept_at_[cell] = rows_;
     std::copy(now.begin(), now.end(), last.begin());
     ++n_kept;
   }
   ++pictures_;
   kept_embeddings_ += static_cast<std::int64_t>(n_kept);
+  if (n_kept > 0) rows_ += static_cast<std::int64_t>(n_kept) + rows_besides_;
   return n_kept;
 }
 
 void TokenGate::reset() noexcept {
   pictures_ = 0;
   kept_embeddings_ = 0;
+  rows_ = 0;
 }
 
 double TokenGate::drop_ratio() const noexcept {

@@ -69,9 +69,6 @@ void check_types(const GgufFile& file) {
   for (const char* key : {"image_mean", "image_std"}) {
     file.require_type(kVision + key, GGUF_TYPE_ARRAY, GGUF_TYPE_FLOAT32);
   }
-  for (const char* key : {"feature_layer", "image_grid_pinpoints"}) {
-    if (file.find(kVision + key)) file.fail("the key " + kVision + key + " is not supported");
-  }
 }
 
 int read_number(const GgufFile& file, const std::string& name, int64_t low, int64_t high) {

@@ -97,8 +97,13 @@ void bind_token_gate(nb::module_& m) {
   nb::class_<TokenGate>(m, "TokenGate",
                         "Embeddings of each picture that differ from what was last kept at their "
                         "cell. One thread at a time.")
-      .def(nb::init<std::size_t, std::size_t, float>(), "n_cells"_a, "n_embd"_a, "max_cosine"_a,
-           "Drops an embedding above `max_cosine`. Raises ValueError on what cannot be served.")
+      .def(nb::init<std::size_t, std::size_t, float, std::int64_t, std::int64_t>(), "n_cells"_a,
+           "n_embd"_a, "max_cosine"_a, nb::kw_only(), "memory_rows"_a = 0, "rows_besides"_a = 0,
+           "Drops an embedding above `max_cosine`. What is kept enters a memory of the newest "
+           "`memory_rows` rows (0: of all), `rows_besides` others with each picture of which "
+           "anything is kept; what it may have lost is kept again. Raises ValueError on what "
+           "cannot be served.")
+      .def_prop_ro("n_cells", &TokenGate::n_cells, "Embeddings of a picture.")
       .def("push", &push_tokens, nb::arg("embeddings").noconvert(),
            "Takes float32 [n_cells, n_embd]; returns which are kept, bool [n_cells].")
       .def("reset", &TokenGate::reset, "Back to the start of a stream.")

@@ -125,6 +125,39 @@ TEST_CASE("any cutting writes what the definition says, with and without drafts"
   CHECK(n_written > 200);
 }
 
+TEST_CASE("whole units write what the same rows pushed one by one do") {
+  const MoodyPolicy policy;
+  const auto config = chat_config();
+  for (unsigned seed = 0; seed < 10; ++seed) {
+    const auto rows = toy_rows(60, seed);
+    const auto expected = Definition(config, policy).run(rows);
+    ToyDecoder decoder;
+    InterleavedLoop loop(decoder, policy, config);
+    std::vector<Written> all;
+    for (size_t at = 0; at < rows.size(); at += kUnitRows * kToyWidth) {
+      const auto some = loop.push_unit(std::span(rows).subspan(at, kUnitRows * kToyWidth), {});
+      all.insert(all.end(), some.begin(), some.end());
+    }
+    const auto rest = loop.finish();
+    all.insert(all.end(), rest.begin(), rest.end());
+    CHECK(all == expected);
+  }
+}
+
+TEST_CASE("a unit of no rows, or between the rows of another, is refused with nothing taken") {
+  const EagerPolicy policy;
+  ToyDecoder decoder;
+  InterleavedLoop loop(decoder, policy, chat_config());
+  const auto rows = toy_rows(4, 1);
+  CHECK_THROWS_AS(loop.push_unit({}, {}), std::invalid_argument);
+  CHECK_THROWS_AS(loop.push_unit(std::span(rows).first(3), {}), std::invalid_argument);
+  loop.push(std::span(rows).first(kToyWidth));
+  CHECK_THROWS_WITH_AS(loop.push_unit(rows, {}),
+                       "loop: 1 rows wait for their unit; push its rest first",
+                       std::invalid_argument);
+  CHECK(loop.read() == 0);
+}
+
 TEST_CASE("a decoder of the same weights drafts without a miss and saves batches") {
   const EagerPolicy policy;
   InterleavedConfig config;  // text: units are tokens

@@ -163,6 +163,37 @@ TEST_CASE("embeddings without a direction are kept") {
   CHECK(gate.push(embeddings, kept) == 3);
 }
 
+TEST_CASE("what a memory of rows would lose is kept again, so that it always holds every cell") {
+  constexpr std::size_t kCells = 6;
+  constexpr std::int64_t kBesides = 2;
+  constexpr std::int64_t kMemory = 20;
+  TokenGate gate(kCells, 2, 0.9F, kMemory, kBesides);
+  std::mt19937 random(7);
+  std::vector<std::uint8_t> kept(kCells);
+  std::vector<std::int64_t> memory;  // cells in the order in which they came, -1 for other rows
+  int n_kept = 0;
+  for (int picture = 0; picture < 400; ++picture) {
+    std::vector<float> embeddings;
+    for (std::size_t cell = 0; cell < kCells; ++cell) {
+      const bool turned = cell == 0 || (cell < 3 && random() % 4 == 0);
+      const float angle = turned ? static_cast<float>(random() % 6) : 0.F;
+      embeddings.insert(embeddings.end(), {std::cos(angle), std::sin(angle)});
+    }
+    const std::size_t n = gate.push(embeddings, kept);
+    n_kept += static_cast<int>(n);
+    for (std::size_t cell = 0; cell < kCells; ++cell) {
+      if (kept[cell] == 1) memory.push_back(static_cast<std::int64_t>(cell));
+    }
+    if (n > 0) memory.insert(memory.end(), kBesides, -1);
+    if (std::ssize(memory) > kMemory) memory.erase(memory.begin(), memory.end() - kMemory);
+    for (std::size_t cell = 0; cell < kCells; ++cell) {
+      CHECK(std::ranges::count(memory, static_cast<std::int64_t>(cell)) > 0);
+    }
+  }
+  CHECK(n_kept < 400 * static_cast<int>(kCells) / 2);
+  CHECK_THROWS_AS(TokenGate(1, 1, 0.5F, -1), std::invalid_argument);
+}
+
 TEST_CASE("a token gate refuses what it cannot serve") {
   CHECK_THROWS_AS(TokenGate(0, 4, 0.5F), std::invalid_argument);
   CHECK_THROWS_AS(TokenGate(4, 0, 0.5F), std::invalid_argument);
