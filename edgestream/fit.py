@@ -24,14 +24,19 @@ from edgestream.config import (
 )
 from edgestream.entry import Converted
 from edgestream.gguf_header import DecoderShape
+from edgestream.governor import intervals
 from edgestream.model import load
 from edgestream.reencoded_model import ENCODER, WindowSpec
+from edgestream.vlm_config import VlmManifest
 from edgestream.voice import BLOCK_MS
 
 PROBE_S = 2.0
 PROCESS_BYTES = 90_000_000  # Python, onnxruntime and ggml before any weights (measured)
 PICTURES_BYTES = 35_000_000  # OpenCV, and the pictures that it decodes (measured)
 COPY_BYTES = 64 << 20  # larger than the caches of small machines
+# Of a picture that a vision-language model sees: patches that its tower computes, rows of the chat
+# template around it.
+PATCHES, TURN_ROWS = 1024, 24
 MATRIX_SIZE = 512  # as wide as a layer of Whisper base
 F16_BYTES, F32_BYTES = 2, 4
 # Of a re-encoded model: the rows of a whole window, 30 s of 20 ms; and how often the decoder reads
@@ -101,7 +106,7 @@ class Fit:
 
 def gguf_decoder(manifest: Manifest) -> str | None:
     """The file of the model's decoder if it is GGUF, whose header tells its shape."""
-    if isinstance(manifest, CommentatorManifest):
+    if isinstance(manifest, (CommentatorManifest, VlmManifest)):
         return manifest.decoder.file
     if isinstance(manifest, ConcatenatedManifest) and not manifest.decoder.is_onnx:
         return manifest.decoder.file
@@ -116,6 +121,8 @@ def needs(manifest: Manifest, sizes: dict[str, int], shape: DecoderShape | None)
     """
     if manifest.family == VOICE:
         return Needs(sum(sizes.values()), 0, sum(sizes.values()))
+    if isinstance(manifest, VlmManifest) and shape is not None:
+        return _vlm_needs(manifest, sizes, shape)
     if not isinstance(manifest, (ConcatenatedManifest, CommentatorManifest)):
         onnx_bytes = sum(n_bytes for name, n_bytes in sizes.items() if name.endswith(".onnx"))
         return Needs(onnx_bytes, None, onnx_bytes + WINDOW_BYTES)
@@ -136,6 +143,17 @@ def needs(manifest: Manifest, sizes: dict[str, int], shape: DecoderShape | None)
     )
 
 
+def _vlm_needs(manifest: VlmManifest, sizes: dict[str, int], shape: DecoderShape) -> Needs:
+    """Keys are kept a second time, as they are before rotation."""
+    d, pictures = manifest.decoder, manifest.pictures
+    n_pictures = max(2, math.ceil(d.vision_window_s * pictures.fps))
+    rows = d.text_sink + d.text_window + n_pictures * (pictures.max_rows + TURN_ROWS)
+    kv_bytes = rows * shape.kv_width * F16_BYTES
+    kv_bytes += kv_bytes // 2
+    floats = shape.n_vocab + shape.n_heads * (PATCHES**2 + rows)
+    return Needs(sum(sizes.values()), kv_bytes, floats * F32_BYTES + PICTURES_BYTES)
+
+
 def fit(
     manifest: Manifest, sizes: dict[str, int], shape: DecoderShape | None, probed: Probe
 ) -> Fit:
@@ -146,6 +164,10 @@ def fit(
         return Fit(wanted, free_bytes, manifest.decoder.step_ms, 1000 * each_s)
     if isinstance(manifest, CommentatorManifest):
         return Fit(wanted, free_bytes, manifest.pictures.picture_ms, 1000 * each_s, "pictures")
+    if isinstance(manifest, VlmManifest):  # the governor slows down as far as the last of these
+        interval_ms = intervals(manifest.pictures.fps)[-1]
+        compute_ms = 1000 * picture_s(probed, manifest, sizes)
+        return Fit(wanted, free_bytes, interval_ms, compute_ms, "pictures")
     if manifest.family == VOICE:
         return Fit(wanted, free_bytes, BLOCK_MS, 1000 * each_s)
     return Fit(wanted, free_bytes, WindowSpec().step_ms, 1000 * window_s(probed, sizes))
@@ -162,6 +184,15 @@ def fit_converted(made: Converted, probed: Probe) -> Fit:
 def step_s(probed: Probe, weights_bytes: int) -> float:
     """Every step reads all weights once: as fast as they are computed with, or as memory gives."""
     return weights_bytes * max(probed.s_per_byte, 1 / probed.bytes_per_s)
+
+
+def picture_s(probed: Probe, manifest: VlmManifest, sizes: dict[str, int]) -> float:
+    """A picture that changed all over: its patches, its rows, and the longest comment on it."""
+    tower_bytes, decoder_bytes = sizes[manifest.tower.file], sizes[manifest.decoder.file]
+    rows = manifest.pictures.max_rows + TURN_ROWS
+    products = 2 * (tower_bytes * PATCHES + decoder_bytes * rows)  # of weights of a byte
+    writing_s = manifest.policy.max_tokens * step_s(probed, decoder_bytes)
+    return products / probed.flop_per_s + writing_s
 
 
 def window_s(probed: Probe, sizes: dict[str, int]) -> float:

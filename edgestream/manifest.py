@@ -53,7 +53,8 @@ def read_manifest(path: Path, kind: type[M]) -> M:
     if named == DECODER_FAMILY:
         raise ModelError(f"{path}: a decoder alone, which hears nothing; see docs/convert.md")
     family, own_rules = KINDS.get(str(named), KINDS[CONCATENATED])
-    if kind is Manifest and not data.get("files"):  # of the catalogue, where a pull writes the rest
+    no_more = set(data) <= set(Manifest.__slots__) and not data.get("files")
+    if kind is Manifest and no_more:  # of the catalogue, where a pull writes the rest
         family, own_rules = Manifest, _no_rules
     manifest = build(family, data, f"{path}")
     rules = common_rules(manifest) + own_rules(manifest)

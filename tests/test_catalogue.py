@@ -10,6 +10,7 @@ import signal
 
 import pytest
 import tiny_moonshine
+import tiny_vlm
 import tiny_whisper
 import typer.testing
 from loopback_hub import Repository
@@ -23,7 +24,10 @@ from edgestream.cli import app
 from edgestream.config import ConcatenatedManifest, Manifest
 from edgestream.entry import read_source
 from edgestream.fit import Probe
+from edgestream.manifest import family_of, read_manifest
+from edgestream.picture import Picture
 from edgestream.reencoded_model import ReencodedModel
+from edgestream.vlm_config import VlmManifest
 from edgestream.voice import VOICE_FILE
 
 assert hub  # a fixture
@@ -124,6 +128,36 @@ def test_a_moonshine_is_pulled_with_the_encoder_in_float32(served, moonshine):
         "decoder_model_merged_quantized.onnx",
     }
     captions(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "tower"),
+    [
+        ("smolvlm2-256m", "smolvlm"),
+        ("smolvlm2-500m", "smolvlm"),
+        ("qwen2.5-vl-3b", "qwen2.5vl"),
+        ("qwen3-vl-2b", "qwen3vl"),
+    ],
+)
+def test_a_vision_language_model_is_pulled_and_watches(served, tmp_path, name, tower):
+    decoder = tiny_vlm.write_chat_decoder(tmp_path / "decoder", tiny_vlm.TOWERS[tower])
+    mmproj = tiny_vlm.write_tower(tmp_path / "mmproj", tiny_vlm.TOWERS[tower])
+    source = read_source(library.catalogue()[name])
+    files = {
+        at.path: (mmproj if at.path.startswith("mmproj") else decoder).read_bytes()
+        for at in source.files.values()
+    }
+    served.repositories[source.repository] = Repository(files)
+    assert re.search(
+        r"about .* ms of computing for each \d+ ms of pictures", models("info", name).stdout
+    )
+    fetch(name)
+    assert_written_down(name, served.repositories[source.repository])
+    model = es.load_watcher(name)
+    stream = model.stream(chattiness=1.0)
+    for i, rgb in enumerate(tiny_vlm.pictures(3)):
+        stream.push(Picture(rgb, 1000.0 * i))
+    assert stream.counts.entered > 0
 
 
 def test_info_and_list_tell_what_a_pull_would_bring(served):
@@ -290,6 +324,10 @@ def test_every_entry_names_what_its_loader_reads():
         source, kind = read_source(folder), name.split("-")[0]
         if name == "silero-vad":
             assert set(source.files) == {VOICE_FILE}
+            continue
+        if family_of(folder) == "vlm":
+            manifest = read_manifest(folder / "model.toml", VlmManifest)
+            assert set(source.files) == {manifest.tower.file, manifest.decoder.file}
             continue
         assert source.checkpoint, f"{name}: nothing to convert"
         if source.converted:

@@ -12,6 +12,13 @@ from edgestream import fit
 from edgestream._native import RingDecoder
 from edgestream.fit import Fit, Needs, Probe
 from edgestream.gguf_header import read_shape
+from edgestream.vlm_config import (
+    VlmDecoderSpec,
+    VlmManifest,
+    VlmPictureSpec,
+    VlmPromptSpec,
+    VlmTowerSpec,
+)
 
 MODEL = es.load()
 SIZES = {name: (MODEL.folder / name).stat().st_size for name in MODEL.manifest.files}
@@ -84,3 +91,23 @@ def test_free_memory_and_disk_are_found(tmp_path):
 )
 def test_sizes_are_for_people(n_bytes, said):
     assert fit.mb(n_bytes) == said
+
+
+def test_a_vision_language_model_needs_what_its_regions_and_files_take():
+    manifest = VlmManifest(
+        format=1, name="m", family="vlm", description="", languages=("en",), license="",
+        files={"d": "0" * 64, "t": "0" * 64},
+        tower=VlmTowerSpec("t"), prompt=VlmPromptSpec(""),
+        decoder=VlmDecoderSpec("d", text_sink=100, text_window=50, vision_window_s=4.0),
+        pictures=VlmPictureSpec(fps=2.0, max_rows=64),
+    )  # fmt: skip
+    sizes = {"d": 10_000_000, "t": 2_000_000}
+    needs = fit.needs(manifest, sizes, SHAPE)
+    assert needs.weights_bytes == 12_000_000
+    assert needs.kv_bytes == (150 + 8 * (64 + fit.TURN_ROWS)) * SHAPE.kv_width * 2 * 3 // 2
+    probed = Probe(s_per_byte=1e-9, bytes_per_s=1e12, flop_per_s=1e11)
+    took = fit.fit(manifest, sizes, SHAPE, probed)
+    products = 2 * (2e6 * fit.PATCHES + 1e7 * (64 + fit.TURN_ROWS))
+    assert took.compute_ms == pytest.approx(1000 * (products / 1e11 + 48 * 1e7 * 1e-9))
+    assert took.step_ms > 500  # it may look at fewer pictures than two a second
+    assert "ms of pictures" in str(took)
