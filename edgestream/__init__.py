@@ -11,15 +11,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from edgestream.errors import EdgestreamError
-from edgestream.events import Comment, Draft, Final, Gap, Lag, Word
+from edgestream.events import Answer, Comment, Draft, Final, Gap, Lag, Word
 
 if TYPE_CHECKING:
     from edgestream.listening import listen, load
     from edgestream.watching import load_watcher, watch
 
 __all__ = [
-    "Comment", "Draft", "EdgestreamError", "Final", "Gap", "Lag", "Word", "listen", "load",
-    "load_watcher", "watch",
+    "Answer", "Comment", "Draft", "EdgestreamError", "Final", "Gap", "Lag", "Word", "listen",
+    "load", "load_watcher", "watch",
 ]  # fmt: skip
 __version__ = "0.1.0"
 LISTENING, WATCHING = "edgestream.listening", "edgestream.watching"

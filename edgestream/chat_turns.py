@@ -25,6 +25,7 @@ class ChatTemplate:
     before_picture: str
     after_picture: str
     question: str
+    asked: str  # a whole turn with a question and no picture
     end_of_question: str
     answer: str
     end_of_answer: str  # one token
@@ -37,6 +38,7 @@ CHATML = ChatTemplate(
     before_picture=f"{IM_START}user\n{VISION_START}",
     after_picture=VISION_END,
     question="{}",
+    asked=f"{IM_START}user\n{{}}{IM_END}\n{IM_START}assistant\n",
     end_of_question=f"{IM_END}\n",
     answer=f"{IM_START}assistant\n",
     end_of_answer=IM_END,
@@ -48,6 +50,7 @@ SMOLVLM = ChatTemplate(
     before_picture=f"User:{IMAGE_EDGE}{GLOBAL_IMAGE}",
     after_picture=IMAGE_EDGE,
     question="{}",
+    asked=f"User: {{}}{END_OF_UTTERANCE}\nAssistant:",
     end_of_question=f"{END_OF_UTTERANCE}\n",
     answer="Assistant:",
     end_of_answer=END_OF_UTTERANCE,
@@ -88,13 +91,7 @@ def chat_turns(projector: str, tokenizer: Tokenizer, prompt: str, question: str)
             )
 
     def tokens(text: str, filled_in: str = "") -> tuple[int, ...]:
-        before, _, after = text.partition("{}")
-        space = " " if before.endswith(" ") and filled_in else ""  # a word's first letter, mostly
-        return (
-            *tokenizer.encode(before.removesuffix(space), add_special=False, special=True),
-            *tokenizer.encode(space + filled_in, add_special=False),
-            *tokenizer.encode(after, add_special=False, special=True),
-        )
+        return _filled(tokenizer, text, filled_in)
 
     end = tokens(template.end_of_answer)
     return ChatTurns(
@@ -108,4 +105,19 @@ def chat_turns(projector: str, tokenizer: Tokenizer, prompt: str, question: str)
         answer=tokens(template.answer),
         ends=(*end, *(token for token in tokenizer.end_tokens() if token not in end)),
         after_answer=tokens(template.after_answer),
+    )
+
+
+def question_turn(projector: str, tokenizer: Tokenizer, question: str) -> tuple[int, ...]:
+    """A user's turn that asks, and the opening of the answer."""
+    return _filled(tokenizer, TEMPLATES[projector].asked, question)
+
+
+def _filled(tokenizer: Tokenizer, text: str, filled_in: str) -> tuple[int, ...]:
+    before, _, after = text.partition("{}")
+    space = " " if before.endswith(" ") and filled_in else ""  # a word's first letter, mostly
+    return (
+        *tokenizer.encode(before.removesuffix(space), add_special=False, special=True),
+        *tokenizer.encode(space + filled_in, add_special=False),
+        *tokenizer.encode(after, add_special=False, special=True),
     )

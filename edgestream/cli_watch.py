@@ -51,6 +51,9 @@ def watch(
     list_cameras: Annotated[
         bool, typer.Option("--list-cameras", help="Show the cameras and exit.")
     ] = False,
+    ask: Annotated[
+        bool, typer.Option("--ask", help="Answer the questions that are typed while it runs.")
+    ] = False,
     format: Annotated[Format, typer.Option(help="How comments are written.")] = Format.text,
     output: Annotated[
         Path | None,
@@ -73,6 +76,7 @@ def watch(
         session = start(
             source, model=model, prompt=prompt, chattiness=chattiness, fps=fps, fast=fast,
             size=None if size is None else _size(size), every_picture=window,
+            questions=_typed() if ask else None,
         )  # fmt: skip
         figures = Figures(session)
         with _shown(session, window) as show:
@@ -152,6 +156,13 @@ class Figures:
             f" staleness {stale_ms:.0f} ms, at most {self._worst_stale_ms:.0f} ms,"
             f" lost {meter.lost_ms / 1000:.1f} s{memory()}"
         )
+
+
+def _typed() -> Iterator[str]:
+    """Lines of stdin, read without a lock that the interpreter would miss at its end."""
+    with open(0, "rb", buffering=0, closefd=False) as stdin:
+        for line in stdin:
+            yield line.decode("utf-8", "replace")
 
 
 def _size(text: str) -> tuple[int, int]:

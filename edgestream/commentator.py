@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -73,6 +73,13 @@ class Commentator(Protocol):
 
     def push(self, picture: Picture) -> list[Event]:
         """A picture to the events that it brings; Comments have no staleness yet."""
+
+    def ask(self, question: str) -> Callable[[], str]:
+        """Forks what is known, which stays as it is; the call, on any thread, gives the answer.
+
+        Raises:
+            UsageError: the question is too long, or the family answers none.
+        """
 
     def interrupt(self) -> list[Event]:
         """Pictures were lost: says what is begun, and takes the next picture for a first one."""
@@ -146,6 +153,10 @@ class BuiltInCommentator:
         write_ms = 1000 * (time.perf_counter() - began_s) - self.loop.read_ms
         self.cost = Cost(read_ms + self.loop.read_ms, write_ms, len(tokens), self.loop.cut_off)
         return list(tokens.tolist())
+
+    def ask(self, question: str) -> Callable[[], str]:
+        """Its words are those of its comments."""
+        raise UsageError("the built-in commentator answers no questions; leave them out")
 
     def interrupt(self) -> list[Event]:
         """What was seen before a gap says nothing of what comes after it."""

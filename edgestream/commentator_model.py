@@ -41,6 +41,11 @@ class CommentatorModel:
         self.pieces = self._pieces()
 
     @property
+    def answers(self) -> bool:
+        """Whether its streams can be asked."""
+        return False
+
+    @property
     def fps(self) -> float:
         """Pictures a second that it was trained on; a stream takes no more."""
         return 1000 / self.manifest.pictures.picture_ms

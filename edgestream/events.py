@@ -73,4 +73,13 @@ class Lag:
     action: str
 
 
-Event = Draft | Final | Gap | Lag
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a question aside was answered, by what was known at `picture_ms`."""
+
+    question: str
+    text: str
+    picture_ms: float
+
+
+Event = Draft | Final | Gap | Lag | Answer

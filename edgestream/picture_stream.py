@@ -87,6 +87,15 @@ class PictureStream:
         """What a source gives: a picture, or that some were lost."""
         return self.lose(item) if isinstance(item, Gap) else self.push(item)
 
+    def ask(self, question: str) -> Callable[[], str]:
+        """Forks what is known by now; the call gives the answer, on any thread, beside the stream.
+
+        Raises:
+            UsageError: the question is too long, or the model answers none.
+        """
+        with self._busy:
+            return self._commentator.ask(question)
+
     def finish(self) -> list[Event]:
         """Ends the stream: says what was begun."""
         with self._busy:

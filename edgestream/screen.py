@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.text import Text
 
 from edgestream.cues import printable
-from edgestream.events import Draft, Event, Final, Gap
+from edgestream.events import Answer, Draft, Event, Final, Gap
 
 STDERR_FD = 2
 REFRESH_HZ = 12  # faster than reading, slow enough for a terminal at the end of a thin line
@@ -86,6 +86,8 @@ class Screen:
             self._n_gaps += 1
             self._lost_ms += event.end_ms - event.start_ms
             self._note(event.reason)
+        elif isinstance(event, Answer):
+            self._console.print(Text(printable(f"{event.question} {event.text}"), style="italic"))
         else:
             self._note(f"too slow: {event.action}")
 

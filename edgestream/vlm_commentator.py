@@ -22,6 +22,7 @@ from edgestream.governor import Pace
 from edgestream.picture import Picture
 from edgestream.tokenizer import Tokenizer
 from edgestream.vision_tower import PictureRows, VisionTower
+from edgestream.vlm_answer import Answerer
 from edgestream.vlm_units import ChangeGate, Floats, RowGate, UnitTemplate
 
 SENTENCE_END = ".!?"
@@ -46,6 +47,7 @@ class VlmCommentator:
     silence: str  # a comment that means nothing
     min_change: float  # that a comment takes, see VlmPolicySpec
     continues: bool
+    answerer: Answerer | None = None  # of layouts in which the memory is one stream
     counts: Counts = field(default_factory=Counts)
     cost: Cost = field(default_factory=Cost)
     _pace: Pace | None = None
@@ -79,6 +81,12 @@ class VlmCommentator:
             self._change += change.share
             events += self._see(self._encode(picture), picture.time_ms)
         return events
+
+    def ask(self, question: str) -> Callable[[], str]:
+        """Forks what was seen and said; the call gives the answer."""
+        if self.answerer is None:
+            raise UsageError("only the layout interleaved can be asked")
+        return self.answerer.ask(question)
 
     def interrupt(self) -> list[Event]:
         """What is begun is said as far as it came; what was said before is still remembered."""

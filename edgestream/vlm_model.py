@@ -7,7 +7,9 @@ import math
 import os
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from edgestream._native import (
     GgufModel,
@@ -18,7 +20,7 @@ from edgestream._native import (
     SamplerConfig,
     TurnLoop,
 )
-from edgestream.chat_turns import ChatTurns, chat_turns
+from edgestream.chat_turns import ChatTurns, chat_turns, question_turn
 from edgestream.chattiness import USUAL, Chattiness, Novelty
 from edgestream.config import MANIFEST
 from edgestream.errors import ModelError, UsageError
@@ -28,6 +30,7 @@ from edgestream.picture_stream import PictureStream
 from edgestream.policy import AllOf, OutsideThreshold, Policy, SilenceThreshold
 from edgestream.tokenizer import Tokenizer
 from edgestream.vision_tower import VisionTower
+from edgestream.vlm_answer import Answerer
 from edgestream.vlm_commentator import VlmCommentator
 from edgestream.vlm_config import INTERLEAVED, LAYOUTS, VlmManifest
 from edgestream.vlm_units import ChangeGate, RowGate, UnitTemplate
@@ -62,6 +65,11 @@ class VlmModel:
             n_threads=self.n_threads,
         )
         self._turns("")
+
+    @property
+    def answers(self) -> bool:
+        """Whether its streams can be asked."""
+        return self.manifest.decoder.layout == INTERLEAVED
 
     @property
     def fps(self) -> float:
@@ -153,7 +161,7 @@ class VlmModel:
         n_pictures = max(MIN_PICTURES, math.ceil(m.decoder.vision_window_s * fps))
         window = n_pictures * picture_rows
         try:
-            loop = self._loop(chattiness, turns, window, layout)
+            loop, answerer = self._loop(chattiness, turns, window, layout)
         except ValueError as error:  # numbers of the manifest that the native stages cannot serve
             raise ModelError(f"{self.folder / MANIFEST}: {error}") from None
         return VlmCommentator(
@@ -172,13 +180,16 @@ class VlmModel:
             silence=m.prompt.silence,
             min_change=self._min_change(chattiness),
             continues=m.policy.continues,
+            answerer=answerer,
         )
 
     def _min_change(self, chattiness: Chattiness) -> float:
         """None at all at the chattiest, twice the usual at the quietest."""
         return 2 * (1 - chattiness.value) * self.manifest.policy.min_change
 
-    def _loop(self, chattiness: Chattiness, turns: ChatTurns, window: int, layout: str) -> TurnLoop:
+    def _loop(
+        self, chattiness: Chattiness, turns: ChatTurns, window: int, layout: str
+    ) -> tuple[TurnLoop, Answerer | None]:
         m = self.manifest
         silence = self._silence
         config = LoopConfig(
@@ -199,35 +210,45 @@ class VlmModel:
 
     def _interleaved(
         self, policy: Policy, config: LoopConfig, turns: ChatTurns, window: int, _: str
-    ) -> TurnLoop:
+    ) -> tuple[InterleavedLoop, Answerer]:
         """Sink, text and pictures each have their own rows, one behind the other on one clock."""
         spec = self.manifest.decoder
         sink = [("sink", spec.text_sink)] if spec.text_sink else []
         regions = [*sink, ("text", spec.text_window), ("vision", window)]
-        return InterleavedLoop(
-            RingDecoder(
-                self.decoder,
-                n_sinks=0,
-                window=regions,
-                kv_type=spec.kv_type,
-                n_threads=self.n_threads,
-            ),
+        ring = RingDecoder(
+            self.decoder,
+            n_sinks=0,
+            window=regions,
+            kv_type=spec.kv_type,
+            n_threads=self.n_threads,
+        )
+        text = len(regions) - 2
+        placing: dict[str, Any] = {
+            "prompt": list(turns.prompt),
+            "output_region": text,
+            "sink_region": 0 if sink else -1,
+            "sink_rows": spec.text_sink,
+        }
+        loop = InterleavedLoop(
+            ring,
             policy,
             config,
-            prompt=list(turns.prompt),
             after_unit=list(turns.answer),
             after_turn=list(turns.after_answer),
             after_silence=[turns.ends[0], *turns.after_answer],
             remember_silence=self._silence is not None,
             input_region=len(regions) - 1,
-            output_region=len(regions) - 2,
-            sink_region=0 if sink else -1,
-            sink_rows=spec.text_sink,
+            **placing,
         )
+        asked = partial(question_turn, self.tower.shape.projector, self.tokenizer)
+        return loop, Answerer(
+            ring, loop, self.tokenizer, asked, turns.ends, spec.text_window // 2,
+            placing | {"input_region": text},
+        )  # fmt: skip
 
     def _grouped(
         self, policy: Policy, config: LoopConfig, turns: ChatTurns, window: int, layout: str
-    ) -> TurnLoop:
+    ) -> tuple[TurnLoop, None]:
         """Pictures never see comments; a comment goes on while pictures come."""
         spec = self.manifest.decoder
         name, gapped = LAYOUTS[layout]
@@ -240,7 +261,7 @@ class VlmModel:
             kv_type=spec.kv_type,
             n_threads=self.n_threads,
         )
-        return GroupedLoop(
+        loop = GroupedLoop(
             ring,
             policy,
             config,
@@ -248,3 +269,4 @@ class VlmModel:
             input_prompt=list(turns.prompt),
             after_turn=[*turns.after_answer, *turns.answer],
         )
+        return loop, None

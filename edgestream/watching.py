@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Protocol
 
 import cv2
 
+from edgestream.asking import AskedSession
 from edgestream.camera import CameraSource
 from edgestream.commentator_model import CommentatorModel
 from edgestream.config import COMMENTATOR, DEFAULT_COMMENTATOR, MANIFEST, VLM
@@ -25,8 +27,14 @@ from edgestream.video_file import VideoFileSource
 class Watcher(Protocol):
     """A model that watches, of any family."""
 
+    folder: Path
+
     @property
     def fps(self) -> float: ...
+
+    @property
+    def answers(self) -> bool:
+        """Whether its streams can be asked."""
 
     def stream(
         self,
@@ -68,6 +76,7 @@ def watch(
     fps: float | None = None,
     size: tuple[int, int] | None = None,
     every_picture: bool = False,
+    questions: Iterable[str] | None = None,
 ) -> Session[PictureSource, PictureStream]:
     """Comments on a camera, a stream, a video file or any other source, as an iterator of events.
 
@@ -81,6 +90,7 @@ def watch(
         fps: at most so many pictures a second are looked at; as many as the model knows if None.
         size: (width, height) to ask of a camera, which may choose another.
         every_picture: the source gives all of its pictures, for a program that shows them too.
+        questions: lines that are answered as they come, from what is known then; read on a thread.
 
     Returns:
         A Session: iterate over it with `for` or `async for`; `stop()` ends it.
@@ -89,6 +99,8 @@ def watch(
         EdgestreamError: the source or the model cannot be used; the message says the way out.
     """
     loaded = load_watcher(model) if isinstance(model, (str, os.PathLike)) else model
+    if questions is not None and not loaded.answers:
+        raise UsageError(f"{loaded.folder.name}: answers no questions; leave them (--ask) out")
     clock = _Clock()
     stream = loaded.stream(
         chattiness=chattiness, prompt=prompt, fps=fps, now_ms=clock.now_ms, keep_up=not fast
@@ -98,6 +110,8 @@ def watch(
         taken = None if every_picture else loaded.fps if fps is None else fps
         source = open_pictures(where, fast=fast, fps=taken, size=size)
     clock.source = source
+    if questions is not None:
+        return AskedSession(source, stream, questions)
     return Session(source, stream)
 
 

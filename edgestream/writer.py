@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from edgestream.cues import Cue, CueCutter, printable
 from edgestream.errors import OutputError, UsageError
-from edgestream.events import Draft, Event, Final
+from edgestream.events import Answer, Draft, Event, Final
 
 SYNC_INTERVAL_S = 1.0  # a power cut may cost the captions of this long; a crash costs none
 PAGE_BYTES = 4096  # of the smallest page cache in use; larger ones end at its multiples
@@ -128,12 +128,14 @@ def _stdout_fd() -> int:
 
 
 class TextWriter:
-    """One line of text for each Final."""
+    """One line of text for each Final and each Answer."""
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
 
     def push(self, event: Event) -> None:
+        if isinstance(event, Answer):
+            self._sink.write(printable(f"{event.question} {event.text}") + "\n")
         if isinstance(event, Final) and (text := printable(event.text)):
             self._sink.write(text + "\n")
 
@@ -142,7 +144,7 @@ class TextWriter:
 
 
 class JsonlWriter:
-    """One JSON object a line for each Final, Gap and Lag, and for each Draft with `drafts`."""
+    """One JSON object a line for each event, for each Draft with `drafts` only."""
 
     def __init__(self, sink: Sink, *, drafts: bool = False) -> None:
         self._sink = sink

@@ -32,7 +32,7 @@ WALK = [
     "model", "speech_config", "prompt_tokens", "voice", "hypothesis_rules", "encoder_decoder",
     "window_rows", "segment_caption", "reencoded", "reencoded_model", "listening",
     "chattiness", "commentator", "picture_stream", "commentator_model",
-    "vlm_units", "vlm_commentator", "vlm_model", "watching",
+    "vlm_units", "vlm_answer", "vlm_commentator", "vlm_model", "asking", "watching",
     "gguf_header", "fit", "hub", "pull", "doctor", "bench", "convert",
     "cli_bars", "cli_models", "cli_convert", "cli_session", "cli_watch", "cli", "__main__",
 ]  # fmt: skip
@@ -70,8 +70,8 @@ def test_every_module_has_its_place_in_the_walk():
 
 def test_public_names_are_these():
     assert sorted(edgestream.__all__) == [
-        "Comment", "Draft", "EdgestreamError", "Final", "Gap", "Lag", "Word", "listen", "load",
-        "load_watcher", "watch",
+        "Answer", "Comment", "Draft", "EdgestreamError", "Final", "Gap", "Lag", "Word", "listen",
+        "load", "load_watcher", "watch",
     ]  # fmt: skip
     for name in edgestream.__all__:
         assert getattr(edgestream, name) is not None
