@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,11 +73,18 @@ def random_weights(shape: Shape, seed: int = 0) -> Weights:
     return weights
 
 
-def write_weights(path: Path, shape: Shape, weights: Weights, kind: str) -> Path:
-    """Writes matrices as `kind` (F32, F16 or Q8_0), norms as float32."""
-    gguf = _gguf()
+def write_weights(
+    path: Path,
+    shape: Shape,
+    weights: Weights,
+    kind: str,
+    add_tokenizer: Callable[[Any], None] | None = None,
+) -> Path:
+    """Writes matrices as `kind` (F32, F16 or Q8_0), norms as float32; without a vocabulary unless
+    `add_tokenizer` gives the writer one."""
+    gguf = gguf_package()
     stored = gguf.GGMLQuantizationType[kind]
-    writer = _writer(path, shape)
+    writer = _writer(path, shape, add_tokenizer)
     for name, values in weights.items():
         dtype = stored if values.ndim == 2 else gguf.GGMLQuantizationType.F32
         writer.add_tensor(name, gguf.quants.quantize(values, dtype), raw_dtype=dtype)
@@ -89,7 +96,7 @@ def write_for_timing(path: Path, shape: Shape, seed: int = 0) -> Path:
 
     All begin alike, which changes no timing; what a decoder of them says has no meaning.
     """
-    q8_0 = _gguf().GGMLQuantizationType.Q8_0
+    q8_0 = gguf_package().GGMLQuantizationType.Q8_0
     n_blocks = max(n_out * n_in for _, n_out, n_in in shape.matrices()) // BLOCK_WEIGHTS
     pool = np.empty(n_blocks, [("scale", "<f2"), ("weights", "i1", BLOCK_WEIGHTS)])
     pool["scale"] = 1 / (64 * np.sqrt(shape.n_embd))
@@ -105,8 +112,8 @@ def write_for_timing(path: Path, shape: Shape, seed: int = 0) -> Path:
     return _finish(writer, path)
 
 
-def _writer(path: Path, shape: Shape) -> Any:
-    writer = _gguf().GGUFWriter(path, "llama")
+def _writer(path: Path, shape: Shape, add_tokenizer: Callable[[Any], None] | None = None) -> Any:
+    writer = gguf_package().GGUFWriter(path, "llama")
     writer.add_block_count(shape.n_layers)
     writer.add_context_length(1 << 20)
     writer.add_embedding_length(shape.n_embd)
@@ -116,7 +123,10 @@ def _writer(path: Path, shape: Shape) -> Any:
     writer.add_layer_norm_rms_eps(RMS_EPSILON)
     writer.add_rope_freq_base(ROPE_BASE)
     writer.add_vocab_size(shape.n_vocab)
-    writer.add_tokenizer_model("no_vocab")
+    if add_tokenizer:
+        add_tokenizer(writer)
+    else:
+        writer.add_tokenizer_model("no_vocab")
     return writer
 
 
@@ -128,7 +138,8 @@ def _finish(writer: Any, path: Path) -> Path:
     return path
 
 
-def _gguf() -> Any:
+def gguf_package() -> Any:
+    """The package that writes GGUF; raises UsageError where it is missing."""
     try:
         import gguf
     except ImportError:

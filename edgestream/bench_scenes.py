@@ -154,18 +154,24 @@ class Scene:
             yield Picture(self.draw(time_ms, random), start_ms + time_ms)
 
 
-def scene(number: int, *, still: bool = False, length_ms: float = SCENE_MS) -> Scene:
+def scene(
+    number: int,
+    *,
+    still: bool = False,
+    length_ms: float = SCENE_MS,
+    quiet_ms: tuple[float, float] = QUIET_MS,
+) -> Scene:
     """The scene of that number; in a still one nothing happens."""
     random = np.random.default_rng([SEED, number])
     shades = _shades(random)
     made = Scene(_cells(random, shades), length_ms=length_ms)
-    at_ms = random.uniform(*QUIET_MS)
+    at_ms = random.uniform(*quiet_ms)
     while not still:
         act = _act(random, shades, at_ms)
         if act.end_ms > length_ms - 2_000:
             break
         made.acts.append(act)
-        at_ms = act.end_ms + random.uniform(*QUIET_MS)
+        at_ms = act.end_ms + random.uniform(*quiet_ms)
     return made
 
 

@@ -17,6 +17,7 @@ from edgestream.bench_glass import CAMERA_FPS, watch_glass
 from edgestream.bench_machine import describe, one_core
 from edgestream.bench_process import Memory
 from edgestream.bench_scenes import SCENE_MS, scene
+from edgestream.bench_stateless import SCENES, compare
 from edgestream.bench_watch_run import count_false, tell_scenes, watch_file, write_video
 from edgestream.commentator_model import CommentatorModel
 from edgestream.errors import UsageError
@@ -33,10 +34,11 @@ class Plan:
     still_minutes: float
     file_minutes: float
     live_s: float
+    compute_s: float  # of each kind of scene
 
 
-FULL = Plan(n_scenes=200, still_minutes=30.0, file_minutes=61.0, live_s=180.0)
-QUICK = Plan(n_scenes=12, still_minutes=2.0, file_minutes=2.4, live_s=12.0)
+FULL = Plan(n_scenes=200, still_minutes=30.0, file_minutes=61.0, live_s=180.0, compute_s=60.0)
+QUICK = Plan(n_scenes=12, still_minutes=2.0, file_minutes=2.4, live_s=12.0, compute_s=14.0)
 
 
 def measure(model_name: str, *, quick: bool) -> dict[str, Any]:
@@ -53,6 +55,7 @@ def measure(model_name: str, *, quick: bool) -> dict[str, Any]:
     with one_core() as pinned:
         figures |= {"one_core": pinned} | _measure_events(model, plan)
     figures |= _measure_still(model, plan) | measure_file(model, plan.file_minutes)
+    figures |= _measure_compute(plan)
     return figures | {"not_measured": _not_measured(figures)}
 
 
@@ -128,6 +131,15 @@ def measure_file(model: CommentatorModel, minutes: float) -> dict[str, Any]:
     }
 
 
+def _measure_compute(plan: Plan) -> dict[str, Any]:
+    _say("a random vision-language model, as a stream and without a state")
+    try:
+        return compare(plan.compute_s)
+    except UsageError as error:
+        reason = str(error).removeprefix("bench: ")
+        return {f"compute_ratio_{name}": None for name in SCENES} | {"compute_missing": reason}
+
+
 def _words(lines: Sequence[str]) -> list[str]:
     return " ".join(lines).lower().split()
 
@@ -142,6 +154,8 @@ def _not_measured(figures: dict[str, Any]) -> list[str]:
     said = ["Scenes are drawn by program; real cameras and rooms were not measured"]
     if figures["quick"]:
         said.append("Quick: few scenes, seconds of a live camera, minutes of a file")
+    if "compute_missing" in figures:
+        said.append(f"Computing beside the stateless way: {figures['compute_missing']}")
     if figures["rss_mb"] is None:
         said.append("Memory is measured on Linux only")
     load = figures["machine"]["load_average_1min"]

@@ -52,6 +52,7 @@ def rows(f: dict[str, Any]) -> list[tuple[str, str, str]]:
         ("  after 1 / 60 minutes",
          f"{_number(f['rss_1min_mb'], 1)} / {_number(f['rss_60min_mb'], 1)} MB", "flat"),
         ("  growth after the first minute", f"{_number(f['rss_slope_mb_per_hour'], 2)} MB/h", "0"),
+        ("computing, stateless over stream, still / busy scene", _ratios(f), "≥ 3 / ≥ 1.5"),
         (f"event F1 in one stream of {f['file_minutes']:g} min", f"{f['event_f1_stream']:.3f}", ""),
         ("  the same words in a row, of the text / of the events",
          f"{f['circle']} / {f['circle_of_events']} times", ""),
@@ -60,6 +61,10 @@ def rows(f: dict[str, Any]) -> list[tuple[str, str, str]]:
 
 def _number(value: float | None, digits: int) -> str:
     return "-" if value is None or math.isnan(value) else f"{value:.{digits}f}"
+
+
+def _ratios(f: dict[str, Any]) -> str:
+    return " / ".join(_number(f[f"compute_ratio_{name}"], 1) for name in ("still", "busy"))
 
 
 def _times(f: dict[str, Any], name: str) -> str:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -101,10 +101,8 @@ def _timed(stream: PictureStream) -> TimedLoop:
 
 
 def _add(total: Counts, some: Counts) -> None:
-    total.pictures += some.pictures
-    total.encoded += some.encoded
-    total.entered += some.entered
-    total.repeated += some.repeated
+    for each in fields(Counts):
+        setattr(total, each.name, getattr(total, each.name) + getattr(some, each.name))
 
 
 def count_false(model: CommentatorModel, minutes: float) -> int:
@@ -141,6 +139,7 @@ class WatchedFile:
 
     comments: list[Comment] = field(default_factory=list)
     readings: list[Reading] = field(default_factory=list)  # by the minute of the video
+    stats: str = ""  # as --stats tells them
 
 
 def watch_file(model: Path, video: Path) -> WatchedFile:
@@ -149,7 +148,7 @@ def watch_file(model: Path, video: Path) -> WatchedFile:
     Raises OperationError with what it said if it failed.
     """
     watched, next_minute = WatchedFile(), 0.0
-    command = [sys.executable, "-m", "edgestream", "watch", str(video), "--fast"]
+    command = [sys.executable, "-m", "edgestream", "watch", str(video), "--fast", "--stats"]
     command += ["-m", str(model.resolve()), "--format", "jsonl"]
     with subprocess.Popen(
         command,
@@ -169,6 +168,7 @@ def watch_file(model: Path, video: Path) -> WatchedFile:
         said = process.stderr.read().decode(errors="replace").strip()
         if process.wait() != 0:
             raise OperationError(f"bench: edgestream watch ended early: {said}")
+        watched.stats = said
     return watched
 
 

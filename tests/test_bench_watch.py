@@ -15,15 +15,17 @@ from edgestream import bench_report, bench_watch, bench_watch_report
 from edgestream.bench_events import EventScore, most_in_a_circle
 from edgestream.bench_glass import QUALITY, GlassCamera, GlassReader, now_ms, read_time, with_time
 from edgestream.bench_scenes import HEIGHT, WIDTH, Happening, Span, Visit, scene
+from edgestream.bench_stateless import WARM_UP, busy_scene, compare, still_scene
 from edgestream.bench_watch_run import count_false, tell_scenes, watch_file, write_video
 from edgestream.events import Comment
 from edgestream.watching import load_watcher, open_pictures
 
-TINY = bench_watch.Plan(n_scenes=1, still_minutes=0.2, file_minutes=0.8, live_s=3.0)
+TINY = bench_watch.Plan(n_scenes=1, still_minutes=0.2, file_minutes=0.8, live_s=3.0, compute_s=6.0)
 KEYS = [
     "fps", "event_f1", "false_comments_per_10min", "glass_to_word_p50_ms", "glass_to_word_p95_ms",
     "rss_mb", "rss_1min_mb", "rss_60min_mb", "tokens_per_s", "dropped_before_encoder",
-    "dropped_after_encoder", "circle", "machine", "model_sha256", "commit", "date", "not_measured",
+    "dropped_after_encoder", "circle", "compute_ratio_still", "compute_ratio_busy",
+    "machine", "model_sha256", "commit", "date", "not_measured",
 ]  # fmt: skip
 words = st.lists(st.sampled_from("abcde"), max_size=30)
 
@@ -207,3 +209,24 @@ def test_errors_of_the_command_are_one_line():
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd="/")
     assert (done.returncode, "Traceback" in done.stderr) == (2, False)
     assert "hears and does not watch" in done.stderr
+
+
+def test_the_stateless_way_knows_nothing_of_the_picture_before():
+    """Reset before each picture, the stages take all of it; as a stream, what is new."""
+    figures = compare(8.0)
+    for name in ("still", "busy"):
+        assert figures[f"compute_{name}"]["pictures"] == 8 - WARM_UP
+        assert figures[f"compute_{name}"]["dropped_before"] < 1
+    assert figures["compute_ratio_still"] > figures["compute_ratio_busy"] > 1
+
+
+def test_a_busy_scene_is_busier():
+    still, busy = (made(30.0) for made in (still_scene, busy_scene))
+    assert len(busy.happenings) > 5 * len(still.happenings)
+
+
+def test_without_gguf_the_rest_is_measured(monkeypatch):
+    monkeypatch.setitem(sys.modules, "gguf", None)
+    found = bench_watch._measure_compute(TINY)
+    assert found["compute_ratio_still"] is None
+    assert "edgestream[bench]" in found["compute_missing"]
