@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 REFRESH_HZ = 30
 FADE_S = 12.0  # from a comment's appearing until it is as dim as it gets
-N_LINES = 3
+N_LINES = 3  # of text under the picture
+MAX_WORD = 100  # letters; SDL draws no text of any width
 FIRST_SIZE = (960, 720)
 PAPER, INK, DIM = (18, 20, 24), (240, 240, 240), 0.35
 CAPTION_SHARE = 0.24  # of the window's height
@@ -123,12 +124,27 @@ def compose(
         screen.blit(pygame.transform.smoothscale(picture, size), at)
     line_height = (height - text_top) // (N_LINES + 1)
     font = pygame.font.Font(None, max(8, round(1.2 * line_height)))
-    for row, line in enumerate(lines):
+    for row, line in enumerate(_wrapped(lines, font, width)[-N_LINES:]):
         light = max(DIM, 1 - (now_s - line.came_s) / FADE_S)
         colour = tuple(round(p + light * (i - p)) for p, i in zip(PAPER, INK, strict=True))
         text = font.render(line.text, True, colour)
         top = text_top + line_height // 2 + row * line_height
         screen.blit(text, (max(0, (width - text.get_width()) // 2), top))
+
+
+def _wrapped(lines: list[Line], font: pygame.font.Font, width: int) -> list[Line]:
+    """The lines, those that are too long for the window in several."""
+    rows = []
+    for line in lines:
+        row = ""
+        for word in line.text.split():
+            longer = f"{row} {word[:MAX_WORD]}".strip()
+            if row and font.size(longer)[0] > width:
+                rows.append(Line(row, line.came_s))
+                longer = word[:MAX_WORD]
+            row = longer
+        rows.append(Line(row, line.came_s))
+    return rows
 
 
 def _closes(event: pygame.event.Event) -> bool:

@@ -58,6 +58,14 @@ def test_lines_stand_under_the_picture_and_fade() -> None:
     assert rows[-1] > np.flatnonzero((old != PAPER).any(axis=(1, 2)))[-1]
 
 
+def test_a_long_comment_takes_several_lines_and_its_end_is_shown() -> None:
+    long = " ".join(f"word{n}" for n in range(400)) + " " + 5000 * "x"
+    rows = (drawn(None, [Line(long, 0.0)]) != PAPER).any(axis=2)
+    assert (rows[:TEXT_TOP] == 0).all()
+    assert rows.any(axis=1)[TEXT_TOP:].mean() > 0.4  # three lines of text, not one
+    assert (drawn(None, [Line("so it ends", 0.0)]) != PAPER).any()
+
+
 def test_a_tiny_window_is_drawn() -> None:
     assert drawn(np.zeros((48, 64, 3), np.uint8), [Line("text", 0.0)], size=(1, 1)).shape == (
         1,
