@@ -48,8 +48,9 @@ class CameraSource:
     Read by a thread of their own, so that nothing queues: a reader that is late gets the latest
     picture, the others are `skipped`. A camera that vanishes or freezes is reported as a Gap
     "camera lost" and opened again, with growing pauses, until it is back; the clock runs on. A
-    changed size is a Gap too. `size` (width, height) and `fps` are asked of the camera, which may
-    choose others; more than `fps` are thinned. Pictures end only with `stop()`.
+    changed size is a Gap too. `size` (width, height) is asked of the camera, which may choose
+    another. More pictures than `fps` are thinned, undecoded; the camera keeps its own rate: at a
+    lower one its pictures would be older when they come. Pictures end only with `stop()`.
 
     Raises:
         DeviceError: it cannot be opened now.
@@ -65,13 +66,12 @@ class CameraSource:
         self.name = f"camera {where}" if isinstance(where, int) else where
         self.behind_ms = 0.0
         self._where = where
-        self._fps = fps
         self._size = size
         self._spacing = Spacing(fps)
         self._slot = _Slot()
         self._stopped = False  # a lock here could hang a signal handler that stops us
         self._yielded = 0
-        self._begun_s = time.monotonic()
+        self._begun_s = self._came_s = time.monotonic()  # the last picture, thinned ones too
         self._last: Picture | None = None
         self._last_connection = 0
         self._accounted_ms = 0.0  # up to here time went into pictures or gaps
@@ -91,7 +91,7 @@ class CameraSource:
             taken = self._slot.take(POLL_S)
             if taken is not None:
                 yield from self._shown(taken)
-            elif not self._lost and self.now_ms - self._accounted_ms > 1000 * LOST_AFTER_S:
+            elif not self._lost and time.monotonic() - self._came_s > LOST_AFTER_S:
                 self._lost = True
                 yield self._gap(self.now_ms, LOST)
 
@@ -134,8 +134,6 @@ class CameraSource:
         if self._size is not None:
             capture.set(cv2.CAP_PROP_FRAME_WIDTH, self._size[0])
             capture.set(cv2.CAP_PROP_FRAME_HEIGHT, self._size[1])
-        if self._fps is not None:
-            capture.set(cv2.CAP_PROP_FPS, self._fps)
         return capture
 
     def _open_again(self) -> cv2.VideoCapture | None:
@@ -161,9 +159,11 @@ class CameraSource:
         while not self._stopped and grab(capture):
             taken_s = time.monotonic()
             if not self._spacing.due(1000 * (taken_s - self._begun_s)):
+                self._came_s = taken_s
                 continue
             frame = retrieve(capture)
             if frame is not None:
+                self._came_s = taken_s
                 self._slot.put(_Taken(frame, taken_s, connection))
                 gave = True
         capture.release()

@@ -181,7 +181,7 @@ def test_a_camera_that_changes_its_size_is_a_gap(monkeypatch):
     assert events[-2].reason == SIZE_CHANGED
     assert events[-3].rgb.shape == (48, 64, 3)
     assert events[-1].rgb.shape == (96, 128, 3)
-    assert sorted(capture.properties.values()) == [48, 64, 1000]
+    assert sorted(capture.properties.values()) == [48, 64]
 
 
 def test_an_error_of_opencv_is_a_loss_and_the_camera_is_opened_again(monkeypatch):
@@ -193,6 +193,13 @@ def test_an_error_of_opencv_is_a_loss_and_the_camera_is_opened_again(monkeypatch
     source.close()
     check_clock(events)
     assert events[-2].reason == LOST
+
+
+def test_a_camera_of_which_little_is_wanted_is_not_lost(camera, impatient):
+    source = CameraSource(camera.url, fps=0.4)  # a picture in a longer time than a loss is seen in
+    events = until(iter(source), is_picture, 2)
+    source.close()
+    assert all(is_picture(event) for event in events)
 
 
 def test_a_camera_is_thinned_before_the_slot(camera):
