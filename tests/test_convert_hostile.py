@@ -5,6 +5,7 @@ import json
 import shutil
 
 import pytest
+import tiny_vision
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_convert_tokenizer import STEPS, byte_level, tekken_of
@@ -35,6 +36,8 @@ def sources(tmp_path_factory):
         (folder / name / name).write_text(text)
         (folder / name / "tokenizer_config.json").write_text('{"bos_token": "<s>"}')
     write_checkpoint(folder / "shards", SHAPE, weights, n_shards=2)
+    for seeing in ("tiny-smolvlm", "tiny-qwen3-vl"):
+        shutil.copytree(tiny_vision.DATA / seeing, folder / seeing)
     return folder
 
 
@@ -68,6 +71,10 @@ PLACES = [
     ("tokenizer.json", "tokenizer.json"),
     ("tokenizer.json", "tokenizer_config.json"),
     ("tekken.json", "tekken.json"),
+    ("tiny-smolvlm", "config.json"),
+    ("tiny-smolvlm", "preprocessor_config.json"),
+    ("tiny-qwen3-vl", "config.json"),
+    ("tiny-qwen3-vl", "model.safetensors"),
 ]
 
 

@@ -32,6 +32,8 @@ class Architecture:
     head_norms: bool = False
     is_gemma: bool = False  # norms store weight - 1, and stand behind attention and ffn as well
     unrotated_step: int = 0  # every so-many-th layer is not rotated
+    axes: bool = False  # positions in time, height and width (M-RoPE)
+    interleaves_axes: bool = False  # neighbouring pairs turn by different axes
 
 
 ARCHITECTURES = {
@@ -44,6 +46,15 @@ ARCHITECTURES = {
     "qwen3": Architecture("qwen3", head_norms=True),
     "gemma3_text": Architecture("gemma3", theta=1e6, tied=True, head_norms=True, is_gemma=True),
 }
+# The decoders of models that see, by the `model_type` of the whole.
+SEEING = {
+    "smolvlm": ARCHITECTURES["llama"],
+    "idefics3": ARCHITECTURES["llama"],
+    "qwen2_5_vl": Architecture("qwen2vl", theta=1e6, biases=True, axes=True),
+    "qwen3_vl": Architecture(
+        "qwen3vl", theta=5e5, head_norms=True, axes=True, interleaves_axes=True
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +66,7 @@ class RopeConfig:
     factor: float = 1.0
     n_trained_rows: int = 0  # of yarn
     factors: tuple[float, ...] = ()
+    sections: tuple[int, ...] = ()  # pairs of a head that turn by time, height and width
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +89,7 @@ class DecoderConfig:
     local_rows: int = 0
     local_period: int = 0
     local_theta: float = 0.0
+    n_deepstack: int = 0  # layers behind which a picture's row has a part of its own
 
     def shapes(self) -> Iterator[tuple[str, str, tuple[int, ...]]]:
         """Name in the checkpoint, name in GGUF and shape [output, input] of every tensor."""
@@ -109,9 +122,9 @@ class DecoderConfig:
         yield "mlp.down_proj.weight", "ffn_down.weight", (d, f)
 
 
-def read_decoder_config(config: Fields) -> DecoderConfig:
-    """From config.json; raises ModelError naming the key that is missing or not supported."""
-    a = ARCHITECTURES[config.text("model_type")]
+def read_decoder_config(config: Fields, a: Architecture) -> DecoderConfig:
+    """From config.json, or the part of it that is the decoder's; raises ModelError naming the key
+    that is missing or not supported."""
     n_heads = config.integer("num_attention_heads", 1, MAX_HEADS)
     n_embd = config.integer("hidden_size", 1, MAX_WIDTH)
     head_dim = config.integer("head_dim", 1, MAX_HEAD_DIM, max(1, n_embd // n_heads))
@@ -200,6 +213,8 @@ def _rope(config: Fields, a: Architecture, head_dim: int, n_rows: int) -> RopeCo
     theta = rope.positive("rope_theta", config.positive("rope_theta", a.theta))
     kind = rope.text("rope_type", rope.text("type", "default"))
     rope.refuse("partial_rotary_factor", 1, 1.0)
+    if a.axes:
+        return RopeConfig(theta, sections=_sections(rope, a, kind, head_dim))
     if kind == "default":
         return RopeConfig(theta)
     if kind == "linear":
@@ -217,3 +232,18 @@ def _rope(config: Fields, a: Architecture, head_dim: int, n_rows: int) -> RopeCo
         f"{config.where}: rope scaling {kind!r:.80} of {a.gguf} is not supported;"
         " converted are default, linear, yarn and, of llamas, llama3"
     )
+
+
+def _sections(rope: Fields, a: Architecture, kind: str, head_dim: int) -> tuple[int, ...]:
+    """Pairs of a head by axis; older files call this kind of rotation mrope, others default."""
+    if kind not in ("mrope", "default"):
+        raise ModelError(f"{rope.where}: rope scaling {kind!r:.80} of {a.gguf} is not supported")
+    rope.refuse("mrope_interleaved", a.interleaves_axes)
+    sections = tuple(rope.get("mrope_section", list))
+    whole = len(sections) == 3 and all(type(n) is int and n >= 0 for n in sections)
+    if not whole or sum(sections) != head_dim // 2:
+        raise ModelError(
+            f"{rope.where}: mrope_section is {list(sections)!r:.80}, it must be 3 counts that make"
+            f" {head_dim // 2}, half a head"
+        )
+    return sections

@@ -22,7 +22,8 @@ from edgestream.json_file import Fields, read_json
 from edgestream.onnx_session import one_line
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
-SOUND = "preprocessor_config.json"  # of models that hear
+# Of models that hear or see; newer ones that see have it within the other.
+PREPROCESSOR, PROCESSOR = "preprocessor_config.json", "processor_config.json"
 CARD, LICENSE = "README.md", "LICENSE"
 TEXT_BYTES = 1 << 20  # of a card or a licence
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")

@@ -7,9 +7,10 @@ import dataclasses
 from pathlib import Path
 
 from edgestream.config import MANIFEST
-from edgestream.convert.architecture import DecoderConfig, read_decoder_config
+from edgestream.convert.architecture import ARCHITECTURES, DecoderConfig, read_decoder_config
 from edgestream.convert.checkpoint import LICENSE, Checkpoint
-from edgestream.convert.gguf_decoder import PLAIN_TYPES, check_tensors, write_vocabulary
+from edgestream.convert.gguf_decoder import check_tensors, write_vocabulary
+from edgestream.convert.gguf_tensors import PLAIN_TYPES
 from edgestream.convert.llama import LlamaConfig
 from edgestream.convert.onnx_decoder import write_onnx_decoder
 from edgestream.convert.quantize import QUANT_TYPES, write_quantized
@@ -40,7 +41,7 @@ def write(checkpoint: Checkpoint, folder: Path, request: Request, progress: Prog
     if quant not in QUANTS[to]:
         known = ", ".join(dict.fromkeys(QUANTS[to]))
         raise UsageError(f"--quant {quant!r:.40}: {to} has {known}")
-    config = read_decoder_config(checkpoint.config)
+    config = read_decoder_config(checkpoint.config, ARCHITECTURES[checkpoint.model_type])
     check_tensors(checkpoint, config)
     vocabulary = read_vocabulary(checkpoint, config.n_vocab)
     put = _write_gguf if to == "gguf" else _write_onnx

@@ -1,49 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes a checkpoint's decoder as a GGUF file, tensor by tensor: one is in memory at a time."""
+"""Writes a checkpoint's decoder as a GGUF file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgestream.convert.architecture import DecoderConfig
+from edgestream.convert.gguf_tensors import (
+    Source,
+    Step,
+    StoredTensor,
+    check_shapes,
+    write_tensors,
+)
 from edgestream.convert.vocabulary import Vocabulary
-from edgestream.errors import ModelError
 
 if TYPE_CHECKING:
     import gguf
-
-Step = Callable[[int, int], None]  # done, in all
-
-
-class Source(Protocol):
-    """Tensors by their names in a decoder's checkpoint: a Checkpoint, or a view of one."""
-
-    folder: Path
-    model_type: str
-
-    @property
-    def shapes(self) -> Mapping[str, tuple[int, ...]]:
-        """Shape of each tensor by name."""
-
-    @property
-    def dtype(self) -> str:
-        """F32, F16 or BF16: the type of most matrices."""
-
-    def array(self, name: str) -> NDArray[Any]:
-        """A tensor as stored: float32, float16 or bfloat16."""
-
-    def license(self) -> str:
-        """The licence of the weights."""
-
-
-PLAIN_TYPES = {"f32": 4, "f16": 2, "bf16": 2}  # bytes of a number
 
 
 def write_gguf_decoder(
@@ -64,49 +45,23 @@ def write_gguf_decoder(
     import gguf
 
     check_tensors(checkpoint, config)
-    tensors = list(config.shapes())
+    besides = {**_rope_factors(config), **extra}
+    tensors = [_stored(tensor, checkpoint, config, kind) for tensor in config.shapes()]
+    tensors += [
+        StoredTensor(name, values.shape, "f32", partial(np.asarray, values))
+        for name, values in besides.items()
+    ]
     with closing(gguf.GGUFWriter(path, config.architecture.gguf)) as writer:
         add_config(writer, config, checkpoint)
         add_vocabulary(writer, vocabulary)
-        besides = {**_rope_factors(config), **extra}
-        for name, shape, stored in [
-            *((there, shape, _stored(shape, kind)) for _, there, shape in tensors),
-            *((name, values.shape, "f32") for name, values in besides.items()),
-        ]:
-            n_bytes = int(np.prod(shape, dtype=np.int64)) * PLAIN_TYPES[stored]
-            raw = gguf.GGMLQuantizationType[stored.upper()]
-            writer.add_tensor_info(name, shape, np.dtype(np.float32), n_bytes, raw)
-        writer.write_header_to_file()
-        writer.write_kv_data_to_file()
-        writer.write_ti_data_to_file()
-        for i, (here, _, shape) in enumerate(tensors):
-            values = _turned(checkpoint.array(here), here, config)
-            writer.write_tensor_data(_cast(values, _stored(shape, kind), here))
-            step(i + 1, len(tensors))
-        for values in besides.values():
-            writer.write_tensor_data(values)
+        write_tensors(writer, tensors, step)
 
 
 def check_tensors(checkpoint: Source, config: DecoderConfig) -> None:
     """Raises ModelError unless the checkpoint has exactly the tensors that its config asks for."""
-    shapes = dict(checkpoint.shapes)
-    for name, _, shape in config.shapes():
-        if name not in shapes:
-            raise ModelError(f"{checkpoint.folder}: the tensor {name} is missing")
-        if shapes.pop(name) != shape:
-            met = list(checkpoint.shapes[name])
-            raise ModelError(
-                f"{checkpoint.folder}: {name} has the shape {met}, its config asks for"
-                f" {list(shape)}"
-            )
-    if config.tied:
-        shapes.pop("lm_head.weight", None)  # some files have the embeddings twice
-    others = [name for name in shapes if not name.endswith("rotary_emb.inv_freq")]
-    if others:
-        raise ModelError(
-            f"{checkpoint.folder}: the tensor {others[0]!r:.100} has no place in"
-            f" {checkpoint.model_type}"
-        )
+    expected = {name: shape for name, _, shape in config.shapes()}
+    # Some files have the embeddings twice.
+    check_shapes(checkpoint, expected, allowed=["lm_head.weight"] if config.tied else [])
 
 
 def add_config(writer: gguf.GGUFWriter, config: DecoderConfig, checkpoint: Source) -> None:
@@ -130,6 +85,10 @@ def add_config(writer: gguf.GGUFWriter, config: DecoderConfig, checkpoint: Sourc
     if rope.scaling != "none":
         writer.add_rope_scaling_type(gguf.RopeScalingType(rope.scaling))
         writer.add_rope_scaling_factor(rope.factor)
+    if rope.sections:
+        writer.add_rope_dimension_sections([*rope.sections, 0])  # a fourth axis turns nothing
+    if config.n_deepstack:
+        writer.add_num_deepstack_layers(config.n_deepstack)
     if rope.n_trained_rows:
         writer.add_rope_scaling_orig_ctx_len(rope.n_trained_rows)
     if config.local_rows:
@@ -176,8 +135,15 @@ def _rope_factors(config: DecoderConfig) -> dict[str, NDArray[np.float32]]:
     return {"rope_freqs.weight": np.array(factors, np.float32)} if factors else {}
 
 
-def _stored(shape: tuple[int, ...], kind: str) -> str:
-    return kind if len(shape) == 2 else "f32"
+def _stored(
+    tensor: tuple[str, str, tuple[int, ...]], checkpoint: Source, config: DecoderConfig, kind: str
+) -> StoredTensor:
+    here, there, shape = tensor
+
+    def read() -> NDArray[Any]:
+        return _turned(checkpoint.array(here), here, config)
+
+    return StoredTensor(there, shape, kind if len(shape) == 2 else "f32", read)
 
 
 def _turned(values: NDArray[Any], name: str, config: DecoderConfig) -> NDArray[Any]:
@@ -190,14 +156,3 @@ def _turned(values: NDArray[Any], name: str, config: DecoderConfig) -> NDArray[A
         halves = values.reshape(n_heads, 2, -1, values.shape[1])
         return np.ascontiguousarray(halves.swapaxes(1, 2)).reshape(values.shape)
     return values
-
-
-def _cast(values: NDArray[Any], kind: str, name: str) -> NDArray[Any]:
-    import ml_dtypes
-
-    dtypes = {"f32": np.float32, "f16": np.float16, "bf16": ml_dtypes.bfloat16}
-    with np.errstate(over="ignore"):
-        cast: NDArray[Any] = values.astype(dtypes[kind])
-    if kind == "f16" and not np.isfinite(cast).all():
-        raise ModelError(f"{name} holds numbers that float16 cannot; convert with --quant bf16")
-    return cast

@@ -7,14 +7,23 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edgestream import hub, library
-from edgestream.convert.checkpoint import CARD, CONFIG, INDEX, LICENSE, SOUND, WEIGHTS, Checkpoint
+from edgestream.convert.checkpoint import (
+    CARD,
+    CONFIG,
+    INDEX,
+    LICENSE,
+    PREPROCESSOR,
+    PROCESSOR,
+    WEIGHTS,
+    Checkpoint,
+)
 from edgestream.convert.registry import Progress
 from edgestream.convert.tokenizer import TOKENIZER_FILES
 from edgestream.entry import read_source
 from edgestream.errors import HubError, ModelError
 from edgestream.speech_config import GENERATION
 
-SMALL_FILES = (CONFIG, GENERATION, SOUND, INDEX, *TOKENIZER_FILES, CARD, LICENSE)
+SMALL_FILES = (CONFIG, GENERATION, PREPROCESSOR, PROCESSOR, INDEX, *TOKENIZER_FILES, CARD, LICENSE)
 
 
 def look_up(name: str) -> hub.Repository:

@@ -27,10 +27,10 @@ from edgestream.config import (
     WaveformSpec,
 )
 from edgestream.convert.architecture import ARCHITECTURES, DecoderConfig, RopeConfig
-from edgestream.convert.checkpoint import SOUND, Checkpoint, taken
+from edgestream.convert.checkpoint import PREPROCESSOR, Checkpoint, taken
 from edgestream.convert.manifest import write_manifest
 from edgestream.convert.mimi import SAMPLE_RATE_HZ, MimiConfig, MimiGraph
-from edgestream.convert.quantize import speech_quant, write_quantized
+from edgestream.convert.quantize import gguf_quant, write_quantized
 from edgestream.convert.registry import Progress, Request
 from edgestream.convert.stream_graph import Floats
 from edgestream.convert.verify import Comparison
@@ -157,8 +157,8 @@ class LlamaOfKyutai:
 
 def write(checkpoint: Checkpoint, folder: Path, request: Request, progress: Progress) -> None:
     """Writes the model's folder; raises ModelError if the checkpoint is damaged or unsupported."""
-    quant, config = speech_quant(request), read_config(checkpoint.config)
-    sound = Fields(read_json(checkpoint.file(SOUND)), str(checkpoint.folder / SOUND))
+    quant, config = gguf_quant(request), read_config(checkpoint.config)
+    sound = Fields(read_json(checkpoint.file(PREPROCESSOR)), str(checkpoint.folder / PREPROCESSOR))
     vocabulary = _vocabulary(checkpoint, config)
     llama = LlamaOfKyutai(checkpoint, config)
     progress("encoder", 0, 1)

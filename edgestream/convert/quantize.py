@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgestream.convert.architecture import DecoderConfig
-from edgestream.convert.gguf_decoder import PLAIN_TYPES, Source, write_gguf_decoder
+from edgestream.convert.gguf_decoder import write_gguf_decoder
+from edgestream.convert.gguf_tensors import PLAIN_TYPES, Source
 from edgestream.convert.registry import Progress, Request
 from edgestream.convert.vocabulary import Vocabulary
 from edgestream.errors import ModelError, OperationError, OutputError, UsageError
@@ -37,8 +38,8 @@ WRITE_FAILED = "iostream error"  # what libllama says when the disk takes no mor
 _TENSOR = re.compile(r"^\[\s*(\d+)/\s*(\d+)\]")  # of libllama's log: the number of a tensor, of all
 
 
-def speech_quant(request: Request) -> str:
-    """The type of a speech model's decoder; raises UsageError on what it cannot be."""
+def gguf_quant(request: Request) -> str:
+    """The type of a decoder beside an encoder; raises UsageError on what it cannot be."""
     kinds = tuple(dict.fromkeys(("q8_0", *PLAIN_TYPES, *QUANT_TYPES)))
     if request.to == "onnx":
         raise UsageError("--to onnx: the decoder of this model is written as gguf alone")

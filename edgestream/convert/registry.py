@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from edgestream.config import Manifest
-from edgestream.convert.architecture import ARCHITECTURES
+from edgestream.convert.architecture import ARCHITECTURES, SEEING
 from edgestream.convert.checkpoint import Checkpoint
 from edgestream.errors import ModelError
 
@@ -18,6 +18,7 @@ Progress = Callable[[str, int, int], None]  # what is done, how much of it, of h
 # `model_type` of config.json: the module of its converter.
 CONVERTERS = dict.fromkeys(ARCHITECTURES, "edgestream.convert.decoder")
 CONVERTERS |= dict.fromkeys(("whisper", "moonshine"), "edgestream.convert.speech")
+CONVERTERS |= dict.fromkeys(SEEING, "edgestream.convert.vlm")
 CONVERTERS |= {
     "kyutai_speech_to_text": "edgestream.convert.kyutai",
     "voxtral_realtime": "edgestream.convert.voxtral",

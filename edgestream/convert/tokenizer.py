@@ -12,7 +12,10 @@ from edgestream.json_file import Fields, read_json
 
 TOKENIZER_JSON, SENTENCEPIECE, TEKKEN = "tokenizer.json", "tokenizer.model", "tekken.json"
 TOKENIZER_CONFIG, CHAT_TEMPLATE = "tokenizer_config.json", "chat_template.jinja"
-TOKENIZER_FILES = (TOKENIZER_JSON, SENTENCEPIECE, TEKKEN, TOKENIZER_CONFIG, CHAT_TEMPLATE)
+CHAT_TEMPLATE_JSON = "chat_template.json"  # where models that see have it
+TOKENIZER_FILES = (
+    TOKENIZER_JSON, SENTENCEPIECE, TEKKEN, TOKENIZER_CONFIG, CHAT_TEMPLATE, CHAT_TEMPLATE_JSON
+)  # fmt: skip
 MAX_TEMPLATE_BYTES = 1 << 20
 
 
@@ -54,4 +57,6 @@ def _chat_template(checkpoint: Checkpoint, settings: Fields) -> str | None:
         with checkpoint.file(CHAT_TEMPLATE).open("rb") as file:
             return file.read(MAX_TEMPLATE_BYTES).decode("utf-8", "replace")
     template = settings.data.get("chat_template")
+    if template is None and checkpoint.has(CHAT_TEMPLATE_JSON):
+        template = read_json(checkpoint.file(CHAT_TEMPLATE_JSON)).get("chat_template")
     return template if isinstance(template, str) else None

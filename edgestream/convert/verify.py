@@ -88,6 +88,20 @@ def compare(source: Path, config: Fields, result: DecoderModel, quant: str) -> C
     return Comparison.of_logits(given, expected, BOUNDS[quant], _same_tokens(source, result))
 
 
+def bound_of(decoder: Path) -> float:
+    """What the type of the first layer's matrices in a GGUF file allows."""
+    kind = type_of(decoder, "blk.0.attn_q.weight")
+    return BOUNDS[kind if kind in BOUNDS else f"{kind}_m"]
+
+
+def type_of(path: Path, tensor: str) -> str:
+    """The type of a tensor of a GGUF file, as BOUNDS has it."""
+    import gguf
+
+    kinds = {each.name: each.tensor_type.name for each in gguf.GGUFReader(path).tensors}
+    return str(kinds[tensor]).lower()
+
+
 def require_transformers() -> None:
     """Raises UsageError, before any work is done, if the source could not be run."""
     try:

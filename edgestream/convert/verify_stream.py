@@ -11,13 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import gguf
 import numpy as np
 
 from edgestream._native import GgufModel, RingDecoder
 from edgestream.concatenated import ConcatenatedStages
 from edgestream.convert.stream_graph import Floats
-from edgestream.convert.verify import BOUNDS, Comparison, require_transformers
+from edgestream.convert.verify import Comparison, bound_of, require_transformers
 from edgestream.errors import ModelError
 from edgestream.model import Model
 
@@ -44,7 +43,7 @@ def compare_stream(
     # Without a cache transformers' Kyutai sees all rows, beyond the window too.
     n = min(len(given), len(expected), model.manifest.decoder.window)
     given, expected = given[:n, : expected.shape[1]], expected[:n]
-    bound = _bound(folder / model.manifest.decoder.file)
+    bound = bound_of(folder / model.manifest.decoder.file)
     return Comparison.of_logits(given, expected, bound, None)  # text is only ever put together
 
 
@@ -94,10 +93,3 @@ def _of_result(model: Model, samples: Floats, before: list[int], skipped: int) -
     tokens = zip(rows, before[skipped:], strict=False)
     steps = [*alone, *(row + ring.token_embedding(token) for row, token in tokens)]
     return np.stack([ring.step(step[None]) for step in steps])
-
-
-def _bound(decoder: Path) -> float:
-    """What the type of the first layer's matrices allows."""
-    kinds = {t.name: t.tensor_type.name.lower() for t in gguf.GGUFReader(decoder).tensors}
-    kind = kinds["blk.0.attn_q.weight"]
-    return BOUNDS[kind if kind in BOUNDS else f"{kind}_m"]

@@ -29,7 +29,7 @@ from edgestream.config import (
 from edgestream.convert.architecture import ARCHITECTURES, DecoderConfig, RopeConfig
 from edgestream.convert.checkpoint import Checkpoint, taken
 from edgestream.convert.manifest import write_manifest
-from edgestream.convert.quantize import speech_quant, write_quantized
+from edgestream.convert.quantize import gguf_quant, write_quantized
 from edgestream.convert.registry import Progress, Request
 from edgestream.convert.stream_graph import Floats
 from edgestream.convert.tokenizer import read_vocabulary
@@ -121,7 +121,7 @@ def _gelu(x: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def write(checkpoint: Checkpoint, folder: Path, request: Request, progress: Progress) -> None:
     """Writes the model's folder; raises ModelError if the checkpoint is damaged or unsupported."""
-    quant, config = speech_quant(request), checkpoint.config
+    quant, config = gguf_quant(request), checkpoint.config
     config.refuse("projector_hidden_act", "gelu")
     text = read_decoder_config(config.table("text_config"))
     group_rows = config.integer("downsample_factor", 1, 64, 4)
