@@ -188,6 +188,14 @@ def test_hostile_metadata_is_refused_in_one_line(files, tmp_path, key, value, sa
     assert not loads(path, decoder)
 
 
+def test_windows_that_no_layer_sees_are_refused(tmp_path):
+    """libmtmd stops the process where its graph has no use for a mask that it fills in."""
+    tower = TOWERS["qwen2.5vl"]
+    path = write_tower(tmp_path / "mmproj.gguf", tower, n_wa_pattern=1)
+    with pytest.raises(ModelError, match="n_wa_pattern is 1, which makes a mask that no layer"):
+        VisionTower(path, Tokenizer(write_chat_decoder(tmp_path / "d.gguf", tower)), n_embd=64)
+
+
 def test_a_missing_or_misshapen_tensor_is_refused(files, tmp_path):
     tower, decoder, _ = files
     weights = tower_weights(tower)

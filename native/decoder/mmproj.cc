@@ -156,7 +156,9 @@ MmprojShape read_numbers(const GgufFile& file, const MmprojFamily& family) {
       read_number(file, "preproc_image_size", 1, kMaxImageSize);
     }
   }
-  if (family.has_gate) read_number(file, "n_wa_pattern", 0, kMaxLayers);
+  if (family.has_gate && read_number(file, "n_wa_pattern", 0, kMaxLayers) == 1) {
+    file.fail("clip.vision.n_wa_pattern is 1, which makes a mask that no layer uses; it must be 0");
+  }
   check_grid(file, family, shape);
   return shape;
 }
