@@ -219,10 +219,11 @@ def test_kill_9_leaves_every_final_caption(tmp_path, expected):
     assert lines == expected.splitlines()[: len(lines)]
 
 
-def test_a_terminal_sees_drafts_and_status():
+def on_a_terminal(*args):
+    """Runs `edgestream args` on a terminal; returns the exit code and what was drawn."""
     main, terminal = pty.openpty()
     process = subprocess.Popen(
-        [*COMMAND, "listen", SAMPLE, "--fast"], stdout=terminal, stderr=terminal, cwd="/",
+        [*COMMAND, *map(str, args)], stdout=terminal, stderr=terminal, cwd="/",
         env=os.environ | {"TERM": "xterm-256color", "COLUMNS": "80"},
     )  # fmt: skip
     os.close(terminal)
@@ -232,9 +233,14 @@ def test_a_terminal_sees_drafts_and_status():
             shown += os.read(main, 65536)
         except OSError:  # the other end has closed
             break
-    assert process.wait(timeout=60) == 0
-    assert b"\x1b[" in shown
     os.close(main)
+    return process.wait(timeout=60), shown.decode("utf-8", "replace")
+
+
+def test_a_terminal_sees_drafts_and_status():
+    code, shown = on_a_terminal("listen", SAMPLE, "--fast")
+    assert code == 0
+    assert "\x1b[" in shown
 
 
 def model_copy(tmp_path):

@@ -14,7 +14,7 @@ import pytest
 from drawn_scene import BLUE, VISIT_S, scene, write_scene
 from loopback_camera import NetworkCamera
 from subtitle_parsers import parse_srt, parse_vtt
-from test_cli import COMMAND, run
+from test_cli import COMMAND, on_a_terminal, run
 from test_watch import STORY
 
 from edgestream import cameras
@@ -63,6 +63,13 @@ def test_subtitles_hold_the_words_of_stdout(format, parse, clip, tmp_path, expec
     cues = parse(path.read_text())
     assert [" ".join(lines) for _, _, lines in cues] == expected.splitlines()
     assert all(end_ms - start_ms >= 1000 for start_ms, end_ms, _ in cues)
+
+
+def test_a_terminal_sees_comments_above_the_status(clip, expected):
+    code, shown = on_a_terminal("watch", clip, "--fast")
+    assert code == 0
+    assert all(line in shown for line in expected.splitlines())
+    assert re.search(r"▮+▯* +\d+ % new, \d\.\d pictures/s", re.sub(r"\x1b\[[\d;]*m", "", shown))
 
 
 def test_a_still_noisy_file_gives_nothing(tmp_path):

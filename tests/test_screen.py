@@ -16,7 +16,7 @@ from tiny_terminal import TinyTerminal
 
 from edgestream import screen
 from edgestream.events import Draft, Event, Final, Gap, Lag
-from edgestream.screen import DRAFT_ROWS, Screen, loudness
+from edgestream.screen import DRAFT_ROWS, METER_CELLS, Screen, activity, loudness
 
 LINE = "And so my fellow Americans, ask not what your country can do for you."
 
@@ -100,6 +100,16 @@ def test_trouble_is_shown_at_once_and_passes(monkeypatch: pytest.MonkeyPatch) ->
     time.sleep(0.06)
     display.push(final("speaking"))
     assert terminal.rows[-1].endswith("0:00:00  live  1 gap, 2.0 s lost")
+
+
+@given(st.floats(0, 100), st.floats(0, 1))
+def test_the_gauge_of_pictures_keeps_its_width(pictures_per_s, share_new) -> None:
+    shown = activity(pictures_per_s, share_new).plain
+    bar, _, words = shown.partition(" ")
+    assert set(bar) <= {"▮", "▯"}
+    assert len(bar) == METER_CELLS
+    assert bar.count("▮") == round(share_new * METER_CELLS)
+    assert words.endswith(f"% new, {pictures_per_s:.1f} pictures/s")
 
 
 @pytest.mark.parametrize("width", [1, 5, 8, 20, 40, 200])
