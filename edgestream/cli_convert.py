@@ -29,6 +29,7 @@ class EncoderQuant(str, Enum):
     """Type of an encoder's weights."""
 
     int8 = "int8"
+    int4 = "int4"
 
 
 def convert(
@@ -62,7 +63,7 @@ def convert(
         quant=quant,
         verify=verify,
         n_threads=threads,
-        small_encoder=quant_encoder is not None,
+        encoder_quant=quant_encoder.value if quant_encoder else None,
     )
     try:
         with _ended_like_ctrl_c(), labelled_bar() as progress:

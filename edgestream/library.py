@@ -19,6 +19,7 @@ from edgestream.config import (
     Manifest,
     is_plain_name,
 )
+from edgestream.dialects import foreign
 from edgestream.errors import ModelError
 from edgestream.manifest import M, read_manifest
 from edgestream.onnx_weights import refuse_unnamed_weights
@@ -78,7 +79,8 @@ def find(name: str | os.PathLike[str]) -> Path:
     if any(os.path.isfile(os.path.join(name, file)) for file in (MANIFEST, "config.json")):
         return Path(name)
     if os.path.exists(name):
-        raise ModelError(f"{name}: not a model, a model is a folder with a {MANIFEST}")
+        said = foreign(Path(name)) or f"not a model, a model is a folder with a {MANIFEST}"
+        raise ModelError(f"{name}: {said}")
     way_out = f"give a folder or one of: {', '.join(sorted(named))}"
     if str(name) in catalogue() or REPOSITORY.fullmatch(str(name)):
         way_out = f"to fetch it from the hub: edgestream models pull {name}"

@@ -16,6 +16,7 @@ from pathlib import Path
 from edgestream._native import LoopConfig, ReencodedLoop
 from edgestream.clock import Clock
 from edgestream.config import LOCK, MANIFEST, Manifest
+from edgestream.dialects import foreign
 from edgestream.encoder_decoder import HOP_SAMPLES, EncoderDecoder, EncoderDecoderModel
 from edgestream.errors import ModelError, UsageError
 from edgestream.hypothesis_rules import HypothesisRules
@@ -34,13 +35,6 @@ ENCODER, DECODER = "encoder_model", "decoder_model_merged"
 # Of the precisions that a repository offers, the first that is there: on a CPU int8 is the fastest
 # and float16 the slowest.
 SUFFIXES = ("_quantized", "_int8", "_uint8", "", "_q4", "_bnb4", "_fp16", "_q4f16")
-DIALECTS = {
-    "model.bin": "CTranslate2's; take the repository with onnx files",
-    ".safetensors": "a PyTorch checkpoint; `edgestream convert` makes ONNX of it",
-    ".bin": "not ONNX (whisper.cpp's ggml, or a PyTorch checkpoint)",
-    ".gguf": "GGUF, which edgestream reads for decoders that are language models alone",
-    ".nemo": "NeMo's archive; take a repository with onnx files",
-}
 PLACE_ROWS = 2  # Whisper's times are 20 ms apart
 PLACE_MS = PLACE_ROWS * ROW_MS
 N_HYPOTHESES = 2  # LocalAgreement-2
@@ -73,9 +67,9 @@ class ReencodedModel:
         self.window = window or WindowSpec()
         if (folder / MANIFEST).exists():
             _refuse_unnamed(folder, read_verified(folder, Manifest))
+        encoder, decoder = find_onnx(folder, ENCODER), find_onnx(folder, DECODER)
         self.config = read_speech_config(folder)
         self.token_bytes = read_token_bytes(folder, self.config)
-        encoder, decoder = find_onnx(folder, ENCODER), find_onnx(folder, DECODER)
         self.weights = EncoderDecoderModel(encoder, decoder, self.config)
         voice = folder / VOICE_FILE
         self.voice = VoiceWeights(voice) if voice.exists() else None
@@ -205,16 +199,7 @@ def find_onnx(folder: Path, name: str) -> Path:
         for suffix in SUFFIXES:
             if (path := place / f"{name}{suffix}.onnx").exists():
                 return path
-    raise ModelError(f"{folder}: has no onnx/{name}.onnx{_met(folder)}")
-
-
-def _met(folder: Path) -> str:
-    """What another program's file in the folder is, and the way out."""
-    for path in sorted(folder.iterdir()):
-        for suffix, dialect in DIALECTS.items():
-            if path.name.endswith(suffix):
-                return f"; {path.name} is {dialect}"
-    return ""
+    raise ModelError(f"{folder}: {foreign(folder) or f'has no onnx/{name}.onnx'}")
 
 
 def _refuse_unnamed(folder: Path, manifest: Manifest) -> None:

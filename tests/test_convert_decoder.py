@@ -192,7 +192,7 @@ def test_pickles_are_refused_and_not_opened(tmp_path, monkeypatch):
     source = tiny_source(tmp_path)
     (source / "model.safetensors").unlink()
     (source / "pytorch_model.bin").write_bytes(PICKLED)
-    refused(source, tmp_path, "pickled weights can run programs")
+    refused(source, tmp_path, "pickled weights, which can run programs")
     assert not (tmp_path / "executed").exists()
     assert not (source / "executed").exists()
 

@@ -18,7 +18,7 @@ PACKAGE = ROOT / "edgestream"
 WALK = [
     "errors", "events", "json_file", "toml_file",
     "config", "commentator_config", "vlm_config", "manifest",
-    "onnx_weights", "library", "entry",
+    "dialects", "onnx_weights", "library", "entry",
     "source", "pcm", "resample", "waveform", "devices", "microphone",
     "picture", "picture_source", "video_file", "cameras", "camera",
     "picture_gate", "encoder",

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgestream.config import PLAIN_NAME
+from edgestream.dialects import CONVERT, foreign
 from edgestream.errors import ModelError
 from edgestream.json_file import Fields, read_json
 from edgestream.onnx_session import one_line
@@ -26,7 +27,6 @@ CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.
 PREPROCESSOR, PROCESSOR = "preprocessor_config.json", "processor_config.json"
 CARD, LICENSE = "README.md", "LICENSE"
 TEXT_BYTES = 1 << 20  # of a card or a licence
-PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 DTYPES = ("F32", "F16", "BF16")
 LICENSE_LINE = re.compile(r"^license:\s*[\"']?([\w.+-]{1,60})[\"']?\s*$", re.MULTILINE | re.ASCII)
 
@@ -35,6 +35,8 @@ class Checkpoint:
     """Config and tensors by name; tensors are read when they are asked for."""
 
     def __init__(self, folder: Path) -> None:
+        if said := foreign(folder, but=CONVERT):
+            raise ModelError(f"{folder}: {said}")
         if not folder.is_dir():
             raise ModelError(f"{folder}: not a folder; give a checkpoint's folder or owner/name")
         self.folder = folder
@@ -136,11 +138,6 @@ class Checkpoint:
                 if not isinstance(name, str) or not PLAIN_NAME.fullmatch(name):
                     raise ModelError(f"{index.where}: {name!r:.80} is not the plain name of a file")
             return sorted(set(names))
-        if any(found for kind in PICKLES for found in self.folder.glob(kind)):
-            raise ModelError(
-                f"{self.folder}: pickled weights can run programs when they are opened and are"
-                " refused; save the model as safetensors"
-            )
         raise ModelError(f"{self.folder}: has neither {WEIGHTS} nor {INDEX}")
 
     def _list(self, file: Any, path: Path) -> None:

@@ -34,14 +34,14 @@ class Wish:
     quant: str | None
     verify: bool
     n_threads: int
-    small_encoder: bool = False
+    encoder_quant: str | None = None
 
 
 def convert(
     source: str, out: Path, wish: Wish, *, tell: Callable[[str], None], progress: Progress
 ) -> None:
     """Converts `source` into the folder `out`: a checkpoint's folder, `owner/name` on a hub or a
-    name of the catalogue; for `small_encoder`, a model's name or folder.
+    name of the catalogue; for `encoder_quant`, a model's name or folder.
 
     Raises:
         UsageError: `out` exists, a package is missing, or the wish cannot be met.
@@ -51,7 +51,7 @@ def convert(
     """
     require_packages("convert")
     with whole_folder(out) as folder:
-        work = _shrink_encoder if wish.small_encoder else _convert_checkpoint
+        work = _shrink_encoder if wish.encoder_quant else _convert_checkpoint
         before, compared = work(source, folder, out.name, wish, progress)
         if compared is not None:
             tell(str(compared))
@@ -110,7 +110,8 @@ def _shrink_encoder(
     if not PLAIN_NAME.fullmatch(name):
         raise UsageError(f"{name!r:.80}: not a name for a model; letters, digits and _ . + -")
     model = library.find(source)
-    before = write_with_small_encoder(model, folder, name)
+    assert wish.encoder_quant  # else there is nothing to do here
+    before = write_with_small_encoder(model, folder, name, wish.encoder_quant)
     return before, compare_words(model, folder) if wish.verify else None
 
 
