@@ -91,6 +91,9 @@ def listen(
     language: Annotated[str | None, typer.Option(help="That is spoken (Whisper): en, de.")] = None,
     task: Annotated[str | None, typer.Option(help="transcribe, or translate to English.")] = None,
     prompt: Annotated[str | None, typer.Option(help="Text that came before (Whisper).")] = None,
+    vad: Annotated[
+        str | None, typer.Option(help="Compute only what somebody says (Whisper): silero-vad.")
+    ] = None,
     fast: Annotated[bool, typer.Option("--fast", help="Run a file as fast as possible.")] = False,
     device: Annotated[
         str | None, typer.Option(help="Microphone by name or index (--list-devices).")
@@ -132,7 +135,7 @@ def listen(
             typer.echo(SYNTHETIC_ONLY, err=True)
         session = start(
             opened, model=model, delay_ms=delay, device=device, fast=fast, confidence=confidence,
-            policy=policy, language=language, task=task, prompt=prompt,
+            policy=policy, language=language, task=task, prompt=prompt, vad=vad,
         )  # fmt: skip
         run(session, format, output, lambda: loudness(session.stream.level_dbfs), drafts=drafts)
         if stats:

@@ -16,7 +16,7 @@ CONCATENATED = "concatenated"
 REENCODED, VOICE = "reencoded", "voice"  # Whisper and Moonshine; a gate before them
 COMMENTATOR = "commentator"
 VLM = "vlm"  # vision-language models
-FAMILIES = (CONCATENATED, REENCODED, VOICE, COMMENTATOR, VLM)
+FAMILIES = (CONCATENATED, REENCODED, VOICE, COMMENTATOR, VLM, DECODER_FAMILY)
 WATCHING = (COMMENTATOR, VLM)  # they see, the others hear
 # Of a file in a model's folder: good on every system, nothing that a terminal would obey.
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,127}")

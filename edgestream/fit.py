@@ -22,6 +22,7 @@ from edgestream.config import (
     ConcatenatedManifest,
     Manifest,
 )
+from edgestream.decoder_config import DecoderManifest
 from edgestream.entry import Converted
 from edgestream.gguf_header import DecoderShape
 from edgestream.governor import intervals
@@ -76,9 +77,14 @@ class Fit:
 
     needs: Needs
     free_bytes: int  # of memory
-    step_ms: float  # input of one step
+    step_ms: float  # input of one step; infinite of a decoder alone, which has no pace
     compute_ms: float  # estimated for one step on one thread
     of: str = "sound"  # what a step takes in
+
+    @property
+    def each(self) -> str:
+        """What a step takes in."""
+        return "row" if math.isinf(self.step_ms) else f"{self.step_ms:.0f} ms of {self.of}"
 
     @property
     def problem(self) -> str | None:
@@ -86,10 +92,7 @@ class Fit:
         if self.needs.total_bytes > self.free_bytes:
             return f"memory: {mb(self.needs.total_bytes)} needed, {mb(self.free_bytes)} free"
         if self.compute_ms > self.step_ms:
-            return (
-                f"speed: about {self.compute_ms:.0f} ms of computing for each"
-                f" {self.step_ms:.0f} ms of {self.of}"
-            )
+            return f"speed: about {self.compute_ms:.0f} ms of computing for each {self.each}"
         return None
 
     def __str__(self) -> str:
@@ -100,16 +103,16 @@ class Fit:
             f"needs {mb(n.total_bytes)} of memory (weights {mb(n.weights_bytes)}, keys and values"
             f" {kv}, activations {mb(n.activation_bytes)}, the program"
             f" {mb(PROCESS_BYTES)}), {mb(self.free_bytes)} are free; about"
-            f" {compute_ms:g} ms of computing for each {self.step_ms:.0f} ms of {self.of}"
+            f" {compute_ms:g} ms of computing for each {self.each}"
         )
 
 
 def gguf_decoder(manifest: Manifest) -> str | None:
     """The file of the model's decoder if it is GGUF, whose header tells its shape."""
-    if isinstance(manifest, (CommentatorManifest, VlmManifest)):
-        return manifest.decoder.file
-    if isinstance(manifest, ConcatenatedManifest) and not manifest.decoder.is_onnx:
-        return manifest.decoder.file
+    kinds = (ConcatenatedManifest, CommentatorManifest, DecoderManifest, VlmManifest)
+    if isinstance(manifest, kinds):
+        file = manifest.decoder.file
+        return None if file.endswith(".onnx") else file
     return None
 
 
@@ -123,11 +126,13 @@ def needs(manifest: Manifest, sizes: dict[str, int], shape: DecoderShape | None)
         return Needs(sum(sizes.values()), 0, sum(sizes.values()))
     if isinstance(manifest, VlmManifest) and shape is not None:
         return _vlm_needs(manifest, sizes, shape)
-    if not isinstance(manifest, (ConcatenatedManifest, CommentatorManifest)):
+    if not isinstance(manifest, (ConcatenatedManifest, CommentatorManifest, DecoderManifest)):
         onnx_bytes = sum(n_bytes for name, n_bytes in sizes.items() if name.endswith(".onnx"))
         return Needs(onnx_bytes, None, onnx_bytes + WINDOW_BYTES)
-    d, encoder = manifest.decoder, manifest.encoder.file  # and `encoder.onnx.data`, if it is large
-    encoder_bytes = sum(n_bytes for name, n_bytes in sizes.items() if name.startswith(encoder))
+    d, encoder_bytes = manifest.decoder, 0
+    if not isinstance(manifest, DecoderManifest):
+        encoder = manifest.encoder.file  # and `encoder.onnx.data`, if it is large
+        encoder_bytes = sum(n_bytes for name, n_bytes in sizes.items() if name.startswith(encoder))
     if shape is None:
         onnx_bytes = encoder_bytes + sizes[d.file] + sizes[EMBEDDINGS_FILE]
         return Needs(onnx_bytes, None, onnx_bytes)
@@ -168,6 +173,8 @@ def fit(
         interval_ms = intervals(manifest.pictures.fps)[-1]
         compute_ms = 1000 * picture_s(probed, manifest, sizes)
         return Fit(wanted, free_bytes, interval_ms, compute_ms, "pictures")
+    if isinstance(manifest, DecoderManifest):
+        return Fit(wanted, free_bytes, math.inf, 1000 * each_s)
     if manifest.family == VOICE:
         return Fit(wanted, free_bytes, BLOCK_MS, 1000 * each_s)
     return Fit(wanted, free_bytes, WindowSpec().step_ms, 1000 * window_s(probed, sizes))

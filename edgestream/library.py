@@ -144,17 +144,12 @@ def read_verified(folder: Path, kind: type[M]) -> M:
         raise ModelError(f"{folder / MANIFEST}: names no files; pull the model")
     if locked and set(locked) != {MANIFEST, *manifest.files}:
         raise ModelError(f"{folder / LOCK}: names other files than {MANIFEST}; pull it again")
-    verify_files(folder, manifest.files)
-    return manifest
-
-
-def verify_files(folder: Path, files: dict[str, str]) -> None:
-    """Raises ModelError unless each file has its sha256, and no ONNX file has weights elsewhere."""
-    for name, sha256 in files.items():
+    for name, sha256 in manifest.files.items():
         verify(folder / name, sha256, MANIFEST)
-    for name in files:
+    for name in manifest.files:
         if name.endswith(".onnx"):
-            refuse_unnamed_weights(folder / name, files)
+            refuse_unnamed_weights(folder / name, manifest.files)
+    return manifest
 
 
 def verify(path: Path, sha256: str, source: str) -> None:

@@ -21,6 +21,7 @@ from edgestream.config import (
     common_rules,
     concatenated_rules,
 )
+from edgestream.decoder_config import DecoderManifest, decoder_rules
 from edgestream.errors import ModelError
 from edgestream.toml_file import build, parse_toml
 from edgestream.vlm_config import VlmManifest, vlm_rules
@@ -39,6 +40,7 @@ KINDS: dict[str, tuple[type[Manifest], Callable[[Any], list[tuple[bool, str]]]]]
     VOICE: (Manifest, _no_rules),
     COMMENTATOR: (CommentatorManifest, commentator_rules),
     VLM: (VlmManifest, vlm_rules),
+    DECODER_FAMILY: (DecoderManifest, decoder_rules),
 }
 
 
@@ -50,7 +52,7 @@ def read_manifest(path: Path, kind: type[M]) -> M:
     """
     data = parse_toml(path)
     named = data.get("family")
-    if named == DECODER_FAMILY:
+    if named == DECODER_FAMILY and kind not in (Manifest, DecoderManifest):
         raise ModelError(f"{path}: a decoder alone, which hears nothing; see docs/convert.md")
     family, own_rules = KINDS.get(str(named), KINDS[CONCATENATED])
     no_more = set(data) <= set(Manifest.__slots__) and not data.get("files")

@@ -17,7 +17,7 @@ PACKAGE = ROOT / "edgestream"
 # In the order that data takes. model.py builds the stages, session.py runs them.
 WALK = [
     "errors", "events", "json_file", "toml_file",
-    "config", "commentator_config", "vlm_config", "manifest",
+    "config", "commentator_config", "decoder_config", "vlm_config", "manifest",
     "dialects", "onnx_weights", "library", "entry",
     "source", "pcm", "resample", "waveform", "devices", "microphone",
     "picture", "picture_source", "video_file", "cameras", "camera",

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from loopback_hub import Hub, Repository
 from test_hub import fetch, talk_to
-from test_pull import SAMPLE
+from test_pull import SAMPLE, start
 from transformers_whisper import sound
 
 import edgestream as es
@@ -116,3 +116,20 @@ def test_what_is_no_gate_is_one_line(home, whisper, tmp_path):
 def test_a_gate_is_no_model_that_listens(pulled):
     with pytest.raises(ModelError, match="'voice', of which there is no use here"):
         es.load("silero-vad")
+
+
+def test_the_option_of_the_command_line(home, whisper, tmp_path):
+    def run(*more):
+        process = start(
+            "listen", SAMPLE, "--fast", "-m", whisper.folder, "--format", "jsonl", *more
+        )
+        out, err = process.communicate(timeout=300)
+        return process.returncode, out, err
+
+    nobody = tiny_silero.write(tmp_path / "nobody.onnx", offset=-100)
+    code, out, err = run()
+    assert (code, '"final"' in out) == (0, True), err
+    assert run("--vad", nobody) == (0, "", "")
+    code, out, err = run("--vad", "silero-vad")
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert "edgestream models pull silero-vad" in err

@@ -25,8 +25,8 @@ def weights(seed: int = 8) -> dict[str, np.ndarray]:
     }
 
 
-def write(path, seed: int = 8):
-    """The ONNX file, as `onnx/model.onnx` of onnx-community/silero-vad."""
+def write(path, seed: int = 8, offset: float = 0):
+    """The ONNX file, as `onnx/model.onnx` of onnx-community/silero-vad; `offset` of the logits."""
     info, floats, node = helper.make_tensor_value_info, TensorProto.FLOAT, helper.make_node
     nodes = [
         node("Unsqueeze", ["input", "one"], ["samples"]),
@@ -38,12 +38,14 @@ def write(path, seed: int = 8):
         node("LSTM", ["x", "wx", "wh", "bias", "", "h", "c"], ["", "hn", "cn"], hidden_size=WIDTH),
         node("Concat", ["hn", "cn"], ["stateN"], axis=0),
         node("Squeeze", ["hn", "zero"], ["last"]),
-        node("MatMul", ["last", "out"], ["logit"]),
+        node("MatMul", ["last", "out"], ["plain"]),
+        node("Add", ["plain", "offset"], ["logit"]),
         node("Sigmoid", ["logit"], ["output"]),
         node("Identity", ["sr"], ["rate"]),
     ]
     numbers = {"zero": [0], "one": [1], "two": [2]}
     constants = [numpy_helper.from_array(np.array(v, np.int64), n) for n, v in numbers.items()]
+    constants.append(numpy_helper.from_array(np.array(offset, np.float32), "offset"))
     constants += [numpy_helper.from_array(v, n) for n, v in weights(seed).items()]
     state = [2, "batch", WIDTH]
     graph = helper.make_graph(

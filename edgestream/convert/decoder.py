@@ -6,12 +6,12 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from edgestream.config import MANIFEST
 from edgestream.convert.architecture import ARCHITECTURES, DecoderConfig, read_decoder_config
 from edgestream.convert.checkpoint import LICENSE, Checkpoint
 from edgestream.convert.gguf_decoder import check_tensors, write_vocabulary
 from edgestream.convert.gguf_tensors import PLAIN_TYPES
 from edgestream.convert.llama import LlamaConfig
+from edgestream.convert.manifest import write_manifest
 from edgestream.convert.onnx_decoder import write_onnx_decoder
 from edgestream.convert.quantize import QUANT_TYPES, write_quantized
 from edgestream.convert.registry import Progress, Request
@@ -19,9 +19,9 @@ from edgestream.convert.tokenizer import read_vocabulary
 from edgestream.convert.verify import Comparison
 from edgestream.convert.verify import compare as compare_logits
 from edgestream.convert.vocabulary import Vocabulary
-from edgestream.decoder_model import DecoderManifest, RingSpec, load_decoder, write_decoder_manifest
+from edgestream.decoder_config import DecoderManifest, RingSpec
+from edgestream.decoder_model import load_decoder
 from edgestream.errors import UsageError
-from edgestream.library import sha256_of
 
 GGUF, ONNX, VOCABULARY = "decoder.gguf", "decoder.onnx", "tokenizer.gguf"
 # First the usual one.
@@ -61,9 +61,9 @@ def write(checkpoint: Checkpoint, folder: Path, request: Request, progress: Prog
             window=min(config.n_rows, MAX_WINDOW) - n_sinks,
         ),
         tokenizer=tokenizer,
-        files={file.name: sha256_of(file) for file in _files(folder)},
+        files={},
     )
-    write_decoder_manifest(folder / MANIFEST, manifest)
+    write_manifest(folder, manifest)
     load_decoder(folder)  # what cannot be loaded is not delivered
 
 
@@ -72,10 +72,6 @@ def compare(checkpoint: Checkpoint, folder: Path) -> Comparison:
     result = load_decoder(folder)
     quant = result.manifest.quantization
     return compare_logits(checkpoint.folder, checkpoint.config, result, quant)
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.iterdir() if not file.name.startswith("."))
 
 
 def _write_gguf(
