@@ -14,7 +14,7 @@ from edgestream.errors import ModelError, OperationError
 
 Floats = NDArray[np.float32]
 MEL, SAMPLES, PICTURE, OUTPUT = "mel", "samples", "picture", "embeddings"
-STATE, STATE_OUT = "state.", ".out"
+STATE, RING, STATE_OUT = "state.", "ring.", ".out"
 STATE_LIMIT = 1 << 26  # floats; real encoders carry some thousands
 
 
@@ -23,7 +23,8 @@ class EncoderWeights:
 
     The graph has an input `mel` [1, T, n_mels], `samples` [1, T, 1] or `picture` [1, height, width,
     3], an output `embeddings` [1, rows, n_embd], and for each state an input `state.N` with an
-    output `state.N.out` of the same shape.
+    output `state.N.out` of the same shape. Of an input `ring.N` a run replaces a few rows: its
+    output `ring.N.out` is bound to the same memory, so that a long window is not copied each time.
     """
 
     def __init__(self, path: Path, *, input_name: str, chunk_shape: tuple[int, ...]) -> None:
@@ -47,7 +48,7 @@ class EncoderWeights:
     def _check(self) -> dict[str, tuple[int, ...]]:
         inputs = {i.name: i for i in self.session.get_inputs()}
         outputs = {o.name: o for o in self.session.get_outputs()}
-        states = {name for name in inputs if name.startswith(STATE)}
+        states = {name for name in inputs if name.startswith((STATE, RING))}
         if set(inputs) != states | {self.input_name} or set(outputs) != {
             s + STATE_OUT for s in states
         } | {OUTPUT}:
@@ -74,14 +75,16 @@ class Encoder:
     """One stream through an encoder. Not thread-safe; `weights` may be shared.
 
     The state never leaves onnxruntime: two sets of buffers are bound once, each run reads one and
-    writes the other.
+    writes the other. Rings are in both.
     """
 
     def __init__(self, weights: EncoderWeights) -> None:
         self._session, self._input_name = weights.session, weights.input_name
         self._chunk: Floats = np.zeros(weights.chunk_shape, np.float32)
+        shapes = weights.state_shapes.items()
+        rings = {name: np.zeros(of, np.float32) for name, of in shapes if name.startswith(RING)}
         self._states = [
-            {name: np.zeros(shape, np.float32) for name, shape in weights.state_shapes.items()}
+            {name: np.zeros(of, np.float32) for name, of in shapes if name not in rings} | rings
             for _ in range(2)
         ]
         self._turn = 0

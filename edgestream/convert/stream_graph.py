@@ -2,7 +2,8 @@
 """Nodes of streaming encoders in ONNX: causal convolutions and attention that carry their state.
 
 A graph takes a chunk and gives one row of embeddings; each state is an input `state.N` with an
-output `state.N.out` of the same shape, all zeros before the first chunk (see encoder.py).
+output `state.N.out` of the same shape, all zeros before the first chunk (see encoder.py). The keys
+and values of a window are an input `ring.N` of which a chunk replaces a few rows in place.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ class StreamGraph:
         self._weights = weights
         self.nodes: list[Any] = []
         self.constants: dict[str, Any] = {}
-        self.states: list[tuple[int, ...]] = []
+        self.states: dict[str, tuple[int, ...]] = {}
 
     def node(self, op: str, *inputs: str, name: str = "", **attributes: Any) -> str:
         """One operator with one output."""
@@ -81,7 +82,8 @@ class StreamGraph:
     def constant(self, array: Any, name: str = "") -> str:
         """A float32 or int64 array, or a TensorProto of another type."""
         name = name or f"constant.{len(self.constants)}"
-        if self._weights and isinstance(array, np.ndarray) and array.nbytes >= LARGE_BYTES:
+        is_float = isinstance(array, np.ndarray) and array.dtype == np.float32
+        if self._weights and is_float and array.nbytes >= LARGE_BYTES:
             array = self._weights.put(name, np.ascontiguousarray(array, "<f4"))
         self.constants[name] = array
         return name
@@ -93,8 +95,17 @@ class StreamGraph:
 
     def state(self, *shape: int) -> str:
         """The input of a new state."""
-        self.states.append(shape)
-        return f"state.{len(self.states) - 1}"
+        return self._carried("state", shape)
+
+    def ring(self, *shape: int) -> str:
+        """The input of a new ring, whose output is bound to the same memory: nothing but the node
+        that gives it may read it."""
+        return self._carried("ring", shape)
+
+    def _carried(self, kind: str, shape: tuple[int, ...]) -> str:
+        name = f"{kind}.{sum(each.startswith(kind) for each in self.states)}"
+        self.states[name] = shape
+        return name
 
     def carry(self, state: str, next_value: str) -> None:
         """What the state is in the next run."""
@@ -136,7 +147,7 @@ class StreamGraph:
     def write(self, path: Path, inputs: list[Any], embeddings: str, n_embd: int) -> None:
         """Writes the graph whole or not at all; `embeddings` [1, 1, n_embd] is its result."""
         self.node("Identity", embeddings, name="embeddings")
-        shapes = [(f"state.{i}", shape) for i, shape in enumerate(self.states)]
+        shapes = self.states.items()
         initializers = [
             tensor if isinstance(tensor, TensorProto) else numpy_helper.from_array(tensor, name)
             for name, tensor in self.constants.items()
@@ -161,8 +172,10 @@ class WindowAttention:
         self, graph: StreamGraph, *, n_rows: int, window: int, n_heads: int, n_kv_heads: int,
         head_dim: int, inv_freq: NDArray[np.float64],
     ) -> None:  # fmt: skip
-        self._graph, self._n_rows, self._past = graph, n_rows, window - 1
+        self._graph, self._n_rows = graph, n_rows
         self._n_heads, self._n_kv_heads, self._head_dim = n_heads, n_kv_heads, head_dim
+        # All rows that the chunk's first one sees, and the chunk, which never wraps.
+        self._slots = -(-(window - 1 + n_rows) // n_rows) * n_rows
         self._rotation(inv_freq)
         self._visibility(window)
 
@@ -179,18 +192,29 @@ class WindowAttention:
         self._cos, self._sin = g.node("Cos", angles), g.node("Sin", angles)
 
     def _visibility(self, window: int) -> None:
-        """Scores' bias [n_rows, past + n_rows]: a row sees itself and window - 1 before it."""
-        g, n, past = self._graph, self._n_rows, self._past
-        slots, rows = np.arange(past + n)[None], np.arange(n)[:, None]
-        seen = (slots >= rows) & (slots < rows + window)
-        fixed = np.where(seen, np.float32(0), HIDDEN)
-        n_before = g.state(1)  # rows read before this chunk, up to a full window
-        least = g.node("Sub", g.constant(np.array([past], np.float32)), n_before)
-        empty = g.node("Less", g.constant(slots.astype(np.float32)), least)
-        bias = g.node("Where", empty, g.constant(np.array(HIDDEN)), g.constant(fixed))
-        self._bias = bias
-        more = g.node("Add", n_before, g.constant(np.array([n], np.float32)))
-        g.carry(n_before, g.node("Min", more, g.constant(np.array([past], np.float32))))
+        """Scores' bias [n_rows, slots]: a row sees itself and window - 1 before it.
+
+        The chunk lies in slots from `first_slot` on; rows before it, in the slots behind it.
+        """
+        g, n, slots = self._graph, self._n_rows, self._slots
+        first_slot, n_before = g.state(1), g.state(1)  # rows before the chunk, up to a full window
+        at = g.node("Cast", first_slot, to=TensorProto.INT64)
+        places = np.moveaxis(np.indices((self._n_kv_heads, n)), 0, -1)  # head and slot of each row
+        self._places = g.node("Add", g.constant(places), g.node("Mul", at, g.ints(0, 1)))
+        ages = np.arange(slots)  # from the chunk's first row on, negative of rows before it
+        ages = np.where(ages < n, ages, ages - slots)
+        rows = np.arange(n)[:, None]
+        fixed = np.where((ages <= rows) & (ages > rows - window), np.float32(0), HIDDEN)
+        turned = g.node("Mod", g.node("Sub", g.constant(np.arange(slots)), at), g.ints(slots))
+        age = g.node("Gather", g.constant(ages.astype(np.float32)), turned)
+        empty = g.node("Less", age, g.node("Neg", n_before))
+        seen = g.node("Gather", g.constant(fixed), turned, axis=1)
+        self._bias = g.node("Where", empty, g.constant(np.array(HIDDEN)), seen)
+        step = g.constant(np.array([n], np.float32))
+        end = g.constant(np.array([slots], np.float32))
+        g.carry(first_slot, g.node("Mod", g.node("Add", first_slot, step), end, fmod=1))
+        full = g.constant(np.array([window - 1], np.float32))
+        g.carry(n_before, g.node("Min", g.node("Add", n_before, step), full))
         self.first = g.node("Equal", n_before, g.constant(np.zeros(1, np.float32)))
 
     def mix(self, q: str, k: str, v: str) -> str:
@@ -221,13 +245,14 @@ class WindowAttention:
         return g.node("Concat", *turned, axis=3)
 
     def _window(self, new: str) -> str:
-        """The rows before and the new ones, each key head for all query heads that share it."""
-        g = self._graph
-        state = g.state(1, self._n_kv_heads, self._past, self._head_dim)
-        rows = g.node("Concat", state, new, axis=2)
-        g.carry(state, g.slice(rows, self._n_rows, np.iinfo(np.int64).max, 2))
-        group = self._n_heads // self._n_kv_heads
-        if group == 1:
-            return rows
-        wide = g.node("Expand", g.node("Unsqueeze", rows, g.ints(2)), g.ints(1, 1, group, 1, 1))
-        return g.reshape(wide, 1, self._n_heads, self._past + self._n_rows, self._head_dim)
+        """The window with the new rows [1, n_heads, slots, head_dim], each key head for all query
+        heads that share it."""
+        g, n_kv_heads, head_dim = self._graph, self._n_kv_heads, self._head_dim
+        ring = g.ring(n_kv_heads, self._slots, head_dim)
+        new = g.reshape(new, n_kv_heads, self._n_rows, head_dim)
+        rows = g.node("ScatterND", ring, self._places, new, name=f"{ring}.out")
+        group = self._n_heads // n_kv_heads
+        if group > 1:
+            wide = g.node("Unsqueeze", rows, g.ints(1))
+            rows = g.node("Expand", wide, g.ints(1, group, 1, 1))
+        return g.reshape(rows, 1, self._n_heads, self._slots, head_dim)
