@@ -56,7 +56,7 @@ def head_bytes(path):
         {},
         {"rope_scaling": "yarn", "rope_factor": 4.0},
         {"architecture": "smollm3", "n_layers": 4},
-        {"architecture": "qwen3vl", "head_width": 64},
+        {"architecture": "qwen3vl", "head_width": 64, "n_layers": 2, "n_deepstack": 1},
         {"architecture": "gemma3", "n_layers": 2, "local_window": 3, "local_period": 2},
     ],
     ids=lambda changes: changes.get("architecture", changes.get("rope_scaling", "llama")),

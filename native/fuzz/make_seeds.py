@@ -19,6 +19,9 @@ SHAPES = {
     "plain": TinyShape(**SMALL),
     "tied": TinyShape(**SMALL, tied=True),
     "rope-factors": TinyShape(**SMALL, rope_factors=True),
+    "deepstack": TinyShape(
+        **SMALL | {"n_layers": 2}, architecture="qwen3vl", head_width=64, n_deepstack=1
+    ),
 } | {name: TinyShape(**SMALL, architecture=name, head_width=64) for name in ARCHITECTURES}
 
 
