@@ -24,7 +24,7 @@ TOKENS = [*LETTERS, *(merge.replace(" ", "") for merge in MERGES), *SPECIAL]
 
 @dataclass(frozen=True)
 class TinyTower:
-    """The smallest of each kind that libmtmd takes."""
+    """The smallest of each kind that libmtmd takes; `n_out` is the decoder's width."""
 
     projector: str
     decoder: str  # its architecture
@@ -39,6 +39,10 @@ class TinyTower:
     deepstack: tuple[int, ...] = ()  # layers whose rows go to the decoder's layers
 
     @property
+    def row_width(self) -> int:
+        return self.n_out * (1 + len(self.deepstack))
+
+    @property
     def is_smol(self) -> bool:
         return self.projector == "idefics3"
 
@@ -50,7 +54,7 @@ class TinyTower:
 TOWERS = {
     "smolvlm": TinyTower("idefics3", "llama"),
     "qwen2.5vl": TinyTower("qwen2.5vl_merger", "qwen2vl"),
-    "qwen3vl": TinyTower("qwen3vl_merger", "qwen3vl"),
+    "qwen3vl": TinyTower("qwen3vl_merger", "qwen3vl", deepstack=(0, 1)),
 }
 
 
@@ -73,8 +77,9 @@ def write_chat_decoder(path: Path, tower: TinyTower, seed: int = 0) -> Path:
     """A decoder that takes the tower's rows, float32."""
     heads = {"n_heads": 1, "n_kv_heads": 1} if tower.decoder != "llama" else {}
     shape = TinyShape(
-        architecture=tower.decoder, n_embd=tower.n_out, n_ff=96, n_vocab=len(TOKENS), **heads
-    )
+        architecture=tower.decoder, n_embd=tower.n_out, n_ff=96, n_vocab=len(TOKENS),
+        n_layers=2 + len(tower.deepstack), n_deepstack=len(tower.deepstack), **heads
+    )  # fmt: skip
     return write_gguf(path, shape, random_weights(shape, seed), add_tokenizer=add_chat_tokens)
 
 
