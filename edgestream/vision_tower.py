@@ -139,8 +139,8 @@ class VisionTower:
                 mtmd_cpp.mtmd_input_chunks_free(chunks)
 
     def _shrunk(self, rgb: NDArray[np.uint8], max_rows: int | None) -> NDArray[np.uint8]:
-        if max_rows is None or self.is_fixed:
-            return rgb
+        if max_rows is None or max_rows >= self.max_rows or self.is_fixed:
+            return rgb  # libmtmd makes it fit
         cell_px = self.shape.patch_size * self.shape.n_merge
         height, width = rgb.shape[:2]
         scale = math.sqrt(max(max_rows, MIN_CELLS) * cell_px**2 / (height * width))

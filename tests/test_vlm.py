@@ -3,6 +3,7 @@
 
 import hashlib
 import json
+import math
 import subprocess
 import sys
 import warnings
@@ -20,6 +21,7 @@ from tiny_vlm import TOWERS, pictures, write_chat_decoder, write_tower
 from edgestream.chat_turns import chat_turns
 from edgestream.errors import ModelError, UsageError
 from edgestream.events import Comment, Gap
+from edgestream.governor import Pace
 from edgestream.picture import Picture
 from edgestream.vlm_commentator import whole_sentences
 from edgestream.vlm_model import VlmModel
@@ -189,6 +191,36 @@ def test_the_phrase_of_silence_is_not_said(model):
     for text, events in (("No reply.", 0), (" no REPLY ", 0), ("...", 0), (" \n", 0), ("A", 1)):
         stages._tokens = tokenizer.encode(text, add_special=False)
         assert len(stages._say(stopped=False)) == events
+
+
+def test_a_slow_machine_s_pictures_cost_less(model):
+    """Fewer tokens, and fewer rows where pictures may have any size."""
+    stages = open_stream(model)._commentator
+    first, second = shown(2)
+    stages.push(first)
+    whole = stages.counts.rows
+    assert stages.cost.n_tokens == 6
+    assert stages.cost.cut_off
+    stages.limit(Pace(max_tokens=2, interval_ms=2000.0, picture_tokens=8), math.inf)
+    stages.push(second)
+    rows = stages.counts.rows - whole
+    least, most = (whole, whole) if model.tower.is_fixed else (4, 8)
+    assert least <= rows <= most
+    assert stages.cost.n_tokens <= 2
+    assert stages.cost.read_ms > 0
+    stages.limit(Pace(max_tokens=6, interval_ms=2000.0), 0.0)
+    stages.push(shown(3)[2])
+    assert stages.cost.n_tokens <= 1  # no time is left, and one may always be written
+
+
+def test_a_live_stream_gives_up_what_its_family_can(model):
+    levers = model._levers(1.0)
+    assert levers.max_tokens == (6,)
+    assert levers.interval_ms[0] == 1000.0
+    assert levers.picture_tokens == (() if model.tower.is_fixed else (24,))
+    stream = open_stream(model, keep_up=True, now_ms=lambda: 3000.0)
+    assert isinstance(said(stream, shown(3)), list)
+    assert stream.counts.pictures == 3
 
 
 def test_a_phrase_of_one_token_is_silence_for_the_policy(tmp_path):
