@@ -40,6 +40,7 @@ MAX_ALIKE = 0.75  # share of words that two comments may have in common
 ALWAYS = -1.0  # below every share of change
 MIN_TOKENS = 8  # of a comment that is given up no further
 MIN_ROWS = 16  # likewise of a picture
+MAX_ROWS, MOST_ROWS = 32, 256  # computed at once: usually, and where more are one batch
 MIN_PICTURES = 2  # that the memory holds, else nothing could be dropped of the second
 
 
@@ -246,6 +247,17 @@ class VlmModel:
             placing | {"input_region": text},
         )  # fmt: skip
 
+    def _rows_at_once(self, turns: ChatTurns) -> int:
+        """A power of two that holds a whole picture's turn and what is being said: one batch.
+
+        Rows with places of their own are never in one batch with rows of text.
+        """
+        if self.tower.has_axes:
+            return MAX_ROWS
+        besides = (turns.before_picture, turns.after_picture, turns.answer, turns.after_answer)
+        n_rows = self.tower.max_rows + sum(map(len, besides)) + 1
+        return min(MOST_ROWS, max(MAX_ROWS, 1 << (n_rows - 1).bit_length()))
+
     def _grouped(
         self, policy: Policy, config: LoopConfig, turns: ChatTurns, window: int, layout: str
     ) -> tuple[TurnLoop, None]:
@@ -260,6 +272,7 @@ class VlmModel:
             gap=spec.gap if gapped else 0,
             kv_type=spec.kv_type,
             n_threads=self.n_threads,
+            max_rows=self._rows_at_once(turns),
         )
         loop = GroupedLoop(
             ring,
