@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A random vision-language model as a folder: shapes without what was learnt.
 
-What it says has no meaning; what it costs is that of any model of its sizes. Tower and decoder take
-about as long for a picture, as they do in Qwen2.5-VL-3B.
+What it says has no meaning; what it costs is that of any model of its sizes. The tower is the
+smaller part of that.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from edgestream.config import MANIFEST
 SPECIAL = ("<|im_start|>", "<end_of_utterance>", "<fake_token_around_image>", "<global-img>")
 DECODER = Shape(n_layers=6, n_embd=256, n_ff=768, n_heads=4, n_kv_heads=2, n_vocab=260)
 IMAGE_PX, PATCH_PX, MERGE = 128, 8, 2  # 256 patches become 64 rows
-TOWER_EMBD, TOWER_FF, TOWER_HEADS, TOWER_LAYERS = 128, 384, 2, 4
-MAX_TOKENS = 24
+TOWER_EMBD, TOWER_FF, TOWER_HEADS, TOWER_LAYERS = 128, 384, 2, 8
+MAX_TOKENS = 16  # a short sentence
 TEXT = f"""\
 format = 1
 name = "random-vlm"
@@ -39,8 +39,7 @@ text_window = 256
 vision_window_s = 8.0
 
 [prompt]
-system = "Say what happens here."
-question = "What is new?"
+system = "Say in a sentence what happens here."
 
 [pictures]
 fps = 5.0

@@ -31,13 +31,15 @@ def summary(f: Figures) -> str:
             f"{name} scene",
             f"{f[f'compute_{name}']['stream_ms']:.1f} ms",
             f"{f[f'compute_{name}']['stateless_ms']:.1f} ms",
+            f"{f[f'compute_{name}']['tower_ms']:.1f} ms",
             f"{f[f'compute_ratio_{name}']:.1f}",
             f"{f[f'compute_{name}']['dropped_before']:.0%}",
             f"{f[f'compute_{name}']['dropped_after']:.0%}",
         )
         for name in ("still", "busy")
     ]
-    heading = "processor time a picture|stream|stateless|ratio|dropped before|dropped after encoder"
+    heading = "processor time a picture|stream|stateless|tower alone|ratio"
+    heading += "|dropped before the tower|dropped after it"
     stripped = [(label.strip(), *rest) for label, *rest in rows(f)]
     return f"{table('|measured|target', *stripped)}\n\n{table(heading, *costs)}"
 
