@@ -118,7 +118,7 @@ class Governor:
         self._calm_since_ms: float | None = None
         self._calm_ms = CALM_MS
         self._rose = False  # the last step was one up
-        self._cut_off = False  # the last turn, by its deadline
+        self._cut_off = False  # the last comment, by its deadline
 
     @property
     def pace(self) -> Pace:
@@ -158,7 +158,9 @@ class Governor:
         return steps
 
     def _tell_cut(self, turn: Turn) -> list[Lag]:
-        """Of turns in a row that their deadline cut off the first is told."""
+        """Of comments in a row that their deadline cut off the first is told."""
+        if not turn.n_tokens:
+            return []
         before = self._cut_off
         self._cut_off = turn.cut_off and turn.n_tokens < self.pace.max_tokens
         told = self._cut_off and not before

@@ -188,6 +188,18 @@ def test_a_step_is_told_with_the_staleness_of_its_turn():
     ]
 
 
+def test_of_comments_that_are_cut_off_the_first_is_told():
+    silent, whole = Turn(0.0, 10.0, 0.0, 0), Turn(0.0, 10.0, 10.0, 9)
+    cut = Turn(0.0, 10.0, 10.0, 5, cut_off=True)
+    governor = Governor(FIXED)
+    turns = [cut, silent, cut, cut, whole, silent, cut]
+    told = [governor.push(turn, 200.0 * i) for i, turn in enumerate(turns)]
+    lag = Lag(20.0, "comment cut off")
+    assert told == [[lag], [], [], [], [], [], [lag]]
+    full = Turn(0.0, 10.0, 10.0, 12, cut_off=True)  # as many tokens as a comment may have
+    assert Governor(FIXED).push(full, 0.0) == []
+
+
 def test_a_turn_ends_when_the_goal_does():
     governor = Governor(FIXED)
     assert governor.left_ms(700.0) == GOAL_MS - 700
