@@ -93,6 +93,16 @@ def test_after_a_gap_the_next_picture_is_a_first_one(model) -> None:
     assert stream.push(Picture(p.rgb, p.time_ms + 30_000) for p in other_place) == []
 
 
+@given(st.integers(0, 236))
+@settings(max_examples=8)
+def test_what_follows_a_gap_is_what_a_fresh_stream_says(model, pictures, at) -> None:
+    stream, later_ms = model.stream(), 60_000.0
+    stream.push(pictures[:at])
+    after = [Picture(p.rgb, p.time_ms + later_ms) for p in pictures]
+    stream.lose(Gap(stream.heard_ms, after[0].time_ms, "camera lost"))
+    assert stream.push(after) == model.stream().push(after)
+
+
 def test_staleness_is_counted_on_the_clock_of_the_pictures(model, pictures, whole) -> None:
     now_ms = 0.0
     stream = model.stream(now_ms=lambda: now_ms)
