@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checkpoints from a hub on loopback: fetched, gone on with, verified; only what is known."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from loopback_hub import Hub, Repository
 from test_convert_decoder import run
@@ -89,3 +91,17 @@ def test_a_hub_that_fails_is_one_line(tmp_path, hub, files):
     with pytest.raises(HubError, match="answered 503; try again later"):
         run(NAME, tmp_path / "out")
     assert not list(tmp_path.glob("*out*"))
+
+
+def test_two_conversions_at_once_fetch_the_checkpoint_once(tmp_path, hub, home, files):
+    hub.repositories[NAME] = Repository(files)
+    hub.cut = 20_000  # so that both are at it for a while
+    with ThreadPoolExecutor() as pool:
+        both = [pool.submit(run, NAME, tmp_path / out) for out in ("one", "other")]
+        for each in both:
+            each.result()
+    same = [(tmp_path / out / "decoder.gguf").read_bytes() for out in ("one", "other")]
+    assert same[0] == same[1]
+    first = [path for path, start in hub.requests if "/large/" in path and start == 0]
+    assert len(first) == len(set(first)) == 2  # the two shards, each begun once
+    assert not list(home.rglob("*.part"))

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from filelock import FileLock
+
 from edgestream import hub, library
 from edgestream.convert.checkpoint import (
     CARD,
@@ -52,18 +54,28 @@ def fetch_checkpoint(
     folder = library.home() / "checkpoints" / at / repository.revision
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for file in SMALL_FILES:
-            if file in repository.sizes:
-                _fetch(repository, file, folder, progress)
-        weights = {file: repository.sizes[file] for file in _weights(repository, folder)}
-        if weigh:
-            here = sum(_here(folder, file) for file in weights)
-            weigh(sum(weights.values()), max(0, sum(weights.values()) - here))
-        for file in weights:
-            _fetch(repository, file, folder, progress)
+        with FileLock(folder.with_name(f".{folder.name}.lock")):  # others wait, then find it here
+            _fetch_all(repository, folder, progress, weigh)
     except OSError as error:
         raise HubError(f"{folder}: {error.strerror}; {library.HOME} names another place") from None
     return folder, f"{repository.name} at {repository.revision}"
+
+
+def _fetch_all(
+    repository: hub.Repository,
+    folder: Path,
+    progress: Progress,
+    weigh: Callable[[int, int], None] | None,
+) -> None:
+    for file in SMALL_FILES:
+        if file in repository.sizes:
+            _fetch(repository, file, folder, progress)
+    weights = {file: repository.sizes[file] for file in _weights(repository, folder)}
+    if weigh:
+        here = sum(_here(folder, file) for file in weights)
+        weigh(sum(weights.values()), max(0, sum(weights.values()) - here))
+    for file in weights:
+        _fetch(repository, file, folder, progress)
 
 
 def _here(folder: Path, file: str) -> int:
