@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scenes with known events, drawn by program for any moment: what the watching is measured on.
 
-Written apart from the scenes that the default commentator was trained on: its backgrounds (cells)
-and its things (stars and polygons) are in none of them.
+Written apart from the scenes that the default commentator was trained on, where backgrounds of
+cells and things that are stars or regular polygons do not occur.
 """
 
 from __future__ import annotations
