@@ -12,6 +12,7 @@ from safetensors.numpy import load_file, save_file
 
 from edgestream.cli import main
 from edgestream.convert.run import Wish, convert
+from edgestream.convert.verify import BOUNDS, bound_of
 from edgestream.convert.verify_vlm import ROW_BOUNDS, relative, run_result
 from edgestream.errors import ModelError, UsageError
 from edgestream.vlm_model import VlmModel
@@ -94,6 +95,7 @@ def test_quantized_decoders_keep_a_tower_of_float16(kind, quant, tmp_path):
     assert kinds["v.blk.0.attn_out.weight"] == "F16"
     assert kinds["v.patch_embd.weight"] == kinds["v.blk.0.attn_out.bias"] == "F32"
     decoder = {t.name: t.tensor_type.name for t in gguf.GGUFReader(folder / "decoder.gguf").tensors}
+    assert bound_of(folder / "decoder.gguf") == BOUNDS[quant]
     matrix = decoder["blk.0.attn_q.weight"].lower()
     assert matrix == quant if quant in ("f16", "bf16", "q8_0") else matrix.startswith("q")
 

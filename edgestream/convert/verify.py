@@ -89,9 +89,18 @@ def compare(source: Path, config: Fields, result: DecoderModel, quant: str) -> C
 
 
 def bound_of(decoder: Path) -> float:
-    """What the type of the first layer's matrices in a GGUF file allows."""
-    kind = type_of(decoder, "blk.0.attn_q.weight")
-    return BOUNDS[kind if kind in BOUNDS else f"{kind}_m"]
+    """What the type of a GGUF file's weights allows.
+
+    libllama's quantizer writes down which it was asked for; where rows do not suit it, it takes
+    others for some tensors.
+    """
+    import gguf
+
+    asked_for = gguf.GGUFReader(decoder).fields.get("general.file_type")
+    if asked_for is None:
+        return BOUNDS[type_of(decoder, "blk.0.attn_q.weight")]
+    name = gguf.LlamaFileType(int(asked_for.contents())).name
+    return BOUNDS[name.removeprefix("MOSTLY_").lower()]
 
 
 def type_of(path: Path, tensor: str) -> str:
