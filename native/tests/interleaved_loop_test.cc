@@ -245,6 +245,38 @@ TEST_CASE(
   CHECK_THROWS_AS(loop.limit_turns(1, -1.0), std::invalid_argument);
 }
 
+TEST_CASE("what a fork is asked leaves no trace and is answered as if asked here") {
+  const MoodyPolicy policy;
+  const auto config = chat_config();
+  const auto rows = toy_rows(90, 12);
+  const auto question = toy_rows(kUnitRows, 13);
+  const size_t unit = static_cast<size_t>(kUnitRows) * kToyWidth;
+  ToyDecoder decoder;
+  InterleavedLoop loop(decoder, policy, config);
+  ToyDecoder plain_decoder;
+  InterleavedLoop plain(plain_decoder, policy, config);
+  size_t n_answered = 0;
+  for (size_t at = 0; at < rows.size(); at += unit) {
+    const auto now = std::span(rows).subspan(at, unit);
+    const auto written = plain.push(now);
+    const std::vector<Written> expected(written.begin(), written.end());
+    CHECK(std::ranges::equal(loop.push(now), expected));
+    loop.settle();
+    const auto fork = decoder.fork();
+    InterleavedLoop aside(*fork, policy, config);
+    aside.follow(loop);
+    ToyDecoder other;
+    InterleavedLoop asked(other, policy, config);
+    asked.push(std::span(rows).first(at + unit));
+    const auto here = asked.push(question);
+    CHECK(std::ranges::equal(aside.push(question), here));
+    n_answered += here.size();
+  }
+  CHECK(n_answered > 20);
+  const auto rest = plain.finish();
+  CHECK(std::ranges::equal(loop.finish(), rest));
+}
+
 // Notes what it was asked.
 class Witness final : public Policy {
  public:
