@@ -24,7 +24,7 @@ Decoder& with_two_regions(Decoder& decoder) {
 
 GroupedLoop::GroupedLoop(Decoder& decoder, const Policy& policy, GroupedConfig config,
                          Drafter* drafter)
-    : TurnLoop(with_two_regions(decoder), policy, config.loop),
+    : TurnLoop(with_two_regions(decoder), policy, std::move(config.loop)),
       config_(std::move(config)),
       batch_(decoder, drafter, config_.n_draft, kOutput, DraftLength::kAdaptive) {
   require_tokens(config_.input_prompt, "a token of input_prompt");

@@ -13,7 +13,7 @@
 namespace edgestream {
 
 struct GroupedConfig {
-  LoopConfig loop;
+  LoopConfig loop;                    ///< moves into the Loop
   std::vector<int32_t> input_prompt;  ///< before the first unit, in the input region
   std::vector<int32_t>
       output_prompt;                ///< before the first token, in the output region; one at least

@@ -2,19 +2,24 @@
 #include "core/input_attention.h"
 
 #include <algorithm>
+#include <stdexcept>
+#include <string>
 
 namespace edgestream {
 
 int64_t InputAttention::lag(std::span<const float> attention, int64_t end) {
   const int64_t oldest = end - static_cast<int64_t>(attention.size());
-  const auto reached = std::ranges::find_if(units_, [&](Unit u) { return u.first >= oldest; });
-  units_.erase(units_.begin(), reached);
+  std::erase_if(units_, [&](Unit u) { return attention.empty() || u.first < oldest; });
   int64_t lag = -1;
   float most = -1.F;
   for (size_t i = 0; i < units_.size(); ++i) {
-    const auto weights =
-        attention.subspan(units_[i].first - oldest, units_[i].end - units_[i].first);
-    const float weight = *std::ranges::max_element(weights);
+    const auto [first, last] = units_[i];
+    if (last > end) {
+      throw std::runtime_error("loop: input was read up to row " + std::to_string(last) +
+                               ", the decoder says that it has " + std::to_string(end) +
+                               "; its pos() must count every row");
+    }
+    const float weight = *std::ranges::max_element(attention.subspan(first - oldest, last - first));
     if (weight < most) continue;
     most = weight;
     lag = static_cast<int64_t>(units_.size() - 1 - i);

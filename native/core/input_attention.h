@@ -16,7 +16,8 @@ class InputAttention {
 
   /// Units from the one that holds the most attended input row to the newest one (AlignAtt, Papi et
   /// al. 2023); -1 when `attention` is empty or reaches no unit. `attention` weighs the region's
-  /// rows before `end`, oldest first. Forgets the units that it does not reach.
+  /// rows before `end`, oldest first. Forgets the units that it does not reach. Throws
+  /// std::runtime_error when a unit ends behind `end`: the decoder has counted its rows wrongly.
   int64_t lag(std::span<const float> attention, int64_t end);
 
   void reset() { units_.clear(); }

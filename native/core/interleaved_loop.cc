@@ -10,7 +10,7 @@ namespace edgestream {
 
 InterleavedLoop::InterleavedLoop(Decoder& decoder, const Policy& policy, InterleavedConfig config,
                                  Drafter* drafter)
-    : TurnLoop(decoder, policy, config.loop),
+    : TurnLoop(decoder, policy, std::move(config.loop)),
       config_(std::move(config)),
       batch_(decoder, drafter, config_.n_draft, config_.output_region, DraftLength::kAdaptive) {
   const int sink = config_.sink_region < 0 ? config_.output_region : config_.sink_region;
@@ -148,9 +148,9 @@ void InterleavedLoop::end_turn(TurnEnd how, int32_t token, int n_written) {
   if (how == TurnEnd::kModel) return end_with({&token, 1}, config_.after_turn);
   if (n_written == 0) {
     const bool enters = loop_config_.silence >= 0 && config_.remember_silence;
-    return end_with({&config_.loop.silence, enters ? 1U : 0U}, config_.after_silence);
+    return end_with({&loop_config_.silence, enters ? 1U : 0U}, config_.after_silence);
   }
-  const std::span ends(config_.loop.end_of_turn);
+  const std::span ends(loop_config_.end_of_turn);
   end_with(ends.first(ends.empty() ? 0 : 1), config_.after_turn);
 }
 

@@ -14,7 +14,7 @@ namespace edgestream {
 
 /// The pieces of a chat template around units and turns, as tokens. All may be empty.
 struct InterleavedConfig {
-  LoopConfig loop;
+  LoopConfig loop;                   ///< moves into the Loop
   std::vector<int32_t> prompt;       ///< before everything; make it the decoder's sinks
   std::vector<int32_t> before_unit;  ///< opens the input's turn
   std::vector<int32_t> after_unit;   ///< ends it and opens the output's

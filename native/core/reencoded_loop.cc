@@ -46,7 +46,7 @@ void drop_front(std::vector<T>& values, size_t n) {
 }  // namespace
 
 ReencodedLoop::ReencodedLoop(Decoder& decoder, const Policy& policy, ReencodedConfig config)
-    : TurnLoop(decoder, policy, config.loop),
+    : TurnLoop(decoder, policy, std::move(config.loop)),
       config_(checked(std::move(config))),
       batch_(decoder, &drafter_, config_.n_draft, 0, DraftLength::kFixed),
       earlier_(std::max(1, config_.n_hypotheses - 1)) {

@@ -14,7 +14,7 @@
 namespace edgestream {
 
 struct ReencodedConfig {
-  LoopConfig loop;                     ///< its sampler must be greedy
+  LoopConfig loop;                     ///< moves into the Loop; its sampler must be greedy
   std::vector<int32_t> before_window;  ///< before the input, in every decoding
   std::vector<int32_t> after_window;   ///< between the input and the committed tokens
   int max_units = 0;                   ///< most input units in the window; >= 1

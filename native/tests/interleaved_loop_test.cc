@@ -364,6 +364,17 @@ TEST_CASE("the most attended unit is found by the rows that attention still reac
   CHECK(attention.lag(std::span(weights).last(9), 14) == 0);
 }
 
+TEST_CASE("a decoder that counts other rows than it was given is refused, not read past its end") {
+  InputAttention attention;
+  attention.read(2, 5);
+  const std::vector<float> weights(4, 0.25F);
+  CHECK_THROWS_AS(attention.lag(weights, 4), std::runtime_error);  // fewer than were read
+  CHECK(attention.lag({}, 4) == -1);  // nothing is looked up without attention
+  attention.read(20, 22);
+  attention.read(2, 5);  // the count went back
+  CHECK(attention.lag(weights, 22) == 0);
+}
+
 TEST_CASE("input and everything else may enter regions of their own") {
   const MoodyPolicy policy;
   auto config = chat_config();
