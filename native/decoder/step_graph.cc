@@ -31,8 +31,8 @@ class Builder {
         step_(step),
         writer_(layers_, shape_, ring, inputs, kind, step),
         n_parts_(shape_.position_parts()),
-        positions_(positions_of_rows(inputs.positions, 0)),
-        sink_query_positions_(positions_of_rows(inputs.sink_query_positions, 0)),
+        positions_(positions_of_rows(inputs.positions)),
+        sink_query_positions_(positions_of_rows(inputs.sink_query_positions)),
         mask_(first_columns(inputs.mask)),
         local_mask_(inputs.local_mask == nullptr ? nullptr : first_columns(inputs.local_mask)) {}
 
@@ -57,9 +57,8 @@ class Builder {
   }
 
  private:
-  ggml_tensor* positions_of_rows(ggml_tensor* all, int clock) {
-    const int64_t n = int64_t{kind_.n_rows} * n_parts_;
-    return ggml_view_1d(c_, all, n, clock * n * sizeof(int32_t));
+  ggml_tensor* positions_of_rows(ggml_tensor* all) {
+    return ggml_view_1d(c_, all, int64_t{kind_.n_rows} * n_parts_, 0);
   }
 
   ggml_tensor* first_columns(ggml_tensor* mask) {
@@ -191,8 +190,8 @@ class Builder {
 
   // RoPE positions [n * parts] from which the rows look at the keys of a clock.
   ggml_tensor* looks_from(int clock) {
-    if (inputs_.query_positions == nullptr) return positions_;
-    return positions_of_rows(inputs_.query_positions, clock);
+    if (inputs_.query_positions.empty()) return positions_;
+    return positions_of_rows(inputs_.query_positions[clock]);
   }
 
   // Puts `part` in the place of the scores of the slots from `first` on; in the graph before any

@@ -8,7 +8,7 @@ namespace edgestream {
 
 namespace {
 
-constexpr size_t kInputTensors = 14;
+constexpr size_t kInputTensors = 14;  // and a list of positions for each clock
 
 template <typename T>
 void set_front(ggml_tensor* tensor, std::span<const T> values) {
@@ -21,7 +21,7 @@ StepInputs::StepInputs(const GgufModel& model, const RingPlan& plan, const KvRin
                        bool exits_early)
     : local_reach_(model.shape().local_reach),
       n_parts_(model.shape().position_parts()),
-      context_(make_context(kInputTensors)) {
+      context_(make_context(kInputTensors + plan.n_clocks())) {
   const ModelShape& s = model.shape();
   const int64_t n_rows = plan.shape().max_rows;
   const int64_t n_sinks = plan.shape().n_sinks;
@@ -32,7 +32,9 @@ StepInputs::StepInputs(const GgufModel& model, const RingPlan& plan, const KvRin
   };
   embeddings = ggml_new_tensor_2d(c, GGML_TYPE_F32, s.row_width(), n_rows);
   positions = integers(true, GGML_TYPE_I32, n_rows * parts);
-  query_positions = integers(plan.n_clocks() > 1, GGML_TYPE_I32, n_rows * parts * plan.n_clocks());
+  for (int clock = 0; plan.n_clocks() > 1 && clock < plan.n_clocks(); ++clock) {
+    query_positions.push_back(integers(true, GGML_TYPE_I32, n_rows * parts));
+  }
   sink_query_positions = integers(true, GGML_TYPE_I32, n_rows * parts);
   mask = ggml_new_tensor_2d(c, GGML_TYPE_F32, plan.n_slots(), n_rows);
   local_mask = local_reach_ > 0 ? ggml_dup_tensor(c, mask) : nullptr;
@@ -40,7 +42,8 @@ StepInputs::StepInputs(const GgufModel& model, const RingPlan& plan, const KvRin
   value_cells = integers(ring.transposes_values(), GGML_TYPE_I64, n_rows * s.kv_width());
   sink_positions = integers(n_sinks > 0, GGML_TYPE_I32, n_sinks * parts);
   sink_slots = integers(n_sinks > 0, GGML_TYPE_I64, n_sinks);
-  turn = integers(true, GGML_TYPE_I32, parts + s.n_layers * parts);
+  turn = integers(true, GGML_TYPE_I32, parts);
+  layer_turns = integers(true, GGML_TYPE_I32, s.n_layers * parts);
   key_positions = integers(plan.places_keys(), GGML_TYPE_I32, plan.n_slots() * parts);
   at_exit = exits_early ? ggml_new_tensor_2d(c, GGML_TYPE_F32, s.n_embd, n_rows) : nullptr;
   sources = integers(exits_early, GGML_TYPE_I32, n_rows);
@@ -71,10 +74,9 @@ void StepInputs::send_places(const RingPlan& plan, const RingStep& step) {
     set_front<float>(local_mask, seen);
   }
   send_positions(positions, step.positions, step.above);
-  for (int clock = 0; query_positions != nullptr && clock < plan.n_clocks(); ++clock) {
-    const int first = clock * step.n_rows;
-    send_positions(query_positions, step.query_positions.subspan(first, step.n_rows), step.above,
-                   int64_t{first} * n_parts_);
+  for (size_t clock = 0; clock < query_positions.size(); ++clock) {
+    send_positions(query_positions[clock],
+                   step.query_positions.subspan(clock * step.n_rows, step.n_rows), step.above);
   }
   send_positions(sink_query_positions, step.sink_query_positions, step.above);
   set_front(key_slots, step.slots);
@@ -87,15 +89,14 @@ void StepInputs::send_places(const RingPlan& plan, const RingStep& step) {
 // Time, height and width of a row of text are one number (Wang et al. 2024, "Qwen2-VL"); what is
 // `above` it is that of a picture. The fourth part is 0.
 void StepInputs::send_positions(ggml_tensor* to, std::span<const int32_t> positions,
-                                std::span<const std::array<int32_t, kAxes>> above, int64_t first) {
+                                std::span<const std::array<int32_t, kAxes>> above) {
   const std::span part_positions = std::span(part_positions_).first(positions.size());
   for (int part = 0; part < n_parts_; ++part) {
     for (size_t i = 0; i < positions.size(); ++i) {
       part_positions[i] = part < static_cast<int>(kAxes) ? positions[i] : 0;
       if (part < static_cast<int>(kAxes) && !above.empty()) part_positions[i] += above[i][part];
     }
-    const size_t at = first + part * positions.size();
-    ggml_backend_tensor_set(to, part_positions.data(), at * sizeof(int32_t),
+    ggml_backend_tensor_set(to, part_positions.data(), part * part_positions.size_bytes(),
                             part_positions.size_bytes());
   }
 }
@@ -112,7 +113,7 @@ void StepInputs::send_value_cells(const RingStep& step) {
 void StepInputs::send_turn(int32_t by) {
   std::ranges::fill(turns_, by);
   send_positions(turn, std::span(turns_).first(1), {});
-  send_positions(turn, turns_, {}, n_parts_);
+  send_positions(layer_turns, turns_, {});
 }
 
 void StepInputs::send_sources(std::span<const int32_t> from) { set_front(sources, from); }

@@ -34,17 +34,19 @@ class StepInputs {
   size_t n_bytes() const { return ggml_backend_buffer_get_size(buffer_.get()); }
 
   ggml_tensor* embeddings;  // [row_width, max_rows]
-  // Positions have the model's position_parts, part by part for the rows that a step has.
-  ggml_tensor* positions;             // [max_rows * parts] i32
-  ggml_tensor* query_positions;       // [max_rows * parts * n_clocks] i32; null with one clock
-  ggml_tensor* sink_query_positions;  // [max_rows * parts] i32
-  ggml_tensor* mask;                  // [n_slots, max_rows] 0 or -infinity
-  ggml_tensor* local_mask;            // the same for local layers; null without any
-  ggml_tensor* key_slots;             // [max_rows] i64
+  // Positions have the model's position_parts, part by part for the rows that a step has. Each list
+  // is a tensor of its own: devices read from aligned addresses, and views within need not be.
+  ggml_tensor* positions;                     // [max_rows * parts] i32
+  std::vector<ggml_tensor*> query_positions;  // by clock [max_rows * parts] i32; none with one
+  ggml_tensor* sink_query_positions;          // [max_rows * parts] i32
+  ggml_tensor* mask;                          // [n_slots, max_rows] 0 or -infinity
+  ggml_tensor* local_mask;                    // the same for local layers; null without any
+  ggml_tensor* key_slots;                     // [max_rows] i64
   ggml_tensor* value_cells;     // [kv_width * max_rows] i64, in a layer's values; null: in rows
   ggml_tensor* sink_positions;  // [n_sinks * parts] i32; null without sinks
   ggml_tensor* sink_slots;      // [n_sinks] i64; null without sinks
-  ggml_tensor* turn;            // [parts + n_layers * parts] i32: for one layer, then for all
+  ggml_tensor* turn;            // [parts] i32: for one layer
+  ggml_tensor* layer_turns;     // [n_layers * parts] i32: for as many layers as are turned at once
   ggml_tensor* key_positions;   // [n_slots * parts] i32; null unless the plan places keys
   ggml_tensor* at_exit;         // [n_embd, max_rows] the rows at the exit; null without early exit
   ggml_tensor* sources;         // [max_rows] i32; null without early exit
@@ -52,7 +54,7 @@ class StepInputs {
  private:
   void send_value_cells(const RingStep& step);
   void send_positions(ggml_tensor* to, std::span<const int32_t> positions,
-                      std::span<const std::array<int32_t, kAxes>> above, int64_t first = 0);
+                      std::span<const std::array<int32_t, kAxes>> above);
 
   const int local_reach_;
   const int n_parts_;

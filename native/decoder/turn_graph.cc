@@ -36,9 +36,9 @@ Graph build_turn_graph(const GgufModel& model, const RingPlan& plan, const KvRin
   const int64_t n_heads = n_slots * s.n_kv_heads;
   const auto turned = [&](ggml_tensor* heads, int layer, bool in_place) {
     const int64_t n_parts = s.position_parts();
-    ggml_tensor* const by =
-        ggml_view_1d(c, inputs.turn, heads->ne[2] * n_parts,
-                     heads->ne[2] == 1 ? 0 : n_parts * ggml_element_size(inputs.turn));
+    ggml_tensor* const by = heads->ne[2] == 1
+                                ? inputs.turn
+                                : ggml_view_1d(c, inputs.layer_turns, heads->ne[2] * n_parts, 0);
     return layers.turn_on(heads, by, layer, in_place);
   };
   for (const LayerRun run : s.rope_runs()) {
