@@ -98,6 +98,9 @@ def listen(
     device: Annotated[
         str | None, typer.Option(help="Microphone by name or index (--list-devices).")
     ] = None,
+    decoder_device: Annotated[
+        str | None, typer.Option(help="That runs a GGUF decoder: cpu, auto (a GPU), CUDA0 ...")
+    ] = None,
     list_devices: Annotated[
         bool, typer.Option("--list-devices", help="Show the microphones and exit.")
     ] = False,
@@ -136,6 +139,7 @@ def listen(
         session = start(
             opened, model=model, delay_ms=delay, device=device, fast=fast, confidence=confidence,
             policy=policy, language=language, task=task, prompt=prompt, vad=vad,
+            decoder_device=decoder_device,
         )  # fmt: skip
         run(session, format, output, lambda: loudness(session.stream.level_dbfs), drafts=drafts)
         if stats:

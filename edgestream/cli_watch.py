@@ -48,6 +48,9 @@ def watch(
     ] = None,
     size: Annotated[str | None, typer.Option(help="Asked of a camera: 640x480.")] = None,
     fast: Annotated[bool, typer.Option("--fast", help="Run a file as fast as possible.")] = False,
+    decoder_device: Annotated[
+        str | None, typer.Option(help="That runs the decoder: cpu, auto (a GPU), CUDA0 ...")
+    ] = None,
     list_cameras: Annotated[
         bool, typer.Option("--list-cameras", help="Show the cameras and exit.")
     ] = False,
@@ -76,7 +79,7 @@ def watch(
         session = start(
             source, model=model, prompt=prompt, chattiness=chattiness, fps=fps, fast=fast,
             size=None if size is None else _size(size), every_picture=window,
-            questions=_typed() if ask else None,
+            questions=_typed() if ask else None, decoder_device=decoder_device,
         )  # fmt: skip
         figures = Figures(session)
         with _shown(session, window) as show:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgestream.config import Manifest
+from edgestream.ring_spec import RingSpec, ring_rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +40,6 @@ class PictureEncoderSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class CommentDecoderSpec:
-    """The decoder and its ring: `n_sinks` rows that stay, `window` rows that move."""
-
-    file: str
-    n_sinks: int
-    window: int
-
-
-@dataclass(frozen=True, slots=True)
 class CommentTokenSpec:
     """Tokens with a meaning of their own; only tokens below `n_text` are ever written."""
 
@@ -72,7 +64,7 @@ class CommentatorManifest(Manifest):
     pictures: PictureSpec
     gate: PictureGateSpec
     encoder: PictureEncoderSpec
-    decoder: CommentDecoderSpec
+    decoder: RingSpec
     tokens: CommentTokenSpec
     policy: CommentPolicySpec
 
@@ -91,13 +83,13 @@ def commentator_rules(manifest: CommentatorManifest) -> list[tuple[bool, str]]:
         (0 <= gate.min_difference <= 1, "gate.min_difference must be 0 to 1"),
         (-1 <= gate.max_cosine <= 1, "gate.max_cosine must be -1 to 1"),
         (0 <= gate.linger_ms <= 3_600_000, "gate.linger_ms must be 0 to 3600000"),
-        (0 <= decoder.n_sinks <= 4096, "decoder.n_sinks must be 0 to 4096"),
-        (0 < decoder.window <= 1 << 20, "decoder.window must be 1 to 1048576"),
+        *ring_rules(decoder, manifest.files),
+        (not decoder.is_onnx, "decoder.file must be a GGUF file"),
         (min(tokens.silence, tokens.end, tokens.bos) >= 0
          and max(tokens.silence, tokens.end) < tokens.n_text and tokens.silence != tokens.end,
          "tokens need two of silence and end below n_text, and none may be negative"),
         (-100 < policy.silence_bias < 100, "policy.silence_bias must be -100 to 100"),
         (0 < policy.max_tokens <= 1024, "policy.max_tokens must be 1 to 1024"),
-        ({manifest.encoder.file, decoder.file} <= set(manifest.files),
-         "encoder.file and decoder.file must be listed with their sha256 in [files]"),
+        (manifest.encoder.file in manifest.files,
+         "encoder.file must be listed with its sha256 in [files]"),
     ]  # fmt: skip

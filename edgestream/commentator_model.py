@@ -6,11 +6,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from edgestream._native import GgufModel, InterleavedLoop, LoopConfig, PictureResizer, RingDecoder
+from edgestream._native import InterleavedLoop, LoopConfig, PictureResizer
 from edgestream.chattiness import USUAL, Chattiness, Novelty
 from edgestream.commentator import BuiltInCommentator
 from edgestream.commentator_config import CommentatorManifest
 from edgestream.config import MANIFEST
+from edgestream.decoder_file import make_ring, open_gguf
 from edgestream.encoder import PICTURE, Encoder, EncoderWeights
 from edgestream.errors import ModelError, UsageError
 from edgestream.governor import Governor, Levers, intervals
@@ -25,7 +26,7 @@ from edgestream.policy import SilenceThreshold
 class CommentatorModel:
     """Weights and manifest of one commentator; immutable, may be shared between threads."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, decoder_device: str | None = None) -> None:
         """Raises ModelError when a file is missing, damaged or of another family."""
         self.folder = folder
         self.manifest = m = read_verified(folder, CommentatorManifest)
@@ -34,10 +35,7 @@ class CommentatorModel:
             input_name=PICTURE,
             chunk_shape=(m.pictures.height, m.pictures.width, 3),
         )
-        try:
-            self.decoder = GgufModel(str(folder / m.decoder.file))
-        except (ValueError, RuntimeError) as error:
-            raise ModelError(str(error)) from None
+        self.decoder = open_gguf(folder, m.decoder, decoder_device)
         self.pieces = self._pieces()
 
     @property
@@ -113,7 +111,7 @@ class CommentatorModel:
     def _loop(self, chattiness: Chattiness) -> InterleavedLoop:
         """Silence is a score after each picture and no row (VideoLLM-online, Chen et al. 2024)."""
         m, t = self.manifest, self.manifest.tokens
-        ring = RingDecoder(self.decoder, n_sinks=m.decoder.n_sinks, window=m.decoder.window)
+        ring = make_ring(self.decoder, m.decoder)
         config = LoopConfig(
             max_tokens_per_unit=m.policy.max_tokens,
             n_text=t.n_text,

@@ -6,10 +6,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from edgestream.ring_spec import RingSpec, ring_rules
+
 DEFAULT_MODEL = "tiny-en"  # ships with the package
 DEFAULT_COMMENTATOR = "tiny-watch"  # likewise
 MANIFEST, SOURCE, LOCK = "model.toml", "source.toml", "lock.toml"  # of a model's folder
-EMBEDDINGS_FILE = "embed_tokens.onnx"  # beside an ONNX decoder; a GGUF file has its own
 FORMAT = 1
 DECODER_FAMILY = "decoder"  # of folders that `edgestream convert` writes of decoders alone
 CONCATENATED = "concatenated"
@@ -68,19 +69,11 @@ class EncoderSpec:
     right_frames: int
 
 
-@dataclass(frozen=True, slots=True)
-class DecoderSpec:
-    """The decoder and its ring: `n_sinks` rows that stay, `window` rows that move."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecoderSpec(RingSpec):
+    """The decoder of a streaming encoder: a step of it lasts `step_ms`."""
 
-    file: str
-    n_sinks: int
-    window: int
     step_ms: int
-
-    @property
-    def is_onnx(self) -> bool:
-        """Whether the file is an ONNX decoder, not GGUF: its name says."""
-        return self.file.endswith(".onnx")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +154,7 @@ def concatenated_rules(manifest: ConcatenatedManifest) -> list[tuple[bool, str]]
         (0 < encoder.chunk_frames <= 4096, "encoder.chunk_frames must be 1 to 4096"),
         (0 <= encoder.left_frames <= 4096, "encoder.left_frames must be 0 to 4096"),
         (0 <= encoder.right_frames <= 4096, "encoder.right_frames must be 0 to 4096"),
-        (0 <= decoder.n_sinks <= 4096, "decoder.n_sinks must be 0 to 4096"),
-        (0 < decoder.window <= 1 << 20, "decoder.window must be 1 to 1048576"),
+        *ring_rules(decoder, manifest.files),
         (encoder.chunk_frames * audio.hop_samples * 1000
          == decoder.step_ms * audio.sample_rate_hz,
          "decoder.step_ms must be encoder.chunk_frames times the hop"),
@@ -174,10 +166,8 @@ def concatenated_rules(manifest: ConcatenatedManifest) -> list[tuple[bool, str]]
         (0 <= policy.min_delay_frames <= policy.delay_frames <= policy.max_delay_frames <= 4096,
          "policy needs 0 <= min_delay_frames <= delay_frames <= max_delay_frames <= 4096"),
         (-100 < policy.pad_bias < 100, "policy.pad_bias must be -100 to 100"),
-        ({encoder.file, decoder.file} <= set(manifest.files),
-         "encoder.file and decoder.file must be listed with their sha256 in [files]"),
-        (not decoder.is_onnx or EMBEDDINGS_FILE in manifest.files,
-         f"an ONNX decoder needs {EMBEDDINGS_FILE}, listed with its sha256 in [files]"),
+        (encoder.file in manifest.files,
+         "encoder.file must be listed with its sha256 in [files]"),
     ]  # fmt: skip
 
 

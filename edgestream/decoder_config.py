@@ -5,16 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from edgestream.config import DECODER_FAMILY, EMBEDDINGS_FILE, FORMAT, Manifest
-
-
-@dataclass(frozen=True, slots=True)
-class RingSpec:
-    """The decoder's file and the ring that it is used with if nothing else is asked for."""
-
-    file: str
-    n_sinks: int
-    window: int
+from edgestream.config import DECODER_FAMILY, FORMAT, Manifest
+from edgestream.ring_spec import RingSpec, ring_rules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,12 +25,9 @@ class DecoderManifest(Manifest):
 def decoder_rules(m: DecoderManifest) -> list[tuple[bool, str]]:
     """Ranges that later stages rely on; each line names what is wrong."""
     return [
-        (0 <= m.decoder.n_sinks <= 4096, "decoder.n_sinks must be 0 to 4096"),
-        (0 < m.decoder.window <= 1 << 20, "decoder.window must be 1 to 1048576"),
+        *ring_rules(m.decoder, m.files),
         (all(text.isprintable() for text in (m.source, m.quantization)),
          "source and quantization must be printable, on one line"),
-        ({m.decoder.file, m.tokenizer or m.decoder.file} <= set(m.files),
-         "decoder.file and tokenizer must be listed with their sha256 in [files]"),
-        (not m.decoder.file.endswith(".onnx") or EMBEDDINGS_FILE in m.files,
-         f"an ONNX decoder needs {EMBEDDINGS_FILE}, listed with its sha256 in [files]"),
+        (not m.tokenizer or m.tokenizer in m.files,
+         "tokenizer must be listed with its sha256 in [files]"),
     ]  # fmt: skip

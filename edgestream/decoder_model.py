@@ -4,14 +4,15 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
-from edgestream._native import Decoder, GgufModel, RingDecoder
+from edgestream._native import Decoder
+from edgestream.config import MANIFEST
 from edgestream.decoder_config import DecoderManifest
+from edgestream.decoder_file import make_ring, open_decoder
 from edgestream.errors import ModelError
 from edgestream.library import find, read_verified
-from edgestream.onnx_decoder import OnnxDecoder
-from edgestream.onnx_model import OnnxModel
 from edgestream.tokenizer import Tokenizer
 
 
@@ -23,31 +24,34 @@ class DecoderModel:
         tokenizer: None if the checkpoint had none.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, device: str | None = None) -> None:
         self.folder = folder
         self.manifest = m = read_verified(folder, DecoderManifest)
-        path = folder / m.decoder.file
-        self.weights: GgufModel | OnnxModel
-        try:
-            self.weights = OnnxModel(path) if path.suffix == ".onnx" else GgufModel(str(path))
-        except (ValueError, RuntimeError) as error:
-            raise ModelError(str(error)) from None
+        self.weights = open_decoder(folder, m.decoder, device)
         self.tokenizer = Tokenizer(folder / m.tokenizer) if m.tokenizer else None
 
     def ring(self, *, n_sinks: int | None = None, window: int | None = None) -> Decoder:
         """A stream's memory; what is not given is as in model.toml."""
         spec = self.manifest.decoder
-        n_sinks = spec.n_sinks if n_sinks is None else n_sinks
-        window = spec.window if window is None else window
-        if isinstance(self.weights, OnnxModel):
-            return OnnxDecoder(self.weights, n_sinks=n_sinks, window=window)
-        return RingDecoder(self.weights, n_sinks=n_sinks, window=window)
+        asked = replace(
+            spec,
+            n_sinks=spec.n_sinks if n_sinks is None else n_sinks,
+            window=spec.window if window is None else window,
+        )
+        try:
+            return make_ring(self.weights, asked)
+        except ValueError as error:
+            if asked != spec:
+                raise
+            raise ModelError(f"{self.folder / MANIFEST}: {error}") from None
 
 
-def load_decoder(name: str | os.PathLike[str]) -> DecoderModel:
+def load_decoder(name: str | os.PathLike[str], *, device: str | None = None) -> DecoderModel:
     """Loads a converted decoder by its folder, or by its name once it is pulled.
+
+    It computes on `device`, or on what its manifest names.
 
     Raises:
         ModelError: it is no such folder, or its files are damaged or not supported.
     """
-    return DecoderModel(find(name))
+    return DecoderModel(find(name), device=device)

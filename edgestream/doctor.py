@@ -89,9 +89,16 @@ def _llama_cpp() -> Iterator[Finding]:
         "" if found == LLAMA_CPP_PYTHON else f"; pip install llama-cpp-python=={LLAMA_CPP_PYTHON}"
     )
     yield Finding(not mend, "llama-cpp-python", f"{found}, built for {LLAMA_CPP_PYTHON}{mend}")
-    from edgestream._native import device_names
+    from edgestream._native import device_names, idle_backends
 
-    yield Finding(True, "decoder runs on", device_names())
+    yield Finding(True, "decoders can run on", device_names())
+    if idle := idle_backends():
+        yield Finding(
+            None,
+            "decoders",
+            f"ggml is built for {idle} too, which finds no device (a missing driver?);"
+            " the CPU computes",
+        )
 
 
 def _onnxruntime() -> Iterator[Finding]:

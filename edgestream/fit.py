@@ -15,19 +15,14 @@ import numpy as np
 import psutil
 
 from edgestream.commentator_config import CommentatorManifest
-from edgestream.config import (
-    DEFAULT_MODEL,
-    EMBEDDINGS_FILE,
-    VOICE,
-    ConcatenatedManifest,
-    Manifest,
-)
+from edgestream.config import DEFAULT_MODEL, VOICE, ConcatenatedManifest, Manifest
 from edgestream.decoder_config import DecoderManifest
 from edgestream.entry import Converted
 from edgestream.gguf_header import DecoderShape
 from edgestream.governor import intervals
 from edgestream.model import load
 from edgestream.reencoded_model import ENCODER, WindowSpec
+from edgestream.ring_spec import EMBEDDINGS_FILE
 from edgestream.vlm_config import VlmManifest
 from edgestream.voice import BLOCK_MS
 

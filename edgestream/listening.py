@@ -21,17 +21,27 @@ if TYPE_CHECKING:
     from edgestream.reencoded_model import ReencodedModel
 
 
-def load(name: str | os.PathLike[str] = DEFAULT_MODEL) -> Model | ReencodedModel:
+def load(
+    name: str | os.PathLike[str] = DEFAULT_MODEL, *, decoder_device: str | None = None
+) -> Model | ReencodedModel:
     """Loads a model by name (shipped with edgestream, or pulled) or from its folder.
 
+    Args:
+        name: of the model, or its folder.
+        decoder_device: computes the GGUF decoder: `cpu`, `auto` (the first GPU, if there is one) or
+            ggml's name of a device; as model.toml says if None.
+
     Raises:
-        ModelError: there is no such model, or its files are damaged or not supported.
+        ModelError: there is no such model or device, or its files are damaged or not supported.
+        UsageError: a device for a model whose decoder is not GGUF.
     """
     folder = find(name)
     if family_of(folder) in WATCHING:
         raise ModelError(f"{folder}: watches and does not hear; use edgestream watch")
     if not is_speech_folder(folder):
-        return Model(folder)
+        return Model(folder, decoder_device=decoder_device)
+    if decoder_device is not None:
+        raise UsageError(f"{folder.name}: decoder_device is for GGUF decoders; leave it out")
     from edgestream.reencoded_model import ReencodedModel  # the default model does without
 
     return ReencodedModel(folder)
@@ -51,6 +61,7 @@ def listen(
     prompt: str | None = None,
     times: bool | None = None,
     vad: str | os.PathLike[str] | None = None,
+    decoder_device: str | None = None,
 ) -> Session[Source, Stream]:
     """Captions of a microphone, a file or any other source, as an iterator of events.
 
@@ -65,6 +76,7 @@ def listen(
         language: that is spoken; task: transcribe or translate; prompt: text that
             came before; times: whether it writes times; vad: a Silero VAD before it;
             of a Whisper, as for `ReencodedModel.stream`.
+        decoder_device: as for `load()`; not of a Model that is loaded already.
 
     Returns:
         A Session: iterate over it with `for` or `async for`; `stop()` ends it.
@@ -72,14 +84,17 @@ def listen(
     Raises:
         EdgestreamError: the source or the model cannot be used; the message says the way out.
     """
-    loaded = load(model) if isinstance(model, (str, os.PathLike)) else model
+    if isinstance(model, (str, os.PathLike)):
+        model = load(model, decoder_device=decoder_device)
+    elif decoder_device is not None:
+        raise UsageError("decoder_device: this model is loaded already; give it to load()")
     options = {
         "delay_ms": delay_ms, "confidence": confidence, "policy": policy, "language": language,
         "task": task, "prompt": prompt, "times": times, "vad": vad,
     }  # fmt: skip
     opened = open_source(source, device=device, fast=fast)
     try:
-        stream = _stream(loaded, opened.rate_hz, options)
+        stream = _stream(model, opened.rate_hz, options)
     except BaseException:
         opened.close()
         raise

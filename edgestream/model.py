@@ -14,17 +14,16 @@ from edgestream._native import (
     GgufModel,
     LogMel,
     MelScale,
-    RingDecoder,
     SpecialTokens,
 )
 from edgestream.caption import Caption
 from edgestream.clock import Clock
 from edgestream.concatenated import ConcatenatedStages
 from edgestream.config import DEFAULT_MODEL, MANIFEST, ConcatenatedManifest, MelSpec
+from edgestream.decoder_file import make_ring, open_decoder
 from edgestream.encoder import MEL, SAMPLES, Encoder, EncoderWeights
 from edgestream.errors import ModelError, UsageError
 from edgestream.library import find, read_verified
-from edgestream.onnx_decoder import OnnxDecoder
 from edgestream.onnx_model import OnnxModel
 from edgestream.pieces import pieces
 from edgestream.policy import ConfidenceThreshold, Head, Policy, WaitK, read_head
@@ -39,7 +38,7 @@ class Model:
     # What a stream can be told beside the rate of its samples.
     STREAM_OPTIONS: tuple[str, ...] = ("delay_ms", "confidence", "policy")
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, decoder_device: str | None = None) -> None:
         self.folder = folder
         self.manifest = read_verified(folder, ConcatenatedManifest)
         m = self.manifest
@@ -51,7 +50,7 @@ class Model:
                 m.audio.n_mels,
             ),
         )
-        self.decoder = _decoder(folder / m.decoder.file, m)
+        self.decoder = open_decoder(folder, m.decoder, decoder_device)
         self.token_texts: list[str] = self.decoder.token_texts()
         self.pieces = _pieces(self.decoder)
         self._check_tokens()
@@ -162,11 +161,8 @@ class Model:
 
     def _ring(self, delay_frames: int) -> Decoder:
         """A stream's memory. A step's input holds the token before it: rows come one by one."""
-        n_sinks, window = self.manifest.decoder.n_sinks, self.manifest.decoder.window
-        if isinstance(self.decoder, OnnxModel):
-            return OnnxDecoder(self.decoder, n_sinks=n_sinks, window=window, max_rows=1)
-        delay = delay_frames if self.decoder.n_delays else 0
-        return RingDecoder(self.decoder, n_sinks=n_sinks, window=window, max_rows=1, delay=delay)
+        delay = delay_frames if isinstance(d := self.decoder, GgufModel) and d.n_delays else 0
+        return make_ring(self.decoder, self.manifest.decoder, max_rows=1, delay=delay)
 
     def _delay_frames(self, delay_ms: float | None) -> int:
         policy, step_ms = self.manifest.policy, self.manifest.decoder.step_ms
@@ -206,22 +202,17 @@ class Model:
             )
 
 
-def load(name: str | os.PathLike[str] = DEFAULT_MODEL) -> Model:
+def load(
+    name: str | os.PathLike[str] = DEFAULT_MODEL, *, decoder_device: str | None = None
+) -> Model:
     """Loads a model by name (shipped with edgestream, or pulled) or from its folder.
+
+    `decoder_device` as for `listening.load`.
 
     Raises:
         ModelError: there is no such model, or its files are damaged or not supported.
     """
-    return Model(find(name))
-
-
-def _decoder(path: Path, m: ConcatenatedManifest) -> GgufModel | OnnxModel:
-    if m.decoder.is_onnx:
-        return OnnxModel(path)
-    try:
-        return GgufModel(str(path))
-    except (ValueError, RuntimeError) as error:
-        raise ModelError(str(error)) from None
+    return Model(find(name), decoder_device=decoder_device)
 
 
 def _pieces(decoder: GgufModel | OnnxModel) -> list[str]:

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edgestream.config import EMBEDDINGS_FILE
 from edgestream.errors import ModelError
 from edgestream.onnx_operators import check_operators
 from edgestream.onnx_session import CPU, NUMPY_TYPES, one_line, open_session
+from edgestream.ring_spec import EMBEDDINGS_FILE
 from edgestream.rope import Doubles, inverse_frequencies
 
 CONFIG_LIMIT_BYTES = 1 << 20

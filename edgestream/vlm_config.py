@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgestream.config import Manifest
+from edgestream.ring_spec import A_DEVICE, is_device
 
 INTERLEAVED = "interleaved"
 # Of each way to lay pictures and comments into the ring, the ring's own name and whether `gap` is
@@ -50,7 +51,7 @@ class VlmDecoderSpec:
     The first `text_sink` rows of text stay for ever, of the others the newest `text_window`, of
     pictures as many as come in `vision_window_s` seconds. `layout` is one of LAYOUTS; in those
     after the first `gap` is where output begins, and the prompt is the sink. `kv_type` is that of
-    keys and values, one of KV_TYPES.
+    keys and values, one of KV_TYPES. `device` is as in RingSpec.
     """
 
     file: str
@@ -60,6 +61,7 @@ class VlmDecoderSpec:
     layout: str = INTERLEAVED
     gap: int = 10_000
     kv_type: str = "f16"
+    device: str = "cpu"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,7 @@ def vlm_rules(manifest: VlmManifest) -> list[tuple[bool, str]]:
         (0 < decoder.vision_window_s <= 3600, "decoder.vision_window_s must be above 0, to 3600"),
         (decoder.layout in LAYOUTS, f"decoder.layout must be one of {', '.join(LAYOUTS)}"),
         (0 <= decoder.gap <= 1 << 20, "decoder.gap must be 0 to 1048576"),
+        (is_device(decoder.device), A_DEVICE),
         (decoder.kv_type in KV_TYPES, f"decoder.kv_type must be one of {', '.join(KV_TYPES)}"),
         (0 <= policy.min_change <= 1, "policy.min_change must be 0 to 1"),
         (0 <= policy.silence <= 1, "policy.silence must be 0 to 1"),

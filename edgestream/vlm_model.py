@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from edgestream._native import (
-    GgufModel,
     GroupedLoop,
     InterleavedLoop,
     LoopConfig,
@@ -23,6 +22,7 @@ from edgestream._native import (
 from edgestream.chat_turns import ChatTurns, chat_turns, question_turn
 from edgestream.chattiness import USUAL, Chattiness, Novelty
 from edgestream.config import MANIFEST
+from edgestream.decoder_file import read_gguf
 from edgestream.errors import ModelError, UsageError
 from edgestream.governor import Governor, Levers, intervals
 from edgestream.library import read_verified
@@ -47,15 +47,12 @@ MIN_PICTURES = 2  # that the memory holds, else nothing could be dropped of the 
 class VlmModel:
     """Weights and manifest of one model; may be shared between threads."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, decoder_device: str | None = None) -> None:
         """Raises ModelError when a file is missing, damaged, not supported, or of another model."""
         self.folder = folder
         self.manifest = m = read_verified(folder, VlmManifest)
         path = folder / m.decoder.file
-        try:
-            self.decoder = GgufModel(str(path))
-        except (ValueError, RuntimeError) as error:
-            raise ModelError(str(error)) from None
+        self.decoder = read_gguf(path, decoder_device or m.decoder.device)
         self.n_threads = max(1, (os.cpu_count() or 1) // 2)  # of a core's two threads one
         self.tokenizer = Tokenizer(path)
         self.tower = VisionTower(

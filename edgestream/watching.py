@@ -48,8 +48,12 @@ class Watcher(Protocol):
         """A new stream over the model's weights."""
 
 
-def load_watcher(name: str | os.PathLike[str] = DEFAULT_COMMENTATOR) -> Watcher:
+def load_watcher(
+    name: str | os.PathLike[str] = DEFAULT_COMMENTATOR, *, decoder_device: str | None = None
+) -> Watcher:
     """Loads a model that watches, by name (shipped with edgestream, or pulled) or from its folder.
+
+    `decoder_device` computes its decoder, as for `load()`.
 
     Raises:
         ModelError: there is no such model, it does not watch, or its files are damaged.
@@ -59,11 +63,11 @@ def load_watcher(name: str | os.PathLike[str] = DEFAULT_COMMENTATOR) -> Watcher:
     if family == VLM:  # libmtmd is loaded with it
         from edgestream.vlm_model import VlmModel
 
-        return VlmModel(folder)
+        return VlmModel(folder, decoder_device=decoder_device)
     if family != COMMENTATOR:
         of = f"is of family {family!r}" if family else f"has no {MANIFEST}"
         raise ModelError(f"{folder}: {of}, which hears and does not watch; use edgestream listen")
-    return CommentatorModel(folder)
+    return CommentatorModel(folder, decoder_device=decoder_device)
 
 
 def watch(
@@ -77,6 +81,7 @@ def watch(
     size: tuple[int, int] | None = None,
     every_picture: bool = False,
     questions: Iterable[str] | None = None,
+    decoder_device: str | None = None,
 ) -> Session[PictureSource, PictureStream]:
     """Comments on a camera, a stream, a video file or any other source, as an iterator of events.
 
@@ -91,6 +96,7 @@ def watch(
         size: (width, height) to ask of a camera, which may choose another.
         every_picture: the source gives all of its pictures, for a program that shows them too.
         questions: lines that are answered as they come, from what is known then; read on a thread.
+        decoder_device: as for `load()`; not of a model that is loaded already.
 
     Returns:
         A Session: iterate over it with `for` or `async for`; `stop()` ends it.
@@ -98,16 +104,19 @@ def watch(
     Raises:
         EdgestreamError: the source or the model cannot be used; the message says the way out.
     """
-    loaded = load_watcher(model) if isinstance(model, (str, os.PathLike)) else model
-    if questions is not None and not loaded.answers:
-        raise UsageError(f"{loaded.folder.name}: answers no questions; leave them (--ask) out")
+    if isinstance(model, (str, os.PathLike)):
+        model = load_watcher(model, decoder_device=decoder_device)
+    elif decoder_device is not None:
+        raise UsageError("decoder_device: this model is loaded already; give it to load_watcher()")
+    if questions is not None and not model.answers:
+        raise UsageError(f"{model.folder.name}: answers no questions; leave them (--ask) out")
     clock = _Clock()
-    stream = loaded.stream(
+    stream = model.stream(
         chattiness=chattiness, prompt=prompt, fps=fps, now_ms=clock.now_ms, keep_up=not fast
     )
     if source is None or isinstance(source, (str, int, os.PathLike)):
         where = os.fspath(source) if isinstance(source, os.PathLike) else source
-        taken = None if every_picture else loaded.fps if fps is None else fps
+        taken = None if every_picture else model.fps if fps is None else fps
         source = open_pictures(where, fast=fast, fps=taken, size=size)
     clock.source = source
     if questions is not None:

@@ -16,14 +16,14 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "edgestream"
 # In the order that data takes. model.py builds the stages, session.py runs them.
 WALK = [
-    "errors", "events", "json_file", "toml_file",
+    "errors", "events", "json_file", "toml_file", "ring_spec",
     "config", "commentator_config", "decoder_config", "vlm_config", "manifest",
     "dialects", "onnx_weights", "library", "entry",
     "source", "pcm", "resample", "waveform", "devices", "microphone",
     "picture", "picture_source", "video_file", "cameras", "camera",
     "picture_gate", "encoder",
     "rope", "onnx_session", "onnx_operators", "onnx_model", "onnx_ring", "onnx_layouts",
-    "onnx_decoder", "tokenizer",
+    "onnx_decoder", "decoder_file", "tokenizer",
     "vision_tower", "chat_turns",
     "decoder_model", "policy", "decoder", "clock", "pieces",
     "governor",

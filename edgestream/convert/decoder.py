@@ -19,9 +19,10 @@ from edgestream.convert.tokenizer import read_vocabulary
 from edgestream.convert.verify import Comparison
 from edgestream.convert.verify import compare as compare_logits
 from edgestream.convert.vocabulary import Vocabulary
-from edgestream.decoder_config import DecoderManifest, RingSpec
+from edgestream.decoder_config import DecoderManifest
 from edgestream.decoder_model import load_decoder
 from edgestream.errors import UsageError
+from edgestream.ring_spec import RingSpec
 
 GGUF, ONNX, VOCABULARY = "decoder.gguf", "decoder.onnx", "tokenizer.gguf"
 # First the usual one.

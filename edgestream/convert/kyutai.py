@@ -210,7 +210,7 @@ def _manifest(
         license=license,
         audio=WaveformSpec(SAMPLE_RATE_HZ, lead_samples=round(SAMPLE_RATE_HZ * lead_s)),
         encoder=EncoderSpec(ENCODER, config.mimi.frame_size, left_frames=0, right_frames=0),
-        decoder=DecoderSpec(DECODER, n_sinks=N_SINKS, window=config.window, step_ms=step_ms),
+        decoder=DecoderSpec(file=DECODER, n_sinks=N_SINKS, window=config.window, step_ms=step_ms),
         tokens=TokenSpec(pad=config.pad, bos=config.n_text, n_text=config.n_text),
         policy=PolicySpec(delay_frames, delay_frames, delay_frames, pad_bias=0.0),
         files={},

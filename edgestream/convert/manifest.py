@@ -8,8 +8,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from edgestream.config import MANIFEST, PLAIN_NAME, Manifest
+from edgestream.config import MANIFEST, PLAIN_NAME, ConcatenatedManifest, Manifest
+from edgestream.decoder_config import DecoderManifest
 from edgestream.library import sha256_of
+from edgestream.ring_spec import written
 
 
 def write_manifest(folder: Path, manifest: Manifest, entry: Manifest | None = None) -> None:
@@ -27,6 +29,8 @@ def write_manifest(folder: Path, manifest: Manifest, entry: Manifest | None = No
     names = sorted(path.name for path in folder.iterdir() if PLAIN_NAME.fullmatch(path.name))
     files = {name: sha256_of(folder / name) for name in names if name != MANIFEST}
     values = dataclasses.asdict(dataclasses.replace(manifest, files=files))
+    if isinstance(manifest, (ConcatenatedManifest, DecoderManifest)):
+        values["decoder"] = written(manifest.decoder)
     lines = [_line(key, value) for key, value in values.items() if not isinstance(value, dict)]
     for table, entries in values.items():
         if isinstance(entries, dict):

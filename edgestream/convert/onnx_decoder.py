@@ -32,10 +32,10 @@ from typing import Any, Literal
 
 from onnx import TensorProto, helper, numpy_helper
 
-from edgestream.config import EMBEDDINGS_FILE
 from edgestream.convert.llama import Floats, LlamaConfig, checked_weights
 from edgestream.convert.onnx_graph import BLOCK, RingGraph, SharedGraph, value
 from edgestream.errors import ModelError, OutputError
+from edgestream.ring_spec import EMBEDDINGS_FILE
 
 OPSET, IR_VERSION = 24, 11
 PROTOBUF_LIMIT_BYTES = (1 << 31) - 1

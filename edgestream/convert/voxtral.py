@@ -199,7 +199,10 @@ def _manifest(
         ),
         encoder=EncoderSpec(ENCODER, sound.chunk_frames, left_frames=0, right_frames=0),
         decoder=DecoderSpec(
-            DECODER, n_sinks=0, window=text.n_rows, step_ms=1000 * step_samples // SAMPLE_RATE_HZ
+            file=DECODER,
+            n_sinks=0,
+            window=text.n_rows,
+            step_ms=1000 * step_samples // SAMPLE_RATE_HZ,
         ),
         tokens=TokenSpec(
             pad=_token(vocabulary, PAD, checkpoint),

@@ -84,23 +84,48 @@ bool gains_by_repacking(ggml_backend_dev_t device, ggml_backend_buffer_t empty,
   return gains;
 }
 
+void add_name(std::string& names, const char* name) {
+  if (!names.empty()) names += ", ";
+  names += name;
+}
+
+ggml_backend_dev_t best_device() {
+  for (const auto type : {GGML_BACKEND_DEVICE_TYPE_GPU, GGML_BACKEND_DEVICE_TYPE_IGPU}) {
+    if (ggml_backend_dev_t device = ggml_backend_dev_by_type(type)) return device;
+  }
+  return ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
+}
+
 }  // namespace
 
 std::string device_names() {
   load_plugins_once();
   std::string names;
   for (size_t i = 0; i < ggml_backend_dev_count(); ++i) {
-    names += (i == 0 ? "" : ", ") + std::string(ggml_backend_dev_name(ggml_backend_dev_get(i)));
+    add_name(names, ggml_backend_dev_name(ggml_backend_dev_get(i)));
   }
   return names.empty() ? "none" : names;
 }
 
+std::string idle_backends() {
+  load_plugins_once();
+  std::string names;
+  for (size_t i = 0; i < ggml_backend_reg_count(); ++i) {
+    ggml_backend_reg_t backend = ggml_backend_reg_get(i);
+    if (ggml_backend_reg_dev_count(backend) == 0) add_name(names, ggml_backend_reg_name(backend));
+  }
+  return names;
+}
+
 ggml_backend_dev_t find_device(const std::string& name) {
   load_plugins_once();
+  if (name == kAutoDevice) return best_device();
   ggml_backend_dev_t device = ggml_backend_dev_by_name(name.c_str());
   if (device == nullptr) {
+    const std::string idle = idle_backends();
     throw std::invalid_argument("device: there is no '" + name +
-                                "'; this build of llama-cpp-python has: " + device_names());
+                                "'; this build of llama-cpp-python has: " + device_names() +
+                                (idle.empty() ? "" : "; and finds nothing to run on for: " + idle));
   }
   return device;
 }

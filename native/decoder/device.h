@@ -10,12 +10,18 @@ namespace edgestream {
 
 /// Name of ggml's device for the processor itself; there always is one.
 inline constexpr const char* kCpuDevice = "CPU";
+/// Stands for the first GPU, or the processor where ggml has none.
+inline constexpr const char* kAutoDevice = "auto";
 
 /// What this build of ggml can compute on, in its own names and with commas between.
 std::string device_names();
 
-/// The device called `name`, as ggml calls it. Throws std::invalid_argument listing those that this
-/// build of ggml has.
+/// Backends that this build of ggml has and that found nothing to compute on, as a build for GPUs
+/// does on a machine without one; with commas between, empty when there are none.
+std::string idle_backends();
+
+/// The device called `name`, as ggml calls it in any case, or kAutoDevice. Throws
+/// std::invalid_argument listing those that there are, and the backends that found none.
 ggml_backend_dev_t find_device(const std::string& name);
 
 /// A stream of work on `device` that uses `n_threads` threads where the device has threads. Throws

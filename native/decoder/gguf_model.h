@@ -52,7 +52,7 @@ class GgufModel {
   /// Reads the file at `path`. Everything is checked before weights are read: throws
   /// std::invalid_argument, naming file, finding and what is supported, on a file that is damaged,
   /// of another architecture, or has tensors that this decoder does not know; std::runtime_error
-  /// when memory or the device fails.
+  /// when memory or the device fails. `device` as in find_device().
   explicit GgufModel(const std::string& path, const std::string& device = kCpuDevice);
 
   const ModelShape& shape() const { return shape_; }

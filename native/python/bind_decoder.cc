@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
-#include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
@@ -119,58 +118,10 @@ nb::object fork_of(const Decoder& decoder) {
   return nb::cast(std::move(other));
 }
 
-template <typename Source>
-OwnedArray<float, 1>::Array token_embedding(const Source& source, int32_t token, int n_embd) {
-  OwnedArray<float, 1> row({static_cast<size_t>(n_embd)});
-  source.token_embedding(token, row.values());
+OwnedArray<float, 1>::Array token_embedding(const Decoder& decoder, int32_t token) {
+  OwnedArray<float, 1> row({static_cast<size_t>(decoder.n_embd())});
+  decoder.token_embedding(token, row.values());
   return row.release();
-}
-
-// The bytes of a damaged file need not be UTF-8.
-nb::list token_texts(const GgufModel& model) {
-  nb::list texts;
-  for (const std::string& text : model.token_texts()) {
-    texts.append(nb::steal(
-        PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "replace")));
-  }
-  return texts;
-}
-
-void bind_model(nb::module_& m) {
-  nb::class_<GgufModel>(m, "GgufModel",
-                        "The weights of a GGUF decoder, shared by its "
-                        "streams. Immutable: may be used from several threads.")
-      .def(
-          "__init__",
-          [](GgufModel* self, const std::string& path, const std::string& device) {
-            nb::gil_scoped_release release;
-            new (self) GgufModel(path, device);
-          },
-          "path"_a, nb::kw_only(), "device"_a = edgestream::kCpuDevice,
-          "Raises ValueError naming file and finding on a file that is damaged or not supported, "
-          "RuntimeError when memory or the device fails. `device` is ggml's name for it.")
-      .def(
-          "token_embedding",
-          [](const GgufModel& self, int32_t token) {
-            return token_embedding(self, token, self.shape().row_width());
-          },
-          "token"_a, "The input embedding of a token, float32 [n_embd].")
-      .def("token_texts", &token_texts, nb::sig("def token_texts(self) -> list[str]"),
-           "The tokenizer's text of every token as it stands in the file; empty when it has none.")
-      .def("metadata", &GgufModel::metadata, "key"_a,
-           nb::sig("def metadata(self, key: str) -> bool | int | float | str | list[bool] | "
-                   "list[int] | list[float] | list[str] | None"),
-           "The value of a key of the file, or None.")
-      .def_prop_ro(
-          "n_embd", [](const GgufModel& self) { return self.shape().row_width(); },
-          "Width of an input row, with a part for each of n_deepstack layers.")
-      .def_prop_ro(
-          "n_deepstack", [](const GgufModel& self) { return self.shape().n_deepstack; },
-          "Layers behind each of which a part of its own is added to a row: zeros in a token's.")
-      .def_prop_ro("n_vocab", [](const GgufModel& self) { return self.shape().n_vocab; })
-      .def_prop_ro("n_delays", [](const GgufModel& self) { return self.shape().n_delays; })
-      .def_prop_ro("n_layers", [](const GgufModel& self) { return self.shape().n_layers; })
-      .def_prop_ro("weight_bytes", &GgufModel::weight_bytes);
 }
 
 using Window = std::variant<int, std::vector<std::pair<std::string, int>>>;
@@ -280,12 +231,8 @@ void bind_decoder(nb::module_& m) {
            "empty when no layer is captured.")
       .def("fork", &fork_of, nb::sig("def fork(self) -> Decoder"),
            "A second stream with the same past that goes its own way from here.")
-      .def(
-          "token_embedding",
-          [](const Decoder& self, int32_t token) {
-            return token_embedding(self, token, self.n_embd());
-          },
-          "token"_a, "The input embedding of a token, float32 [n_embd].")
+      .def("token_embedding", &token_embedding, "token"_a,
+           "The input embedding of a token, float32 [n_embd].")
       .def("reset", &Decoder::reset, "Forgets everything; the next row is position 0.")
       .def_prop_ro("pos", &Decoder::pos,
                    "Rows taken since the last reset; those of an open proposal are not counted.")
@@ -293,8 +240,5 @@ void bind_decoder(nb::module_& m) {
       .def_prop_ro("n_vocab", &Decoder::n_vocab)
       .def_prop_ro("n_regions", &Decoder::n_regions)
       .def_prop_ro("max_proposal", &Decoder::max_proposal, "Most rows that a proposal may hold.");
-  m.def("device_names", &edgestream::device_names,
-        "What ggml can compute on, with commas between.");
-  bind_model(m);
   bind_ring_decoder(m);
 }

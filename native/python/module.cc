@@ -3,6 +3,7 @@
 #include <nanobind/nanobind.h>
 
 void bind_chunker(nanobind::module_& m);
+void bind_gguf_model(nanobind::module_& m);
 void bind_decoder(nanobind::module_& m);
 void bind_drafter(nanobind::module_& m);
 void bind_loop(nanobind::module_& m);
@@ -20,6 +21,7 @@ NB_MODULE(_native, m) {
   bind_chunker(m);
   bind_picture(m);
   bind_policy(m);
+  bind_gguf_model(m);
   bind_decoder(m);
   bind_mmproj(m);
   bind_loop(m);
