@@ -245,12 +245,7 @@ class VlmModel:
         )  # fmt: skip
 
     def _rows_at_once(self, turns: ChatTurns) -> int:
-        """A power of two that holds a whole picture's turn and what is being said: one batch.
-
-        Rows with places of their own are never in one batch with rows of text.
-        """
-        if self.tower.has_axes:
-            return MAX_ROWS
+        """A power of two that holds a whole picture's turn and what is being said: one batch."""
         besides = (turns.before_picture, turns.after_picture, turns.answer, turns.after_answer)
         n_rows = self.tower.max_rows + sum(map(len, besides)) + 1
         return min(MOST_ROWS, max(MAX_ROWS, 1 << (n_rows - 1).bit_length()))

@@ -90,11 +90,36 @@ def test_axes_out_of_place_are_refused(shape_and_model, tmp_path):
         decoder.step_groups([(0, rows, PICTURE[:5])])
     with pytest.raises(ValueError, match="a row is at -1 on an axis, it must be 0 to 1048576"):
         decoder.step_groups([(0, rows, PICTURE - 1)])
-    with pytest.raises(ValueError, match="rows with axes cannot be proposed"):
-        decoder.propose([(0, rows[:2], PICTURE[:2])])
-    assert decoder.pos == len(rows)
+    decoder.propose([(0, rows[:2], PICTURE[:2]), (1, rows[:1])])
+    with pytest.raises(ValueError, match="rows with axes cannot be taken back, keep all of them"):
+        decoder.keep(1)
+    decoder.keep(2)
+    assert decoder.pos == len(rows) + 2
     plain = TinyShape()
     path = write_gguf(tmp_path / "plain.gguf", plain, random_weights(plain))
     one_axis = RingDecoder(GgufModel(str(path)), n_sinks=0, window=8)
     with pytest.raises(ValueError, match="this model's positions have one axis"):
         one_axis.step_groups([(0, rows, PICTURE)])
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_picture_is_proposed_with_text_behind_it_and_only_that_taken_back(
+    shape_and_model, layout
+):
+    shape, model = shape_and_model
+    decoder, reference = make(shape, model, layout, max_rows=16)
+    for i, unit in enumerate(units(model, 12, vision=0)):
+        if i == 0:
+            decoder.step_groups(unit)
+            reference.step_groups(unit)
+            continue
+        picture, text = unit
+        more = (1, np.concatenate([text[1], text[1]]))
+        decoder.propose([picture, more])
+        decoder.keep(len(PICTURE) + len(text[1]))
+        reference.step_groups([picture, text])
+        last = [(1, rows_of(model, 1, 500 + i))]
+        ours, expected = decoder.step_groups(last), reference.step_groups(last)
+        np.testing.assert_allclose(ours, expected, atol=2e-4)
+        for each in (decoder, reference):
+            each.begin_unit()

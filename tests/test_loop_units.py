@@ -184,3 +184,19 @@ def test_units_that_cannot_be_taken_are_refused(model):
         waiting.push_unit(rows_of(model, [1]))
     with pytest.raises(ValueError, match="there is no region 3"):
         InterleavedLoop(ring(model), ALWAYS, config, sink_region=3)
+
+
+@settings(max_examples=10)
+@given(given_units=units)
+def test_a_unit_and_the_newest_word_in_one_batch_are_what_they_are_in_two(model, given_units):
+    """A decoder that computes few rows at once takes a unit with axes alone, before the word."""
+    config = LoopConfig(max_tokens_per_unit=3, end_of_turn=[END])
+    regions = [("vision", 20), ("text", 12)]
+    written = []
+    for max_rows in (2, 16):
+        decoder = RingDecoder(
+            model, n_sinks=0, window=regions, layout="grouped", kv_type="f32", max_rows=max_rows
+        )
+        loop = GroupedLoop(decoder, ALWAYS, config, output_prompt=ANSWER)
+        written.append(stream(loop, model, given_units))
+    assert written[0] == written[1]

@@ -65,11 +65,11 @@ class Decoder {
 
   /// As step() with the logits of every row, but open: the rows count only after keep(). Called
   /// again it adds to the open proposal, max_proposal() rows in all, and returns the logits of the
-  /// rows added. Rows of text only. Until keep() nothing but propose(), keep() and reset() may be
-  /// called.
+  /// rows added. Until keep() nothing but propose(), keep() and reset() may be called.
   virtual std::span<const float> propose(std::span<const RegionRows> groups) = 0;
 
-  /// Closes the proposal: its first `n_rows` >= 0 rows stay, the others were never taken.
+  /// Closes the proposal: its first `n_rows` >= 0 rows stay, the others, which must be of text,
+  /// were never taken.
   virtual void keep(int n_rows) = 0;
 
   /// A unit of input and what was written about it is over: a decoder whose positions depend on

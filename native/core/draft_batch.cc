@@ -42,7 +42,8 @@ DraftBatch::DraftBatch(Decoder& decoder, Drafter* drafter, int n_draft, int regi
   rows_.reserve(static_cast<size_t>(decoder.max_proposal()) * width_);
 }
 
-std::span<const float> DraftBatch::open(std::span<const float> input, std::span<const float> rows) {
+std::span<const float> DraftBatch::open(std::span<const float> input, std::span<const float> rows,
+                                        std::span<const int32_t> axes) {
   n_input_ = static_cast<int>(input.size() / width_);
   n_rows_ = static_cast<int>(rows.size() / width_);
   const auto room = static_cast<size_t>(std::max(0, max_rows() - n_input_ - n_rows_));
@@ -51,7 +52,7 @@ std::span<const float> DraftBatch::open(std::span<const float> input, std::span<
   followed_ = 0;
   rows_.assign(rows.begin(), rows.end());
   decoder_.append_embeddings(draft.first(n_drafted_), rows_);
-  const std::array<RegionRows, 2> groups{RegionRows{0, input}, RegionRows{region_, rows_}};
+  const std::array<RegionRows, 2> groups{RegionRows{0, input, axes}, RegionRows{region_, rows_}};
   all_logits_ = decoder_.propose(std::span(groups).subspan(input.empty() ? 1 : 0));
   open_ = true;
   ++counts_.batches;

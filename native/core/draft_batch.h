@@ -39,9 +39,11 @@ class DraftBatch {
   /// From the next open() on, rows and draft enter this region.
   void enter(int region) { region_ = region; }
 
-  /// Computes the rows `input` [n, n_embd] of region 0 (n may be 0), then `rows` [m, n_embd], m >=
-  /// 1, and a draft behind them; returns the logits after the last of `rows`. Closed before.
-  std::span<const float> open(std::span<const float> input, std::span<const float> rows);
+  /// Computes the rows `input` [n, n_embd] of region 0 (n may be 0) with `axes` [n, kAxes] or none,
+  /// then `rows` [m, n_embd], m >= 1, and a draft behind them; returns the logits after the last of
+  /// `rows`. Closed before.
+  std::span<const float> open(std::span<const float> input, std::span<const float> rows,
+                              std::span<const int32_t> axes = {});
 
   /// The logits after `token` when it is what was drafted next, else empty.
   std::span<const float> follow(int32_t token);

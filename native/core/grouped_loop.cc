@@ -77,15 +77,17 @@ void GroupedLoop::read_unit(const InputUnit& unit) {
   decoder_.begin_unit();
   input_attention_.read(n_input_rows_, n_input_rows_ + std::ssize(unit.tokens));
   n_input_rows_ += std::ssize(unit.tokens);
-  // Of a long unit the first rows go alone: input sees no output, so nothing changes by it. So do
-  // rows with axes, which cannot be proposed.
-  const int room = batch_.max_rows() - static_cast<int>(newest_.size()) - config_.n_draft;
-  const size_t n_fused =
-      unit.axes.empty() ? std::min(n_rows, static_cast<size_t>(std::max(1, room))) : 0;
+  // Of a long unit the first rows go alone: input sees no output, so nothing changes by it. Rows
+  // with axes count from the first of them, so all of those do.
+  const auto room = static_cast<size_t>(
+      std::max(1, batch_.max_rows() - static_cast<int>(newest_.size()) - config_.n_draft));
+  const bool fits = n_rows <= room;
+  const size_t n_fused = fits ? n_rows : unit.axes.empty() ? room : 0;
   const RegionRows head{kInput, unit.rows.first((n_rows - n_fused) * width_), unit.axes};
   if (!head.embeddings.empty()) decoder_.step({&head, 1}, LogitsOf::kNone);
   embed(newest_);
-  logits_ = batch_.open(unit.rows.last(n_fused * width_), rows_);
+  const auto axes = n_fused > 0 ? unit.axes : std::span<const int32_t>();
+  logits_ = batch_.open(unit.rows.last(n_fused * width_), rows_, axes);
 }
 
 Proposal GroupedLoop::propose() {

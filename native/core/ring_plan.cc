@@ -76,7 +76,7 @@ const RingStep& RingPlan::take(std::span<const int> regions, std::span<const Row
   if (kept_rows_ && kept_rows_->room() == 0) make_room();
   rebase(regions);
   for (int row = 0; row < step_.n_rows; ++row) {
-    enter(row, regions[row], axes.empty() ? RowAxes{regions_[regions[row]].next} : axes[row]);
+    enter(row, regions[row], axes.empty() ? RowAxes{} : axes[row]);
     place(row, regions[row]);
   }
   const auto n = regions.size();
@@ -121,11 +121,13 @@ void RingPlan::enter(int row, int region, const RowAxes& axes) {
   const bool sink = pos_ < shape_.n_sinks;
   const int64_t slot = sink ? pos_ : kept_rows_ ? kept_rows_->enter() : own.slot_of(own.taken);
   slots_[row] = slot;
-  at_[slot] = axes.position;
+  if (axes.begins) group_position_ = own.next;
+  const int64_t position = axes.of_text ? own.next : group_position_ + axes.least;
+  at_[slot] = position;
   above_[slot] = row_above_[row] = axes.above;
-  positions_[row] = static_cast<int32_t>(axes.position - bases_[clock_of(region)]);
+  positions_[row] = static_cast<int32_t>(position - bases_[clock_of(region)]);
   own.taken += sink ? 0 : 1;
-  set_next(region, std::max(own.next, axes.position + std::ranges::max(axes.above) + 1));
+  set_next(region, std::max(own.next, position + std::ranges::max(axes.above) + 1));
   ++pos_;
   row_regions_[row] = region;
   for (int other = 0; other < n_regions(); ++other) {

@@ -16,9 +16,12 @@
 
 namespace edgestream {
 
-/// Where a row lies on the axes of M-RoPE: its position is the least of the three.
+/// Where a row lies on the axes of M-RoPE: its position is the least of the three. A row of text
+/// lies at its region's next position on all.
 struct RowAxes {
-  int64_t position = 0;
+  bool of_text = true;
+  bool begins = false;  ///< a group, whose rows count from the position that this one finds
+  int32_t least = 0;    ///< from there on
   std::array<int32_t, kAxes> above = {};  ///< each axis less the position
 };
 
@@ -90,7 +93,7 @@ class RingPlan {
   /// Plans a step of rows that enter `regions` [n_rows] in this order; n_rows as next_rows() gave
   /// it. Rows before the end of the sinks are of region 0. The spans are valid until the next call.
   const RingStep& take(std::span<const int> regions) { return take(regions, {}); }
-  /// The same for rows with `axes` [n_rows], behind the sinks.
+  /// The same for rows with `axes` [n_rows]; those of the sinks are of text.
   const RingStep& take(std::span<const int> regions, std::span<const RowAxes> axes);
 
   /// Notes how much attention the rows of the last step gave: `shares` [n_rows, n_slots], the mean
@@ -166,7 +169,8 @@ class RingPlan {
   std::optional<KeptRows> kept_rows_;  // of the only region, unless the oldest row leaves
   int n_slots_;
   int64_t pos_ = 0;
-  std::vector<int64_t> at_;  // [n_slots] position of the row in a slot, on its clock
+  int64_t group_position_ = 0;  // that the newest group with axes found
+  std::vector<int64_t> at_;     // [n_slots] position of the row in a slot, on its clock
   std::vector<std::array<int32_t, kAxes>> above_;  // [n_slots] its axes less that
   std::vector<int64_t> bases_;                     // [n_clocks] position of RoPE position 0
   bool place_keys_ = false;               // positions of kept keys have changed since the last step

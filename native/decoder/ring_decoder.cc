@@ -92,9 +92,6 @@ std::span<const float> RingDecoder::propose(std::span<const RegionRows> groups) 
   const OneCaller caller(busy_);
   const int64_t n_rows = n_proposed_ + checked_rows(groups);
   check_sound();
-  if (!std::ranges::all_of(groups, &std::span<const int32_t>::empty, &RegionRows::axes)) {
-    throw std::invalid_argument("decoder: rows with axes cannot be proposed, only be taken");
-  }
   if (n_rows > max_proposal()) {
     throw std::invalid_argument("decoder: a proposal of " + std::to_string(n_rows) +
                                 " rows, this decoder takes up to " +
@@ -110,6 +107,10 @@ void RingDecoder::keep(int n_rows) {
   if (n_rows < 0 || n_rows > n_proposed_ || n_proposed_ == 0) {
     throw std::invalid_argument("decoder: cannot keep " + std::to_string(n_rows) +
                                 " rows of an open proposal of " + std::to_string(n_proposed_));
+  }
+  const auto dropped = std::span(row_axes_).subspan(n_rows, n_proposed_ - n_rows);
+  if (!std::ranges::all_of(dropped, &RowAxes::of_text)) {
+    throw std::invalid_argument("decoder: rows with axes cannot be taken back, keep all of them");
   }
   for (int row = n_proposed_ - 1; row >= n_rows; --row) {
     plan_.take_back(row_regions_[row]);

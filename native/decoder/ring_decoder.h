@@ -75,7 +75,7 @@ class RingDecoder final : public Decoder {
   void check_ready() const;
   void check_sound() const;
   void append(std::span<const RegionRows> groups, LogitsOf wanted);
-  void place_on_axes(const RegionRows& group, int64_t from, int n);
+  static void place_on_axes(const RegionRows& group, int64_t from, std::span<RowAxes> places);
   void run_rows(std::span<const int> regions, std::span<const RowAxes> axes, LogitsOf wanted);
   void run_with_exit(StepKind kind);
   void count_exits(int first);
@@ -96,9 +96,8 @@ class RingDecoder final : public Decoder {
   std::unique_ptr<MergeInputs> merges_;  // null unless rows are merged
   RingGraphs graphs_;
   std::vector<int> row_regions_;   // [max_rows] of the step, or of the open proposal
-  std::vector<RowAxes> row_axes_;  // [max_rows] of the step
+  std::vector<RowAxes> row_axes_;  // [max_rows] of the step, or of the open proposal
   std::vector<int> row_exits_;     // [max_rows] 1 of one that exited, as row_regions_
-  int64_t group_position_ = 0;     // where the group with axes began that is being taken
   std::vector<float> logits_;      // [rows that got some, n_vocab] of the last step
   size_t n_logits_ = 0;            // numbers in logits_ that are of the last step
   std::vector<float> mass_;        // [max_rows, n_slots] attention of the step's rows

@@ -15,33 +15,34 @@ void RingDecoder::append(std::span<const RegionRows> groups, LogitsOf wanted) {
   RowWalk rows(groups, n_embd());
   int n_done = n_proposed_;  // rows before this run; there is room for those of a proposal
   while (!rows.done()) {
-    const int n_rows = plan_.next_rows(rows.n_alike());
+    const int n_rows = plan_.next_rows(rows.n_left());
     if (n_done + n_rows > plan_.shape().max_rows) n_done = 0;
     const std::span regions = std::span(row_regions_).subspan(n_done, n_rows);
-    bool with_axes = false;
+    const std::span axes = std::span(row_axes_).subspan(n_done, n_rows);
     rows.take(n_rows, [&](int first, const RegionRows& group, int64_t from, int n) {
       inputs_.send_rows(first, group.embeddings.subspan(from * n_embd(), int64_t{n} * n_embd()));
       std::ranges::fill(regions.subspan(first, n), group.region);
-      with_axes = !group.axes.empty();
-      if (with_axes) place_on_axes(group, from, n);
+      place_on_axes(group, from, axes.subspan(first, n));
     });
     n_done += n_rows;
     const bool only_enters = wanted == LogitsOf::kLastRow && !rows.done();
-    run_rows(regions, std::span(row_axes_).first(with_axes ? n_rows : 0),
-             only_enters ? LogitsOf::kNone : wanted);
+    run_rows(regions, axes, only_enters ? LogitsOf::kNone : wanted);
     if (exit_) count_exits(n_done - n_rows);
   }
   failed_ = false;
 }
 
-// All rows of a group count from the position that its first one found.
-void RingDecoder::place_on_axes(const RegionRows& group, int64_t from, int n) {
-  if (from == 0) group_position_ = plan_.next_position(group.region);
-  for (int row = 0; row < n; ++row) {
+// The rows of a group from its row `from` on, as the plan takes them.
+void RingDecoder::place_on_axes(const RegionRows& group, int64_t from, std::span<RowAxes> places) {
+  std::ranges::fill(places, RowAxes{});
+  if (group.axes.empty()) return;
+  for (size_t row = 0; row < places.size(); ++row) {
     const auto axes = group.axes.subspan((from + row) * kAxes, kAxes);
-    const int32_t least = std::ranges::min(axes);
-    row_axes_[row].position = group_position_ + least;
-    for (size_t axis = 0; axis < kAxes; ++axis) row_axes_[row].above[axis] = axes[axis] - least;
+    RowAxes& place = places[row];
+    place.of_text = false;
+    place.begins = from + row == 0;
+    place.least = std::ranges::min(axes);
+    for (size_t axis = 0; axis < kAxes; ++axis) place.above[axis] = axes[axis] - place.least;
   }
 }
 

@@ -9,22 +9,17 @@
 
 namespace edgestream {
 
-/// Walks over the rows of groups. Rows of text follow each other across groups; a group with axes
-/// is walked by itself.
+/// Walks over the rows of groups, one after the other.
 class RowWalk {
  public:
   RowWalk(std::span<const RegionRows> groups, size_t width) : groups_(groups), width_(width) {}
 
   bool done() const { return groups_.empty(); }
 
-  /// Rows, from here on, that one step may take.
-  int64_t n_alike() const {
-    if (!groups_.front().axes.empty()) return n_left(groups_.front());
+  /// Rows from here on.
+  int64_t n_left() const {
     int64_t n = 0;
-    for (const RegionRows& group : groups_) {
-      if (!group.axes.empty()) break;
-      n += n_left(group);
-    }
+    for (const RegionRows& group : groups_) n += n_left(group);
     return n;
   }
 
