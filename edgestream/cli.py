@@ -87,7 +87,13 @@ def listen(
         float | None,
         typer.Option(help="Decide what is less probable than this (0 to 1) a step later."),
     ] = None,
-    policy: Annotated[Path | None, typer.Option(help="A trained head; sets the delay.")] = None,
+    policy: Annotated[
+        str | None,
+        typer.Option(
+            help="A trained head's file; sets the delay. Whisper, Moonshine: local-agreement:2"
+            " (hypotheses that agree) or alignatt:25 (frames of 20 ms that are too new)."
+        ),
+    ] = None,
     language: Annotated[str | None, typer.Option(help="That is spoken (Whisper): en, de.")] = None,
     task: Annotated[str | None, typer.Option(help="transcribe, or translate to English.")] = None,
     prompt: Annotated[str | None, typer.Option(help="Text that came before (Whisper).")] = None,

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgestream._native import ReencodedLoop
-from edgestream.encoder_decoder import HOP_SAMPLES, EncoderDecoder
+from edgestream.encoder_decoder import EncoderDecoder
 from edgestream.errors import OperationError
 from edgestream.events import Event
 from edgestream.resample import Resampler
 from edgestream.segment_caption import SegmentCaption
 from edgestream.speech_config import RATE_HZ
+from edgestream.speech_weights import HOP_SAMPLES
 from edgestream.window_rows import WindowRows
 
 ROW_MS = 1000 * HOP_SAMPLES / RATE_HZ
@@ -74,9 +75,13 @@ class ReencodedStages:
 
     def _caption(self, tokens: NDArray[np.int32], lag_units: int) -> list[Event]:
         known_rows = max(0, self._n_rows - lag_units * self.unit_rows)
+        hypothesis, heard = self.loop.hypothesis, []
+        if len(tokens):
+            heard = self.decoder.heard_at(self.decoder.n_tokens - len(hypothesis) - len(tokens))
         return self.caption.push(
             tokens.tolist(),
-            self.loop.hypothesis,
+            hypothesis,
+            begins_ms=[(self.loop.n_left + row) * ROW_MS for row in heard],
             window_ms=self.loop.n_left * ROW_MS,
             known_ms=known_rows * ROW_MS,
             now_ms=self._n_rows * ROW_MS,

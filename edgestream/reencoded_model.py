@@ -17,17 +17,18 @@ from edgestream._native import LoopConfig, ReencodedLoop
 from edgestream.clock import Clock
 from edgestream.config import LOCK, MANIFEST, Manifest
 from edgestream.dialects import foreign
-from edgestream.encoder_decoder import HOP_SAMPLES, EncoderDecoder, EncoderDecoderModel
+from edgestream.encoder_decoder import EncoderDecoder
 from edgestream.errors import ModelError, UsageError
 from edgestream.hypothesis_rules import HypothesisRules
 from edgestream.library import read_verified
-from edgestream.policy import Head, LocalAgreement, Policy
+from edgestream.policy import AlignAtt, Head, LocalAgreement, Policy
 from edgestream.prompt_tokens import prompt_tokens
 from edgestream.reencoded import ROW_MS, ReencodedStages
 from edgestream.resample import Resampler
 from edgestream.segment_caption import SegmentCaption
 from edgestream.session import Stream
 from edgestream.speech_config import RATE_HZ, read_speech_config, read_token_bytes
+from edgestream.speech_weights import HOP_SAMPLES, EncoderDecoderModel
 from edgestream.voice import VOICE_FILE, VoiceGate, VoiceWeights, load_voice
 from edgestream.window_rows import CentredMel, SampleFrames, WindowRows
 
@@ -37,7 +38,9 @@ ENCODER, DECODER = "encoder_model", "decoder_model_merged"
 SUFFIXES = ("_quantized", "_int8", "_uint8", "", "_q4", "_bnb4", "_fp16", "_q4f16")
 PLACE_ROWS = 2  # Whisper's times are 20 ms apart
 PLACE_MS = PLACE_ROWS * ROW_MS
-N_HYPOTHESES = 2  # LocalAgreement-2
+LOCAL_AGREEMENT = "local-agreement"
+POLICIES = {LOCAL_AGREEMENT: 2, "alignatt": 25}  # by name, each with its usual number
+MAX_NUMBER = 64
 N_DRAFT = 256  # tokens of the last hypothesis that are verified at once
 MAX_HYPOTHESIS = 224  # tokens, as Whisper's reference decoder
 
@@ -89,7 +92,9 @@ class ReencodedModel:
 
         Args:
             rate_hz: rate of the samples that will be pushed; 16000 if None.
-            policy: decides what is committed; LocalAgreement-2 if None.
+            policy: decides what is committed: a Policy, or by name `local-agreement` (the
+                default) or `alignatt`, with the number of hypotheses that must agree or of the
+                newest frames of 20 ms that a word may not be heard in: `alignatt:25`.
             language: that is spoken, as `en`; None: the model hears it in the first speech.
             task: `transcribe` or `translate` (to English), where the model knows tasks.
             prompt: text that came before, for names and spelling, where the model knows such.
@@ -102,15 +107,16 @@ class ReencodedModel:
             UsageError: the model does not know the language or the task; the message names those
                 that it knows.
         """
-        if policy is not None and not isinstance(policy, Policy):
-            raise UsageError(f"{self.name}: a policy head decides for models of another family")
+        decides, n_hypotheses = self._policy(policy)
         rate_hz = RATE_HZ if rate_hz is None else rate_hz
         config, clock = self.config, Clock()
         times = times and config.first_time is not None
         earlier = prompt_tokens(self.folder, config, prompt) if prompt is not None else []
         before, language_at = self._prompt(earlier, language, task, times=times)
         rules = HypothesisRules(config, self.token_bytes, times=times)
-        decoder = EncoderDecoder(self.weights, rules, prompt=before, language_at=language_at)
+        decoder = EncoderDecoder(
+            self.weights, rules, prompt=before, language_at=language_at, look=True
+        )
         frames = CentredMel(config.n_mels) if config.n_mels else SampleFrames()
         voice = self.voice if vad is None else load_voice(vad)
         stages = ReencodedStages(
@@ -119,7 +125,7 @@ class ReencodedModel:
                 frames, self.weights.payload, VoiceGate(voice) if voice else None
             ),
             decoder=decoder,
-            loop=self.loop(decoder, policy or LocalAgreement(), before, times=times),
+            loop=self.loop(decoder, decides, before, times=times, n_hypotheses=n_hypotheses),
             caption=SegmentCaption(
                 self.token_bytes,
                 clock,
@@ -127,9 +133,9 @@ class ReencodedModel:
                 place_ms=PLACE_MS,
             ),
             unit_rows=self._unit_rows,
-            lag_units=N_HYPOTHESES - 1,
+            lag_units=n_hypotheses - 1,
         )
-        delay_ms = float(N_HYPOTHESES * self.window.step_ms)
+        delay_ms = float(n_hypotheses * self.window.step_ms)
         return Stream(stages, clock, rate_hz=rate_hz, delay_ms=delay_ms)
 
     def loop(
@@ -139,6 +145,7 @@ class ReencodedModel:
         prompt: Sequence[int],
         *,
         times: bool,
+        n_hypotheses: int = POLICIES[LOCAL_AGREEMENT],
         n_draft: int = N_DRAFT,
     ) -> ReencodedLoop:
         """The read/write loop of a stream alone: rows of the window in, committed tokens out."""
@@ -156,11 +163,37 @@ class ReencodedModel:
             max_units=self.window.units(self.window.max_ms),
             keep_units=self.window.units(self.window.keep_ms),
             max_hypothesis=min(MAX_HYPOTHESIS, self.config.max_tokens // 2),
-            n_hypotheses=N_HYPOTHESES,
+            n_hypotheses=n_hypotheses,
             n_draft=n_draft,
             first_time=-1 if first_time is None else first_time,
             time_rows=PLACE_ROWS,
+            lag_rows=PLACE_ROWS,
         )
+
+    def _policy(self, given: Policy | Head | str | os.PathLike[str] | None) -> tuple[Policy, int]:
+        """The policy, and how many hypotheses are compared for it."""
+        usual = POLICIES[LOCAL_AGREEMENT]
+        if isinstance(given, Head):
+            raise UsageError(f"{self.name}: a policy head decides for models of another family")
+        if isinstance(given, Policy):
+            self._check_looks(given)
+            return given, usual
+        name, _, text = os.fspath(given or LOCAL_AGREEMENT).partition(":")
+        number = int(text) if text.isdecimal() else POLICIES.get(name, 0)
+        if name not in POLICIES or (text and not text.isdecimal()) or not 0 < number <= MAX_NUMBER:
+            known = ", ".join(f"{each}:{number}" for each, number in POLICIES.items())
+            raise UsageError(f"{self.name}: policy {os.fspath(given or '')!r:.80}: try {known}")
+        if name == LOCAL_AGREEMENT:
+            return LocalAgreement(), number
+        self._check_looks(policy := AlignAtt(number))
+        return policy, 1
+
+    def _check_looks(self, policy: Policy) -> None:
+        if isinstance(policy, AlignAtt) and not self.weights.aligned_heads:
+            raise UsageError(
+                f"{self.name}: alignatt needs a decoder that gives its cross-attention, as"
+                " `edgestream convert` writes it (of public exports, those named timestamped)"
+            )
 
     @property
     def _unit_rows(self) -> int:

@@ -21,6 +21,7 @@ CONFIG, GENERATION, TOKENIZER = "config.json", "generation_config.json", "tokeni
 RATE_HZ = 16000  # of both kinds
 WINDOW_MS = 30000  # that Whisper hears at most
 MAX_VOCAB = 1 << 20
+MAX_HEADS = 1 << 10  # in a layer; layers of a model
 KINDS = ("whisper", "moonshine")
 T = TypeVar("T")
 
@@ -46,6 +47,7 @@ class SpeechConfig:
     suppressed: tuple[int, ...]
     suppressed_first: tuple[int, ...]
     max_first_time: int | None
+    alignment_heads: tuple[tuple[int, int], ...]  # (layer, head) that look where a word is heard
 
     @property
     def first_time(self) -> int | None:
@@ -94,6 +96,7 @@ def read_speech_config(folder: Path) -> SpeechConfig:
         suppressed=generation.list_of_tokens("suppress_tokens", n_vocab),
         suppressed_first=generation.list_of_tokens("begin_suppress_tokens", n_vocab),
         max_first_time=generation.token("max_initial_timestamp_index", n_vocab),
+        alignment_heads=generation.heads("alignment_heads"),
     )
 
 
@@ -110,6 +113,13 @@ class _Tokens(Fields):
     def list_of_tokens(self, name: str, n_vocab: int) -> tuple[int, ...]:
         tokens: list[int] = self.get(name, list, [])
         return tuple(self._checked(name, tokens, tokens, n_vocab))
+
+    def heads(self, name: str) -> tuple[tuple[int, int], ...]:
+        found: list[object] = self.get(name, list, [])
+        pairs = [tuple(each) for each in found if isinstance(each, list) and len(each) == 2]
+        if len(pairs) != len(found) or not all(_is_token(n, MAX_HEADS) for p in pairs for n in p):
+            raise ModelError(f"{self.where}: {name} is {found!r:.80}, not pairs of layer and head")
+        return tuple((int(layer), int(head)) for layer, head in pairs)
 
     def _checked(self, name: str, found: T, tokens: Iterable[object], n_vocab: int) -> T:
         if not all(_is_token(token, n_vocab) for token in tokens):

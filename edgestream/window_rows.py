@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgestream._native import LogMel, MelScale
-from edgestream.encoder_decoder import CODE, HOP_SAMPLES, PAYLOAD, VOICE
 from edgestream.speech_config import RATE_HZ
+from edgestream.speech_weights import CODE, HOP_SAMPLES, PAYLOAD, VOICE
 from edgestream.voice import VoiceGate
 
 Floats = NDArray[np.float32]

@@ -67,8 +67,8 @@ def logits_of(folder):
     rows[:, 2:] = np.random.default_rng(0).normal(-1, 0.3, (300, model.weights.payload))
     rows[:, 0] = -model.weights.payload
     states = model.weights.encode(rows)
-    first, cache = model.weights.decode([model.config.start, *range(3, 30)], states, {})
-    return np.concatenate([first, model.weights.decode([30], states, cache)[0]])
+    first, cache, _ = model.weights.decode([model.config.start, *range(3, 30)], states, {})
+    return np.concatenate([first, model.weights.decode([30], states, cache).logits])
 
 
 @pytest.mark.parametrize("kind", KINDS)

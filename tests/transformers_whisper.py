@@ -86,6 +86,30 @@ def answer(seed: int, *, times: bool) -> list[int]:
     return tokens[n_prompt:]
 
 
+def attention(seed: int) -> tuple[np.ndarray, int]:
+    """Softmax rows [n_heads, n_tokens, n_rows] that look further and further on, and how many of
+    the tokens are a prompt."""
+    random = np.random.default_rng(seed)
+    heads, tokens, rows = (int(n) for n in (random.integers(1, 6), random.integers(4, 30), 90))
+    centres = np.sort(random.uniform(0, rows, tokens))
+    off = (np.arange(rows) - centres[:, None] - random.normal(0, 6, (heads, tokens, 1))) / 4
+    weights = np.exp(random.normal(0, 1, (heads, tokens, rows)) - 0.3 * off**2)
+    return (weights / weights.sum(2, keepdims=True)).astype(np.float32), 3
+
+
+def token_begins(seed: int) -> list[int]:
+    """The rows at which tokens begin, as openai-whisper and transformers find them."""
+    import torch
+    from transformers.models.whisper.generation_whisper import _dynamic_time_warping, _median_filter
+
+    weights, n_before = attention(seed)
+    matrix = torch.from_numpy(weights).double()
+    std, mean = torch.std_mean(matrix, dim=-2, keepdim=True, unbiased=False)
+    matrix = _median_filter((matrix - mean) / std, 7).mean(0)[n_before:]
+    tokens, rows = _dynamic_time_warping(-matrix.numpy())
+    return rows[np.diff(tokens, prepend=-1) > 0].astype(int).tolist()
+
+
 def main() -> None:
     """Renews the answers."""
     answers = {
@@ -93,6 +117,7 @@ def main() -> None:
         for seed in SEEDS
         for times in (True, False)
     }
+    answers["begins"] = [token_begins(seed) for seed in range(20)]
     answers["mel"] = [round(float(x), 7) for x in features(sound(9))[:, :732:61].ravel()]
     ANSWERS.write_text(json.dumps(answers) + "\n", encoding="utf-8")
 

@@ -1,115 +1,229 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cost of a re-encoded stream: flat over time, and against plain LocalAgreement without drafts.
+"""Cost of a re-encoded stream: flat over time, against plain LocalAgreement, and its word times.
 
-    python tools/bench_whisper.py MODEL AUDIO --minutes 30
-    python tools/bench_whisper.py MODEL AUDIO --minutes 2 --against-plain
+    python tools/memorise_whisper.py ...                       # makes MODEL, with its track.wav
+    python tools/bench_whisper.py flat MODEL --minutes 30
+    python tools/bench_whisper.py plain MODEL --seconds 60
+    python tools/bench_whisper.py words MODEL
 
-MODEL is a folder of a public ONNX repository, AUDIO a file that is heard over and over. Both print
-a line of figures; compute is CPU time of this process.
+MODEL is a folder of a public ONNX repository with a `track.wav` (mono, 16 kHz), which is heard over
+and over. Compute is processor time of this process.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
+import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from difflib import SequenceMatcher
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
 import soundfile
+from plain_agreement import PlainAgreement
 
 import edgestream
-from edgestream.events import Event, Final
+from edgestream.events import Final, Word
 from edgestream.policy import LocalAgreement
+from edgestream.reencoded import ReencodedStages
 from edgestream.reencoded_model import N_DRAFT, ReencodedModel
 from edgestream.session import Stream
+from edgestream.speech_config import RATE_HZ
 
 LANGUAGE = "en"
-N_EDGE = 5  # minutes at each end that are compared
+EDGE_S = 300  # at each end of the stream that are compared
 
 
-def seconds_of(path: Path, rate_hz: int, minutes: float) -> Iterator[np.ndarray]:
-    """The file over and over, in blocks of a second."""
-    samples, file_rate_hz = soundfile.read(path, dtype="float32")
-    if file_rate_hz != rate_hz or samples.ndim != 1:
-        raise SystemExit(f"{path}: give mono at {rate_hz} Hz")
-    whole = np.tile(samples, -(-int(minutes * 60 * rate_hz) // len(samples)))
-    return iter(np.split(whole[: int(minutes * 60) * rate_hz], int(minutes * 60)))
+class Work:
+    """What the two graphs of a model computed, since the last take()."""
+
+    def __init__(self, model: ReencodedModel) -> None:
+        self.ms, self.rows = np.zeros(2), np.zeros(2)
+        weights: Any = model.weights
+        weights.encode = self._counted(0, weights.encode, lambda result: result.shape[1])
+        weights.decode = self._counted(1, weights.decode, lambda result: len(result.logits))
+
+    def take(self) -> tuple[np.ndarray, np.ndarray]:
+        """Milliseconds and rows of (encoder, decoder)."""
+        taken, self.ms, self.rows = (self.ms, self.rows), np.zeros(2), np.zeros(2)
+        return taken
+
+    def _counted(self, i: int, run: Callable[..., Any], rows: Callable[[Any], int]) -> Any:
+        def counted(*args: Any, **options: Any) -> Any:
+            start_s = time.process_time()
+            result = run(*args, **options)
+            self.ms[i] += 1000 * (time.process_time() - start_s)
+            self.rows[i] += rows(result)
+            return result
+
+        return counted
 
 
-def run(stream: Stream, seconds: Iterator[np.ndarray]) -> tuple[list[float], list[Event]]:
-    """CPU milliseconds for each second of audio, and the events."""
-    costs_ms, events = [], []
-    for block in seconds:
-        start_s = time.process_time()
-        events += stream.push(block)
-        costs_ms.append(1000 * (time.process_time() - start_s))
-    return costs_ms, events
+def seconds_of(folder: Path, n_seconds: int) -> Iterator[np.ndarray]:
+    """The track over and over, in blocks of a second."""
+    track, rate_hz = soundfile.read(folder / "track.wav", dtype="float32")
+    if rate_hz != RATE_HZ or track.ndim != 1:
+        raise SystemExit(f"{folder}/track.wav: must be mono at {RATE_HZ} Hz")
+    for second in range(n_seconds):
+        yield track[np.arange(second * RATE_HZ, (second + 1) * RATE_HZ) % len(track)]
 
 
-def flat(model: ReencodedModel, seconds: Iterator[np.ndarray]) -> None:
-    """The last minutes against the first, in compute and memory."""
-    stream, process = model.stream(language=LANGUAGE), psutil.Process()
-    run(stream, itertools.islice(seconds, 60))  # warm
-    start_mb = process.memory_info().rss / 1e6
-    costs_ms, _ = run(stream, seconds)
-    edge = N_EDGE * 60
-    first, last = (np.percentile(part, 95) for part in (costs_ms[:edge], costs_ms[-edge:]))
-    end_mb = process.memory_info().rss / 1e6
+def timed(run: Callable[[], Any]) -> float:
+    """Milliseconds of processor time."""
+    start_s = time.process_time()
+    run()
+    return 1000 * (time.process_time() - start_s)
+
+
+def flat(model: ReencodedModel, n_seconds: int) -> None:
+    """An old stream beside one that begins anew every five minutes: the same seconds in turns, so
+    that what the machine does meanwhile is the same for both."""
+    work, process = Work(model), psutil.Process()
+    old, new = model.stream(language=LANGUAGE), model.stream(language=LANGUAGE)
+    costs_ms, rows = np.zeros((n_seconds, 2)), np.zeros((n_seconds, 2))
+    memory_mb = []
+    for i, block in enumerate(seconds_of(model.folder, n_seconds)):
+        if i % EDGE_S == 0:
+            new.reset()
+            memory_mb.append(process.memory_info().rss / 1e6)
+        for stream in (old, new) if i % 2 else (new, old):
+            work.take()
+            costs_ms[i, int(stream is new)] = timed(lambda s=stream, b=block: s.push(b))
+            if stream is old:
+                rows[i] = work.take()[1]
+    memory_mb.append(process.memory_info().rss / 1e6)
+    first, last = costs_ms[10:EDGE_S], costs_ms[-EDGE_S + 10 :]  # a new window is still short
+    p95 = [np.percentile(part, 95, axis=0) for part in (first, last)]
     print(
-        f"{len(costs_ms) / 60:.0f} min: p95 compute per second of audio {first:.2f} ms in the first"
-        f" {N_EDGE} min, {last:.2f} ms in the last ({last / first:.2f}x); mean"
-        f" {np.mean(costs_ms):.2f} ms; memory {start_mb:.0f} to {end_mb:.0f} MB"
+        f"p95 compute for a second of sound: first 5 min {p95[0][0]:.1f} ms, last {p95[1][0]:.1f}"
+    )
+    print(f"  beside it a new stream: {p95[0][1]:.1f} and {p95[1][1]:.1f} ms; so the old one takes")
+    print(f"  {p95[1][0] / p95[1][1]:.3f} times as long in the last five minutes")
+    for name, part in (("first", rows[10:EDGE_S]), ("last", rows[-EDGE_S + 10 :])):
+        mean, most = part.mean(0), np.percentile(part, 95, axis=0)
+        print(f"  {name} 5 min, rows a second: encoder {mean[0]:.1f} (p95 {most[0]:.0f}),", end="")
+        print(f" decoder {mean[1]:.1f} (p95 {most[1]:.0f})")
+    print("  memory every 5 min, MB:", *(f"{mb:.0f}" for mb in memory_mb))
+
+
+def stages_of(stream: Stream) -> ReencodedStages:
+    stages = stream._stages
+    assert isinstance(stages, ReencodedStages)
+    return stages
+
+
+def run_stream(model: ReencodedModel, blocks: list[np.ndarray], n_draft: int) -> list[int]:
+    """The committed tokens of this product's stream."""
+    stages = stages_of(model.stream(language=LANGUAGE))
+    decoder, tokens = stages.decoder, []
+    stages.loop = model.loop(decoder, LocalAgreement(), decoder.prompt, times=True, n_draft=n_draft)
+    caption = stages.caption.push
+
+    def note(committed: list[int], *args: Any, **options: Any) -> Any:
+        tokens.extend(committed)
+        return caption(committed, *args, **options)
+
+    stages.caption.push = note  # type: ignore[method-assign]
+    for block in blocks:
+        stages.push(block)
+    stages.finish(np.empty(0, np.float32))
+    return tokens
+
+
+def run_plain(model: ReencodedModel, blocks: list[np.ndarray]) -> list[int]:
+    """Those of the baseline, behind the same log-mel."""
+    stages = stages_of(model.stream(language=LANGUAGE))
+    plain = PlainAgreement(model, stages.decoder.prompt)
+    rows = stages.window_rows.push(stages.resampler.push(np.concatenate(blocks)))
+    rest = [stages.window_rows.push(stages.resampler.finish()), stages.window_rows.finish()]
+    rows, tokens = np.concatenate([rows, *rest]), []
+    for at in range(0, len(rows), stages.unit_rows):
+        tokens += plain.push(rows[at : at + stages.unit_rows])
+    return tokens + plain.finish()
+
+
+def against_plain(model: ReencodedModel, n_seconds: int, rounds: int) -> None:
+    """What edgestream adds, one by one and in turns, and where the time goes."""
+    work, blocks = Work(model), list(seconds_of(model.folder, n_seconds))
+    can_slice = not model.weights.padded
+    ways: dict[str, tuple[bool, Callable[[], list[int]]]] = {
+        "plain, padded to 30 s": (True, lambda: run_plain(model, blocks)),
+        "plain": (False, lambda: run_plain(model, blocks)),
+        "committed tokens are given": (False, lambda: run_stream(model, blocks, 0)),
+        "and the last hypothesis is a draft": (False, lambda: run_stream(model, blocks, N_DRAFT)),
+        "the same, padded to 30 s": (True, lambda: run_stream(model, blocks, N_DRAFT)),
+    }  # fmt: skip
+    texts: dict[str, list[int]] = {}
+    costs: dict[str, list[np.ndarray]] = {name: [] for name in ways}
+    for turn in range(rounds):
+        for name, (padded, run) in list(ways.items())[:: 1 if turn % 2 == 0 else -1]:
+            if (padded and turn) or not (padded or can_slice):
+                continue  # padded ones take too long to be run again
+            model.weights.padded = padded
+            work.take()
+            total = timed(lambda n=name, r=run: texts.__setitem__(n, r()))
+            ms, rows = work.take()
+            costs[name].append(np.array([total, *ms, *rows]) / n_seconds)
+    first_time = model.config.first_time
+    for name, found in costs.items():
+        if found:
+            total, encoder, decoder, *rows = np.median(found, axis=0)
+            words = [token for token in texts[name] if token < first_time]
+            same = words == [t for t in texts["plain, padded to 30 s"] if t < first_time]
+            print(
+                f"{name}: {total:.1f} ms for a second of sound (encoder {encoder:.1f}, decoder"
+                f" {decoder:.1f}; rows {rows[0]:.0f} and {rows[1]:.1f}); {len(words)} tokens of"
+                f" text, {'equal' if same else 'DIFFERENT'}"
+            )
+
+
+def words(model: ReencodedModel) -> None:
+    """Times of words against those that the synthesiser gave."""
+    known = json.loads((model.folder / "words.json").read_text(encoding="utf-8"))
+    n_seconds = int(known["length_s"])
+    stream = model.stream(language=LANGUAGE)
+    events = [e for block in seconds_of(model.folder, n_seconds) for e in stream.push(block)]
+    found = [w for e in events + stream.finish() if isinstance(e, Final) for w in e.words]
+    errors_ms = _errors_ms(found, known["words"])
+    print(
+        f"{len(errors_ms)} of {len(known['words'])} words found; their ends are off by"
+        f" {np.median(errors_ms):.0f} ms in the median, {np.percentile(errors_ms, 90):.0f} ms at"
+        " the 90th percentile"
     )
 
 
-def against_plain(model: ReencodedModel, seconds: list[np.ndarray]) -> None:
-    """This product, and the same window padded to 30 s and decoded without drafts."""
-    found = {}
-    for name, n_draft in (("plain", 0), ("drafts", N_DRAFT), ("plain ", 0), ("drafts ", N_DRAFT)):
-        stream = model.stream(language=LANGUAGE)
-        stages = stream._stages
-        prompt = stages.decoder.prompt  # type: ignore[attr-defined]
-        stages.loop = model.loop(  # type: ignore[attr-defined]
-            stages.decoder,
-            LocalAgreement(),
-            prompt,
-            times=True,
-            n_draft=n_draft,  # type: ignore[attr-defined]
-        )
-        costs_ms, events = run(stream, iter(seconds))
-        words = [
-            word.text for e in events + stream.finish() if isinstance(e, Final) for word in e.words
-        ]
-        found[name] = (sum(costs_ms) / len(costs_ms), words)
-    plain = min(found["plain"][0], found["plain "][0])
-    drafts = min(found["drafts"][0], found["drafts "][0])
-    same = len({tuple(words) for _, words in found.values()}) == 1
-    print(
-        f"{len(seconds)} s: plain {plain:.2f} ms of compute per second of audio, with drafts"
-        f" {drafts:.2f} ms ({plain / drafts:.2f}x less), {len(found['plain'][1])} words,"
-        f" output {'equal' if same else 'DIFFERENT'}"
-    )
+def _errors_ms(found: list[Word], known: list[list[Any]]) -> list[float]:
+    """Of each known word (text, end in seconds) that was written, both texts aligned."""
+    texts = [word.text for word in found], [text for text, _ in known]
+    blocks = SequenceMatcher(None, *texts, autojunk=False).get_matching_blocks()
+    return [
+        abs(found[block.a + i].end_ms - 1000 * known[block.b + i][1])
+        for block in blocks
+        for i in range(block.size)
+    ]
 
 
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=("flat", "plain", "words"))
     parser.add_argument("model", type=Path)
-    parser.add_argument("audio", type=Path)
     parser.add_argument("--minutes", type=float, default=30)
-    parser.add_argument("--against-plain", action="store_true")
+    parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     model = edgestream.load(options.model)
     if not isinstance(model, ReencodedModel):
         raise SystemExit(f"{options.model}: is not of the re-encoded family")
-    seconds = seconds_of(options.audio, 16000, options.minutes)
-    if options.against_plain:
-        against_plain(model, list(seconds))
+    if options.what == "flat":
+        flat(model, int(60 * options.minutes))
+    elif options.what == "plain":
+        against_plain(model, options.seconds, options.rounds)
     else:
-        flat(model, seconds)
+        words(model)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from edgestream.convert.speech_graph import Floats, SpeechGraph, save_decoder, value
-from edgestream.encoder_decoder import CROSS_ATTENTIONS
+from edgestream.speech_weights import CROSS_ATTENTIONS
 
 ROPE_THETA, ROTARY_PART = 10000.0, 0.9  # where config.json does not say
 

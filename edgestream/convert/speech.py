@@ -16,10 +16,10 @@ from edgestream.convert.onnx_quant import to_float16, to_int8
 from edgestream.convert.registry import Progress, Request
 from edgestream.convert.verify import BOUNDS, Comparison
 from edgestream.convert.whisper import write_whisper
-from edgestream.encoder_decoder import CODE, HOP_SAMPLES, PAYLOAD, VOICE
 from edgestream.errors import ModelError, UsageError
 from edgestream.reencoded_model import DECODER, ENCODER, ReencodedModel
 from edgestream.speech_config import CONFIG, GENERATION, RATE_HZ, TOKENIZER, read_speech_config
+from edgestream.speech_weights import CODE, HOP_SAMPLES, PAYLOAD, VOICE
 
 WRITERS = {"whisper": write_whisper, "moonshine": write_moonshine}
 N_SECONDS, N_TOKENS = 3, 32  # of the input that is compared
@@ -103,7 +103,7 @@ def compare(checkpoint: Checkpoint, folder: Path) -> Comparison:
     config, rows = model.config, _noise(model.weights.payload)
     tokens = [config.start, *range(3, min(2 + N_TOKENS, config.n_vocab))]
     model.weights.padded = bool(config.n_mels)  # transformers' Whisper hears 30 s alone
-    given, _ = model.weights.decode(tokens, model.weights.encode(rows), {})
+    given = model.weights.decode(tokens, model.weights.encode(rows), {}).logits
     heard = model.weights.heard(rows)
     try:
         source = AutoModelForSpeechSeq2Seq.from_pretrained(

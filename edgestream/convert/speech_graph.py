@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edgestream.convert.onnx_graph import BLOCK, four_bit_blocks
-from edgestream.encoder_decoder import CROSS_ATTENTIONS
+from edgestream.speech_weights import CROSS_ATTENTIONS
 
 Floats = NDArray[np.float32]
 MICROSOFT = "com.microsoft"  # domain of onnxruntime's own operators

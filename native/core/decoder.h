@@ -81,6 +81,12 @@ class Decoder {
   /// captured. The view is valid until the next call.
   virtual std::span<const float> attention(int region) const = 0;
 
+  /// As attention(), of the row behind which `n_after` came in the last step; over the kept rows
+  /// before those. Empty when n_after > 0 and the decoder captures the last row's alone.
+  virtual std::span<const float> attention_before(int region, int n_after) const {
+    return n_after == 0 ? attention(region) : std::span<const float>();
+  }
+
   /// A second stream with the same past that goes its own way from here; the weights are shared.
   virtual std::unique_ptr<Decoder> fork() const = 0;
 

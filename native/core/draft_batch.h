@@ -56,6 +56,9 @@ class DraftBatch {
   /// Rows of the open batch, 0 when closed: the decoder does not count them yet.
   int n_open_rows() const { return open_ ? n_input_ + n_rows_ + n_drafted_ : 0; }
 
+  /// Rows of the open batch behind the one whose logits were given last.
+  int n_after() const { return open_ ? n_drafted_ - followed_ : 0; }
+
   /// `token` entered the stream, read or written.
   void see(int32_t token);
 

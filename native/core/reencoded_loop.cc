@@ -25,6 +25,8 @@ ReencodedConfig checked(ReencodedConfig c) {
   require(c.n_hypotheses >= 1 && c.n_hypotheses <= kMaxHypotheses, "n_hypotheses", c.n_hypotheses,
           "from 1 to " + std::to_string(kMaxHypotheses));
   require(c.time_rows >= 1, "time_rows", c.time_rows, ">= 1");
+  require(c.lag_rows >= 0, "lag_rows", c.lag_rows, ">= 0");
+  if (c.lag_rows == 0) c.lag_rows = c.loop.unit_rows;
   const SamplerConfig& sampler = c.loop.sampler;
   if (sampler.temperature != 0.F || sampler.repetition_penalty != 1.F) {
     throw std::invalid_argument(
@@ -116,7 +118,7 @@ void ReencodedLoop::encode() {
   decoder_.reset();
   rows_.clear();
   decoder_.append_embeddings(config_.before_window, rows_);
-  note_units();
+  note_input();
   rows_.insert(rows_.end(), window_.begin(), window_.end());
   decoder_.append_embeddings(config_.after_window, rows_);
   for (const Committed& committed : committed_) {
@@ -129,12 +131,12 @@ void ReencodedLoop::encode() {
   logits_ = batch_.open({}, rows.last(width_));
 }
 
-void ReencodedLoop::note_units() {
+void ReencodedLoop::note_input() {
   input_attention_.reset();
   const int64_t first_row = std::ssize(config_.before_window) - n_left_;  // of the stream's start
   const int64_t end = n_left_ + n_window_rows();
   for (int64_t at = n_left_; at < end;) {
-    const int64_t next = std::min(end, (at / loop_config_.unit_rows + 1) * loop_config_.unit_rows);
+    const int64_t next = std::min(end, (at / config_.lag_rows + 1) * config_.lag_rows);
     input_attention_.read(first_row + at, first_row + next);
     at = next;
   }
@@ -153,10 +155,9 @@ void ReencodedLoop::decode() {
     Proposal proposal = choose(logits_);
     const int32_t token = proposal.token;
     if (ends_turn(token) || token == loop_config_.silence) break;
-    if (config_.n_draft == 0) {
-      const int64_t n_rows = decoder_.pos() + batch_.n_open_rows();
-      proposal.attended_lag = input_attention_.lag(decoder_.attention(0), n_rows);
-    }
+    const int n_after = batch_.n_after();
+    const int64_t n_rows = decoder_.pos() + batch_.n_open_rows() - n_after;
+    proposal.attended_lag = input_attention_.lag(decoder_.attention_before(0, n_after), n_rows);
     hypothesis_.push_back(token);
     proposals_.push_back(proposal);
     batch_.see(token);

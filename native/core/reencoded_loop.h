@@ -25,6 +25,7 @@ struct ReencodedConfig {
   int32_t first_time =
       -1;             ///< token of the window's start; those above name later places; -1: none
   int time_rows = 1;  ///< input rows from one such place to the next; >= 1
+  int lag_rows = 0;   ///< input rows that attended_lag counts as one; 0: those of a unit
 };
 
 /// Streaming with a model that reads all, then writes (Whisper-Streaming, Macháček et al. 2023;
@@ -76,7 +77,7 @@ class ReencodedLoop final : public TurnLoop {
   void remember_hypothesis();
   void encode();
   void decode();
-  void note_units();
+  void note_input();
   void compare(int64_t newest_unit);
 
   const ReencodedConfig config_;

@@ -155,24 +155,28 @@ void bind_reencoded(nb::module_& m) {
           "__init__",
           [](ReencodedLoop* self, Decoder& decoder, const Policy& policy, LoopConfig loop,
              int max_units, int keep_units, Tokens before_window, Tokens after_window,
-             int max_hypothesis, int n_hypotheses, int n_draft, int32_t first_time, int time_rows) {
-            new (self) ReencodedLoop(
-                decoder, policy,
-                {std::move(loop), std::move(before_window), std::move(after_window), max_units,
-                 keep_units, max_hypothesis, n_hypotheses, n_draft, first_time, time_rows});
+             int max_hypothesis, int n_hypotheses, int n_draft, int32_t first_time, int time_rows,
+             int lag_rows) {
+            new (self)
+                ReencodedLoop(decoder, policy,
+                              {std::move(loop), std::move(before_window), std::move(after_window),
+                               max_units, keep_units, max_hypothesis, n_hypotheses, n_draft,
+                               first_time, time_rows, lag_rows});
           },
           "decoder"_a, "policy"_a, "config"_a = LoopConfig(), nb::kw_only(), "max_units"_a,
           "keep_units"_a, "before_window"_a = Tokens(), "after_window"_a = Tokens(),
           "max_hypothesis"_a = defaults.max_hypothesis, "n_hypotheses"_a = defaults.n_hypotheses,
           "n_draft"_a = 0, "first_time"_a = defaults.first_time, "time_rows"_a = defaults.time_rows,
-          nb::keep_alive<1, 2>(), nb::keep_alive<1, 3>(),
+          "lag_rows"_a = defaults.lag_rows, nb::keep_alive<1, 2>(), nb::keep_alive<1, 3>(),
           "Of more than max_units units the oldest leave the window, keep_units stay or a few "
           "more. "
           "n_hypotheses newest hypotheses are compared for what they agree on; n_draft tokens of "
           "the last one are verified at once (0: none). Tokens from first_time on (-1: none) name "
           "places in the window, time_rows rows apart: what lies before a committed end of a "
           "segment "
-          "leaves as soon as the window is longer than keep_units.")
+          "leaves as soon as the window is longer than keep_units. lag_rows input rows count as "
+          "one "
+          "in a policy's attended_lag (0: those of a unit).")
       .def_prop_ro(
           "hypothesis",
           [](const ReencodedLoop& self) {

@@ -12,6 +12,7 @@ void bind_mmproj(nanobind::module_& m);
 void bind_picture(nanobind::module_& m);
 void bind_policy(nanobind::module_& m);
 void bind_sample_ring(nanobind::module_& m);
+void bind_token_aligner(nanobind::module_& m);
 void bind_turn_loop(nanobind::module_& m);
 
 NB_MODULE(_native, m) {
@@ -27,4 +28,5 @@ NB_MODULE(_native, m) {
   bind_loop(m);
   bind_drafter(m);
   bind_turn_loop(m);
+  bind_token_aligner(m);
 }

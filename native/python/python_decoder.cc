@@ -156,6 +156,18 @@ void PythonDecoder::keep(int n_rows) {
   n_proposed_ = 0;
 }
 
+std::span<const float> PythonDecoder::attention_before(int region, int n_after) const {
+  require_region(region);
+  const nb::gil_scoped_acquire gil;
+  const nb::handle self = nb_trampoline.base();
+  if (!nb::hasattr(self, "attended")) return {};
+  if (!nb::try_cast(self.attr("attended")(region, n_after), weights_, false) ||
+      std::cmp_greater(weights_.size(), pos_ + n_proposed_ - n_after)) {
+    throw std::runtime_error("decoder: attended() must return float32 [n] of kept rows");
+  }
+  return {weights_.data(), weights_.size()};
+}
+
 nb::object PythonDecoder::fork_object() const {
   check_ready();
   nb::object other = nb_trampoline.base().attr("copy")();

@@ -21,6 +21,9 @@
 ///   embedding(token)        returns float32 [n_embd]
 ///   copy()                  returns a decoder of the same class with the same past
 ///   clear()                 forgets everything
+///   attended(region, n_after)  only of classes that have it: float32 [n], the weights that the row
+///                           before the newest n_after gives to the kept rows of a region before
+///                           those, the newest n of them
 ///
 /// What they raise goes through native loops to the Python caller. Nothing is copied on the way in;
 /// the logits stay the array that append() returned.
@@ -40,7 +43,10 @@ class PythonDecoder final : public edgestream::Decoder {
                               edgestream::LogitsOf wanted) override;
   std::span<const float> propose(std::span<const edgestream::RegionRows> groups) override;
   void keep(int n_rows) override;
-  std::span<const float> attention(int /*region*/) const override { return {}; }
+  std::span<const float> attention(int region) const override {
+    return attention_before(region, 0);
+  }
+  std::span<const float> attention_before(int region, int n_after) const override;
   std::unique_ptr<edgestream::Decoder> fork() const override;
   int64_t pos() const override { return pos_; }
   void reset() override;
@@ -52,6 +58,9 @@ class PythonDecoder final : public edgestream::Decoder {
   using Logits =
       nanobind::ndarray<const float, nanobind::ndim<2>, nanobind::c_contig, nanobind::device::cpu>;
 
+  using Weights =
+      nanobind::ndarray<const float, nanobind::ndim<1>, nanobind::c_contig, nanobind::device::cpu>;
+
   void check_ready() const;
   void check_sound() const;
   std::span<const float> append(std::span<const edgestream::RegionRows> groups, int64_t n_rows,
@@ -62,7 +71,8 @@ class PythonDecoder final : public edgestream::Decoder {
   const int max_proposal_;
   const int n_regions_;
   int64_t pos_ = 0;
-  int64_t n_proposed_ = 0;  // rows of the open proposal; 0: none is open
-  bool failed_ = false;     // a step failed half-way; only reset() helps
-  Logits logits_;           // of the last step
+  int64_t n_proposed_ = 0;   // rows of the open proposal; 0: none is open
+  bool failed_ = false;      // a step failed half-way; only reset() helps
+  Logits logits_;            // of the last step
+  mutable Weights weights_;  // that attended() gave last
 };

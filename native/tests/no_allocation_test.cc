@@ -13,6 +13,7 @@
 #include "core/policy_head.h"
 #include "core/sample_ring.h"
 #include "core/tile_gate.h"
+#include "core/token_aligner.h"
 #include "core/token_gate.h"
 #include "counted_new.h"
 
@@ -64,6 +65,15 @@ TEST_CASE("pictures and the gates allocate nothing after the first picture of a 
   }
   tiles.reset();
   tokens.reset();
+  CHECK(allocations.load() == before);
+}
+
+TEST_CASE("aligned tokens allocate nothing once there were as many") {
+  const std::vector<float> attention(2 * 9 * 40, 0.5F);
+  edgestream::TokenAligner aligner;
+  aligner.align(attention, 2, 9, 1);
+  const long before = allocations.load();
+  for (int n_before = 1; n_before < 9; ++n_before) aligner.align(attention, 2, 9, n_before);
   CHECK(allocations.load() == before);
 }
 
