@@ -132,8 +132,7 @@ GgufFile::GgufFile(const std::string& path) : path_(path), gguf_(read_head(path)
 // obey.
 void GgufFile::fail(const std::string& what) const {
   std::string line = what;
-  std::ranges::replace_if(
-      line, [](char c) { return c < ' ' || c > '~'; }, '?');
+  std::ranges::replace_if(line, [](char c) { return c < ' ' || c > '~'; }, '?');
   throw std::invalid_argument(path_ + ": " + line);
 }
 

@@ -98,8 +98,7 @@ class Reader {
 
 // Words of a file for a message: a forged file may hold anything.
 std::string printable(std::string words) {
-  std::ranges::replace_if(
-      words, [](char c) { return c < ' ' || c > '~'; }, '?');
+  std::ranges::replace_if(words, [](char c) { return c < ' ' || c > '~'; }, '?');
   return words;
 }
 

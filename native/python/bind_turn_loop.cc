@@ -40,7 +40,7 @@ using Rows = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu
 using Axes = nb::ndarray<const int32_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using Tokens = std::vector<int32_t>;
 
-template <typename T, T Written::*member>
+template <typename T, T Written::* member>
 typename OwnedArray<T, 1>::Array column(std::span<const Written> written) {
   OwnedArray<T, 1> array({written.size()});
   std::ranges::transform(written, array.values().begin(), member);
