@@ -48,12 +48,17 @@ class CueCutter:
         """The cues of one Final, with every word of it, in order."""
         groups = list(_groups(_pieces(final)))
         next_starts_ms = [group[0].start_ms for group in groups[1:]]
-        return [self._timed(*timed) for timed in zip_longest(groups, next_starts_ms)]
+        # Words tell when they were spoken, so their cues do not come later and later; a line
+        # without them may have come while the one before is still read.
+        may_wait_ms = 0 if final.words else MAX_CUE_MS
+        timed = zip_longest(groups, next_starts_ms)
+        return [self._timed(group, next_ms, may_wait_ms) for group, next_ms in timed]
 
-    def _timed(self, group: list[_Piece], next_start_ms: float | None) -> Cue:
+    def _timed(self, group: list[_Piece], next_start_ms: float | None, may_wait_ms: int) -> Cue:
         start_ms = max(round(group[0].start_ms), self._last_end_ms)
         end_ms = round(group[-1].end_ms)
-        if start_ms == round(group[0].start_ms):  # a cue that was pushed back pushes no further
+        late_ms = start_ms - round(group[0].start_ms)
+        if late_ms <= may_wait_ms:  # a cue that was pushed back further pushes the next no more
             room_ms = start_ms + MIN_CUE_MS
             if next_start_ms is not None:
                 room_ms = min(room_ms, round(next_start_ms))
