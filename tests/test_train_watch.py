@@ -237,7 +237,8 @@ def test_the_size_of_a_thing_is_its_area_whatever_its_shape(seed, size) -> None:
     radius = random.uniform(*RADII_PX[size])
     which = ("train", "held-out")[seed % 2]
     _, mask = mover(radius, any_colour(random), which, random)
-    assert mask.sum() == pytest.approx(FILLED * radius**2, rel=0.25)
+    edge = 1.3 / radius  # its pixels are in or out as a whole
+    assert mask.sum() == pytest.approx(FILLED * radius**2, rel=0.15 + edge)
 
 
 @pytest.mark.parametrize("which", ["train", "held-out"])
