@@ -91,7 +91,7 @@ def listen(
         str | None,
         typer.Option(
             help="A trained head's file; sets the delay. Whisper, Moonshine: local-agreement:2"
-            " (hypotheses that agree) or alignatt:25 (frames of 20 ms that are too new)."
+            " (hypotheses), alignatt:25 (frames too new) or wait-k:3 (tokens heard behind)."
         ),
     ] = None,
     language: Annotated[str | None, typer.Option(help="That is spoken (Whisper): en, de.")] = None,

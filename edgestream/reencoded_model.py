@@ -39,7 +39,8 @@ SUFFIXES = ("_quantized", "_int8", "_uint8", "", "_q4", "_bnb4", "_fp16", "_q4f1
 PLACE_ROWS = 2  # Whisper's times are 20 ms apart
 PLACE_MS = PLACE_ROWS * ROW_MS
 LOCAL_AGREEMENT = "local-agreement"
-POLICIES = {LOCAL_AGREEMENT: 2, "alignatt": 25}  # by name, each with its usual number
+WAIT_K = "wait-k"
+POLICIES = {LOCAL_AGREEMENT: 2, "alignatt": 25, WAIT_K: 3}  # by name, each with its usual number
 MAX_NUMBER = 64
 N_DRAFT = 256  # tokens of the last hypothesis that are verified at once
 MAX_HYPOTHESIS = 224  # tokens, as Whisper's reference decoder
@@ -93,8 +94,9 @@ class ReencodedModel:
         Args:
             rate_hz: rate of the samples that will be pushed; 16000 if None.
             policy: decides what is committed: a Policy, or by name `local-agreement` (the
-                default) or `alignatt`, with the number of hypotheses that must agree or of the
-                newest frames of 20 ms that a word may not be heard in: `alignatt:25`.
+                default), `alignatt` or `wait-k`, with the number of hypotheses that must agree,
+                of the newest frames of 20 ms that a word may not be heard in (`alignatt:25`), or
+                of tokens that must have been heard behind a token (`wait-k:3`).
             language: that is spoken, as `en`; None: the model hears it in the first speech.
             task: `transcribe` or `translate` (to English), where the model knows tasks.
             prompt: text that came before, for names and spelling, where the model knows such.
@@ -185,6 +187,8 @@ class ReencodedModel:
             raise UsageError(f"{self.name}: policy {os.fspath(given or '')!r:.80}: try {known}")
         if name == LOCAL_AGREEMENT:
             return LocalAgreement(), number
+        if name == WAIT_K:  # of one hypothesis: with as many tokens behind the one that is written
+            return LocalAgreement(number + 1), 1
         self._check_looks(policy := AlignAtt(number))
         return policy, 1
 

@@ -113,9 +113,11 @@ def test_times_of_words_rise_and_never_run_ahead(model, policy):
 
 
 @settings(max_examples=3)
-@given(st.lists(st.integers(1, 30000), min_size=1, max_size=3), st.booleans())
-def test_any_cutting_gives_the_captions_of_the_whole(model, sizes, align):
-    policy = "alignatt:20" if align else "local-agreement:3"
+@given(
+    st.lists(st.integers(1, 30000), min_size=1, max_size=3),
+    st.sampled_from(["alignatt:20", "local-agreement:3", "wait-k:3"]),
+)
+def test_any_cutting_gives_the_captions_of_the_whole(model, sizes, policy):
     whole = events_of(stream_of(model, policy=policy), [len(SPOKEN)])
     assert events_of(stream_of(model, policy=policy), [*sizes, 20000]) == whole
 
@@ -151,6 +153,25 @@ def test_alignatt_commits_what_is_heard_before_the_last_frames_alone(model):
     assert sum(map(len, written[0])) > 3
 
 
+def test_wait_k_keeps_the_newest_tokens_back(model):
+    """Of each hypothesis; the end of the sound brings them, too."""
+    stream, n_kept = stream_of(model, times=False, policy="wait-k:4"), []
+    usual = stream._stages.caption.push
+
+    def push(tokens, hypothesis, **options):
+        if not tokens:
+            assert len(hypothesis) <= 4
+        n_kept.extend([len(hypothesis)] * bool(tokens))
+        return usual(tokens, hypothesis, **options)
+
+    stream._stages.caption.push = push
+    words = words_of(stream.push(SPOKEN))
+    assert set(n_kept) == {4}
+    assert len(words) > 3
+    assert words_of(stream.finish())
+    assert n_kept[-1] == 0
+
+
 def test_padding_is_not_looked_at(tmp_path):
     model = ReencodedModel(tiny_whisper.write(tmp_path / "m"), SHORT)
     model.weights.padded = True
@@ -172,12 +193,12 @@ def test_without_cross_attention_there_are_times_of_segments_and_no_alignatt(tmp
             stream_of(model, policy=policy)
 
 
-@pytest.mark.parametrize("policy", ["alignatt:0", "alignatt:x", "agree", "alignatt:99"])
+@pytest.mark.parametrize("policy", ["alignatt:0", "wait-k:x", "agree", "alignatt:99"])
 def test_a_policy_that_is_none_is_refused_in_one_line(tmp_path, policy):
     folder = tiny_whisper.write(tmp_path / "m")
     result = CliRunner().invoke(app, ["listen", "-m", str(folder), "--policy", policy, "-"])
     assert result.exit_code == 2
-    assert "local-agreement:2, alignatt:25" in result.output
+    assert "local-agreement:2, alignatt:25, wait-k:3" in result.output
     assert len(result.output.splitlines()) == 1
 
 
