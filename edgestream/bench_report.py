@@ -50,18 +50,23 @@ def check_places(json_file: Path | None, plot_file: Path | None) -> None:
 
 def print_table(figures: dict[str, Any]) -> None:
     """The figures on stdout."""
+    title = f"{figures['model']}, delay {figures['delay_ms']:.0f} ms, {figures['machine']['cpu']}"
+    print_rows(title, _rows(figures), figures["not_measured"])
+
+
+def print_rows(title: str, rows: list[tuple[str, str, str]], not_measured: list[str]) -> None:
+    """What was measured, how much it was and how much it should be, on stdout."""
     from rich.console import Console
     from rich.table import Table
 
-    machine = figures["machine"]
     table = Table(
-        title=f"{figures['model']}, delay {figures['delay_ms']:.0f} ms, {machine['cpu']}",
-        caption="\n".join(f"{part}." for part in figures["not_measured"]),
+        title=title,
+        caption="\n".join(f"{part}." for part in not_measured),
         caption_justify="left",
     )
     for heading in ("", "measured", "target"):
         table.add_column(heading, justify="left" if not heading else "right")
-    for row in _rows(figures):
+    for row in rows:
         table.add_row(*row)
     Console().print(table)
 
@@ -69,23 +74,23 @@ def print_table(figures: dict[str, Any]) -> None:
 def _rows(f: dict[str, Any]) -> list[tuple[str, str, str]]:
     limit_ms = f["delay_ms"] + TARGETS["emission_over_delay_ms"]
     per_hour_limit = f"≤ {TARGETS['nonspeech_words_per_hour']:g} an hour"
-    slope = f"{_number(f['rss_slope_mb_per_hour'], 2)} MB/h"
+    slope = f"{number(f['rss_slope_mb_per_hour'], 2)} MB/h"
     rows = [
-        ("real-time factor, one core", _number(f["rtf"], 4), f"≤ {TARGETS['rtf']:g}"),
-        ("  in processor time", _number(f["rtf_cpu"], 4), ""),
+        ("real-time factor, one core", number(f["rtf"], 4), f"≤ {TARGETS['rtf']:g}"),
+        ("  in processor time", number(f["rtf_cpu"], 4), ""),
         ("step p50 / p95 / p99", _milliseconds(f, "step", (50, 95, 99), 2), ""),
         ("  in processor time", _milliseconds(f, "step_cpu", (50, 95, 99), 2), ""),
-        ("  p99 / p50", _number(f["step_p99_over_p50"], 2),
+        ("  p99 / p50", number(f["step_p99_over_p50"], 2),
          f"≤ {TARGETS['step_p99_over_p50']:g}"),
-        ("  in processor time", _number(f["step_cpu_p99_over_p50"], 2), ""),
+        ("  in processor time", number(f["step_cpu_p99_over_p50"], 2), ""),
         ("word end to word shown p50 / p95", _milliseconds(f, "emission", (50, 95), 0), ""),
         ("  with the time for computing", _milliseconds(f, "emission_with_compute", (50, 95), 0),
          f"p50 ≤ {limit_ms:.0f} ms"),
-        ("start to first samples taken", f"{_number(f['startup_s'], 2)} s",
+        ("start to first samples taken", f"{number(f['startup_s'], 2)} s",
          f"≤ {TARGETS['startup_s']:g} s"),
-        ("memory, most", f"{_number(f['rss_mb'], 0)} MB", f"≤ {TARGETS['rss_mb']:g} MB"),
+        ("memory, most", f"{number(f['rss_mb'], 0)} MB", f"≤ {TARGETS['rss_mb']:g} MB"),
         ("  after 1 / 30 minutes",
-         f"{_number(f['rss_1min_mb'], 1)} / {_number(f['rss_30min_mb'], 1)} MB", ""),
+         f"{number(f['rss_1min_mb'], 1)} / {number(f['rss_30min_mb'], 1)} MB", ""),
         ("  growth after the first minute", slope, "none"),
     ]  # fmt: skip
     for said in f["speech"]:
@@ -102,7 +107,8 @@ def _rows(f: dict[str, Any]) -> list[tuple[str, str, str]]:
     return rows
 
 
-def _number(value: float | None, digits: int) -> str:
+def number(value: float | None, digits: int) -> str:
+    """With so many digits behind the point, or "-" where nothing was measured."""
     return "-" if value is None or math.isnan(value) else f"{value:.{digits}f}"
 
 
@@ -111,7 +117,7 @@ def _percent(value: float) -> str:
 
 
 def _milliseconds(f: dict[str, Any], name: str, percentiles: tuple[int, ...], digits: int) -> str:
-    return " / ".join(_number(f[f"{name}_p{p}_ms"], digits) for p in percentiles) + " ms"
+    return " / ".join(number(f[f"{name}_p{p}_ms"], digits) for p in percentiles) + " ms"
 
 
 def draw(figures: dict[str, Any], path: Path) -> None:

@@ -3,30 +3,25 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
-from edgestream.bench_report import PLOT_DPI, PLOT_INCHES, matplotlib_pyplot, save
+from edgestream.bench_report import (
+    PLOT_DPI,
+    PLOT_INCHES,
+    matplotlib_pyplot,
+    number,
+    print_rows,
+    save,
+)
 
 TARGETS = {"event_f1": 0.9, "false_comments_per_10min": 1.0, "emission_ms": 800.0, "stale_ms": 2e3}
 
 
 def print_table(figures: dict[str, Any]) -> None:
     """The figures on stdout."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(
-        title=f"{figures['model']}, {figures['machine']['cpu']}",
-        caption="\n".join(f"{part}." for part in figures["not_measured"]),
-        caption_justify="left",
-    )
-    for heading in ("", "measured", "target"):
-        table.add_column(heading, justify="left" if not heading else "right")
-    for row in rows(figures):
-        table.add_row(*row)
-    Console().print(table)
+    title = f"{figures['model']}, {figures['machine']['cpu']}"
+    print_rows(title, rows(figures), figures["not_measured"])
 
 
 def rows(f: dict[str, Any]) -> list[tuple[str, str, str]]:
@@ -34,9 +29,9 @@ def rows(f: dict[str, Any]) -> list[tuple[str, str, str]]:
     events = f"{f['comments_right']} right of {f['comments']}, {f['events']} events"
     still = f"{f['false_comments']} in {f['still_minutes']:g} min"
     return [
-        ("pictures a second, one core", _number(f["fps"], 0), ""),
-        ("  in processor time", _number(f["fps_cpu"], 0), ""),
-        ("tokens a second, while it writes", _number(f["tokens_per_s"], 0), ""),
+        ("pictures a second, one core", number(f["fps"], 0), ""),
+        ("  in processor time", number(f["fps_cpu"], 0), ""),
+        ("tokens a second, while it writes", number(f["tokens_per_s"], 0), ""),
         ("dropped before / after the encoder",
          f"{f['dropped_before_encoder']:.0%} / {f['dropped_after_encoder']:.0%}", ""),
         ("event F1", f"{f['event_f1']:.3f} ({events})", f"≥ {TARGETS['event_f1']:g}"),
@@ -48,10 +43,10 @@ def rows(f: dict[str, Any]) -> list[tuple[str, str, str]]:
          _times(f, "glass_to_word"), f"≤ {TARGETS['stale_ms']:g} ms"),
         ("  event visible to word", _times(f, "event_to_word"), ""),
         ("  staleness, as the comments say", _times(f, "staleness"), ""),
-        ("memory, most", f"{_number(f['rss_mb'], 0)} MB", ""),
+        ("memory, most", f"{number(f['rss_mb'], 0)} MB", ""),
         ("  after 1 / 60 minutes",
-         f"{_number(f['rss_1min_mb'], 1)} / {_number(f['rss_60min_mb'], 1)} MB", "flat"),
-        ("  growth after the first minute", f"{_number(f['rss_slope_mb_per_hour'], 2)} MB/h", "0"),
+         f"{number(f['rss_1min_mb'], 1)} / {number(f['rss_60min_mb'], 1)} MB", "flat"),
+        ("  growth after the first minute", f"{number(f['rss_slope_mb_per_hour'], 2)} MB/h", "0"),
         ("computing, stateless over stream, still / busy scene", _ratios(f), "≥ 3 / ≥ 1.5"),
         (f"event F1 in one stream of {f['file_minutes']:g} min", f"{f['event_f1_stream']:.3f}", ""),
         ("  the same words in a row, of the text / of the events",
@@ -59,16 +54,12 @@ def rows(f: dict[str, Any]) -> list[tuple[str, str, str]]:
     ]  # fmt: skip
 
 
-def _number(value: float | None, digits: int) -> str:
-    return "-" if value is None or math.isnan(value) else f"{value:.{digits}f}"
-
-
 def _ratios(f: dict[str, Any]) -> str:
-    return " / ".join(_number(f[f"compute_ratio_{name}"], 1) for name in ("still", "busy"))
+    return " / ".join(number(f[f"compute_ratio_{name}"], 1) for name in ("still", "busy"))
 
 
 def _times(f: dict[str, Any], name: str) -> str:
-    return " / ".join(_number(f[f"{name}_p{p}_ms"], 0) for p in (50, 95)) + " ms"
+    return " / ".join(number(f[f"{name}_p{p}_ms"], 0) for p in (50, 95)) + " ms"
 
 
 def draw(figures: dict[str, Any], path: Path) -> None:

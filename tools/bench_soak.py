@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
+from soak_table import soak_table
 
 from edgestream.bench_machine import describe
 from edgestream.bench_process import Memory, Reading, feed
@@ -105,13 +105,7 @@ def figures_of(model: Model, readings: list[Reading], scores: list[Score]) -> di
 
 def show(figures: dict[str, Any]) -> None:
     """The summary."""
-    table = Table("", "measured", title=f"{figures['hours']:.1f} hours in one stream")
-    for minute, mb in figures["rss_mb_at_minutes"].items():
-        if mb is not None:
-            table.add_row(f"memory after {minute} min", f"{mb:.1f} MB")
-    table.add_row("memory, growth", f"{figures['rss_slope_mb_per_hour']:.2f} MB/h")
-    for when, ms in figures["walk_cpu_ms_per_step"].items():
-        table.add_row(f"processor time a step, {when.replace('_', ' ')}", f"{ms:.3f} ms")
+    table = soak_table(figures, "walk_cpu_ms_per_step", "step")
     for i, wer in enumerate(figures["wer_by_half_hour"], 1):
         table.add_row(f"word error rate, half hour {i}", f"{wer:.1%}")
     Console().print(table)

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
+from soak_table import soak_table
 
 from edgestream.bench_events import EventScore, most_in_a_circle
 from edgestream.bench_machine import describe
@@ -74,13 +74,7 @@ def figures_of(watched: WatchedFile, happenings: list[Happening]) -> dict[str, A
 
 def show(figures: dict[str, Any]) -> None:
     """The summary."""
-    table = Table("", "measured", title=f"{figures['hours']:.1f} hours in one stream")
-    for minute, mb in figures["rss_mb_at_minutes"].items():
-        if mb is not None:
-            table.add_row(f"memory after {minute} min", f"{mb:.1f} MB")
-    table.add_row("memory, growth", f"{figures['rss_slope_mb_per_hour']:.2f} MB/h")
-    for when, ms in figures["cpu_ms_per_picture"].items():
-        table.add_row(f"processor time a picture, {when.replace('_', ' ')}", f"{ms:.3f} ms")
+    table = soak_table(figures, "cpu_ms_per_picture", "picture")
     by_half_hour = " ".join(f"{f1:.2f}" for f1 in figures["event_f1_by_half_hour"])
     table.add_row("event F1 by half hour", by_half_hour)
     circles = f"{figures['circle']} / {figures['circle_of_events']} times"
