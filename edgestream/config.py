@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from edgestream.ring_spec import RingSpec, ring_rules
 
-DEFAULT_MODEL = "tiny-en"  # ships with the package
+SYNTHETIC_MODEL = "synthetic-en"  # a streaming LLM that hears synthetic voices; tests, benchmarks
+DEFAULT_MODEL = SYNTHETIC_MODEL  # ships with the package
 DEFAULT_COMMENTATOR = "tiny-watch"  # likewise
 MANIFEST, SOURCE, LOCK = "model.toml", "source.toml", "lock.toml"  # of a model's folder
 FORMAT = 1

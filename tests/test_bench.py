@@ -54,7 +54,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def figures():
-    return bench.measure("tiny-en", None, [], TINY)
+    return bench.measure("synthetic-en", None, [], TINY)
 
 
 def run(*args):

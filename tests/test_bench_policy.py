@@ -88,7 +88,7 @@ def clips(model):
 
 @pytest.fixture(scope="module")
 def figures():
-    return bench_policy.measure("tiny-en", None, None, limit=2)
+    return bench_policy.measure("synthetic-en", None, None, limit=2)
 
 
 def test_a_run_gives_the_words_of_a_stream(model, clips):

@@ -80,7 +80,7 @@ def test_output_holds_the_words_of_stdout(format, tmp_path, expected):
         (["nothing.wav"], 2, "nothing.wav"),
         (["/"], 2, "/"),
         ([__file__], 2, "audio"),
-        ([SAMPLE, "-m", "nothing"], 2, "tiny-en"),
+        ([SAMPLE, "-m", "nothing"], 2, "synthetic-en"),
         ([SAMPLE, "-m", "/"], 2, "model.toml"),
         ([5000 * "a", "-o", "/nothing/here.srt"], 2, "cannot be read"),
         ([SAMPLE, "--delay", "9000"], 2, "80 to 640 ms"),

@@ -102,7 +102,7 @@ def test_a_file_that_ends_early_says_so_and_what_was_seen(clip, tmp_path):
         (["CLIP", "--fps", "0"], 2, "fps is 0"),
         (["CLIP", "--chattiness", "2"], 2, "between 0 and 1"),
         (["CLIP", "--prompt", "be kind"], 2, "takes no prompt"),
-        (["CLIP", "-m", "tiny-en"], 2, "edgestream listen"),
+        (["CLIP", "-m", "synthetic-en"], 2, "edgestream listen"),
         (["CLIP", "-m", "nothing"], 2, "tiny-watch"),
         (["CLIP", "-o", "/nothing/here.srt"], 1, "/nothing/here.srt"),
         (["CLIP", "-o", "CLIP"], 2, "is the input as well"),

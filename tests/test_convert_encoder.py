@@ -27,9 +27,9 @@ def run(source, out, encoder_quant="int8", **others):
 
 
 def test_a_small_encoder_hears_the_same_words(tmp_path):
-    words, sizes = run("tiny-en", tmp_path / "tiny-int8", verify=True)
+    words, sizes = run("synthetic-en", tmp_path / "tiny-int8", verify=True)
     assert words.startswith("word errors on the bundled clips")
-    before, after = es.load("tiny-en"), es.load(tmp_path / "tiny-int8")
+    before, after = es.load("synthetic-en"), es.load(tmp_path / "tiny-int8")
     assert "became" in sizes
     files = [m.folder / m.manifest.encoder.file for m in (before, after)]
     assert files[1].stat().st_size < files[0].stat().st_size / 3
@@ -40,9 +40,9 @@ def test_a_small_encoder_hears_the_same_words(tmp_path):
 
 
 def test_four_bits_hear_the_same_words(tmp_path):
-    words, _ = run("tiny-en", tmp_path / "tiny-int4", encoder_quant="int4", verify=True)
+    words, _ = run("synthetic-en", tmp_path / "tiny-int4", encoder_quant="int4", verify=True)
     assert 0.001 < float(re.search(r"rows are off by ([\d.]+)%", words)[1]) / 100 < 0.2
-    before, after = es.load("tiny-en"), es.load(tmp_path / "tiny-int4")
+    before, after = es.load("synthetic-en"), es.load(tmp_path / "tiny-int4")
     models = [onnx.load(m.folder / m.manifest.encoder.file) for m in (before, after)]
     products = [[n for n in m.graph.node if n.op_type == "MatMul"] for m in models]
     blocks = [node for node in models[1].graph.node if node.op_type == "MatMulNBits"]
@@ -79,26 +79,26 @@ def test_an_encoder_in_two_files_becomes_one_of_four_bits(tmp_path, monkeypatch)
 def test_what_costs_too_many_words_is_not_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(encoder, "MORE_ERRORS", -1.0)
     with pytest.raises(ConversionError, match="too far from it"):
-        run("tiny-en", tmp_path / "out", verify=True)
+        run("synthetic-en", tmp_path / "out", verify=True)
     assert not list(tmp_path.iterdir())
 
 
 def test_mistakes_are_named(tmp_path):
     for arguments, message in [
-        ({"source": "tiny-en", "quant": "q8_0"}, "--quant is for decoders of checkpoints"),
+        ({"source": "synthetic-en", "quant": "q8_0"}, "--quant is for decoders of checkpoints"),
         ({"source": tmp_path}, "not a model"),
         ({"source": "none"}, "no such model on this machine"),
     ]:
         with pytest.raises((UsageError, ModelError), match=message):
             run(arguments.pop("source"), tmp_path / "out", **arguments)
     with pytest.raises(UsageError, match="not a name for a model"):
-        run("tiny-en", tmp_path / "o'\n", verify=False)
+        run("synthetic-en", tmp_path / "o'\n", verify=False)
 
 
 @pytest.mark.parametrize("damage", ["checksum", "external"])
 def test_an_encoder_that_is_not_to_be_trusted_is_refused(tmp_path, damage):
     folder = tmp_path / "source"
-    shutil.copytree(es.load("tiny-en").folder, folder)
+    shutil.copytree(es.load("synthetic-en").folder, folder)
     path, manifest = folder / "encoder.onnx", folder / "model.toml"
     if damage == "checksum":
         path.write_bytes(path.read_bytes()[:-1] + b"?")

@@ -17,7 +17,7 @@ from edgestream.errors import ModelError, UsageError
 from edgestream.manifest import read_manifest
 from edgestream.ring_spec import RingSpec
 
-TINY_EN = Path(__file__).resolve().parent.parent / "models" / "tiny-en"
+TINY_EN = Path(__file__).resolve().parent.parent / "models" / "synthetic-en"
 RING = {"n_sinks": 2, "window": 160}
 OPTIONS = [
     {},
@@ -112,7 +112,7 @@ def test_a_device_can_be_asked_for_beside_the_manifest(folder):
 
 @pytest.mark.skipif(not TINY_EN.exists(), reason="the default model is not in this tree")
 def test_captions_take_it_from_their_manifest_too(tmp_path):
-    folder = shutil.copytree(TINY_EN, tmp_path / "tiny-en")
+    folder = shutil.copytree(TINY_EN, tmp_path / "synthetic-en")
     manifest = (folder / "model.toml").read_text()
     for line, said in [("exit_layer = 5", None), ("exit_layer = 6", "must be below the number")]:
         (folder / "model.toml").write_text(manifest.replace("step_ms", f"{line}\nstep_ms"))
@@ -122,6 +122,6 @@ def test_captions_take_it_from_their_manifest_too(tmp_path):
             with pytest.raises(ModelError, match=said):
                 es.load(folder)
     with pytest.raises(ModelError, match="there is no 'tpu9'"):
-        next(iter(es.listen(TINY_EN / "no.wav", model="tiny-en", decoder_device="tpu9")))
+        next(iter(es.listen(TINY_EN / "no.wav", model="synthetic-en", decoder_device="tpu9")))
     with pytest.raises(UsageError, match="is loaded already"):
         es.listen(TINY_EN / "no.wav", model=es.load(), decoder_device="cpu")

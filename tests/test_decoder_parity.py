@@ -19,7 +19,7 @@ KINDS = ["f32", "f16", "q8_0", "q4_K"]
 # about 17, as measured on random weights (which amplify it most), with room to spare:
 FOLDED_BOUND = {"f32": 0.02, "f16": 0.05, "q8_0": 0.6, "q4_K": 1.2}
 N_SINKS, WINDOW = 4, 28
-DEFAULT_MODEL = Path(__file__).resolve().parent.parent / "models" / "tiny-en" / "decoder.gguf"
+DEFAULT_MODEL = Path(__file__).resolve().parent.parent / "models" / "synthetic-en" / "decoder.gguf"
 LAPS = 22
 
 

@@ -222,7 +222,7 @@ def entry(tmp_path, monkeypatch, tiny):
     root = tmp_path / "package"
     folder = root / "models" / "big-en"
     folder.mkdir(parents=True)
-    manifest = tiny["model.toml"].decode().replace('name = "tiny-en"', 'name = "big-en"')
+    manifest = tiny["model.toml"].decode().replace('name = "synthetic-en"', 'name = "big-en"')
     (folder / "model.toml").write_text(manifest)
     paths = {"encoder.onnx": "onnx/encoder_model.onnx"}
     files = {paths.get(n, n): data for n, data in tiny.items() if n != "model.toml"}
@@ -260,7 +260,7 @@ def test_the_list_has_the_catalogue_and_what_is_damaged(entry, home):
     lines = {line.split()[0]: line for line in listed.output.splitlines()}
     assert re.search(r"9.15 MB +concatenated +en +Apache-2.0 +see info +catalogue", lines["big-en"])
     assert "damaged" in lines["someone/broken"]
-    assert re.search(r"yes +ships with edgestream", lines["tiny-en"])
+    assert re.search(r"yes +ships with edgestream", lines["synthetic-en"])
     assert "\x1b" not in listed.output
 
 

@@ -51,11 +51,11 @@ def folder(tmp_path):
 
 
 def test_the_default_model_loads_by_name_and_by_folder(folder):
-    assert es.load("tiny-en").manifest == es.load(folder).manifest == es.load().manifest
+    assert es.load("synthetic-en").manifest == es.load(folder).manifest == es.load().manifest
 
 
 def test_an_unknown_name_lists_the_known():
-    with pytest.raises(ModelError, match="tiny-en"):
+    with pytest.raises(ModelError, match="synthetic-en"):
         es.load("no-such-model")
 
 
@@ -65,11 +65,11 @@ def test_a_folder_without_a_manifest_is_not_a_model(tmp_path):
 
 
 def test_a_folder_of_the_same_name_does_not_hide_a_model(tmp_path, monkeypatch):
-    (tmp_path / "tiny-en").mkdir()
+    (tmp_path / "synthetic-en").mkdir()
     monkeypatch.chdir(tmp_path)
-    assert es.load("tiny-en").manifest == es.load().manifest
+    assert es.load("synthetic-en").manifest == es.load().manifest
     with pytest.raises(ModelError, match=r"model\.toml"):
-        es.load("./tiny-en")
+        es.load("./synthetic-en")
 
 
 def test_a_name_too_long_for_a_file_is_unknown():

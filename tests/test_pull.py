@@ -294,7 +294,7 @@ def test_offline_means_no_request(hub, monkeypatch, how):
     assert "here and intact" in models("pull", NAME, *args).stderr
     assert "someone/other" in the_line(models("pull", "someone/other", *args), 2)
     assert "someone/other" in the_line(models("info", "someone/other", *args), 2)
-    assert es.load(NAME).manifest.name == "tiny-en"
+    assert es.load(NAME).manifest.name == "synthetic-en"
     assert len(hub.requests) == asked
 
 
@@ -307,7 +307,7 @@ def test_info_asks_the_hub_for_what_is_not_here(hub):
 
 
 @pytest.mark.parametrize(
-    "name", ["../x", "/etc", "a/../b", "a/b/c", "a\\b", "a/b--c", "nothing", "tiny-en", "a/é", ""]
+    "name", ["../x", "/etc", "a/../b", "a/b/c", "a\\b", "a/b--c", "nothing", "synthetic-en", "a/é", ""]
 )
 def test_what_is_no_name_on_a_hub_is_refused(hub, name):
     the_line(models("pull", name), 2)

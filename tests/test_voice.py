@@ -105,7 +105,7 @@ def test_what_is_no_gate_is_one_line(home, whisper, tmp_path):
     with pytest.raises(ModelError, match="edgestream models pull silero-vad"):
         whisper.stream(vad="silero-vad")
     with pytest.raises(ModelError, match="no voice gate"):
-        load_voice("tiny-en")
+        load_voice("synthetic-en")
     (tmp_path / "x.onnx").write_bytes(b"no ONNX")
     with pytest.raises(ModelError, match="onnxruntime cannot load it"):
         load_voice(tmp_path / "x.onnx")

@@ -240,7 +240,7 @@ def test_a_file_at_its_own_pace_has_staleness(tmp_path) -> None:
 
 def test_a_model_that_hears_does_not_watch_and_the_other_way_round() -> None:
     with pytest.raises(ModelError, match="edgestream listen"):
-        es.load_watcher("tiny-en")
+        es.load_watcher("synthetic-en")
     with pytest.raises(ModelError, match="edgestream watch"):
         es.load("tiny-watch")
     with pytest.raises(SourceError, match="no such file"):

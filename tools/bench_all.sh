@@ -17,7 +17,7 @@ speak everyday unseen --every
 speak wider trained
 speak wider unseen
 
-model=$PWD/models/tiny-en # as it is in the tree, whatever is installed
+model=$PWD/models/synthetic-en # as it is in the tree, whatever is installed
 "$python" -m edgestream bench listen -m "$model" --quick --json "$out/quick.json"
 "$python" -m edgestream bench listen -m "$model" --speech "$out/everyday-trained" \
   --speech "$out/everyday-unseen" --speech "$out/wider-trained" --speech "$out/wider-unseen" \

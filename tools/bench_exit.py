@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What early exit costs and brings a caption model: a table of layers and thresholds.
 
-    python tools/bench_exit.py [SPEECH_DIR] [-m models/tiny-en] [--limit 200] [--rounds 5]
+    python tools/bench_exit.py [SPEECH_DIR] [-m models/synthetic-en] [--limit 200] [--rounds 5]
 
 SPEECH_DIR is a folder that tools/train_captions/speak.py wrote; without one the clips that come
 with edgestream. Every setting decodes the same clips, encoded once, at the model's own delay. Times
@@ -70,7 +70,7 @@ def main() -> None:
     """Measures all settings and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("speech", type=Path, nargs="?", default=BUNDLED)
-    parser.add_argument("-m", "--model", default="tiny-en")
+    parser.add_argument("-m", "--model", default="synthetic-en")
     parser.add_argument("--limit", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()

@@ -5,8 +5,8 @@
 
 Prints three tables. Needles: how often the decoder of retention_needle.py still finds a value, by
 how many rows ago it came. Marked values draw attention from every row, alone or with many others;
-unmarked ones from none until they are asked for. Perplexity: of tiny-en on the tokens that it wrote
-itself, with its own window, over bundled speech. Cost: processor time of a step of tiny-en's
+unmarked ones from none until they are asked for. Perplexity: of synthetic-en on the tokens that it wrote
+itself, with its own window, over bundled speech. Cost: processor time of a step of synthetic-en's
 decoder, blocks of steps in turn.
 """
 
@@ -101,7 +101,7 @@ def find_needle(
 
 
 def own_stream(model: Model, minutes: float) -> tuple[Rows, NDArray[np.int32]]:
-    """What tiny-en reads and writes: input rows [steps, n_embd] and tokens [steps]."""
+    """What synthetic-en reads and writes: input rows [steps, n_embd] and tokens [steps]."""
     stages = model.stream(rate_hz=RATE_HZ)._stages
     samples = np.concatenate([s for s, _ in long_stream(read_clips(BUNDLED), minutes)])
     units = stages.encoder.push(
@@ -136,7 +136,7 @@ def show_perplexity(model: Model, minutes: float) -> None:
 
 
 def tiny_ring(model: Model, window: int, retention: str) -> RingDecoder:
-    """A memory for tiny-en's decoder, row by row as its stream comes."""
+    """A memory for synthetic-en's decoder, row by row as its stream comes."""
     return RingDecoder(
         model.decoder,
         n_sinks=model.manifest.decoder.n_sinks,

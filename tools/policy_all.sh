@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Trains the policy head of tiny-en and measures all policies into the folder OUT, then writes
+# Trains the policy head of synthetic-en and measures all policies into the folder OUT, then writes
 # docs/policies.md and its picture: about two minutes of processor time, the speech included. Needs
 # `make dev`, matplotlib and the packages of tools/train_captions.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=$(realpath -m "${1:?usage: tools/policy_all.sh OUT}")
 python=$PWD/.venv/bin/python
-model=$PWD/models/tiny-en # as it is in the tree, whatever is installed
+model=$PWD/models/synthetic-en # as it is in the tree, whatever is installed
 mkdir -p "$out"
 
 for set in dev test; do

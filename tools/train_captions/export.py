@@ -23,7 +23,7 @@ MAX_DELAY_FRAMES = 8  # the longest delay seen in training
 
 MANIFEST = """\
 format = 1
-name = "tiny-en"
+name = "synthetic-en"
 family = "concatenated"
 description = "{description}"
 languages = ["en"]

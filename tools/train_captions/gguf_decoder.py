@@ -37,7 +37,7 @@ def write_decoder(decoder: Decoder, vocabulary: list[str], path: Path) -> None:
     if len(vocabulary) != shape.n_text:
         raise ValueError(f"{path}: {len(vocabulary)} token texts for {shape.n_text} tokens")
     writer = gguf.GGUFWriter(str(path), "llama")
-    write_sizes(writer, "edgestream tiny-en", shape)
+    write_sizes(writer, "edgestream synthetic-en", shape)
     _write_streaming(writer, shape)
     _write_tokens(writer, shape, vocabulary)
     spare_rows = torch.zeros(2 + shape.n_delays, shape.width)  # never chosen, but ggml wants a row

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Turns a model directory back into a checkpoint, so that training can go on from a shipped model.
 
-    python restore.py ../../models/tiny-en start.pt
-    python train.py data run --tokenizer ../../models/tiny-en/tokenizer.json --start start.pt
+    python restore.py ../../models/synthetic-en start.pt
+    python train.py data run --tokenizer ../../models/synthetic-en/tokenizer.json --start start.pt
 
 The encoder comes back exactly, the decoder as Q8_0 keeps it. The phone scores of training are not
 shipped: their last layer starts anew and is learned again within minutes.
