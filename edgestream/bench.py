@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgestream.config import DEFAULT_COMMENTATOR, DEFAULT_MODEL
+from edgestream.config import DEFAULT_COMMENTATOR, DEFAULT_MODEL, SYNTHETIC_MODEL
 
 if TYPE_CHECKING:
     from edgestream.bench_run import LongRun
@@ -75,7 +75,7 @@ def listen(
 
 @app.command()
 def decoder(
-    model: Annotated[str, typer.Option("-m", "--model", help="Name or folder.")] = DEFAULT_MODEL,
+    model: Annotated[str, typer.Option("-m", "--model", help="Name or folder.")] = SYNTHETIC_MODEL,
     quick: Annotated[bool, typer.Option("--quick", help="Well under a minute.")] = False,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write the figures to this file.")
@@ -94,7 +94,7 @@ def decoder(
 
 @app.command()
 def policy(
-    model: Annotated[str, typer.Option("-m", "--model", help="Name or folder.")] = DEFAULT_MODEL,
+    model: Annotated[str, typer.Option("-m", "--model", help="Name or folder.")] = SYNTHETIC_MODEL,
     speech: Annotated[
         Path | None, typer.Option(help="Folder of speech made by speak.py. Default: bundled.")
     ] = None,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 import edgestream
+from edgestream.config import SYNTHETIC_MODEL
 from edgestream.errors import EdgestreamError, ModelError
 from edgestream.events import Final
 
@@ -124,7 +125,7 @@ def _onnxruntime() -> Iterator[Finding]:
 
     yield Finding(True, "onnxruntime", f"{builds[0]} {ort.__version__}")
     yield Finding(True, "providers built in", ", ".join(providers))
-    yield Finding(True, "encoder runs on", ", ".join(load().encoder.providers))
+    yield Finding(True, "encoder runs on", ", ".join(load(SYNTHETIC_MODEL).encoder.providers))
     # TensorRT is a download of its own, which nobody is asked to make.
     yield from _onnx_decoders(tuple(p for p in providers if not p.startswith("Tensorrt")))
 

@@ -15,7 +15,7 @@ import numpy as np
 import psutil
 
 from edgestream.commentator_config import CommentatorManifest
-from edgestream.config import DEFAULT_MODEL, VOICE, ConcatenatedManifest, Manifest
+from edgestream.config import SYNTHETIC_MODEL, VOICE, ConcatenatedManifest, Manifest
 from edgestream.decoder_config import DecoderManifest
 from edgestream.entry import Converted
 from edgestream.gguf_header import DecoderShape
@@ -240,7 +240,7 @@ def mb(n_bytes: float) -> str:
 
 
 def _s_per_byte(seconds: float) -> float:
-    model = load(DEFAULT_MODEL)
+    model = load(SYNTHETIC_MODEL)
     step_ms = model.manifest.decoder.step_ms
     block = np.zeros(model.manifest.audio.sample_rate_hz * step_ms // 1000, np.float32)
     stream = model.stream()

@@ -19,7 +19,7 @@ from edgestream._native import (
 from edgestream.caption import Caption
 from edgestream.clock import Clock
 from edgestream.concatenated import ConcatenatedStages
-from edgestream.config import DEFAULT_MODEL, MANIFEST, ConcatenatedManifest, MelSpec
+from edgestream.config import MANIFEST, ConcatenatedManifest, MelSpec
 from edgestream.decoder_file import make_ring, open_decoder
 from edgestream.encoder import MEL, SAMPLES, Encoder, EncoderWeights
 from edgestream.errors import ModelError, UsageError
@@ -202,9 +202,7 @@ class Model:
             )
 
 
-def load(
-    name: str | os.PathLike[str] = DEFAULT_MODEL, *, decoder_device: str | None = None
-) -> Model:
+def load(name: str | os.PathLike[str], *, decoder_device: str | None = None) -> Model:
     """Loads a model by name (shipped with edgestream, or pulled) or from its folder.
 
     `decoder_device` as for `listening.load`.

@@ -23,7 +23,7 @@ def _elsewhere(tmp_path_factory):
 @pytest.fixture(scope="session")
 def tiny():
     """The files of the built-in model by name, its card left out."""
-    folder = es.load().folder
+    folder = es.load("synthetic-en").folder
     return {p.name: p.read_bytes() for p in folder.iterdir() if p.name != "README.md"}
 
 

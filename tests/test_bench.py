@@ -49,7 +49,7 @@ def clips():
 
 @pytest.fixture(scope="module")
 def model():
-    return load()
+    return load("synthetic-en")
 
 
 @pytest.fixture(scope="module")

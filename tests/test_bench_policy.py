@@ -78,7 +78,7 @@ def test_normalised_erasure_by_hand():
 
 @pytest.fixture(scope="module")
 def model():
-    return load()
+    return load("synthetic-en")
 
 
 @pytest.fixture(scope="module")

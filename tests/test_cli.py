@@ -38,7 +38,7 @@ def sample():
 
 @pytest.fixture(scope="module")
 def expected():
-    return run("listen", SAMPLE, "--fast").stdout
+    return run("listen", "-m", "synthetic-en", SAMPLE, "--fast").stdout
 
 
 def test_version_and_help():
@@ -47,7 +47,7 @@ def test_version_and_help():
 
 
 def test_piped_text_is_plain_lines_on_stdout_alone(expected):
-    done = run("listen", SAMPLE, "--fast", "--stats")
+    done = run("listen", "-m", "synthetic-en", SAMPLE, "--fast", "--stats")
     assert done.returncode == 0
     assert done.stdout == expected
     assert len(expected.split()) > 20
@@ -57,7 +57,7 @@ def test_piped_text_is_plain_lines_on_stdout_alone(expected):
 
 
 def test_jsonl_has_word_times():
-    done = run("listen", SAMPLE, "--fast", "--format", "jsonl")
+    done = run("listen", "-m", "synthetic-en", SAMPLE, "--fast", "--format", "jsonl")
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert {event["type"] for event in events} == {"final"}
     words = [word for event in events for word in event["words"]]
@@ -67,7 +67,7 @@ def test_jsonl_has_word_times():
 @pytest.mark.parametrize("format", ["srt", "vtt"])
 def test_output_holds_the_words_of_stdout(format, tmp_path, expected):
     path = tmp_path / f"captions.{format}"
-    done = run("listen", SAMPLE, "--fast", "--format", format, "--output", path)
+    done = run("listen", "-m", "synthetic-en", SAMPLE, "--fast", "--format", format, "--output", path)
     assert (done.returncode, done.stdout) == (0, "")
     text = path.read_text()
     assert "-->" in text
@@ -135,7 +135,7 @@ def test_jsonl_holds_its_gaps_itself(damaged):
 
 
 def test_output_to_a_dash_is_stdout(expected, tmp_path):
-    done = run("listen", SAMPLE, "--fast", "--output", "-", cwd=tmp_path)
+    done = run("listen", "-m", "synthetic-en", SAMPLE, "--fast", "--output", "-", cwd=tmp_path)
     assert done.stdout == expected
     assert list(tmp_path.iterdir()) == []
 
@@ -148,7 +148,7 @@ def test_no_microphone_is_said(monkeypatch):
 
 
 def test_drafts_grow_in_jsonl():
-    done = run("listen", SAMPLE, "--fast", "--format", "jsonl", "--drafts")
+    done = run("listen", "-m", "synthetic-en", SAMPLE, "--fast", "--format", "jsonl", "--drafts")
     types = [json.loads(line)["type"] for line in done.stdout.splitlines()]
     assert types.count("draft") > types.count("final") > 3
 
@@ -177,7 +177,7 @@ def test_a_reader_that_goes_away_ends_it_quietly():
 
 
 def test_a_full_disk_is_one_line():
-    done = run("listen", SAMPLE, "--fast", "--output", "/dev/full")
+    done = run("listen", "-m", "synthetic-en", SAMPLE, "--fast", "--output", "/dev/full")
     assert done.returncode == 1
     assert "No space left" in done.stderr
     assert "Traceback" not in done.stderr
@@ -238,14 +238,14 @@ def on_a_terminal(*args):
 
 
 def test_a_terminal_sees_drafts_and_status():
-    code, shown = on_a_terminal("listen", SAMPLE, "--fast")
+    code, shown = on_a_terminal("listen", "-m", "synthetic-en", SAMPLE, "--fast")
     assert code == 0
     assert "\x1b[" in shown
 
 
 def model_copy(tmp_path):
     folder = tmp_path / "model"
-    shutil.copytree(edgestream.load().folder, folder)
+    shutil.copytree(edgestream.load("synthetic-en").folder, folder)
     return folder
 
 

@@ -225,7 +225,7 @@ def test_what_cannot_be_is_refused(model, options, message):
 
 
 def test_the_default_model_writes_the_same_when_no_row_exits():
-    model = load()
+    model = load("synthetic-en")
     memory = model.manifest.decoder
     rows = np.random.default_rng(3).standard_normal((200, model.decoder.n_embd)).astype(np.float32)
 

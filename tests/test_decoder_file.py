@@ -124,4 +124,4 @@ def test_captions_take_it_from_their_manifest_too(tmp_path):
     with pytest.raises(ModelError, match="there is no 'tpu9'"):
         next(iter(es.listen(TINY_EN / "no.wav", model="synthetic-en", decoder_device="tpu9")))
     with pytest.raises(UsageError, match="is loaded already"):
-        es.listen(TINY_EN / "no.wav", model=es.load(), decoder_device="cpu")
+        es.listen(TINY_EN / "no.wav", model=es.load("synthetic-en"), decoder_device="cpu")

@@ -13,7 +13,7 @@ CHUNKS = 40
 
 @pytest.fixture(scope="module")
 def weights():
-    return es.load().encoder
+    return es.load("synthetic-en").encoder
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from edgestream.vlm_config import (
     VlmTowerSpec,
 )
 
-MODEL = es.load()
+MODEL = es.load("synthetic-en")
 SIZES = {name: (MODEL.folder / name).stat().st_size for name in MODEL.manifest.files}
 SHAPE = read_shape((MODEL.folder / "decoder.gguf").open("rb").read, "decoder.gguf")
 

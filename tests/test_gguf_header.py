@@ -13,7 +13,7 @@ import edgestream as es
 from edgestream.errors import ModelError
 from edgestream.gguf_header import DecoderShape, read_shape
 
-TINY = (es.load().folder / "decoder.gguf").read_bytes()[:40_000]
+TINY = (es.load("synthetic-en").folder / "decoder.gguf").read_bytes()[:40_000]
 
 
 def shape_of(data, read=None):
@@ -45,7 +45,7 @@ def written(path, n_tokens=100, **heads):
 
 
 def test_the_built_in_decoder_has_the_shape_that_the_native_reader_finds():
-    model, shape = es.load().decoder, shape_of(TINY)
+    model, shape = es.load("synthetic-en").decoder, shape_of(TINY)
     assert (shape.n_vocab, shape.n_embd) == (model.n_vocab, model.n_embd)
     assert shape.n_layers == model.n_layers
     assert shape == DecoderShape(1011, 256, 704, 4, 6, 6 * 2 * 2 * 64)

@@ -133,7 +133,7 @@ def test_a_tokenizer_file_is_checked_and_never_run(tmp_path_factory, tiny, noise
     sha256 = {name: hashlib.sha256(data).hexdigest() for name, data in tiny.items()}
     (folder / "tokenizer.json").write_bytes(noise)
     for name in tiny.keys() - {"tokenizer.json", "model.toml"}:
-        (folder / name).symlink_to(es.load().folder / name)
+        (folder / name).symlink_to(es.load("synthetic-en").folder / name)
     (folder / "model.toml").write_bytes(tiny["model.toml"])
     with pytest.raises(es.EdgestreamError, match=r"tokenizer\.json"):
         library.read_verified(folder, Manifest)

@@ -19,7 +19,7 @@ from edgestream.errors import ModelError
 def folder(tmp_path_factory):
     """The default model with its decoder converted."""
     folder = tmp_path_factory.mktemp("model") / "tiny-onnx"
-    shutil.copytree(es.load().folder, folder)
+    shutil.copytree(es.load("synthetic-en").folder, folder)
     write_onnx_decoder(folder, *read_gguf_llama(folder / "decoder.gguf"))
     (folder / "decoder.gguf").unlink()
     manifest = (folder / "model.toml").read_text("utf-8").replace("decoder.gguf", "decoder.onnx")
@@ -40,8 +40,8 @@ def words(model, samples, rate_hz, cuts):
 def test_it_captions_the_sample_as_the_gguf_decoder_does(folder):
     samples, rate_hz = soundfile.read(SAMPLE, dtype="float32")
     model = es.load(folder)
-    assert model.token_texts == es.load().token_texts
-    expected = words(es.load(), samples, rate_hz, 1)
+    assert model.token_texts == es.load("synthetic-en").token_texts
+    expected = words(es.load("synthetic-en"), samples, rate_hz, 1)
     assert len(expected) > 10
     assert words(model, samples, rate_hz, 1) == expected
     assert words(model, samples, rate_hz, 37) == expected

@@ -177,7 +177,7 @@ class Broken(Policy):
 
 @pytest.fixture(scope="module")
 def model():
-    return load()
+    return load("synthetic-en")
 
 
 def rows_and_loop(model, policy):

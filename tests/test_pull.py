@@ -94,8 +94,8 @@ def test_a_pulled_model_is_listed_verified_used_and_removed(hub):
     told = models("info", NAME).stdout
     assert hub.repositories[NAME].commit in told
     heard = start("listen", SAMPLE, "--fast", "-m", NAME).communicate()[0]
-    assert heard == start("listen", SAMPLE, "--fast").communicate()[0]
-    assert es.load(NAME).manifest == es.load().manifest
+    assert heard == start("listen", "-m", "synthetic-en", SAMPLE, "--fast").communicate()[0]
+    assert es.load(NAME).manifest == es.load("synthetic-en").manifest
 
     assert models("rm", NAME).returncode == 0
     assert NAME not in models("list").stdout

@@ -21,7 +21,7 @@ WORST_END_ERROR_MS = 250.0
 
 @pytest.fixture(scope="module")
 def model():
-    return es.load()
+    return es.load("synthetic-en")
 
 
 def caption(model, samples):

@@ -218,7 +218,7 @@ def test_what_draws_attention_is_found_far_behind_the_window(needles):
 
 
 def test_the_perplexity_of_a_stream_is_that_of_its_memory(needles):
-    model = es.load()
+    model = es.load("synthetic-en")
     rows, tokens = needles.own_stream(model, 0.3)
     ring = needles.tiny_ring(model, model.manifest.decoder.window, "window")
     logits = np.stack([ring.step(row[None]) for row in rows])[2:]

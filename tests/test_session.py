@@ -24,7 +24,7 @@ RATE_HZ = 16000
 
 @pytest.fixture(scope="module")
 def model():
-    return es.load()
+    return es.load("synthetic-en")
 
 
 @pytest.fixture(scope="module")

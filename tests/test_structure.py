@@ -98,8 +98,8 @@ def test_functions_are_small(path):
             assert node.end_lineno - first.lineno < FUNCTION_LINES, f"{path.name}: {node.name}"
 
 
-def test_a_start_with_the_default_model_loads_no_other_family():
-    code = "import sys, edgestream; edgestream.load(); print(*sys.modules)"
+def test_a_start_with_one_family_loads_no_other():
+    code = "import sys, edgestream; edgestream.load('synthetic-en'); print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "edgestream.model" in run.stdout.split()
     assert "edgestream.reencoded_model" not in run.stdout.split()

@@ -68,7 +68,7 @@ def test_it_learns_what_the_traces_say_and_by_the_weight(tool, tmp_path):
 
 
 def test_traces_tell_what_writing_one_slot_changes(tool):
-    model = load()
+    model = load("synthetic-en")
     clip = encode(model, read_clips(BUNDLED)[:1])[0]
     script, traces = tool.Script(), tool.Traces()
     run = PolicyRun(model, script, 1, tool.DEFERRALS)

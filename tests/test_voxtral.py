@@ -72,7 +72,7 @@ def test_the_delay_is_heard(model):
         with pytest.raises(ValueError, match="delay"):
             RingDecoder(model.decoder, n_sinks=0, window=4, delay=delay)
     with pytest.raises(ValueError, match="not told"):
-        RingDecoder(es.load().decoder, n_sinks=0, window=4, delay=1)
+        RingDecoder(es.load("synthetic-en").decoder, n_sinks=0, window=4, delay=1)
 
 
 def test_a_saved_stream_does_not_go_on_with_another_delay(model, tmp_path):

@@ -23,7 +23,7 @@ from edgestream.bench_machine import describe
 from edgestream.bench_run import Latency, Probe
 from edgestream.bench_speech import RATE_HZ, Clip, blocks, padded, read_clips, silence, spoken
 from edgestream.bench_words import Score, spoken_words
-from edgestream.config import DEFAULT_MODEL
+from edgestream.config import SYNTHETIC_MODEL
 from edgestream.model import Model, load
 
 LEAD_MS, TAIL_MS = 300.0, 1500.0  # the tail is longer than any delay
@@ -50,7 +50,7 @@ def measure(model: Model, clips: list[Clip], delay_ms: float) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("speech_dir", type=Path)
-    parser.add_argument("-m", "--model", default=DEFAULT_MODEL)
+    parser.add_argument("-m", "--model", default=SYNTHETIC_MODEL)
     parser.add_argument("--limit", type=int, default=300)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()

@@ -31,7 +31,7 @@ from edgestream._native import GgufModel, RingDecoder
 from edgestream.bench_decoder_files import Shape, Weights, random_weights, write_weights
 from edgestream.bench_decoder_parity import float64_logits
 from edgestream.bench_machine import describe
-from edgestream.config import DEFAULT_MODEL
+from edgestream.config import SYNTHETIC_MODEL
 from edgestream.model import load
 
 SHAPE = Shape(n_layers=3, n_embd=128, n_ff=256, n_heads=4, n_kv_heads=2, n_vocab=256)
@@ -164,7 +164,7 @@ def main() -> None:
         parser.error(f"--rows is {args.rows}; a slope takes at least {4 * BLOCK_ROWS}")
     with TemporaryDirectory() as folder:
         blocks = list(Run(Path(folder), args.kv_type).blocks(args.rows))
-    machine = describe(load(DEFAULT_MODEL))
+    machine = describe(load(SYNTHETIC_MODEL))
     figures = {name: machine[name] for name in ("date", "commit", "machine")}
     figures |= figures_of(blocks, args.kv_type)
     show(figures)

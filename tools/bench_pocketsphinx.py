@@ -30,7 +30,7 @@ from edgestream.bench_machine import describe, one_core
 from edgestream.bench_run import Latency, settle
 from edgestream.bench_speech import RATE_HZ, Clip, blocks, padded, read_clips, silence, spoken
 from edgestream.bench_words import Score, Watch, spoken_words
-from edgestream.config import DEFAULT_MODEL
+from edgestream.config import SYNTHETIC_MODEL
 from edgestream.events import Draft, Event, Final
 from edgestream.model import load
 from edgestream.source import Samples
@@ -158,7 +158,7 @@ def show(figures: dict[str, dict[str, Any]], title: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("speech_dir", type=Path)
-    parser.add_argument("-m", "--model", default=DEFAULT_MODEL)
+    parser.add_argument("-m", "--model", default=SYNTHETIC_MODEL)
     parser.add_argument("--limit", type=int, default=200)
     parser.add_argument("--delay", type=float)
     parser.add_argument("--json", type=Path)

@@ -55,7 +55,7 @@ def main() -> None:
         for retention in RETENTIONS:
             found = find_needles(retention, values, mark_rate, args.trials)
             print(f"| {name} | {retention} | " + " | ".join(f"{x:.0%}" for x in found) + " |")
-    model = es.load()
+    model = es.load("synthetic-en")
     show_perplexity(model, args.minutes)
     show_cost(model, args.rounds)
 

@@ -26,7 +26,7 @@ from edgestream.bench_machine import describe
 from edgestream.bench_process import Memory, Reading, feed
 from edgestream.bench_speech import RATE_HZ, Clip, long_stream, read_clips
 from edgestream.bench_words import Score, spoken_words
-from edgestream.config import DEFAULT_MODEL
+from edgestream.config import SYNTHETIC_MODEL
 from edgestream.model import Model, load
 from edgestream.source import Samples
 
@@ -139,7 +139,7 @@ def draw(figures: dict[str, Any], path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("speech_dir", type=Path)
-    parser.add_argument("-m", "--model", default=DEFAULT_MODEL)
+    parser.add_argument("-m", "--model", default=SYNTHETIC_MODEL)
     parser.add_argument("--hours", type=float, default=3.0)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plot", type=Path)

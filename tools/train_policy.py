@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from edgestream.bench_policy_run import EncodedClip, PolicyRun, WrittenWord, encode
 from edgestream.bench_speech import read_clips
 from edgestream.bench_words import Score
-from edgestream.config import DEFAULT_MODEL
+from edgestream.config import SYNTHETIC_MODEL
 from edgestream.model import Model, load
 from edgestream.policy import (
     FEATURES,
@@ -234,7 +234,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("speech_dir", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("-m", "--model", default=DEFAULT_MODEL)
+    parser.add_argument("-m", "--model", default=SYNTHETIC_MODEL)
     parser.add_argument("--limit", type=int, default=320, help="sentences to train on")
     parser.add_argument("--delay-frames", type=int, default=1, help="delay of the quick run")
     args = parser.parse_args()
