@@ -19,7 +19,7 @@ from edgestream.convert.whisper import write_whisper
 from edgestream.errors import ModelError, UsageError
 from edgestream.reencoded_model import DECODER, ENCODER, ReencodedModel
 from edgestream.speech_config import CONFIG, GENERATION, RATE_HZ, TOKENIZER, read_speech_config
-from edgestream.speech_weights import CODE, HOP_SAMPLES, PAYLOAD, VOICE
+from edgestream.speech_weights import CODE, HOP_SAMPLES, PAYLOAD
 
 WRITERS = {"whisper": write_whisper, "moonshine": write_moonshine}
 N_SECONDS, N_TOKENS = 3, 32  # of the input that is compared
@@ -124,8 +124,8 @@ def compare(checkpoint: Checkpoint, folder: Path) -> Comparison:
 
 
 def _noise(width: int) -> np.ndarray:
-    """Rows of some seconds of a window, anybody speaking."""
+    """Rows of some seconds of a window."""
     rows = np.zeros((N_SECONDS * RATE_HZ // HOP_SAMPLES, PAYLOAD + width), np.float32)
     rows[:, PAYLOAD:] = np.random.default_rng(0).normal(-1, 0.3, (len(rows), width))
-    rows[:, CODE], rows[:, VOICE] = -width, 1
+    rows[:, CODE] = -width
     return rows
