@@ -14,6 +14,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from edgestream.line_tables import (
+    CONJUNCTIONS,
+    COUNTED,
+    NUMBERED,
+    NUMBERS,
+    PARTICLES,
+    POWERS,
+    PREPOSITIONS,
+    SHORTENED,
+    SMALL,
+    SUFFIXES,
+    TENS,
+    TITLES,
+    UNITS,
+)
 from edgestream.shown_text import columns
 from edgestream.writing_systems import (
     DASHES,
@@ -30,47 +45,11 @@ from edgestream.writing_systems import (
 COLUMNS = 42  # of a line on screen, the usual limit of broadcasters; two lines are a cue
 PLACE_COLUMNS = 8  # by which two lines may differ more for the next better place between them
 SOUTHEASTERN_WORD = 4  # letters
-CLOSERS = "\"')]}»”’›」』）】〉》" + DASHES + " "
+CLOSERS = "\"')]}»”\u2019\u203a」』\uff09】〉》" + DASHES + " "
+OPENERS = "\"'([«“\u2018\u2039"
 # Places for a break, the best first; from NEVER on they are taken where there is no other.
 SENTENCE, CLAUSE, CONJUNCTION, PREPOSITION, PLAIN, BEHIND_SMALL, IN_PHRASE = range(7)
 NEVER, IN_WORD = 20, 40
-CONJUNCTIONS = frozenset(
-    "and but or nor because although though while whereas when where which who whom whose that if"
-    " unless until since before after as than so".split()
-)
-PREPOSITIONS = frozenset(
-    "with without for from to in on at by into of over under through between about against during"
-    " around across behind beyond near toward towards upon within".split()
-)
-SMALL = (CONJUNCTIONS | PREPOSITIONS | frozenset(
-    "the a an my your his her its our their this these those not no is are was were be been i he"
-    " she we they you it who very more most".split()
-))  # fmt: skip
-# Behind these a full stop is none: what they shorten goes on.
-SHORTENED = frozenset(
-    "mr mrs ms messrs dr prof st ste gen col capt lt sgt cpl maj rev hon gov sen rep pres supt mt ft"
-    " hr fr mme mlle jr sr esq inc ltd co corp bros dept univ assn est vs etc approx ca cf al"
-    " jan feb apr jun jul aug sep sept oct nov dec"
-    " bzw usw evtl ggf bspw inkl str tel".split()
-)
-# Behind these, too, where a number follows ("No. 5"; "No." alone is an answer).
-NUMBERED = frozenset("no nr nos fig figs vol p pp ch art sec op par para".split())
-TITLES = frozenset("mr mrs ms dr prof st gen col capt lt sgt mt ft hr fr mme mlle".split())
-SUFFIXES = frozenset("jr sr esq inc ltd iii ii iv".split())
-PARTICLES = frozenset(
-    "of de van von der den la le du da di del della dos bin ibn al el ter zu".split()
-)
-UNITS = frozenset(
-    "percent million millions billion trillion thousand hundred dozen dollars pounds euros cents"
-    " o'clock am pm a.m p.m km kg cm mm m kilometers kilometres miles meters metres degrees".split()
-)
-NUMBERS = frozenset(
-    "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen"
-    " sixteen seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety"
-    " hundred thousand million billion point".split()
-)
-POWERS = ("hundred", "thousand", "million", "billion")
-COUNTED = frozenset("page chapter number room line part section volume figure act scene".split())
 PRONOUN = re.compile(r"I('\w+)?$")
 DOTTED = re.compile(r"(\w\.)+\w$")  # p.m, U.S, z.B
 LONGEST_NAME = 5  # words; more capitals in a row are a title
@@ -106,7 +85,7 @@ def is_sentence_end(text: str, follower: str) -> bool:
     core = text.rstrip(CLOSERS)
     if not core:
         return False
-    small = follower.lstrip(QUOTES + "([«“‘")[:1].islower()
+    small = follower.lstrip(OPENERS)[:1].islower()
     if core.endswith(("...", "\u2026")):
         return not small
     if ends_sentence(core[-1]):
@@ -126,6 +105,8 @@ def is_sentence_end(text: str, follower: str) -> bool:
 def place(units: Sequence[Unit], at: int) -> int:
     """How good it is to end a line before `units[at]`, 0 < at < len(units): SENTENCE to IN_WORD."""
     before, after = units[at - 1], units[at]
+    if is_mark(before.text) or (is_mark(after.text) and not is_opener(after.text[0])):
+        return IN_WORD
     last = before.text.rstrip(CLOSERS.replace("\u2013", "").replace("\u2014", ""))[-1:]
     if not after.spaced:
         if not may_part(before.text, after.text):
@@ -209,10 +190,13 @@ def _holds_number(units: Sequence[Unit], at: int) -> bool:
     if next_digits:
         named = word[:1].isupper() and not PRONOUN.match(word)
         return digits or named or lower in COUNTED | NUMBERED
-    is_number = digits or lower in NUMBERS
-    return is_number and (next_lower in UNITS or next_lower in NUMBERS or (
-        digits and _is_capital(next_word) and len(word) <= 2  # 5 May
-    ))  # fmt: skip
+    if digits:  # 5 million, 5 May
+        month = len(word) <= 2 and _is_capital(next_word)
+        return next_lower in UNITS | NUMBERS or month
+    if lower not in NUMBERS:
+        return False
+    compound = lower in TENS | POWERS and next_lower in NUMBERS
+    return compound or next_lower in POWERS | UNITS
 
 
 def _is_sum(units: Sequence[Unit], at: int) -> bool:
@@ -242,7 +226,7 @@ def _is_capital(text: str) -> bool:
 
 
 def _is_initial(text: str) -> bool:
-    word = text.lstrip(QUOTES + "([«“‘")
+    word = text.lstrip(OPENERS)
     return len(word) == 2 and word[1] == "." and word[0].isupper()
 
 

@@ -98,9 +98,7 @@ class WordTimes:
             max(stop_ms, self._clock.source_ms(word.shown_ms)), word.segment, lost,
         )  # fmt: skip
 
-    def _capped(
-        self, word: SpokenWord, begin_ms: float, end_ms: float
-    ) -> tuple[float, float]:
+    def _capped(self, word: SpokenWord, begin_ms: float, end_ms: float) -> tuple[float, float]:
         """Without the silence that was counted to the word."""
         limit_ms = self.length_limit_ms(word.text)
         if self._after_pause and end_ms - begin_ms > limit_ms:

@@ -64,7 +64,7 @@ class WordBuilder:
         return "".join(" " * word.spaced + word.text for word in self.open)
 
     def draft_text(self, tokens: bytes) -> str:
-        """Open words with the bytes of tokens that may follow, less a character that is not whole."""
+        """Open words and the tokens that may follow, less a character that lacks bytes."""
         begun, _ = self._decoder.getstate()
         behind = filtered((begun + tokens).decode("utf-8", "ignore"))
         return self.open_text + " " * self._space + behind
@@ -92,7 +92,7 @@ class WordBuilder:
             if cluster == " ":
                 self._space, self._space_ms = True, end_ms if first else None
                 continue
-            if self.open and _fits(self.open[-1].text + cluster) and not self._parted(cluster, token_start):
+            if self._goes_on(cluster, token_start):
                 self._extend(cluster, begin_ms, end_ms, shown_ms, first=first)
             else:
                 ended_ms = end_ms if self._space_ms is None else self._space_ms
@@ -109,11 +109,11 @@ class WordBuilder:
         self.reset()
         return words
 
-    def _parted(self, cluster: str, token_start: bool) -> bool:
-        """Whether a character begins a word behind the last one."""
-        if self._space:
-            return True
-        return starts_word(self.open[-1].text, cluster[0], token_start=token_start)
+    def _goes_on(self, cluster: str, token_start: bool) -> bool:
+        """Whether a character belongs to the last word."""
+        if self._space or not self.open or not _fits(self.open[-1].text + cluster):
+            return False
+        return not starts_word(self.open[-1].text, cluster[0], token_start=token_start)
 
     def _begin(self, word: SpokenWord) -> None:
         self._settle()
