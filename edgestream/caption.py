@@ -131,5 +131,8 @@ class Caption:
 
 def truecase(word: str, *, sentence_start: bool) -> str:
     """Upper case for the first letter of a sentence and for "i", "i'm", "i'll", ..."""
-    pronoun = word.rstrip(PUNCTUATION).split("'")[0] == "i"
-    return word[:1].upper() + word[1:] if sentence_start or pronoun else word
+    pronoun = word.strip(PUNCTUATION + " ").split("'")[0] == "i"
+    if not sentence_start and not pronoun:
+        return word
+    first = next((i for i, c in enumerate(word) if c.isalnum()), 0)
+    return word[:first] + word[first : first + 1].upper() + word[first + 1 :]
