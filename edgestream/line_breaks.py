@@ -226,8 +226,9 @@ def _is_capital(text: str) -> bool:
 
 
 def _is_initial(text: str) -> bool:
+    """J. F. Kennedy, z. B."""
     word = text.lstrip(OPENERS)
-    return len(word) == 2 and word[1] == "." and word[0].isupper()
+    return len(word) == 2 and word[1] == "." and word[0].isalpha()
 
 
 @lru_cache(maxsize=1 << 10)

@@ -91,7 +91,7 @@ class SegmentCaption:
 
     def _written(self) -> list[Final]:
         """Words that are whole to the lines that they close."""
-        timed, self._whole = self._times.push(self._whole), []
+        timed, self._whole = self._times.push(self._whole, self._builder.open), []
         lines = [line for word in timed for line in self._lines.push(word)]
         if timed:
             self._draft_ms = None

@@ -70,9 +70,11 @@ class WordTimes:
         """On the source's clock, behind the last word."""
         return max(self._source_ended_ms, self._clock.source_ms(stream_ms))
 
-    def push(self, words: Sequence[SpokenWord]) -> list[TimedWord]:
-        """Words that are whole, in order; those that came together share what is known."""
-        self._guess(words)
+    def push(
+        self, words: Sequence[SpokenWord], behind: Sequence[SpokenWord] = ()
+    ) -> list[TimedWord]:
+        """Words that are whole, in order, and those `behind` them that are not yet."""
+        self._guess(words, behind)
         return [self._timed(word) for word in words]
 
     def length_limit_ms(self, text: str) -> float:
@@ -107,19 +109,29 @@ class WordTimes:
             return begin_ms, begin_ms + limit_ms
         return max(begin_ms, end_ms - 2 * limit_ms), end_ms
 
-    def _guess(self, words: Sequence[SpokenWord]) -> None:
+    def _guess(self, words: Sequence[SpokenWord], behind: Sequence[SpokenWord]) -> None:
         """Begins and ends of words that have none, squeezed into the time since the last one."""
         unknown = [word for word in words if word.begin_ms is None]
-        after_ms, lengths = float("inf"), [spoken_ms(word.text) for word in unknown]
+        if not unknown:
+            return
+        after_ms = float("inf")
+        for word in reversed(behind):
+            after_ms = min(word.end_ms, after_ms) - spoken_ms(word.text)
+        at_latest, lengths = [], [spoken_ms(word.text) for word in unknown]
         for word, length_ms in zip(reversed(unknown), reversed(lengths), strict=True):
-            word.end_ms = min(word.end_ms, after_ms)
-            word.begin_ms = after_ms = word.end_ms - length_ms
-        if unknown and after_ms < self._ended_ms:  # they spoke faster than that
-            total_ms, at_ms = sum(lengths), self._ended_ms
-            span_ms = max(0.0, unknown[-1].end_ms - at_ms)
-            for word, length_ms in zip(unknown, lengths, strict=True):
+            latest_ms = min(word.end_ms, word.begun_ms + length_ms)
+            at_latest.append(latest_ms <= after_ms)
+            word.end_ms = min(latest_ms, after_ms)
+            begin_ms = max(word.end_ms - length_ms, min(word.after_ms, word.end_ms))
+            word.begin_ms = after_ms = begin_ms
+        if after_ms < self._ended_ms:  # they spoke faster than that
+            n = [*reversed(at_latest), True].index(True) + 1  # the others have the time they need
+            ended_ms = unknown[:n][-1].end_ms
+            scale = max(0.0, ended_ms - self._ended_ms) / sum(lengths[:n])
+            at_ms = self._ended_ms
+            for word, length_ms in zip(unknown[:n], lengths, strict=False):
                 word.begin_ms = at_ms
-                word.end_ms = at_ms = at_ms + span_ms * length_ms / total_ms
+                word.end_ms = at_ms = at_ms + scale * length_ms
 
 
 def spoken_ms(text: str) -> float:

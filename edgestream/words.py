@@ -34,6 +34,7 @@ class SpokenWord:
     begin_ms: float | None
     end_ms: float
     shown_ms: float
+    begun_ms: float  # it began before that
     segment: bool = False  # the model says that a segment begins here
     after_ms: float = 0.0  # and that the word begins no earlier
     last: bool = False  # nothing is heard right behind it
@@ -96,7 +97,9 @@ class WordBuilder:
                 self._extend(cluster, begin_ms, end_ms, shown_ms, first=first)
             else:
                 ended_ms = end_ms if self._space_ms is None else self._space_ms
-                self._begin(SpokenWord(cluster, self._space, begin_ms, ended_ms, shown_ms))
+                self._begin(
+                    SpokenWord(cluster, self._space, begin_ms, ended_ms, shown_ms, ended_ms)
+                )
             self._space, self._space_ms, token_start = False, None, False
         return self._whole()
 

@@ -24,7 +24,11 @@ _SOUTHEASTERN = (
 )  # Thai, Lao, Burmese, Khmer, Tai
 UNSPACED = re.compile(f"[{_EASTERN}{_SOUTHEASTERN}]")
 SOUTHEASTERN = re.compile(f"[{_SOUTHEASTERN}]")
-LEADING_VOWELS = "\u0e40\u0e41\u0e42\u0e43\u0e44\u0ec0\u0ec1\u0ec2\u0ec3\u0ec4"  # Thai, Lao
+# Letters without which the next or the one before is none, though Unicode takes them for whole
+# characters: vowels of Thai and Lao, and what joins consonants of Khmer, Burmese and Tai Tham.
+BINDING = re.compile("[\u0e40-\u0e44\u0ec0-\u0ec4\u17d2\u1039\u1a60]")
+BOUND = re.compile("[\u0e2f\u0e30\u0e32\u0e33\u0e45\u0e46\u0eaf\u0eb0\u0eb2\u0eb3\u0ec6]")
+NO_STARTERS = ("CJ", "NS", "EX", "CL", "CP")  # classes of UAX #14 that begin no line
 JOINERS = "\u200c\u200d"
 OPENING_CATEGORIES = ("Ps", "Pi")
 OPENERS = "\u00bf\u00a1"  # of Spanish
@@ -73,7 +77,7 @@ def starts_word(before: str, c: str, *, token_start: bool) -> bool:
     last = before[-1]
     if c.isascii() and last.isascii() and last not in "?!":
         return False
-    if unicodedata.category(c)[0] == "M" or c in JOINERS or last in LEADING_VOWELS:
+    if unicodedata.category(c)[0] == "M" or c in JOINERS or _is_bound(last, c):
         return False
     if not (UNSPACED.match(c) or UNSPACED.search(before)):
         return not (last.isascii() or _is_punctuation(c)) and ends_sentence(last)
@@ -81,6 +85,8 @@ def starts_word(before: str, c: str, *, token_start: bool) -> bool:
         return is_opener(c) and not is_opener(last)
     if _is_punctuation(last) and unicodedata.category(last)[0] != "M" and last not in JOINERS:
         return not is_opener(last) and last not in QUOTES
+    if _line_class(c) in NO_STARTERS:
+        return False  # ー and small kana
     both = UNSPACED.match(last) and UNSPACED.match(c)
     if not both and (last.isdigit() or c.isdigit()):
         return False  # 5月3日, not inside a number
@@ -121,11 +127,22 @@ def clusters(text: str) -> Sequence[str]:
 
     found: list[str] = []
     for cluster in grapheme_clusters(text):
-        if found and found[-1][-1] in LEADING_VOWELS:
+        if found and _is_bound(found[-1][-1], cluster[0]):
             found[-1] += cluster
         else:
             found.append(cluster)
     return found
+
+
+def _is_bound(last: str, c: str) -> bool:
+    return bool(BINDING.match(last) or BOUND.match(c))
+
+
+@lru_cache(maxsize=1 << 12)
+def _line_class(c: str) -> str:
+    from uniseg.linebreak import line_break
+
+    return str(line_break(c).name)
 
 
 @lru_cache(maxsize=1 << 10)
