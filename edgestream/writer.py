@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from edgestream.cues import Cue, CueCutter
 from edgestream.errors import OutputError, UsageError
 from edgestream.events import Answer, Draft, Event, Final, Gap
-from edgestream.shown_text import printable
+from edgestream.shown_text import filtered, printable
 
 SYNC_INTERVAL_S = 1.0  # a power cut may cost the captions of this long; a crash costs none
 PAGE_BYTES = 4096  # of the smallest page cache in use; larger ones end at its multiples
@@ -168,7 +168,7 @@ class JsonlWriter:
 
     def push(self, event: Event) -> None:
         if self._drafts or not isinstance(event, Draft):
-            record = _rounded(_record(event))
+            record = _shown(_record(event))
             self._sink.write(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
 
     def finish(self) -> None:
@@ -269,10 +269,12 @@ def _record(event: Event) -> dict[str, Any]:
     return {"type": name, **dataclasses.asdict(event)}
 
 
-def _rounded(value: Any) -> Any:
-    """Times to a tenth of a millisecond: finer digits are noise."""
+def _shown(value: Any) -> Any:
+    """Times to a tenth of a millisecond: finer digits are noise. Text as it may be shown."""
     if isinstance(value, float):
         return round(value, 1)
+    if isinstance(value, str):
+        return filtered(value)
     if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
-    return [_rounded(item) for item in value] if isinstance(value, (list, tuple)) else value
+        return {key: _shown(item) for key, item in value.items()}
+    return [_shown(item) for item in value] if isinstance(value, (list, tuple)) else value

@@ -22,6 +22,7 @@ _SOUTHEASTERN = (
     "\u0e00-\u0e7f\u0e80-\u0eff\u1000-\u109f\u1780-\u17d3\u17d7-\u17ff\u1950-\u19df\u1a20-\u1aad"
     "\ua9e0-\ua9ff\uaa60-\uaa7f"
 )  # Thai, Lao, Burmese, Khmer, Tai
+KATAKANA = re.compile("[\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\uff66-\uff9f]")
 UNSPACED = re.compile(f"[{_EASTERN}{_SOUTHEASTERN}]")
 SOUTHEASTERN = re.compile(f"[{_SOUTHEASTERN}]")
 # Letters without which the next or the one before is none, though Unicode takes them for whole
@@ -87,6 +88,8 @@ def starts_word(before: str, c: str, *, token_start: bool) -> bool:
         return not is_opener(last) and last not in QUOTES
     if _line_class(c) in NO_STARTERS:
         return False  # ー and small kana
+    if KATAKANA.match(last) and KATAKANA.match(c):
+        return False  # a word by UAX #29
     both = UNSPACED.match(last) and UNSPACED.match(c)
     if not both and (last.isdigit() or c.isdigit()):
         return False  # 5月3日, not inside a number

@@ -19,7 +19,7 @@ from subtitle_parsers import parse_srt, parse_vtt
 from test_cues import finals, spoken
 
 from edgestream.errors import OutputError, UsageError
-from edgestream.events import Draft, Event, Final, Gap, Lag, Word
+from edgestream.events import Comment, Draft, Event, Final, Gap, Lag, Word
 from edgestream.shown_text import columns, printable
 from edgestream.writer import FORMATS, PAGE_BYTES, SRT_LIKES, open_writer
 
@@ -61,6 +61,17 @@ def test_jsonl_keeps_everything(tmp_path: Path) -> None:
     assert with_drafts[1:] == lines
 
 
+def test_no_outlet_lets_through_what_steers_a_terminal_or_turns_text_around(
+    tmp_path: Path,
+) -> None:
+    text = "a\x1b[2J\u009b1m\u202eb\u2066c\u2069 \ufeffمی\u200cروم \u200f👩\u200d👧\u0007"
+    kept = "a[2J1mbc می\u200cروم \u200f👩\u200d👧"
+    for format_name in FORMATS:
+        found = written(tmp_path / "out", format_name, [spoken(text), Comment.of(text, 9_000.0)])
+        assert found.count(kept) == 2
+        assert all(c.isprintable() or c in "\n\u200c\u200d\u200f" for c in found)
+
+
 def test_subtitles_of_a_known_line(tmp_path: Path) -> None:
     late = spoken(TEXT, 3_723_500.0)
     assert written(tmp_path / "out.srt", "srt", [late]) == (
@@ -76,7 +87,9 @@ def test_subtitles_of_a_known_line(tmp_path: Path) -> None:
 def test_marks_in_the_text_do_not_break_the_format(tmp_path: Path) -> None:
     final = spoken("R&D <b> --> &amp; 7")
     assert parse_vtt(written(tmp_path / "a", "vtt", [final]))[0][2] == ["R&D <b> --> &amp; 7"]
-    assert parse_srt(written(tmp_path / "b", "srt", [final]))[0][2] == ["R&D \u2039b\u203a → &amp; 7"]
+    assert parse_srt(written(tmp_path / "b", "srt", [final]))[0][2] == [
+        "R&D \u2039b\u203a → &amp; 7"
+    ]
 
 
 @pytest.mark.parametrize("format_name", ["srt", "vtt"])
