@@ -97,7 +97,7 @@ class Lines:
 
         def cost(at: int) -> tuple[float, int]:
             quality = place(units, at)
-            if self.words[at].segment:
+            if self.words[at].segment and quality < NEVER:
                 quality = min(quality, CLAUSE)
             rest = units[at : next((end for end in ends if end > at), len(units))]
             worse = EARLY * (columns(text_of(units[:at])) < COLUMNS)

@@ -191,3 +191,7 @@ def test_letters_whose_bytes_come_one_by_one_are_whole():
 )
 def test_truecase(word, shown):
     assert truecase(word, sentence_start=False) == shown
+
+
+def test_a_sentence_that_begins_with_a_mark_has_its_capital_behind_it():
+    assert truecase('"so', sentence_start=True) == '"So'

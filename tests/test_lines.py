@@ -198,7 +198,6 @@ plain = st.sampled_from(
         "why?",
         "of",
         "rained",
-        "over",
         "old",
     ]
 )

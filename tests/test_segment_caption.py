@@ -156,6 +156,22 @@ def test_a_segment_is_a_good_place_for_a_lines_end():
     assert (first.text, second.text) == (one.strip(), "longer all night there")
 
 
+def test_a_segment_that_ends_inside_a_name_is_no_place_at_all():
+    one = " the long way that they walked home over cold stones was for John Fitzgerald"
+    found = segments((0, one, 150), (150, " Kennedy who had gone there", 200))
+    assert any("John Fitzgerald Kennedy" in line.text for line in found)
+
+
+def test_no_word_begins_before_the_window_that_opens_behind_a_pause():
+    caption = caption_of([b" so", b" it", b" is"])
+    push(caption, [0], [1], known_ms=1000, begins_ms=[500, 900])
+    assert texts(caption.finish()) == ["so"]
+    begins_ms = [5900, 6500, 7000]
+    push(caption, [1, 2], known_ms=7000, begins_ms=begins_ms, window_ms=6000)
+    (line,) = finals(caption.finish())
+    assert [(w.start_ms, w.end_ms) for w in line.words] == [(6000, 6500), (6500, 7000)]
+
+
 def test_a_silence_between_segments_ends_a_line_and_no_word_begins_in_it():
     first, second = segments((0, " so it", 50), (350, " is then", 400))
     assert (first.text, first.end_ms) == ("so it", 1000)
