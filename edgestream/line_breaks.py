@@ -25,6 +25,7 @@ from edgestream.line_tables import (
     SHORTENED,
     SMALL,
     SUFFIXES,
+    TAILS,
     TENS,
     TITLES,
     UNITS,
@@ -45,13 +46,14 @@ from edgestream.writing_systems import (
 COLUMNS = 42  # of a line on screen, the usual limit of broadcasters; two lines are a cue
 PLACE_COLUMNS = 8  # by which two lines may differ more for the next better place between them
 SOUTHEASTERN_WORD = 4  # letters
-CLOSERS = "\"')]}»”\u2019\u203a」』\uff09】〉》" + DASHES + " "
-OPENERS = "\"'([«“\u2018\u2039"
+BRACKETS = "\"')]}»”\u2019\u203a」』\uff09】〉》 "  # that close
+CLOSERS = BRACKETS + DASHES
+LEADING = "\"'([«“\u2018\u2039"
 # Places for a break, the best first; from NEVER on they are taken where there is no other.
 SENTENCE, CLAUSE, CONJUNCTION, PREPOSITION, PLAIN, BEHIND_SMALL, IN_PHRASE = range(7)
 NEVER, IN_WORD = 20, 40
 PRONOUN = re.compile(r"I('\w+)?$")
-DOTTED = re.compile(r"(\w\.)+\w$")  # p.m, U.S, z.B
+DOTTED = re.compile(r"([^\W\d]\.)+[^\W\d]$")  # p.m, U.S, z.B
 LONGEST_NAME = 5  # words; more capitals in a row are a title
 
 
@@ -85,7 +87,7 @@ def is_sentence_end(text: str, follower: str) -> bool:
     core = text.rstrip(CLOSERS)
     if not core:
         return False
-    small = follower.lstrip(OPENERS)[:1].islower()
+    small = follower.lstrip(LEADING)[:1].islower()
     if core.endswith(("...", "\u2026")):
         return not small
     if ends_sentence(core[-1]):
@@ -107,7 +109,7 @@ def place(units: Sequence[Unit], at: int) -> int:
     before, after = units[at - 1], units[at]
     if is_mark(before.text) or (is_mark(after.text) and not is_opener(after.text[0])):
         return IN_WORD
-    last = before.text.rstrip(CLOSERS.replace("\u2013", "").replace("\u2014", ""))[-1:]
+    last = before.text.rstrip(BRACKETS)[-1:]
     if not after.spaced:
         if not may_part(before.text, after.text):
             return IN_WORD
@@ -162,7 +164,7 @@ def _is_held(units: Sequence[Unit], at: int) -> bool:
     """Whether the place is inside a name or a number."""
     before, after = units[at - 1].text, units[at].text
     word, next_word = _core(before), _core(after)
-    if next_word.lower() in SUFFIXES and _is_capital(before):
+    if next_word.lower() in TAILS or (next_word.lower() in SUFFIXES and _is_capital(before)):
         return True  # King, Jr.
     if _is_initial(before) or (word.lower() in TITLES and _is_capital(after)):
         return True
@@ -227,7 +229,7 @@ def _is_capital(text: str) -> bool:
 
 def _is_initial(text: str) -> bool:
     """J. F. Kennedy, z. B."""
-    word = text.lstrip(OPENERS)
+    word = text.lstrip(LEADING)
     return len(word) == 2 and word[1] == "." and word[0].isalpha()
 
 

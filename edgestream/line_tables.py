@@ -33,6 +33,7 @@ TITLES = _words(
     "mr mrs ms dr prof st gen col capt lt sgt rev sen rep gov mt ft hr fr mme mlle herr frau"
 )
 SUFFIXES = _words("jr sr esq inc ltd iii ii iv")
+TAILS = _words("etc usw")
 PARTICLES = _words("of de van von der den la le du da di del della dos bin ibn al el ter zu")
 UNITS = _words(
     "percent million millions billion trillion thousand hundred dozen dollars pounds euros cents"

@@ -114,7 +114,7 @@ def test_no_line_ends_inside_a_name_or_a_number(kept, pad):
     [("end.", "The", True), ("end.", "", True), ("end", "The", False), ("Mr.", "Smith", False),
      ("J.", "Smith", False), ("U.S.", "Army", False), ("a.m.", "We", False), ("No.", "5", False),
      ("No.", "We", True), ("3.14", "is", False), ("5.", "Mai", False), ("1999.", "Then", True),
-     ("etc.", "and", False), ("so...", "he", False), ("so...", "He", True), ("Why?", "He", True),
+     ("etc.", "and", False), ("3.1.", "So", True), ("(i.e.", "so", False), ("so...", "he", False), ("so...", "He", True), ("Why?", "He", True),
      ('"Why?"', "he", False), ('end."', "He", True), ("(end.)", "He", True), ("好。", "你", True),
      ("吗？", "我", True), ("है।", "वह", True), ("؟", "نعم", True), ("end,", "the", False),
      ("", "", False), ("...", "He", True), ("end. –", "He", True)],
