@@ -27,6 +27,7 @@ WALK = [
     "vision_tower", "chat_turns",
     "decoder_model", "policy", "decoder", "clock", "pieces",
     "governor",
+    "shown_text", "writing_systems", "words", "line_tables", "line_breaks", "word_times", "lines",
     "caption", "cues", "screen", "writer", "outlet", "meter", "session", "window",
     "concatenated",
     "model", "speech_config", "prompt_tokens", "voice", "hypothesis_rules", "speech_weights",

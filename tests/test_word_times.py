@@ -81,7 +81,7 @@ def without_attention(folder):
 def model(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("model") / "m"
     if request.param == "moonshine":
-        return ReencodedModel(tiny_moonshine.write(folder, 2), SHORT)
+        return ReencodedModel(tiny_moonshine.write(folder, 5), SHORT)
     return ReencodedModel(tiny_whisper.write(folder), SHORT)
 
 
