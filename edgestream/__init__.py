@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from edgestream import reporting
 from edgestream.errors import EdgestreamError
 from edgestream.events import Answer, Comment, Draft, Final, Gap, Lag, Word
 
@@ -23,6 +24,7 @@ __all__ = [
 ]  # fmt: skip
 __version__ = "0.1.0"
 LISTENING, WATCHING = "edgestream.listening", "edgestream.watching"
+reporting.switch_off()  # here, where every import of a part of edgestream passes first
 MODULES = {"listen": LISTENING, "load": LISTENING, "watch": WATCHING, "load_watcher": WATCHING}
 
 

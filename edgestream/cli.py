@@ -28,7 +28,9 @@ app.add_typer(models, name="models")
 app.command()(watch)
 app.command()(convert)
 
-SYNTHETIC_ONLY = "synthetic-en understands synthetic voices only, not people; -m takes other models."
+SYNTHETIC_ONLY = (
+    "synthetic-en understands synthetic voices only, not people; -m takes other models."
+)
 
 # Options that mean nothing elsewhere.
 HEEDED_BY = {
