@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.text import Text
 
 from edgestream.cues import printable
-from edgestream.events import Answer, Draft, Event, Final, Gap
+from edgestream.events import Answer, Draft, Event, Final, Gap, Notice
 
 STDERR_FD = 2
 REFRESH_HZ = 12  # faster than reading, slow enough for a terminal at the end of a thin line
@@ -88,6 +88,8 @@ class Screen:
             self._note(event.reason)
         elif isinstance(event, Answer):
             self._console.print(Text(printable(f"{event.question} {event.text}"), style="italic"))
+        elif isinstance(event, Notice):
+            self._note(event.text)
         else:
             self._note(f"too slow: {event.action}")
 

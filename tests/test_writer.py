@@ -21,7 +21,8 @@ from test_cues import finals, spoken
 from edgestream.cues import printable
 from edgestream.errors import OutputError, UsageError
 from edgestream.events import Draft, Event, Final, Gap, Lag, Word
-from edgestream.writer import FORMATS, PAGE_BYTES, open_writer
+from edgestream.sink import PAGE_BYTES
+from edgestream.writer import FORMATS, open_writer
 
 TEXT = "We crossed the river at dawn, and nobody spoke until the far bank."
 
