@@ -15,7 +15,7 @@ from edgestream.cli_models import app as models
 from edgestream.cli_session import Format, memory, one_line_errors, output_beside, run
 from edgestream.cli_watch import watch
 from edgestream.config import DEFAULT_MODEL
-from edgestream.errors import UsageError
+from edgestream.errors import UsageError, shown
 from edgestream.process import clean_up_on_ctrl_c
 
 if TYPE_CHECKING:
@@ -190,7 +190,8 @@ def _list_devices() -> None:
     for device in devices:
         mark = "*" if device.default else " "
         typer.echo(
-            f"{mark} {device.index:3d}  {device.name}  ({device.channels} ch, {device.rate_hz} Hz)"
+            f"{mark} {device.index:3d}  {shown(device.name)}"
+            f"  ({device.channels} ch, {device.rate_hz} Hz)"
         )
 
 

@@ -126,6 +126,8 @@ class Sink:
 
 def _open_old(path: Path) -> int:
     """What is at `path`, as it is; -1 if nothing is, but can be made there."""
+    if "\0" in str(path):
+        raise OutputError(f"{path}: cannot be written: no name of a file; choose another --output")
     try:
         if os.path.exists(path):
             return _open(path, 0)
@@ -137,8 +139,6 @@ def _open_old(path: Path) -> int:
         return -1
     except OSError as error:
         raise _refusal(path, error) from None
-    except ValueError:  # a null in the name
-        raise OutputError(f"{path}: cannot be written: no name of a file") from None
 
 
 def _open(path: Path, flags: int) -> int:

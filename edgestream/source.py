@@ -190,6 +190,8 @@ def _open_regular(path: Path) -> BinaryIO:
         raise SourceError(f"{path}: no such file") from None
     except OSError as error:
         raise SourceError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError:  # a null in it
+        raise SourceError(f"{path}: not the name of a file") from None
 
 
 def _open_audio(handle: BinaryIO, name: str) -> Any:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgestream.cues import printable
-from edgestream.errors import DeviceError, UsageError
+from edgestream.errors import DeviceError, UsageError, shown
 from edgestream.events import Event, Final, Gap
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Window:
             pygame.display.init()
             pygame.font.init()
             screen = pygame.display.set_mode(FIRST_SIZE, pygame.RESIZABLE)
-            pygame.display.set_caption(self._title)
+            pygame.display.set_caption(shown(self._title))
         except pygame.error as error:
             self._failure = str(error)
             return
