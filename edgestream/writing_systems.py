@@ -60,7 +60,7 @@ def ends_sentence(c: str) -> bool:
     may end an abbreviation, does not."""
     if c.isascii():
         return c in "?!"
-    return _sentence_break(c) == "STERM"
+    return unicodedata.category(c) == "Po" and _sentence_break(c) == "STERM"
 
 
 def ends_clause(c: str) -> bool:
