@@ -7,28 +7,34 @@ watch() -> events from a camera; load_watcher() -> a model, likewise.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from edgestream import reporting
 
-from edgestream.errors import EdgestreamError
-from edgestream.events import Answer, Comment, Draft, Final, Gap, Lag, Word
-
+TYPE_CHECKING = False  # as typing has it, which takes a while to come
 if TYPE_CHECKING:
+    from edgestream.errors import EdgestreamError
+    from edgestream.events import Answer, Comment, Draft, Final, Gap, Lag, Notice, Word
     from edgestream.listening import listen, load
     from edgestream.watching import load_watcher, watch
 
 __all__ = [
-    "Answer", "Comment", "Draft", "EdgestreamError", "Final", "Gap", "Lag", "Word", "listen",
-    "load", "load_watcher", "watch",
+    "Answer", "Comment", "Draft", "EdgestreamError", "Final", "Gap", "Lag", "Notice", "Word",
+    "listen", "load", "load_watcher", "watch",
 ]  # fmt: skip
 __version__ = "0.1.0"
-LISTENING, WATCHING = "edgestream.listening", "edgestream.watching"
-MODULES = {"listen": LISTENING, "load": LISTENING, "watch": WATCHING, "load_watcher": WATCHING}
+reporting.switch_off()  # here, where every import of a part of edgestream passes first
+MODULES = {
+    "edgestream.errors": ("EdgestreamError",),
+    "edgestream.events": ("Answer", "Comment", "Draft", "Final", "Gap", "Lag", "Notice", "Word"),
+    "edgestream.listening": ("listen", "load"),
+    "edgestream.watching": ("load_watcher", "watch"),
+}
 
 
-def __getattr__(name: str) -> Any:
-    # The native module and numpy load when they are first used, so that `--version` does not wait.
-    module = MODULES.get(name)
-    if module is not None:
-        return getattr(importlib.import_module(module), name)
+def __getattr__(name: str) -> object:
+    # All is loaded when it is first used: `--version` does not wait, and Ctrl-C works at once.
+    import importlib
+
+    for module, names in MODULES.items():
+        if name in names:
+            return getattr(importlib.import_module(module), name)
     raise AttributeError(f"module 'edgestream' has no attribute {name!r}")

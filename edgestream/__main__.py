@@ -1,4 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-from edgestream.cli import main
+from edgestream.start import main
 
 main()

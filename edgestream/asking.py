@@ -12,7 +12,7 @@ from edgestream.errors import UsageError
 from edgestream.events import Answer, Event
 from edgestream.picture import PictureSource
 from edgestream.picture_stream import PictureStream
-from edgestream.session import Session
+from edgestream.session import Input, Reading, Session
 
 
 class Asking:
@@ -69,20 +69,31 @@ class Asking:
                 self._waiting.put(question)
 
 
-class AskedSession(Session[PictureSource, PictureStream]):
-    """A session that answers questions between its pictures."""
+class AskedReading(Reading):
+    """A source on its way through a stream, questions answered between its pictures."""
 
-    def __init__(
-        self, source: PictureSource, stream: PictureStream, questions: Iterable[str]
-    ) -> None:
+    def __init__(self, source: Input, stream: PictureStream, questions: Iterable[str]) -> None:
         super().__init__(source, stream)
         self._asking = Asking(stream, questions)
 
     def blocks(self) -> Generator[list[Event], None, None]:
-        """As of a Session, answers among the events."""
+        """As of a Reading, answers among the events."""
         try:
             for events in super().blocks():
                 yield [*events, *self._asking.push()]
             yield self._asking.finish()
         finally:
             self._asking.close()
+
+
+class AskedSession(Session[PictureSource, PictureStream]):
+    """A session that answers questions between its pictures."""
+
+    def __init__(
+        self, source: PictureSource, stream: PictureStream, questions: Iterable[str]
+    ) -> None:
+        self._questions = questions
+        super().__init__(source, stream)
+
+    def _begin(self) -> Reading:
+        return AskedReading(self.source, self.stream, self._questions)

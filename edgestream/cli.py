@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import sys
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,7 +15,8 @@ from edgestream.cli_models import app as models
 from edgestream.cli_session import Format, memory, one_line_errors, output_beside, run
 from edgestream.cli_watch import watch
 from edgestream.config import DEFAULT_MODEL
-from edgestream.errors import EdgestreamError, UsageError
+from edgestream.errors import UsageError, shown
+from edgestream.process import clean_up_on_ctrl_c
 
 if TYPE_CHECKING:
     from edgestream.session import Session, Stream
@@ -28,8 +28,12 @@ app.add_typer(models, name="models")
 app.command()(watch)
 app.command()(convert)
 
-SYNTHETIC_ONLY = "synthetic-en understands synthetic voices only, not people; -m takes other models."
+SYNTHETIC_ONLY = (
+    "synthetic-en understands synthetic voices only, not people; -m takes other models."
+)
 
+# Leave nothing behind before they mind Ctrl-C themselves, or at all.
+ENDED_BY_THE_SYSTEM = ("listen", "watch", "doctor")
 # Options that mean nothing elsewhere.
 HEEDED_BY = {
     "device": ["the microphone"],
@@ -65,11 +69,14 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def root(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show it.")
     ] = False,
 ) -> None:
     """Streaming LLMs on small machines: captions that are written while you speak."""
+    if context.invoked_subcommand not in ENDED_BY_THE_SYSTEM:
+        clean_up_on_ctrl_c()
 
 
 @app.command()
@@ -183,7 +190,8 @@ def _list_devices() -> None:
     for device in devices:
         mark = "*" if device.default else " "
         typer.echo(
-            f"{mark} {device.index:3d}  {device.name}  ({device.channels} ch, {device.rate_hz} Hz)"
+            f"{mark} {device.index:3d}  {shown(device.name)}"
+            f"  ({device.channels} ch, {device.rate_hz} Hz)"
         )
 
 
@@ -196,12 +204,3 @@ def _print_stats(session: Session[Source, Stream]) -> None:
         f" lost {m.lost_ms / 1000:.1f} s{memory()}",
         err=True,
     )
-
-
-def main() -> None:
-    """Entry point of the `edgestream` command."""
-    try:
-        app()
-    except EdgestreamError as error:  # of the commands that come before this file
-        typer.echo(f"edgestream: {error}", err=True)
-        sys.exit(error.exit_code)

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from edgestream.cli_bars import labelled_bar
+from edgestream.process import tell
 
 INTERRUPTED = 130  # what shells say of Ctrl-C
 
@@ -67,14 +68,10 @@ def convert(
     )
     try:
         with _ended_like_ctrl_c(), labelled_bar() as progress:
-            convert(source, output, wish, tell=_tell, progress=progress)
+            convert(source, output, wish, tell=tell, progress=progress)
     except KeyboardInterrupt:
-        _tell("edgestream: interrupted, nothing was written")
+        tell("edgestream: interrupted, nothing was written")
         raise typer.Exit(INTERRUPTED) from None
-
-
-def _tell(line: str) -> None:
-    typer.echo(line, err=True)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +12,7 @@ import typer
 
 from edgestream.cli_bars import download_bar, labelled_bar
 from edgestream.errors import ModelError, UsageError
+from edgestream.process import tell
 
 if TYPE_CHECKING:
     from edgestream.config import Manifest
@@ -88,7 +90,7 @@ def pull(
         library.read_verified(library.find(name), Manifest)
         typer.echo(f"{name}: here and intact; nothing newer is looked for offline", err=True)
         return
-    typer.echo(str(_pull(name, revision, force=force)))
+    typer.echo(os.fsencode(_pull(name, revision, force=force)))
 
 
 @app.command()
@@ -107,7 +109,7 @@ def verify(
             typer.echo(f"{each}: {len(manifest.files)} files are intact")
         except ModelError as error:
             bad += 1
-            typer.echo(f"edgestream: {error}", err=True)
+            tell(f"edgestream: {error}")
     raise typer.Exit(ModelError.exit_code if bad else 0)
 
 
@@ -116,7 +118,7 @@ def rm(name: Name) -> None:
     """Remove a model that was pulled, or what an unfinished pull left."""
     from edgestream.pull import remove
 
-    remove(name, _tell)
+    remove(name, tell)
 
 
 @app.command()
@@ -124,7 +126,7 @@ def path(name: Name) -> None:
     """Print the folder of a model."""
     from edgestream import library
 
-    typer.echo(str(library.find(name)))
+    typer.echo(os.fsencode(library.find(name)))  # whatever bytes it has
 
 
 def _pull(name: str, revision: str | None, *, force: bool) -> Path:
@@ -133,11 +135,11 @@ def _pull(name: str, revision: str | None, *, force: bool) -> Path:
         from edgestream.convert.pull_checkpoint import pull_checkpoint
 
         with labelled_bar() as show:
-            return pull_checkpoint(name, revision=revision, force=force, tell=_tell, progress=show)
+            return pull_checkpoint(name, revision=revision, force=force, tell=tell, progress=show)
     from edgestream.pull import pull
 
     with download_bar() as progress:
-        return pull(name, revision=revision, force=force, tell=_tell, progress=progress)
+        return pull(name, revision=revision, force=force, tell=tell, progress=progress)
 
 
 def _converted(name: str) -> Converted | None:
@@ -251,7 +253,3 @@ def _hub_offline() -> bool:
     from edgestream.hub import offline
 
     return offline()
-
-
-def _tell(line: str) -> None:
-    typer.echo(line, err=True)

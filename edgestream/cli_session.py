@@ -5,16 +5,18 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from edgestream.errors import EdgestreamError, UsageError
+from edgestream.process import clean_up_on_ctrl_c, tell
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from edgestream.events import Event
     from edgestream.session import Session
 
+STDIN_FD = 0
 # Ctrl-C, a service manager, a terminal that is closed.
 ENDINGS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
@@ -52,47 +55,53 @@ def run(
     `gauge` is what the status line shows of the input, `sense` what is not done with lost input;
     `see` get all events too.
     """
-    from edgestream.outlet import open_outlets, show, tell_losses
+    from edgestream.outlet import Outlets
 
     try:
-        writer, screen = open_outlets(format.value, output, drafts=drafts)
+        outlets = Outlets(format.value, output, drafts=drafts, sense=sense, see=see)
     except BaseException:
-        session.source.close()
+        session.close()
         raise
-    with stop_on_signal(session):
-        try:
+    failed = True
+    try:
+        with stop_on_signal(session):
             for events in session.blocks():
-                show(events, writer, screen)
-                if format is not Format.jsonl:
-                    tell_losses(events, screen, sense)
-                for each in see:
-                    each(events)
-                if screen:
-                    screen.status(session.stream.heard_ms, session.source.behind_ms, gauge())
-        except BrokenPipeError:
-            _forget_stdout()  # the reader of our stdout has gone, as with `| head`: a normal end
-        finally:
-            try:
-                if screen:
-                    screen.finish()
-            finally:
-                if writer:
-                    writer.finish()
-    if screen and session.meter.lost_ms:
-        typer.echo(f"{session.meter.lost_ms / 1000:.1f} s of the input were not {sense}", err=True)
+                outlets.push(events)
+                if not outlets.open:
+                    break
+                outlets.status(session.stream.heard_ms, session.source.behind_ms, gauge)
+        failed = False
+    finally:
+        watched = outlets.screen is not None
+        outlets.finish(failed=failed)
+        session.close()
+    if outlets.failure:
+        raise outlets.failure
+    if watched and session.meter.lost_ms:
+        tell(f"{session.meter.lost_ms / 1000:.1f} s of the input were not {sense}")
 
 
-def output_beside(source: str | None, output: Path | None) -> Path | None:
-    """Where to write; None is stdout, which `-` names by an old custom. Never over the input."""
+def output_beside(source: str | None, output: Path | None, *, asked: bool = False) -> Path | None:
+    """Where to write; None is stdout, which `-` names by an old custom. Never over the input.
+
+    `asked`: questions come from stdin beside the source.
+    """
     if output is None or output == Path("-"):
         return None
-    if source and _same_file(source, output):
+    inputs: list[str | int] = [source] if source and source != "-" else []
+    inputs += [STDIN_FD] if source == "-" or asked else []
+    if any(_same_file(each, output) for each in inputs):
         raise UsageError(f"{output}: is the input as well; choose another --output")
     return output
 
 
-def _same_file(one: str, other: Path) -> bool:
-    return os.path.exists(one) and os.path.exists(other) and os.path.samefile(one, other)
+def _same_file(one: str | int, other: Path) -> bool:
+    """Whether both are one regular file, whatever their names and links."""
+    try:
+        first, second = os.stat(one), os.stat(other)
+    except (OSError, ValueError):  # one of them is not there
+        return False
+    return stat.S_ISREG(first.st_mode) and os.path.samestat(first, second)
 
 
 def memory() -> str:
@@ -112,32 +121,31 @@ def one_line_errors() -> Iterator[None]:
     try:
         yield
     except EdgestreamError as error:
-        _fail(error)
-
-
-def _fail(error: EdgestreamError) -> NoReturn:
-    typer.echo(f"edgestream: {error}", err=True)
-    raise typer.Exit(error.exit_code)
-
-
-def _forget_stdout() -> None:
-    """Points stdout at nothing, so that the interpreter's last flush does not fail."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        tell(f"edgestream: {error}")
+        raise typer.Exit(error.exit_code) from None
 
 
 @contextmanager
 def stop_on_signal(session: Session[Any, Any]) -> Iterator[None]:
-    """The first Ctrl-C ends the input and lets the last words come; the second ends at once."""
+    """The first Ctrl-C ends the input and lets the last words come; the second ends at once.
+
+    A signal that is ignored, as `nohup` or a script's `&` has it, stays ignored.
+    """
     old: dict[int, Any] = {}
 
     def stop(signum: int, _frame: object) -> None:
-        for number, handler in old.items():
-            signal.signal(number, handler)
+        restore()
+        clean_up_on_ctrl_c()  # the display's, if there is one
         session.stop()
 
-    old |= {wanted: signal.signal(wanted, stop) for wanted in ENDINGS}
+    def restore() -> None:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+
+    for wanted in ENDINGS:
+        if signal.getsignal(wanted) is not signal.SIG_IGN:
+            old[wanted] = signal.signal(wanted, stop)
     try:
         yield
     finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)
+        restore()

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Annotated
@@ -72,7 +72,7 @@ def watch(
         if list_cameras:
             _list_cameras()
             return
-        output = output_beside(source, output)
+        output = output_beside(source, output, asked=ask)
         from edgestream.screen import activity
         from edgestream.watching import watch as start
 
@@ -163,8 +163,8 @@ class Figures:
 
 def _typed() -> Iterator[str]:
     """Lines of stdin, read without a lock that the interpreter would miss at its end."""
-    with open(0, "rb", buffering=0, closefd=False) as stdin:
-        for line in stdin:
+    with suppress(OSError), open(0, "rb", buffering=0, closefd=False) as stdin:
+        for line in stdin:  # until a terminal that is closed, too
             yield line.decode("utf-8", "replace")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from edgestream._native import Decoder, GgufModel, RingDecoder
 from edgestream.errors import ModelError, UsageError
+from edgestream.names import native_name
 from edgestream.onnx_decoder import OnnxDecoder
 from edgestream.onnx_model import OnnxModel
 from edgestream.ring_spec import RingSpec
@@ -47,7 +48,7 @@ def open_gguf(folder: Path, spec: RingSpec, device: str | None = None) -> GgufMo
 def read_gguf(path: Path, device: str) -> GgufModel:
     """The weights of a GGUF file on a device; raises ModelError where either is not to be had."""
     try:
-        return GgufModel(str(path), device=device)
+        return GgufModel(native_name(path), device=native_name(device))
     except (ValueError, RuntimeError) as error:
         raise ModelError(str(error)) from None
 

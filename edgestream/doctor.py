@@ -17,7 +17,7 @@ import numpy as np
 
 import edgestream
 from edgestream.config import SYNTHETIC_MODEL
-from edgestream.errors import EdgestreamError, ModelError
+from edgestream.errors import EdgestreamError, ModelError, shown
 from edgestream.events import Final
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def examine() -> bool:
             healthy &= ok is not False
             mark = {True: "[green]ok  [/]", False: "[red]FAIL[/]", None: "[yellow]note[/]"}[ok]
             console.print(mark, f"{what}:", end=" ")
-            console.print(found, markup=False)
+            console.print(shown(found), markup=False)
     return healthy
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgestream.errors import ModelError, OperationError
+from edgestream.names import native_name
 
 Floats = NDArray[np.float32]
 MEL, SAMPLES, PICTURE, OUTPUT = "mel", "samples", "picture", "embeddings"
@@ -36,8 +37,10 @@ class EncoderWeights:
         options.log_severity_level = 4  # its errors come back as exceptions
         try:
             self.session = ort.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"], enable_fallback=0
+                native_name(path), options, providers=["CPUExecutionProvider"], enable_fallback=0
             )
+        except ModelError:
+            raise
         except Exception as error:  # onnxruntime raises its own types, not one base
             raise ModelError(f"{path}: onnxruntime cannot load it: {_line(error)}") from None
         self.path, self.input_name = path, input_name

@@ -11,14 +11,31 @@
         ├── HubError          a model could not be fetched or put away
         └── ConversionError   a converted model is too far from its source
 
-Each message is one line: what, where, and the way out.
+Each message is one line: what, where, and the way out. Names in it come from anywhere: what would
+steer a terminal or is no Unicode is shown as an escape.
 """
+
+JOINERS = "\u200c\u200d"  # unprintable for Python, but parts of words
+
+
+def shown(text: str) -> str:
+    """The text on one line, with \\x1b for a control character and \\xff for a byte of no UTF-8."""
+    return "".join(c if c.isprintable() or c in JOINERS else _escape(c) for c in text)
+
+
+def _escape(character: str) -> str:
+    if "\udc80" <= character <= "\udcff":  # what Python makes of a byte that is no UTF-8
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode("ascii")
 
 
 class EdgestreamError(Exception):
     """Base of all errors; `exit_code` is what the command line returns."""
 
     exit_code = 1
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(shown(message))
 
 
 class UsageError(EdgestreamError):

@@ -82,4 +82,12 @@ class Answer:
     picture_ms: float
 
 
-Event = Draft | Final | Gap | Lag | Answer
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What is odd about the input, for whoever can mend it; nothing was lost by it."""
+
+    time_ms: float
+    text: str
+
+
+Event = Draft | Final | Gap | Lag | Answer | Notice

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from edgestream.errors import ModelError
+from edgestream.names import native_name
 
 CPU = "CPUExecutionProvider"
 NUMPY_TYPES = {
@@ -36,7 +37,7 @@ def open_session(
     options = ort.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = n_threads, 1
     options.log_severity_level = 4  # its errors come back as exceptions
-    given = source if isinstance(source, bytes) else str(source)
+    given = source if isinstance(source, bytes) else native_name(source)
     name = "operator" if isinstance(source, bytes) else str(source)
     try:
         return ort.InferenceSession(given, options, providers=list(providers), enable_fallback=0)

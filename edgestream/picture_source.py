@@ -12,11 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgestream.errors import SourceError
+from edgestream.names import native_name
 
 OPEN_TIMEOUT_MS = 5_000  # of an address; OpenCV's own is 30 s
 READ_TIMEOUT_MS = 5_000
 ADDRESSES = ("rtsp://", "rtsps://", "http://", "https://")
 QUIET = "-8"  # FFmpeg's level for nothing at all: stderr is the status line's
+MAX_CAMERA = 9999  # OpenCV takes hundreds of thousands and more for other ways to capture
 MAX_PIXELS = 100_000_000  # of a picture; a header that states more would take gigabytes
 
 
@@ -42,9 +44,13 @@ def open_capture(where: str | int) -> cv2.VideoCapture | None:
     for a series of pictures, nor for an address.
 
     Raises:
-        SourceError: its pictures are too large; or `where` is a pipeline and this OpenCV was built
-            without GStreamer.
+        SourceError: its name is none; its pictures are too large; or `where` is a pipeline and this
+            OpenCV was built without GStreamer.
     """
+    if isinstance(where, str):
+        native_name(where, SourceError)
+    elif not 0 <= where <= MAX_CAMERA:
+        return None
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", QUIET)
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, OPEN_TIMEOUT_MS]
@@ -59,7 +65,8 @@ def open_capture(where: str | int) -> cv2.VideoCapture | None:
         elif is_address(where):
             capture = cv2.VideoCapture(where, cv2.CAP_FFMPEG, timeouts)
         else:
-            capture = cv2.VideoCapture(os.path.abspath(where), cv2.CAP_FFMPEG)
+            path = native_name(os.path.abspath(where), SourceError)
+            capture = cv2.VideoCapture(path, cv2.CAP_FFMPEG)
     except cv2.error:
         return None
     if not capture.isOpened():

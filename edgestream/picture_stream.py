@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import threading
 from collections.abc import Callable, Iterable
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from edgestream.commentator import Commentator, Counts
 from edgestream.errors import UsageError
-from edgestream.events import Comment, Event, Gap
+from edgestream.events import Comment, Event, Gap, Notice
 from edgestream.governor import Governor, Turn
 from edgestream.picture import Picture, Spacing
 
@@ -77,14 +78,18 @@ class PictureStream:
 
     def lose(self, gap: Gap) -> list[Event]:
         """Pictures were lost: the Gap, behind what was begun before it; then the stream goes on."""
+        if not 0 <= gap.start_ms <= gap.end_ms < math.inf:  # so that NaN is refused too
+            raise UsageError(f"stream: a gap from {gap.start_ms} to {gap.end_ms} ms; it cannot be")
         with self._busy:
             self._expect_open()
             events = self._dated(self._commentator.interrupt())
             self._seen_ms = max(self._seen_ms, gap.end_ms)
             return [*events, gap]
 
-    def take(self, item: Picture | Gap) -> list[Event]:
-        """What a source gives: a picture, or that some were lost."""
+    def take(self, item: Picture | Gap | Notice) -> list[Event]:
+        """What a source gives: a picture, that some were lost, or what is odd about it."""
+        if isinstance(item, Notice):
+            return [item]
         return self.lose(item) if isinstance(item, Gap) else self.push(item)
 
     def ask(self, question: str) -> Callable[[], str]:
@@ -107,7 +112,9 @@ class PictureStream:
     def _push(self, picture: Picture) -> list[Event]:
         self._expect_open()
         _check(picture)
-        if not picture.time_ms >= self._seen_ms:  # so that NaN is refused too
+        if not isinstance(picture.time_ms, (int, float, np.integer, np.floating)):
+            raise UsageError(f"stream: time_ms is {picture.time_ms!r:.40}; pass milliseconds")
+        if not self._seen_ms <= picture.time_ms < math.inf:  # so that NaN is refused too
             raise UsageError(
                 f"stream: a picture of {picture.time_ms:g} ms after {self._seen_ms:g} ms; times"
                 " must rise (reset() starts again)"

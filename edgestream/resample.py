@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import soxr
 
-from edgestream.source import Samples
+from edgestream.source import Samples, whole_rate
 
 
 class Resampler:
@@ -16,6 +16,9 @@ class Resampler:
     """
 
     def __init__(self, in_hz: int, out_hz: int) -> None:
+        """Raises UsageError on a rate that sound cannot have; what soxr makes of it is a hang,
+        gigabytes or an exception of its own."""
+        in_hz = whole_rate(in_hz, "stream")
         self.in_hz = in_hz
         self.out_hz = out_hz
         self._stream = (

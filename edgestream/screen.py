@@ -13,7 +13,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from edgestream.events import Answer, Draft, Event, Final, Gap
+from edgestream.events import Answer, Draft, Event, Final, Gap, Notice
 from edgestream.shown_text import printable
 
 STDERR_FD = 2
@@ -88,6 +88,8 @@ class Screen:
             self._note(event.reason)
         elif isinstance(event, Answer):
             self._console.print(Text(printable(f"{event.question} {event.text}"), style="italic"))
+        elif isinstance(event, Notice):
+            self._note(event.text)
         else:
             self._note(f"too slow: {event.action}")
 

@@ -7,6 +7,7 @@ import asyncio
 import math
 import threading
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Generator, Iterator
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -15,15 +16,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from edgestream.clock import Clock
 from edgestream.errors import UsageError
-from edgestream.events import Event, Final, Gap, Lag
+from edgestream.events import Event, Final, Gap, Lag, Notice
 from edgestream.meter import Meter
-from edgestream.source import Block
+from edgestream.source import Block, whole_rate
 
 # Silence behind the end so that the last word, which comes after the delay and may have many
 # tokens, is written; and into a gap, so that what was said before it is written in time.
 SETTLE_MS = 1000.0
 
 
+MAX_LOST_SAMPLES = 1 << 48  # eleven years at the highest rate; beyond, times lose their precision
 SILENCE_DBFS = -100.0  # shown for digital silence instead of minus infinity
 
 
@@ -82,7 +84,7 @@ class Stream:
         self._stages = stages
         self._clock = clock
         self._busy = threading.Lock()  # the stages compute without the interpreter's lock
-        self.rate_hz = rate_hz
+        self.rate_hz = whole_rate(rate_hz, "stream")
         self.delay_ms = delay_ms
         self.reset()
 
@@ -107,9 +109,19 @@ class Stream:
         are not finite are heard as silence.
 
         Raises:
-            UsageError: samples are no floats or not one-dimensional, or the stream is finished.
+            UsageError: samples are no floats or not one-dimensional, `lost_samples` is no count, or
+                the stream is finished.
         """
-        given = np.asarray(samples)
+        if isinstance(lost_samples, bool) or not isinstance(lost_samples, (int, np.integer)):
+            raise UsageError(f"stream: lost_samples is {lost_samples!r:.40}; pass a whole number")
+        if not 0 <= lost_samples <= MAX_LOST_SAMPLES:
+            raise UsageError(f"stream: lost_samples is {lost_samples}; it cannot be")
+        if not isinstance(reason, str):
+            raise UsageError(f"stream: the reason is {reason!r:.40}; pass a text")
+        try:
+            given = np.asarray(samples)
+        except ValueError:  # lists of different lengths
+            raise UsageError("stream: samples are no array; pass mono, shape (n,)") from None
         if given.dtype.kind != "f" and given.size:
             raise UsageError(
                 f"stream: samples are {given.dtype}; pass floats from -1 to 1 (int16: / 32768)"
@@ -122,7 +134,7 @@ class Stream:
         with self._busy:
             if self._finished:
                 raise UsageError("stream: already finished; call reset() to start a new one")
-            events = self._lose(lost_samples, reason) if lost_samples > 0 else []
+            events = self._lose(int(lost_samples), reason) if lost_samples > 0 else []
             return events + self._feed(block)
 
     def take(self, block: Block) -> list[Event]:
@@ -130,7 +142,8 @@ class Stream:
         if len(block.samples):
             power = float(np.mean(np.square(block.samples, dtype=np.float64)))
             self.level_dbfs = max(SILENCE_DBFS, 10 * math.log10(power + 1e-30))
-        return self.push(block.samples, lost_samples=block.lost_samples, reason=block.reason)
+        events = self.push(block.samples, lost_samples=block.lost_samples, reason=block.reason)
+        return [*events, Notice(self.heard_ms, block.notice)] if block.notice else events
 
     def finish(self) -> list[Event]:
         """Ends the input: writes what is still held and closes the open line."""
@@ -165,44 +178,17 @@ class Stream:
         return round(ms * self.rate_hz / 1000)
 
 
-class Session(Generic[InputT, IntakeT]):
-    """A source read to its end: iterate (`for` or `async for`) over its events.
+class Reading:
+    """A source on its way through a stream, once; it knows no session, which may be let go of."""
 
-    `stop()` ends it from any thread or signal handler; the last words still come.
-    """
-
-    def __init__(self, source: InputT, stream: IntakeT) -> None:
+    def __init__(self, source: Input, stream: Intake) -> None:
         self.source = source
         self.stream = stream
         self.meter = Meter()
-        self.newest: Any = None  # what the source gave last
-
-    def __iter__(self) -> Iterator[Event]:
-        for events in self.blocks():
-            yield from events
-
-    async def __aiter__(self) -> AsyncIterator[Event]:
-        blocks = self.blocks()
-        reading: asyncio.Future[list[Event] | None] | None = None
-        try:
-            while True:
-                reading = asyncio.ensure_future(asyncio.to_thread(next, blocks, None))
-                if (events := await asyncio.shield(reading)) is None:
-                    break
-                for event in events:
-                    yield event
-        finally:
-            self.stop()
-            if reading is not None:  # a cancelled wait leaves its thread at work on a block
-                await asyncio.wait([reading])
-            await asyncio.to_thread(blocks.close)
-
-    def stop(self) -> None:
-        """No more input is read; iteration goes on to the end of what was."""
-        self.source.stop()
+        self.newest: Any = None
 
     def blocks(self) -> Generator[list[Event], None, None]:
-        """The events of each piece of input as soon as it is read; often an empty list."""
+        """The events of each piece of input; closes the source at the end."""
         try:
             for item in self.source:
                 start_s, self.newest = time.perf_counter(), item
@@ -226,3 +212,68 @@ class Session(Generic[InputT, IntakeT]):
         if any(gap.reason == "overflow" for gap in gaps):
             events.append(Lag(behind_ms, "dropped audio"))
         return events
+
+
+class Session(Generic[InputT, IntakeT]):
+    """A source read to its end: iterate (`for` or `async for`) over its events.
+
+    Iteration that was left, as by `break`, goes on where it was when it is begun again. `stop()`
+    ends the input from any thread or signal handler, and the last words still come; `close()` ends
+    all at once and lets go of the source, as the end and a session that nobody holds do too.
+    """
+
+    def __init__(self, source: InputT, stream: IntakeT) -> None:
+        self.source = source
+        self.stream = stream
+        self.reading = self._begin()
+        self.meter = self.reading.meter
+        self._blocks = self.reading.blocks()
+        self._pending: deque[Event] = deque()  # of the last block, not taken yet
+
+    def __iter__(self) -> Iterator[Event]:
+        while True:
+            while self._pending:
+                yield self._pending.popleft()
+            events = next(self.blocks(), None)
+            if events is None:
+                return
+            self._pending.extend(events)
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        blocks = self.blocks()
+        reading: asyncio.Future[list[Event] | None] | None = None
+        try:
+            while True:
+                while self._pending:
+                    yield self._pending.popleft()
+                reading = asyncio.ensure_future(asyncio.to_thread(next, blocks, None))
+                if (events := await asyncio.shield(reading)) is None:
+                    break
+                self._pending.extend(events)
+        finally:
+            self.stop()
+            if reading is not None:  # a cancelled wait leaves its thread at work on a block
+                await asyncio.wait([reading])
+            await asyncio.to_thread(self.close)
+
+    def stop(self) -> None:
+        """No more input is read; iteration goes on to the end of what was."""
+        self.source.stop()
+
+    def close(self) -> None:
+        """Ends it: nothing more comes. May be repeated."""
+        self.blocks().close()
+        self._pending.clear()
+        self.source.close()
+
+    def blocks(self) -> Generator[list[Event], None, None]:
+        """The events of each piece of input as soon as it is read; often an empty list."""
+        return self._blocks
+
+    @property
+    def newest(self) -> Any:
+        """What the source gave last."""
+        return self.reading.newest
+
+    def _begin(self) -> Reading:
+        return Reading(self.source, self.stream)

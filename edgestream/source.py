@@ -28,11 +28,15 @@ MAX_CHANNELS = 1_024  # libsndfile's own limit
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """`samples`: float32 mono [n] in [-1, 1]. `lost_samples` were lost just before them."""
+    """`samples`: float32 mono [n] in [-1, 1]. `lost_samples` were lost just before them.
+
+    `notice` is what is odd about the input from here on, for whoever can mend it.
+    """
 
     samples: Samples
     lost_samples: int = 0
     reason: str = ""
+    notice: str = ""
 
 
 class Source(Protocol):
@@ -56,13 +60,22 @@ class Source(Protocol):
     def close(self) -> None: ...
 
 
-def check_rate(rate_hz: int, channels: int, what: str) -> None:
-    """Raise UsageError unless rate (Hz) and channel count are ones that sound can have."""
-    if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
+def whole_rate(rate_hz: object, what: str) -> int:
+    """The rate in Hz as an int; raises UsageError on what is no rate that sound can have."""
+    number = isinstance(rate_hz, (int, float, np.integer, np.floating))
+    if not number or isinstance(rate_hz, bool) or not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:  # type: ignore[operator]
         raise UsageError(
-            f"{what}: a rate of {rate_hz} Hz cannot be used; "
+            f"{what}: a rate of {rate_hz!r:.40} Hz cannot be used; "
             f"it must lie between {MIN_RATE_HZ} and {MAX_RATE_HZ} Hz"
         )
+    if rate_hz != int(rate_hz):  # type: ignore[call-overload]
+        raise UsageError(f"{what}: a rate of {rate_hz} Hz is no whole number")
+    return int(rate_hz)  # type: ignore[call-overload, no-any-return]
+
+
+def check_rate(rate_hz: int, channels: int, what: str) -> None:
+    """Raise UsageError unless rate (Hz) and channel count are ones that sound can have."""
+    whole_rate(rate_hz, what)
     if not 1 <= channels <= MAX_CHANNELS:
         raise UsageError(f"{what}: {channels} channels; there must be 1 to {MAX_CHANNELS}")
 
@@ -177,6 +190,8 @@ def _open_regular(path: Path) -> BinaryIO:
         raise SourceError(f"{path}: no such file") from None
     except OSError as error:
         raise SourceError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError:  # a null in it
+        raise SourceError(f"{path}: not the name of a file") from None
 
 
 def _open_audio(handle: BinaryIO, name: str) -> Any:

@@ -11,6 +11,7 @@ from pathlib import Path
 import llama_cpp
 
 from edgestream.errors import ModelError
+from edgestream.names import native_name
 
 PIECE_BYTES = 64  # of most tokens
 
@@ -31,7 +32,7 @@ class Tokenizer:
         llama_cpp.llama_log_set(silent_log, ctypes.c_void_p(0))
         params = llama_cpp.llama_model_default_params()
         params.vocab_only = True
-        model = llama_cpp.llama_model_load_from_file(str(path).encode(), params)
+        model = llama_cpp.llama_model_load_from_file(native_name(path).encode(), params)
         if not model:
             raise ModelError(f"{path}: libllama cannot load its tokenizer")
         weakref.finalize(self, llama_cpp.llama_model_free, model)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edgestream.errors import DeviceError, UsageError
+from edgestream.errors import DeviceError, UsageError, shown
 from edgestream.events import Event, Final, Gap
 from edgestream.shown_text import printable
 
@@ -88,7 +88,7 @@ class Window:
             pygame.display.init()
             pygame.font.init()
             screen = pygame.display.set_mode(FIRST_SIZE, pygame.RESIZABLE)
-            pygame.display.set_caption(self._title)
+            pygame.display.set_caption(shown(self._title))
         except pygame.error as error:
             self._failure = str(error)
             return

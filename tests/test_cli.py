@@ -67,7 +67,9 @@ def test_jsonl_has_word_times():
 @pytest.mark.parametrize("format", ["srt", "vtt"])
 def test_output_holds_the_words_of_stdout(format, tmp_path, expected):
     path = tmp_path / f"captions.{format}"
-    done = run("listen", "-m", "synthetic-en", SAMPLE, "--fast", "--format", format, "--output", path)
+    done = run(
+        "listen", "-m", "synthetic-en", SAMPLE, "--fast", "--format", format, "--output", path
+    )
     assert (done.returncode, done.stdout) == (0, "")
     text = path.read_text()
     assert "-->" in text

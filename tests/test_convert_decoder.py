@@ -16,7 +16,7 @@ from tiny_checkpoint import DTYPES, config_of, write_checkpoint
 from tiny_llama import TinyShape, random_weights, stored_weights, write_gguf
 
 import edgestream as es
-from edgestream.cli import main
+from edgestream.start import run_command
 from edgestream.convert.run import Wish, convert
 from edgestream.decoder import GgufModel, RingDecoder, load_decoder
 from edgestream.errors import EdgestreamError, ModelError, UsageError
@@ -277,7 +277,7 @@ def test_mistakes_are_one_line_and_exit_code_2(tmp_path, monkeypatch, capsys):
     ]:
         monkeypatch.setattr(sys, "argv", ["edgestream", "convert", *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
-            main()
+            sys.exit(run_command())
         said = capsys.readouterr().err
         assert ended.value.code == 2
         assert message in said
@@ -326,13 +326,13 @@ LIMITED = """
 import resource, sys
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)
 from pathlib import Path
-from edgestream.cli import main
+from edgestream.start import run_command
 from edgestream.convert.quantize import quantize
 sys.argv = sys.argv[1:]
 if sys.argv[1] == "quantize":
     quantize(Path(sys.argv[2]), Path(sys.argv[3]), "q8_0", 1, lambda *_: None)
 else:
-    main()
+    sys.exit(run_command())
 """
 
 

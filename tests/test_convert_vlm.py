@@ -10,7 +10,7 @@ import pytest
 import tiny_vision as tiny
 from safetensors.numpy import load_file, save_file
 
-from edgestream.cli import main
+from edgestream.start import run_command
 from edgestream.convert.run import Wish, convert
 from edgestream.convert.verify import BOUNDS, bound_of
 from edgestream.convert.verify_vlm import ROW_BOUNDS, relative, run_result
@@ -268,7 +268,7 @@ def test_the_command_converts_and_says_in_one_line_what_it_cannot(
         told = ["edgestream", "convert", str(checkpoint), "-o", str(tmp_path / out)]
         monkeypatch.setattr("sys.argv", [*told, "--quant", "q8_0"])
         with pytest.raises(SystemExit) as ended:
-            main()
+            sys.exit(run_command())
         return ended.value.code, capsys.readouterr().err
 
     assert command("out")[0] == 0

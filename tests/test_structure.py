@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "edgestream"
 # In the order that data takes. model.py builds the stages, session.py runs them.
 WALK = [
-    "errors", "events", "json_file", "toml_file", "ring_spec",
+    "reporting", "errors", "process", "names", "events", "json_file", "toml_file", "ring_spec",
     "config", "commentator_config", "decoder_config", "vlm_config", "manifest",
     "dialects", "onnx_weights", "library", "entry",
     "source", "pcm", "resample", "waveform", "devices", "microphone",
@@ -28,14 +28,14 @@ WALK = [
     "decoder_model", "policy", "decoder", "clock", "pieces",
     "governor",
     "shown_text", "writing_systems", "words", "line_tables", "line_breaks", "word_times", "lines",
-    "caption", "cues", "screen", "writer", "outlet", "meter", "session", "window",
+    "caption", "cues", "screen", "sink", "writer", "outlet", "meter", "session", "window",
     "concatenated",
     "model", "speech_config", "prompt_tokens", "voice", "hypothesis_rules", "speech_weights",
     "encoder_decoder", "window_rows", "segment_caption", "reencoded", "reencoded_model",
     "listening", "chattiness", "commentator", "picture_stream", "commentator_model",
     "vlm_units", "vlm_answer", "vlm_commentator", "vlm_model", "asking", "watching",
     "gguf_header", "fit", "hub", "pull", "doctor", "bench", "convert",
-    "cli_bars", "cli_models", "cli_convert", "cli_session", "cli_watch", "cli", "__main__",
+    "cli_bars", "cli_models", "cli_convert", "cli_session", "cli_watch", "cli", "start", "__main__",
 ]  # fmt: skip
 FILE_LINES = 300
 FUNCTION_LINES = 40
@@ -71,8 +71,8 @@ def test_every_module_has_its_place_in_the_walk():
 
 def test_public_names_are_these():
     assert sorted(edgestream.__all__) == [
-        "Answer", "Comment", "Draft", "EdgestreamError", "Final", "Gap", "Lag", "Word", "listen",
-        "load", "load_watcher", "watch",
+        "Answer", "Comment", "Draft", "EdgestreamError", "Final", "Gap", "Lag", "Notice", "Word",
+        "listen", "load", "load_watcher", "watch",
     ]  # fmt: skip
     for name in edgestream.__all__:
         assert getattr(edgestream, name) is not None

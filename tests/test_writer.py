@@ -21,7 +21,8 @@ from test_cues import finals, spoken
 from edgestream.errors import OutputError, UsageError
 from edgestream.events import Comment, Draft, Event, Final, Gap, Lag, Word
 from edgestream.shown_text import columns, printable
-from edgestream.writer import FORMATS, PAGE_BYTES, SRT_LIKES, open_writer
+from edgestream.sink import PAGE_BYTES
+from edgestream.writer import FORMATS, SRT_LIKES, open_writer
 
 TEXT = "We crossed the river at dawn, and nobody spoke until the far bank."
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -18,7 +18,8 @@ LOCK_NAME = ".lock"
 
 @contextmanager
 def whole_folder(out: Path) -> Iterator[Path]:
-    """An empty folder that becomes `out` if the block ends well, and vanishes if it does not.
+    """An empty folder that becomes `out` if the block ends well, and vanishes if it does not, with
+    the folders above that were made for it.
 
     What a killed conversion left is removed by the next one to the same place.
 
@@ -30,6 +31,7 @@ def whole_folder(out: Path) -> Iterator[Path]:
     if os.path.lexists(out):
         raise UsageError(f"{out}: exists already; choose another folder or remove it")
     part = out.parent / f".{out.name}.part"
+    made = [above for above in out.parents if not above.exists()]  # the innermost first
     with _disk(out):
         part.mkdir(parents=True, exist_ok=True)
         lock = FileLock(part / LOCK_NAME)
@@ -47,6 +49,9 @@ def whole_folder(out: Path) -> Iterator[Path]:
     except BaseException:
         lock.release()
         shutil.rmtree(part, ignore_errors=True)
+        with suppress(OSError):  # one that is not empty is somebody else's too
+            for above in made:
+                above.rmdir()
         raise
 
 

@@ -22,6 +22,7 @@ from edgestream.convert.registry import (
 from edgestream.errors import ConversionError, UsageError
 from edgestream.fit import mb
 from edgestream.manifest import read_manifest
+from edgestream.names import native_name
 
 NEEDED = ("gguf", "ml_dtypes", "onnx", "safetensors", "sentencepiece")
 
@@ -50,6 +51,8 @@ def convert(
         HubError, OutputError: the hub or the disk failed.
     """
     require_packages("convert")
+    for name in (source, out):
+        native_name(name, UsageError)
     with whole_folder(out) as folder:
         work = _shrink_encoder if wish.encoder_quant else _convert_checkpoint
         before, compared = work(source, folder, out.name, wish, progress)

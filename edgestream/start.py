@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How the `edgestream` command begins and ends: Ctrl-C, foreign printing, errors, little memory."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from edgestream.process import end_at_once_on_ctrl_c, forget, is_out_of_memory, tell
+
+INTERRUPTED = 130  # what shells say of Ctrl-C
+NO_MEMORY = "not enough memory; close other programs, raise the limit (ulimit -v)"
+
+
+def main() -> None:
+    """Entry point of the `edgestream` command."""
+    end_at_once_on_ctrl_c()  # first, before the slow imports
+    take_stderr_from_libraries()
+    try:
+        code = run_command()
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    sys.exit(max(code, _flush()))
+
+
+def take_stderr_from_libraries() -> None:
+    """Gives Python's stderr a descriptor of its own; what C libraries print to theirs is dropped.
+
+    Of a descriptor that was closed nothing is left open: no file of ours may get its number and
+    with it what is printed.
+    """
+    null_fd = os.open(os.devnull, os.O_RDWR)
+    while null_fd <= 2:  # a standard stream was closed
+        null_fd = os.open(os.devnull, os.O_RDWR)
+    if sys.stderr is not None:
+        sys.stderr.flush()
+        own = os.fdopen(
+            os.dup(2), "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace"
+        )
+        sys.stderr = own
+    os.dup2(null_fd, 2)
+    os.close(null_fd)
+
+
+def run_command() -> int:
+    """Runs the command; its exit code."""
+    try:
+        from edgestream.cli import app
+
+        return int(app(standalone_mode=False) or 0)
+    except Exception as error:
+        code = getattr(error, "exit_code", None)  # of our own errors and of the command line's
+        if is_out_of_memory(error):
+            tell(f"edgestream: {NO_MEMORY}")
+            return 1
+        if not isinstance(code, int):
+            raise
+        said = error.format_message() if hasattr(error, "format_message") else str(error)
+        if type(error).__name__ == "NoArgsIsHelpError":
+            sys.stderr.write(f"{said}\n")
+        else:
+            tell(f"edgestream: {said}")
+        return code
+
+
+def _flush() -> int:
+    """Writes what Python still holds; 1 if that fails, and then the interpreter will not try it."""
+    failed = 0
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except (OSError, ValueError):  # a full disk, a closed terminal
+            failed = int(not isinstance(sys.exc_info()[1], BrokenPipeError))
+            forget(stream)
+    return failed
