@@ -106,7 +106,7 @@ class Stream:
         """Takes float32 mono samples [n] in [-1, 1] at `rate_hz`, n >= 0.
 
         `lost_samples` were lost just before them: a Gap with `reason` is reported. Samples that
-        are not finite are heard as silence.
+        are not finite are heard as silence, and others are limited to that range.
 
         Raises:
             UsageError: samples are no floats or not one-dimensional, `lost_samples` is no count, or
@@ -126,11 +126,13 @@ class Stream:
             raise UsageError(
                 f"stream: samples are {given.dtype}; pass floats from -1 to 1 (int16: / 32768)"
             )
-        block = np.ascontiguousarray(given, np.float32)
+        with np.errstate(over="ignore"):  # of float64; what is no float32 is infinite now
+            block = np.ascontiguousarray(given, np.float32)
         if block.ndim != 1:
             raise UsageError(f"stream: samples have shape {block.shape}; pass mono, shape (n,)")
         if not np.isfinite(block).all():  # else the resampler would spread them
             block = np.where(np.isfinite(block), block, np.float32(0))
+        block = np.clip(block, -1.0, 1.0)
         with self._busy:
             if self._finished:
                 raise UsageError("stream: already finished; call reset() to start a new one")
