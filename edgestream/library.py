@@ -20,7 +20,7 @@ from edgestream.config import (
     is_plain_name,
 )
 from edgestream.dialects import foreign
-from edgestream.errors import ModelError
+from edgestream.errors import ModelError, UsageError
 from edgestream.manifest import M, read_manifest
 from edgestream.onnx_weights import refuse_unnamed_weights
 from edgestream.toml_file import read_toml
@@ -72,6 +72,8 @@ def pulled() -> dict[str, Path]:
 
 def find(name: str | os.PathLike[str]) -> Path:
     """The folder of a model given by name or path; a path to what has a name begins with ./"""
+    if not isinstance(name, (str, os.PathLike)):
+        raise UsageError(f"{name!r:.40}: not a model; give a name or a folder")
     named = {**pulled(), **shipped()}
     if folder := named.get(str(name)):
         return folder

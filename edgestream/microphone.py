@@ -205,6 +205,7 @@ class _Capture:
         self.rate_hz = rate_hz
         self._block_samples = rate_hz * block_ms // 1000
         self.mix = Downmix(1, rate_hz)
+        self._ring: SampleRing | None = None
         self._adc_due_s = 0.0  # when the next block should have been recorded; 0: not known
         with caught():
             self._stream = self._open(sounddevice, device)
@@ -219,6 +220,8 @@ class _Capture:
         if stream is not None:
             with caught():
                 stream.close(ignore_errors=True)
+            if self._ring is not None:
+                self._ring.write(self.mix.finish())
 
     def _open(self, sounddevice: ModuleType, device: Device) -> Any:
         """As mono if the device can do that itself, else with all its channels."""
@@ -243,9 +246,12 @@ class _Capture:
 
     def _on_block(self, frames: Samples, n_frames: int, when: Any, status: Any) -> None:
         """On PortAudio's thread: into the ring and nothing else."""
+        ring = self._ring
+        if ring is None:
+            return
         adc_s = when.inputBufferAdcTime
         if status.input_overflow:
             late_s = adc_s - self._adc_due_s if self._adc_due_s else 0.0
-            self._ring.lose(max(1, round(late_s * self.rate_hz)))
+            ring.lose(max(1, round(late_s * self.rate_hz)))
         self._adc_due_s = adc_s + n_frames / self.rate_hz
-        self._ring.write(self.mix.push(frames))
+        ring.write(self.mix.push(frames))

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-import numpy as np
-
 from edgestream.chained import find_links
 from edgestream.channels import Samples as Samples  # what a Block holds
+from edgestream.checks import finite
 from edgestream.errors import SourceError, UsageError
 from edgestream.sound import UNREADABLE, Sound
 from edgestream.sound_kind import HEAD_BYTES, SAMPLES, kind_of
@@ -63,21 +62,20 @@ class Source(Protocol):
 
 def whole_rate(rate_hz: object, what: str) -> int:
     """The rate in Hz as an int; raises UsageError on what is no rate that sound can have."""
-    number = isinstance(rate_hz, (int, float, np.integer, np.floating))
-    if not number or isinstance(rate_hz, bool) or not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:  # type: ignore[operator]
+    found = finite(rate_hz, f"{what}: a rate", "pass Hz")
+    if not MIN_RATE_HZ <= found <= MAX_RATE_HZ or found != int(found):
         raise UsageError(
-            f"{what}: a rate of {rate_hz!r:.40} Hz cannot be used; "
-            f"it must lie between {MIN_RATE_HZ} and {MAX_RATE_HZ} Hz"
+            f"{what}: a rate of {found:.12g} Hz cannot be used; it must be a whole number "
+            f"between {MIN_RATE_HZ} and {MAX_RATE_HZ} Hz"
         )
-    if rate_hz != int(rate_hz):  # type: ignore[call-overload]
-        raise UsageError(f"{what}: a rate of {rate_hz} Hz is no whole number")
-    return int(rate_hz)  # type: ignore[call-overload, no-any-return]
+    return int(found)
 
 
 def check_rate(rate_hz: int, channels: int, what: str) -> None:
     """Raise UsageError unless rate (Hz) and channel count are ones that sound can have."""
     whole_rate(rate_hz, what)
-    if not 1 <= channels <= MAX_CHANNELS:
+    found = finite(channels, f"{what}: channels", f"there must be 1 to {MAX_CHANNELS}")
+    if not 1 <= found <= MAX_CHANNELS or found != int(found):
         raise UsageError(f"{what}: {channels} channels; there must be 1 to {MAX_CHANNELS}")
 
 
@@ -135,6 +133,7 @@ class FileSource:
         self._handle.close()
 
     def _seek(self, start_s: float) -> int:
+        start_s = finite(start_s, f"{self._name}: start_s", "pass seconds")
         n_frames, start_frame = self._sound.n_frames, round(start_s * self.rate_hz)
         if not 0 <= start_frame < n_frames:
             raise SourceError(
