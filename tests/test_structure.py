@@ -21,7 +21,7 @@ WALK = [
     "dialects", "onnx_weights", "library", "entry",
     "library_noise", "channels", "sound_parts", "chained", "sound_kind", "sound",
     "source", "pcm", "piped", "resample", "waveform", "devices", "microphone",
-    "picture", "picture_source", "video_file", "cameras", "camera",
+    "picture", "picture_source", "container", "video_file", "cameras", "camera",
     "picture_gate", "encoder",
     "rope", "onnx_session", "onnx_operators", "onnx_model", "onnx_ring", "onnx_layouts",
     "onnx_decoder", "decoder_file", "tokenizer",
