@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from edgestream.errors import ModelError, OperationError
 from edgestream.names import native_name
+from edgestream.stand_in import refuse_stand_in
 
 Floats = NDArray[np.float32]
 MEL, SAMPLES, PICTURE, OUTPUT = "mel", "samples", "picture", "embeddings"
@@ -31,6 +32,7 @@ class EncoderWeights:
     def __init__(self, path: Path, *, input_name: str, chunk_shape: tuple[int, ...]) -> None:
         import onnxruntime as ort  # 0.2 s: only when a model is loaded
 
+        refuse_stand_in(path)
         options = ort.SessionOptions()
         # A tiny network on 80 ms of audio: a second thread costs more in hand-over than it saves.
         options.intra_op_num_threads = options.inter_op_num_threads = 1

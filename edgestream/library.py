@@ -23,6 +23,7 @@ from edgestream.dialects import foreign
 from edgestream.errors import ModelError, UsageError
 from edgestream.manifest import M, read_manifest
 from edgestream.onnx_weights import refuse_unnamed_weights
+from edgestream.stand_in import refuse_stand_in
 from edgestream.toml_file import read_toml
 
 HOME = "EDGESTREAM_HOME"
@@ -161,6 +162,7 @@ def verify(path: Path, sha256: str, source: str) -> None:
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror}; install the model again") from None
     if digest != sha256.lower():
+        refuse_stand_in(path)
         raise ModelError(
             f"{path}: altered or damaged (sha256 {digest[:12]}..., {source} says"
             f" {sha256[:12]}...); install the model again"

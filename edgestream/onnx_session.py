@@ -11,6 +11,7 @@ import numpy as np
 
 from edgestream.errors import ModelError
 from edgestream.names import native_name
+from edgestream.stand_in import refuse_stand_in
 
 CPU = "CPUExecutionProvider"
 NUMPY_TYPES = {
@@ -34,6 +35,8 @@ def open_session(
     """
     import onnxruntime as ort  # 0.2 s: only when a model is loaded
 
+    if isinstance(source, Path):
+        refuse_stand_in(source)
     options = ort.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = n_threads, 1
     options.log_severity_level = 4  # its errors come back as exceptions

@@ -113,7 +113,7 @@ class PictureStream:
     def _push(self, picture: Picture) -> list[Event]:
         self._expect_open()
         _check(picture)
-        if finite(picture.time_ms, "stream: time_ms", "pass milliseconds") < self._seen_ms:
+        if finite(picture.time_ms, "stream: time_ms", "times must rise") < self._seen_ms:
             raise UsageError(
                 f"stream: a picture of {picture.time_ms:g} ms after {self._seen_ms:g} ms; times"
                 " must rise (reset() starts again)"

@@ -15,6 +15,7 @@ from edgestream.errors import SourceError
 from edgestream.events import Gap
 from edgestream.picture import SIZE_CHANGED, Picture, Spacing
 from edgestream.picture_source import grab, is_address, open_capture, retrieve, to_rgb
+from edgestream.stand_in import stand_in
 
 HEADER_SLACK_MS = 500  # some containers state no number of pictures, and it is a guess
 USUAL_FPS = 25.0  # of a file that states none
@@ -160,6 +161,8 @@ def _expect_regular(path: str) -> None:
 
 def _open_video(name: str) -> cv2.VideoCapture:
     capture = open_capture(name)
+    if capture is None and (said := stand_in(name)):
+        raise SourceError(f"{name}: {said}")
     if capture is None:
         raise SourceError(
             f"{name}: not video that can be read; give mp4, mkv, webm, avi or another that FFmpeg "

@@ -21,6 +21,7 @@ from edgestream.dialects import CONVERT, foreign
 from edgestream.errors import ModelError
 from edgestream.json_file import Fields, read_json
 from edgestream.onnx_session import one_line
+from edgestream.stand_in import refuse_stand_in
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 # Of models that hear or see; newer ones that see have it within the other.
@@ -55,6 +56,7 @@ class Checkpoint:
         allowed = (folder, folder.parent.parent / "blobs")
         if not any(path.resolve().is_relative_to(each) for each in allowed):
             raise ModelError(f"{path}: a link that leaves the checkpoint; it is not followed")
+        refuse_stand_in(path)
         return path
 
     def has(self, name: str) -> bool:
