@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from edgestream.errors import ModelError, OperationError
 from edgestream.names import native_name
+from edgestream.process import is_out_of_memory
 from edgestream.stand_in import refuse_stand_in
 
 Floats = NDArray[np.float32]
@@ -44,6 +45,8 @@ class EncoderWeights:
         except ModelError:
             raise
         except Exception as error:  # onnxruntime raises its own types, not one base
+            if is_out_of_memory(error):
+                raise OperationError(f"{path}: not enough memory: {_line(error)}") from None
             raise ModelError(f"{path}: onnxruntime cannot load it: {_line(error)}") from None
         self.path, self.input_name = path, input_name
         self.chunk_shape = (1, *chunk_shape)

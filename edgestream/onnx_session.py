@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from edgestream.errors import ModelError
+from edgestream.errors import ModelError, OperationError
 from edgestream.names import native_name
+from edgestream.process import is_out_of_memory
 from edgestream.stand_in import refuse_stand_in
 
 CPU = "CPUExecutionProvider"
@@ -45,6 +46,8 @@ def open_session(
     try:
         return ort.InferenceSession(given, options, providers=list(providers), enable_fallback=0)
     except Exception as error:  # onnxruntime raises its own types, not one base
+        if is_out_of_memory(error):
+            raise OperationError(f"{name}: not enough memory: {one_line(error)}") from None
         raise ModelError(f"{name}: onnxruntime cannot load it: {one_line(error)}") from None
 
 

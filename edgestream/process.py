@@ -10,8 +10,12 @@ from typing import IO
 
 from edgestream.errors import shown
 
-# What the system's loader, C++ and threads say where Python has no MemoryError.
-MEMORY_WORDS = ("Cannot allocate memory", "bad_alloc", "bad allocation", "can't start new thread")
+# What the loader, C++, threads, protobuf, ggml and Rust say where Python has no MemoryError.
+MEMORY_WORDS = (
+    "Cannot allocate memory", "cannot allocate memory", "bad_alloc", "bad allocation",
+    "failed to map segment", "can't start new thread", "Failed to serialize proto",
+    "cannot be had on CPU", "PyObject pointer is null",
+)  # fmt: skip
 
 
 def end_at_once_on_ctrl_c() -> None:

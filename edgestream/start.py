@@ -3,19 +3,30 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
+from types import TracebackType
 
 from edgestream.process import end_at_once_on_ctrl_c, forget, is_out_of_memory, tell
 
 INTERRUPTED = 130  # what shells say of Ctrl-C
 NO_MEMORY = "not enough memory; close other programs, raise the limit (ulimit -v)"
+# Of address space, by command; with less, libraries end the process while they are imported or
+# open their first file: OpenBLAS, and for `watch` OpenCV.
+LEAST_BYTES = {"listen": 192 << 20, "watch": 384 << 20}
+LEAST_OF_ANY_BYTES = 160 << 20
+# Of libraries that end or hang where memory is little. No work here gains by OpenBLAS's threads,
+# each of which takes memory on import; Rust takes it to explain that there is none, and waits.
+FRUGAL = {"OPENBLAS_NUM_THREADS": "1", "RUST_BACKTRACE": "0"}
 
 
 def main() -> None:
     """Entry point of the `edgestream` command."""
     end_at_once_on_ctrl_c()  # first, before the slow imports
     take_stderr_from_libraries()
+    os.environ.update(FRUGAL)
+    sys.excepthook = _unless_out_of_memory  # Rust calls it on its way to raise
     try:
         code = run_command()
     except KeyboardInterrupt:
@@ -44,11 +55,17 @@ def take_stderr_from_libraries() -> None:
 
 def run_command() -> int:
     """Runs the command; its exit code."""
+    command = sys.argv[1] if len(sys.argv) > 1 else ""
+    if _address_space() < LEAST_BYTES.get(command, LEAST_OF_ANY_BYTES):
+        tell(f"edgestream: {NO_MEMORY}")
+        return 1
     try:
         from edgestream.cli import app
 
         return int(app(standalone_mode=False) or 0)
-    except Exception as error:
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # what Rust panics with is no Exception
         code = getattr(error, "exit_code", None)  # of our own errors and of the command line's
         if is_out_of_memory(error):
             tell(f"edgestream: {NO_MEMORY}")
@@ -74,3 +91,20 @@ def _flush() -> int:
             failed = int(not isinstance(sys.exc_info()[1], BrokenPipeError))
             forget(stream)
     return failed
+
+
+def _unless_out_of_memory(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    if not is_out_of_memory(error):
+        sys.__excepthook__(kind, error, trace)
+
+
+def _address_space() -> float:
+    """Bytes of it that the system allows this process."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return math.inf
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return math.inf if limit == resource.RLIM_INFINITY else limit

@@ -81,6 +81,11 @@ class VideoFileSource:
                 yield Gap(last.time_ms, time_ms, SIZE_CHANGED)
             yield picture
             last = picture
+        if n_read == 0 and not self._stopped:
+            raise SourceError(
+                f"{self.name}: not one of its pictures can be decoded; it is damaged, or there is"
+                " too little memory"
+            )
         missing_ms = 0.0 if self._stopped else self._missing_ms(n_read, read_ms)
         if missing_ms > HEADER_SLACK_MS:
             yield Gap(read_ms, read_ms + missing_ms, "damaged file")
