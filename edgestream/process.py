@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import sys
@@ -50,3 +51,13 @@ def forget(stream: IO[str]) -> None:
     null_fd = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null_fd, stream.fileno())
     os.close(null_fd)
+
+
+def address_space() -> float:
+    """Bytes of it that the system allows this process."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return math.inf
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return math.inf if limit == resource.RLIM_INFINITY else limit

@@ -3,12 +3,17 @@
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 from types import TracebackType
 
-from edgestream.process import end_at_once_on_ctrl_c, forget, is_out_of_memory, tell
+from edgestream.process import (
+    address_space,
+    end_at_once_on_ctrl_c,
+    forget,
+    is_out_of_memory,
+    tell,
+)
 
 INTERRUPTED = 130  # what shells say of Ctrl-C
 NO_MEMORY = "not enough memory; close other programs, raise the limit (ulimit -v)"
@@ -56,7 +61,7 @@ def take_stderr_from_libraries() -> None:
 def run_command() -> int:
     """Runs the command; its exit code."""
     command = sys.argv[1] if len(sys.argv) > 1 else ""
-    if _address_space() < LEAST_BYTES.get(command, LEAST_OF_ANY_BYTES):
+    if address_space() < LEAST_BYTES.get(command, LEAST_OF_ANY_BYTES):
         tell(f"edgestream: {NO_MEMORY}")
         return 1
     try:
@@ -98,13 +103,3 @@ def _unless_out_of_memory(
 ) -> None:
     if not is_out_of_memory(error):
         sys.__excepthook__(kind, error, trace)
-
-
-def _address_space() -> float:
-    """Bytes of it that the system allows this process."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return math.inf
-    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    return math.inf if limit == resource.RLIM_INFINITY else limit
