@@ -18,6 +18,7 @@ ID3_BYTES = 10
 KBPS_1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)  # MPEG 1, layer III
 KBPS_2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)  # MPEG 2 and 2.5
 RATES_HZ = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
+MAX_ZEROS = 4096  # before the first frame
 LENGTHS = (b"Xing", b"Info", b"VBRI")  # a first frame says with it how long its file is
 
 
@@ -47,7 +48,8 @@ def _ogg(data: mmap.mmap) -> list[Part]:
 
 
 def _mp3(data: mmap.mmap) -> list[Part]:
-    begins, at, tag_at, heard = [0], 0, -1, False
+    at = len(data[:MAX_ZEROS]) - len(data[:MAX_ZEROS].lstrip(b"\0"))
+    begins, tag_at, heard = [at], -1, False
     while at + 4 <= len(data):
         if data[at : at + 3] == b"ID3":
             tag_at = at

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from edgestream.sound_parts import ENDLESS, Part, PartFile
 
 DAMAGED = "damaged file"
 BROKEN = "the file is damaged here: some of the sound may be wrong or missing"
+DAMAGE = re.compile(rb"resync")  # of libmpg123, which calls much "error" that is none
 HEADER_SLACK_MS = 100  # an mp3 header counts whole coder frames, padding included
 UNREADABLE = (
     soundfile.SoundFileError,
@@ -51,8 +53,9 @@ class Sound:
         self, handle: BinaryIO, parts: list[Part], check: Callable[[int, int], None]
     ) -> None:
         self._handle, self._parts, self._check = handle, parts, check
-        alone = len(parts) == 1 and not parts[0].head and parts[0].end < ENDLESS
-        self._whole = parts[0] if alone else None  # which needs no window
+        first = parts[0]
+        alone = len(parts) == 1 and not (first.head or first.start) and first.end < ENDLESS
+        self._whole = first if alone else None  # which needs no window
         self._file = self._open(parts[0])
         self.rate_hz = int(self._file.samplerate)
         self._skip = 0  # frames of the first part, once `seek` was called
@@ -151,4 +154,4 @@ def _read(file: Any, n_frames: int) -> tuple[Samples, bool]:
             frames: Samples = file.read(n_frames, dtype="float32", always_2d=True)
         except (soundfile.SoundFileError, OSError):  # damage ends the part here
             frames = np.zeros((0, file.channels), np.float32)
-    return frames, bool(said.lines)
+    return frames, any(DAMAGE.search(line) for line in said.lines)

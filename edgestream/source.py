@@ -176,7 +176,8 @@ def _open_regular(path: Path) -> BinaryIO:
 def open_sound(handle: BinaryIO, name: str) -> Sound:
     """The sound of an open file, all of its parts; raises SourceError on what is none."""
     size = os.fstat(handle.fileno()).st_size
-    kind = kind_of(handle.read(HEAD_BYTES), ended=True) or SAMPLES
+    head = handle.read(HEAD_BYTES)
+    kind = kind_of(head.lstrip(b"\0"), ended=True) or SAMPLES  # some encoders begin with zeros
     chained = find_links(handle, kind.name) if kind.name in CHAINED else []
     parts = chained or find_parts(handle, size)
     try:

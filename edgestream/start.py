@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from types import TracebackType
@@ -31,6 +32,8 @@ def main() -> None:
     end_at_once_on_ctrl_c()  # first, before the slow imports
     take_stderr_from_libraries()
     os.environ.update(FRUGAL)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # whatever a terminal's encoding cannot show
+        sys.stdout.reconfigure(errors="replace")
     sys.excepthook = _unless_out_of_memory  # Rust calls it on its way to raise
     try:
         code = run_command()
@@ -74,6 +77,10 @@ def run_command() -> int:
         code = getattr(error, "exit_code", None)  # of our own errors and of the command line's
         if is_out_of_memory(error):
             tell(f"edgestream: {NO_MEMORY}")
+            return 1
+        if isinstance(error, OSError):  # a stdout that takes no more, a folder that is gone
+            where = f"{error.filename}: " if error.filename else ""
+            tell(f"edgestream: {where}{error.strerror or error}")
             return 1
         if not isinstance(code, int):
             raise

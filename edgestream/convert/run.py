@@ -101,7 +101,8 @@ def _expect_room(checkpoint: Checkpoint) -> None:
     if checkpoint.model_type in IN_GRAPHS and room < COPIES * checkpoint.n_bytes:
         raise OperationError(
             f"{checkpoint.folder}: not enough memory: its {mb(checkpoint.n_bytes)} need"
-            f" {mb(COPIES * checkpoint.n_bytes)} while they are converted; raise the limit (ulimit -v)"
+            f" {mb(COPIES * checkpoint.n_bytes)} while they are converted; raise the limit"
+            " (ulimit -v)"
         )
 
 
