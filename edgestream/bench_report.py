@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
+from edgestream import library
 from edgestream.errors import OutputError, UsageError
 
 # What a run is asked to reach; the delay is added to the emission latency.
@@ -163,6 +165,7 @@ def save(figure: Any, path: Path) -> None:
 
 def matplotlib_pyplot() -> Any:
     """pyplot that draws to files; raises UsageError where matplotlib is missing."""
+    os.environ.setdefault("MPLCONFIGDIR", str(library.home() / "matplotlib"))  # its list of fonts
     try:
         import matplotlib
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from dataclasses import dataclass
 
+from edgestream.checks import finite
 from edgestream.errors import UsageError
 
 USUAL = 0.5
@@ -24,7 +25,7 @@ class Chattiness:
     value: float = USUAL
 
     def __post_init__(self) -> None:
-        if not 0 <= self.value <= 1:
+        if not 0 <= finite(self.value, "chattiness", "it must lie between 0 and 1") <= 1:
             raise UsageError(f"chattiness is {self.value:g}; it must lie between 0 and 1")
 
     @property

@@ -84,7 +84,9 @@ def listen(
     context: typer.Context,
     source: Annotated[
         str | None,
-        typer.Argument(help="Audio file, or - for raw PCM on stdin. Default: the microphone."),
+        typer.Argument(
+            help="Audio file, or - for stdin: raw PCM, or a file. Default: the microphone."
+        ),
     ] = None,
     model: Annotated[str, typer.Option("-m", "--model", help="Name or folder.")] = DEFAULT_MODEL,
     delay: Annotated[
@@ -144,9 +146,10 @@ def listen(
         output = output_beside(source, output)
         opened: Source | str | None = source
         if source == "-":
-            from edgestream.pcm import PcmSource, standard_input
+            from edgestream.pcm import standard_input
+            from edgestream.piped import open_piped
 
-            opened = PcmSource(standard_input(), rate, channels, sample_format.value)
+            opened = open_piped(standard_input(), rate, channels, sample_format.value)
         elif source is None and model == DEFAULT_MODEL:
             typer.echo(SYNTHETIC_ONLY, err=True)
         session = start(

@@ -76,13 +76,15 @@ def convert(
 
 @contextmanager
 def _ended_like_ctrl_c() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the conversion as Ctrl-C does, so that it cleans up."""
+    """SIGTERM and SIGHUP end the conversion as Ctrl-C does, so that it cleans up; ignored, as by
+    `nohup`, they stay so."""
 
     def stop(signum: int, frame: Any) -> None:
         raise KeyboardInterrupt
 
     endings = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    old = [(ending, signal.signal(ending, stop)) for ending in endings]
+    heeded = [ending for ending in endings if signal.getsignal(ending) is not signal.SIG_IGN]
+    old = [(ending, signal.signal(ending, stop)) for ending in heeded]
     try:
         yield
     finally:

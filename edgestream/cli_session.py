@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from edgestream.errors import EdgestreamError, UsageError
-from edgestream.process import clean_up_on_ctrl_c, tell
+from edgestream.process import clean_up_on_ctrl_c, is_out_of_memory, tell
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -121,6 +121,8 @@ def one_line_errors() -> Iterator[None]:
     try:
         yield
     except EdgestreamError as error:
+        if is_out_of_memory(error):  # whatever it was for
+            raise
         tell(f"edgestream: {error}")
         raise typer.Exit(error.exit_code) from None
 

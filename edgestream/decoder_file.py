@@ -12,6 +12,7 @@ from edgestream.names import native_name
 from edgestream.onnx_decoder import OnnxDecoder
 from edgestream.onnx_model import OnnxModel
 from edgestream.ring_spec import RingSpec
+from edgestream.stand_in import refuse_stand_in
 
 
 def open_decoder(folder: Path, spec: RingSpec, device: str | None = None) -> GgufModel | OnnxModel:
@@ -47,6 +48,7 @@ def open_gguf(folder: Path, spec: RingSpec, device: str | None = None) -> GgufMo
 
 def read_gguf(path: Path, device: str) -> GgufModel:
     """The weights of a GGUF file on a device; raises ModelError where either is not to be had."""
+    refuse_stand_in(path)
     try:
         return GgufModel(native_name(path), device=native_name(device))
     except (ValueError, RuntimeError) as error:

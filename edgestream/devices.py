@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import ModuleType
 
 from edgestream.errors import DeviceError, UsageError
+from edgestream.library_noise import caught
 
 SEE_DEVICES = "see edgestream listen --list-devices"
 
@@ -26,7 +27,8 @@ class Device:
 def portaudio() -> ModuleType:
     """The sounddevice module. Raises DeviceError where the PortAudio library is missing."""
     try:
-        import sounddevice
+        with caught():  # ALSA, JACK and others tell of each device that they do not find
+            import sounddevice
     except OSError:
         raise DeviceError(
             "microphone: the PortAudio library is missing; install it (Debian, Ubuntu: "
@@ -39,8 +41,9 @@ def portaudio() -> ModuleType:
 def refresh(sounddevice: ModuleType) -> None:
     """Make PortAudio look again at what is plugged in; no stream may be open."""
     # PortAudio lists devices once, when it starts; sounddevice has no public name for a restart.
-    sounddevice._terminate()
-    sounddevice._initialize()
+    with caught():
+        sounddevice._terminate()
+        sounddevice._initialize()
 
 
 def list_devices() -> list[Device]:

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from edgestream.errors import ModelError, OperationError
 from edgestream.names import native_name
+from edgestream.process import is_out_of_memory
+from edgestream.stand_in import refuse_stand_in
 
 Floats = NDArray[np.float32]
 MEL, SAMPLES, PICTURE, OUTPUT = "mel", "samples", "picture", "embeddings"
@@ -31,6 +33,7 @@ class EncoderWeights:
     def __init__(self, path: Path, *, input_name: str, chunk_shape: tuple[int, ...]) -> None:
         import onnxruntime as ort  # 0.2 s: only when a model is loaded
 
+        refuse_stand_in(path)
         options = ort.SessionOptions()
         # A tiny network on 80 ms of audio: a second thread costs more in hand-over than it saves.
         options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -42,6 +45,8 @@ class EncoderWeights:
         except ModelError:
             raise
         except Exception as error:  # onnxruntime raises its own types, not one base
+            if is_out_of_memory(error):
+                raise OperationError(f"{path}: not enough memory: {_line(error)}") from None
             raise ModelError(f"{path}: onnxruntime cannot load it: {_line(error)}") from None
         self.path, self.input_name = path, input_name
         self.chunk_shape = (1, *chunk_shape)

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from edgestream.errors import ModelError
+from edgestream.stand_in import refuse_stand_in
 
 LIMIT_BYTES = 128 << 20  # the largest tokenizer.json has about 35 MB
 
 
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file; raises ModelError with one line on anything else."""
+    refuse_stand_in(path)
     try:
         with path.open("rb") as file:
             data = file.read(LIMIT_BYTES + 1)

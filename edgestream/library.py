@@ -20,9 +20,10 @@ from edgestream.config import (
     is_plain_name,
 )
 from edgestream.dialects import foreign
-from edgestream.errors import ModelError
+from edgestream.errors import ModelError, UsageError
 from edgestream.manifest import M, read_manifest
 from edgestream.onnx_weights import refuse_unnamed_weights
+from edgestream.stand_in import refuse_stand_in
 from edgestream.toml_file import read_toml
 
 HOME = "EDGESTREAM_HOME"
@@ -72,6 +73,8 @@ def pulled() -> dict[str, Path]:
 
 def find(name: str | os.PathLike[str]) -> Path:
     """The folder of a model given by name or path; a path to what has a name begins with ./"""
+    if not isinstance(name, (str, os.PathLike)):
+        raise UsageError(f"{name!r:.40}: not a model; give a name or a folder")
     named = {**pulled(), **shipped()}
     if folder := named.get(str(name)):
         return folder
@@ -159,6 +162,7 @@ def verify(path: Path, sha256: str, source: str) -> None:
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror}; install the model again") from None
     if digest != sha256.lower():
+        refuse_stand_in(path)
         raise ModelError(
             f"{path}: altered or damaged (sha256 {digest[:12]}..., {source} says"
             f" {sha256[:12]}...); install the model again"

@@ -92,6 +92,10 @@ def listen(
         "delay_ms": delay_ms, "confidence": confidence, "policy": policy, "language": language,
         "task": task, "prompt": prompt, "times": times, "vad": vad,
     }  # fmt: skip
+    if not hasattr(model, "stream"):
+        raise UsageError(
+            f"model: {type(model).__name__} is none; give a name, a folder or load()'s"
+        )
     opened = open_source(source, device=device, fast=fast)
     try:
         stream = _stream(model, opened.rate_hz, options)
@@ -111,6 +115,8 @@ def open_source(
         return MicrophoneSource(device)
     if isinstance(source, (str, os.PathLike)):
         return FileSource(Path(source), pace=not fast)
+    if not hasattr(source, "rate_hz"):
+        raise UsageError(f"source: {type(source).__name__} is none; give a path or a Source")
     return source
 
 

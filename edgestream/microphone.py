@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 
 from edgestream._native import SampleRing
+from edgestream.channels import Downmix
 from edgestream.devices import SEE_DEVICES, Device, find_device, portaudio, refresh
 from edgestream.errors import DeviceError, EdgestreamError
+from edgestream.library_noise import caught
 from edgestream.resample import Resampler
-from edgestream.source import Block, Samples, check_rate, to_mono
+from edgestream.source import Block, Samples, check_rate
 
 RING_S = 4.0  # how long the rest may stall before samples are lost
 BLOCK_MS = 20  # what the device hands over at a time
@@ -26,6 +28,11 @@ POLL_MS = 10  # how often the reader looks; bounds the delay that it adds
 LOST_AFTER_S = 2.0  # a device that is silent (not: quiet) for this long is gone
 RETRY_FIRST_S = 0.5  # then doubled each time
 RETRY_MAX_S = 2.0
+DIGITAL_SILENCE_S = 10.0
+MUTED = (
+    "the microphone gives digital silence: it may be muted, or this program may not be allowed to"
+    " hear it; see the system's sound settings"
+)
 OVERFLOW = "overflow"
 LOST = "microphone lost"
 
@@ -97,6 +104,8 @@ class MicrophoneSource:
         self._room = np.empty(self._ring.capacity, np.float32)
         self._resampler = Resampler(capture.rate_hz, self.rate_hz)
         self._watch = _LossWatch(capture.rate_hz)
+        self._clean = Downmix(1, capture.rate_hz)
+        self._quiet = _Quiet(capture.rate_hz)
         self._capture = capture
         self._patient_until_s = time.monotonic() + LOST_AFTER_S
         capture.start(self._ring)
@@ -117,8 +126,9 @@ class MicrophoneSource:
             self._lost, self._retry_s = False, RETRY_FIRST_S
         self._accounted_s = time.monotonic()
         self._patient_until_s = self._accounted_s + LOST_AFTER_S
-        samples = to_mono(self._room[:n_read, np.newaxis])
-        return Block(self._resampler.push(samples), lost_samples, reason)
+        samples = self._clean.push(self._room[:n_read, np.newaxis])
+        notice = self._capture.mix.take_notice() or self._quiet.push(samples)
+        return Block(self._resampler.push(samples), lost_samples, reason, notice)
 
     def _unaccounted(self) -> int:
         """Samples' worth of time since the last that was accounted for, which it now is."""
@@ -170,6 +180,22 @@ class _LossWatch:
         return round(rise_s * self._rate_hz) if rise_s > self.THRESHOLD_S else 0
 
 
+class _Quiet:
+    """Says once that a microphone gives nothing but zeros, which no open one does."""
+
+    def __init__(self, rate_hz: int) -> None:
+        self._limit = round(DIGITAL_SILENCE_S * rate_hz)
+        self._n_zeros = 0
+
+    def push(self, samples: Samples) -> str:
+        """Takes samples; returns what is to be said, empty most of the time."""
+        sounding = np.flatnonzero(samples)
+        before = self._n_zeros
+        n_after = len(samples) - 1 - int(sounding[-1]) if len(sounding) else len(samples) + before
+        self._n_zeros = n_after
+        return MUTED if before < self._limit <= n_after else ""
+
+
 class _Capture:
     """One open PortAudio stream that fills a ring with mono samples."""
 
@@ -178,22 +204,29 @@ class _Capture:
     ) -> None:
         self.rate_hz = rate_hz
         self._block_samples = rate_hz * block_ms // 1000
-        self._mono = np.empty(self._block_samples, np.float32)
+        self.mix = Downmix(1, rate_hz)
+        self._ring: SampleRing | None = None
         self._adc_due_s = 0.0  # when the next block should have been recorded; 0: not known
-        self._stream = self._open(sounddevice, device)
+        with caught():
+            self._stream = self._open(sounddevice, device)
 
     def start(self, ring: SampleRing) -> None:
         self._ring = ring
-        self._stream.start()
+        with caught():
+            self._stream.start()
 
     def close(self) -> None:
         stream, self._stream = self._stream, None
         if stream is not None:
-            stream.close(ignore_errors=True)
+            with caught():
+                stream.close(ignore_errors=True)
+            if self._ring is not None:
+                self._ring.write(self.mix.finish())
 
     def _open(self, sounddevice: ModuleType, device: Device) -> Any:
         """As mono if the device can do that itself, else with all its channels."""
         for channels in (1, device.channels):
+            self.mix = Downmix(channels, self.rate_hz)
             try:
                 return sounddevice.InputStream(
                     device=device.index,
@@ -213,12 +246,12 @@ class _Capture:
 
     def _on_block(self, frames: Samples, n_frames: int, when: Any, status: Any) -> None:
         """On PortAudio's thread: into the ring and nothing else."""
+        ring = self._ring
+        if ring is None:
+            return
         adc_s = when.inputBufferAdcTime
         if status.input_overflow:
             late_s = adc_s - self._adc_due_s if self._adc_due_s else 0.0
-            self._ring.lose(max(1, round(late_s * self.rate_hz)))
+            ring.lose(max(1, round(late_s * self.rate_hz)))
         self._adc_due_s = adc_s + n_frames / self.rate_hz
-        if frames.shape[1] == 1:
-            self._ring.write(frames[:, 0])
-        else:
-            self._ring.write(np.mean(frames, axis=1, out=self._mono[:n_frames]))
+        ring.write(self.mix.push(frames))

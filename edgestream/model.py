@@ -17,6 +17,7 @@ from edgestream._native import (
     SpecialTokens,
 )
 from edgestream.caption import Caption
+from edgestream.checks import finite, whole
 from edgestream.clock import Clock
 from edgestream.concatenated import ConcatenatedStages
 from edgestream.config import MANIFEST, ConcatenatedManifest, MelSpec
@@ -87,6 +88,7 @@ class Model:
         delay_frames = self._delay_frames(delay_ms)
         if deferrals is None:
             deferrals = 0 if confidence is None else 1
+        deferrals = whole(deferrals, "deferrals", 0, 1 << 16)
         self._check_deferrals(delay_frames, deferrals)
         # A model that was not told its delay by a token keeps to it by itself.
         wait_steps = 0 if m.tokens.delay_0 is None else delay_frames
@@ -168,6 +170,7 @@ class Model:
         policy, step_ms = self.manifest.policy, self.manifest.decoder.step_ms
         if delay_ms is None:
             return policy.delay_frames
+        delay_ms = finite(delay_ms, "delay")
         low, high = policy.min_delay_frames * step_ms, policy.max_delay_frames * step_ms
         if not low <= delay_ms <= high:
             raise UsageError(
@@ -266,10 +269,12 @@ def _policy(
     if policy is not None:
         if confidence is not None:
             raise UsageError("stream: give either a confidence or a policy, not both")
+        if not isinstance(policy, (Head, Policy)):
+            raise UsageError(f"policy: {type(policy).__name__} is none; see docs/policies.md")
         return policy.policy() if isinstance(policy, Head) else policy
     if confidence is None:
         return WaitK(delay_frames)
     try:
-        return ConfidenceThreshold(delay_frames, confidence, deferrals)
+        return ConfidenceThreshold(delay_frames, finite(confidence, "confidence"), deferrals)
     except ValueError as error:
         raise UsageError(str(error)) from None

@@ -10,6 +10,8 @@ from edgestream.errors import EdgestreamError, ModelError
 
 def native_name(name: str | os.PathLike[str], refusal: type[EdgestreamError] = ModelError) -> str:
     """The name if C and C++ can take it: UTF-8 without a null; raises `refusal` otherwise."""
+    if not isinstance(name, (str, os.PathLike)):
+        raise refusal(f"{name!r:.40}: not a name; pass a text or a path")
     text = os.fspath(name)
     if "\0" in text:
         raise refusal(f"{text}: no name holds a null; check where it comes from")

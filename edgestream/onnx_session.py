@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from edgestream.errors import ModelError
+from edgestream.errors import ModelError, OperationError
 from edgestream.names import native_name
+from edgestream.process import is_out_of_memory
+from edgestream.stand_in import refuse_stand_in
 
 CPU = "CPUExecutionProvider"
 NUMPY_TYPES = {
@@ -34,6 +36,8 @@ def open_session(
     """
     import onnxruntime as ort  # 0.2 s: only when a model is loaded
 
+    if isinstance(source, Path):
+        refuse_stand_in(source)
     options = ort.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = n_threads, 1
     options.log_severity_level = 4  # its errors come back as exceptions
@@ -42,6 +46,8 @@ def open_session(
     try:
         return ort.InferenceSession(given, options, providers=list(providers), enable_fallback=0)
     except Exception as error:  # onnxruntime raises its own types, not one base
+        if is_out_of_memory(error):
+            raise OperationError(f"{name}: not enough memory: {one_line(error)}") from None
         raise ModelError(f"{name}: onnxruntime cannot load it: {one_line(error)}") from None
 
 

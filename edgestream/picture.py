@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from edgestream.checks import finite
 from edgestream.errors import UsageError
 from edgestream.events import Gap
 
@@ -57,8 +58,9 @@ class PictureSource(Protocol):
 
 def expect_fps(fps: float | None) -> None:
     """Raises UsageError unless `fps` is one that a camera can have, or none."""
-    if fps is not None and not MIN_FPS <= fps <= MAX_FPS:
-        raise UsageError(f"fps is {fps:g}; it must lie between {MIN_FPS:g} and {MAX_FPS:g}")
+    way_out = f"it must lie between {MIN_FPS:g} and {MAX_FPS:g}"
+    if fps is not None and not MIN_FPS <= finite(fps, "fps", way_out) <= MAX_FPS:
+        raise UsageError(f"fps is {fps:g}; {way_out}")
 
 
 class Spacing:

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import threading
 from collections.abc import Callable, Iterable
 
 import numpy as np
 
+from edgestream.checks import finite
 from edgestream.commentator import Commentator, Counts
 from edgestream.errors import UsageError
 from edgestream.events import Comment, Event, Gap, Notice
@@ -72,13 +72,14 @@ class PictureStream:
             UsageError: a picture is not uint8 [height, width, 3], its time lies before that of the
                 one before it, or the stream is finished.
         """
-        several = [pictures] if isinstance(pictures, Picture) else pictures
+        several = pictures if isinstance(pictures, Iterable) else [pictures]
         with self._busy:
             return [event for picture in several for event in self._push(picture)]
 
     def lose(self, gap: Gap) -> list[Event]:
         """Pictures were lost: the Gap, behind what was begun before it; then the stream goes on."""
-        if not 0 <= gap.start_ms <= gap.end_ms < math.inf:  # so that NaN is refused too
+        start_ms, end_ms = (finite(at, "stream: a gap's time") for at in (gap.start_ms, gap.end_ms))
+        if not 0 <= start_ms <= end_ms:
             raise UsageError(f"stream: a gap from {gap.start_ms} to {gap.end_ms} ms; it cannot be")
         with self._busy:
             self._expect_open()
@@ -112,9 +113,7 @@ class PictureStream:
     def _push(self, picture: Picture) -> list[Event]:
         self._expect_open()
         _check(picture)
-        if not isinstance(picture.time_ms, (int, float, np.integer, np.floating)):
-            raise UsageError(f"stream: time_ms is {picture.time_ms!r:.40}; pass milliseconds")
-        if not self._seen_ms <= picture.time_ms < math.inf:  # so that NaN is refused too
+        if finite(picture.time_ms, "stream: time_ms", "times must rise") < self._seen_ms:
             raise UsageError(
                 f"stream: a picture of {picture.time_ms:g} ms after {self._seen_ms:g} ms; times"
                 " must rise (reset() starts again)"
@@ -155,6 +154,8 @@ class PictureStream:
 
 
 def _check(picture: Picture) -> None:
+    if not isinstance(picture, Picture):
+        raise UsageError(f"stream: got {type(picture).__name__}; pass a Picture, or several")
     rgb = picture.rgb
     if not isinstance(rgb, np.ndarray) or rgb.dtype != np.uint8 or rgb.shape[2:] != (3,):
         found = f"{rgb.dtype} {list(rgb.shape)}" if isinstance(rgb, np.ndarray) else type(rgb)

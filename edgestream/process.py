@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import sys
@@ -10,8 +11,12 @@ from typing import IO
 
 from edgestream.errors import shown
 
-# What the system's loader, C++ and threads say where Python has no MemoryError.
-MEMORY_WORDS = ("Cannot allocate memory", "bad_alloc", "bad allocation", "can't start new thread")
+# What the loader, C++, threads, protobuf, ggml and Rust say where Python has no MemoryError.
+MEMORY_WORDS = (
+    "Cannot allocate memory", "cannot allocate memory", "bad_alloc", "bad allocation",
+    "failed to map segment", "can't start new thread", "Failed to serialize proto",
+    "cannot be had on CPU", "PyObject pointer is null",
+)  # fmt: skip
 
 
 def end_at_once_on_ctrl_c() -> None:
@@ -46,3 +51,13 @@ def forget(stream: IO[str]) -> None:
     null_fd = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null_fd, stream.fileno())
     os.close(null_fd)
+
+
+def address_space() -> float:
+    """Bytes of it that the system allows this process."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return math.inf
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return math.inf if limit == resource.RLIM_INFINITY else limit

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from edgestream.errors import ModelError, UsageError
-from edgestream.json_file import read_json
+from edgestream.json_file import Fields, read_json
 from edgestream.speech_config import TOKENIZER, SpeechConfig, byte_table
 
 MAX_TOKENS = 223  # of a prompt, the newest ones, as Whisper's reference decoder takes them
@@ -32,9 +32,16 @@ def prompt_tokens(folder: Path, config: SpeechConfig, text: str) -> list[int]:
     if not text.strip():
         return []
     path = folder / TOKENIZER
-    model = read_json(path).get("model")
+    data = read_json(path)
+    model = data.get("model")
     model = model if isinstance(model, dict) else {}
     vocab, ranks = model.get("vocab"), _ranks(model.get("merges"), path)
+    fields = Fields(data, str(path))
+    fields.refuse("normalizer")
+    for name in ("continuing_subword_prefix", "end_of_word_suffix"):
+        fields.table("model").refuse(name, "")
+    fields.table("model").refuse("ignore_merges", False)
+    fields.table("pre_tokenizer").refuse("type", "ByteLevel")
     if not isinstance(vocab, dict):
         raise ModelError(f"{path}: has no model.vocab")
     character_of = {byte: character for character, byte in byte_table().items()}

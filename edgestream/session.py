@@ -14,6 +14,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from edgestream.checks import whole
 from edgestream.clock import Clock
 from edgestream.errors import UsageError
 from edgestream.events import Event, Final, Gap, Lag, Notice
@@ -106,16 +107,13 @@ class Stream:
         """Takes float32 mono samples [n] in [-1, 1] at `rate_hz`, n >= 0.
 
         `lost_samples` were lost just before them: a Gap with `reason` is reported. Samples that
-        are not finite are heard as silence.
+        are not finite are heard as silence, and others are limited to that range.
 
         Raises:
             UsageError: samples are no floats or not one-dimensional, `lost_samples` is no count, or
                 the stream is finished.
         """
-        if isinstance(lost_samples, bool) or not isinstance(lost_samples, (int, np.integer)):
-            raise UsageError(f"stream: lost_samples is {lost_samples!r:.40}; pass a whole number")
-        if not 0 <= lost_samples <= MAX_LOST_SAMPLES:
-            raise UsageError(f"stream: lost_samples is {lost_samples}; it cannot be")
+        n_lost = whole(lost_samples, "stream: lost_samples", 0, MAX_LOST_SAMPLES)
         if not isinstance(reason, str):
             raise UsageError(f"stream: the reason is {reason!r:.40}; pass a text")
         try:
@@ -126,15 +124,17 @@ class Stream:
             raise UsageError(
                 f"stream: samples are {given.dtype}; pass floats from -1 to 1 (int16: / 32768)"
             )
-        block = np.ascontiguousarray(given, np.float32)
-        if block.ndim != 1:
-            raise UsageError(f"stream: samples have shape {block.shape}; pass mono, shape (n,)")
+        if given.ndim != 1:
+            raise UsageError(f"stream: samples have shape {given.shape}; pass mono, shape (n,)")
+        with np.errstate(over="ignore"):  # of float64; what is no float32 is infinite now
+            block = np.ascontiguousarray(given, np.float32)
         if not np.isfinite(block).all():  # else the resampler would spread them
             block = np.where(np.isfinite(block), block, np.float32(0))
+        block = np.clip(block, -1.0, 1.0)
         with self._busy:
             if self._finished:
                 raise UsageError("stream: already finished; call reset() to start a new one")
-            events = self._lose(int(lost_samples), reason) if lost_samples > 0 else []
+            events = self._lose(n_lost, reason) if n_lost else []
             return events + self._feed(block)
 
     def take(self, block: Block) -> list[Event]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import stat
 import sys
 import time
@@ -107,7 +108,10 @@ class Sink:
     def _write_all(self, data: bytes) -> None:
         rest = memoryview(data)
         while rest:
-            rest = rest[os.write(self._fd, rest) :]
+            try:
+                rest = rest[os.write(self._fd, rest) :]
+            except BlockingIOError:  # somebody who shares the pipe made it so; its reader is slow
+                select.select([], [self._fd], [])
 
     def _sync_now_and_then(self) -> None:
         now_s = time.monotonic()

@@ -9,20 +9,20 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import BinaryIO, Protocol
 
-import numpy as np
-import numpy.typing as npt
-import soundfile
-
+from edgestream.chained import find_links
+from edgestream.channels import Samples as Samples  # what a Block holds
+from edgestream.checks import finite
 from edgestream.errors import SourceError, UsageError
-
-Samples = npt.NDArray[np.float32]
+from edgestream.sound import UNREADABLE, Sound
+from edgestream.sound_kind import HEAD_BYTES, SAMPLES, kind_of
+from edgestream.sound_parts import find_parts
 
 BLOCK_MS = 40  # half a model step: short enough not to add delay, long enough to be cheap
 MIN_RATE_HZ = 1_000  # below this no speech is left
 MAX_RATE_HZ = 768_000  # the fastest audio hardware sold; beyond it a header is damaged
-HEADER_SLACK_MS = 100  # an mp3 header counts whole coder frames, padding included
+CHAINED = ("ogg", "mp3")  # that go on where they are joined
 MAX_CHANNELS = 1_024  # libsndfile's own limit
 
 
@@ -62,36 +62,29 @@ class Source(Protocol):
 
 def whole_rate(rate_hz: object, what: str) -> int:
     """The rate in Hz as an int; raises UsageError on what is no rate that sound can have."""
-    number = isinstance(rate_hz, (int, float, np.integer, np.floating))
-    if not number or isinstance(rate_hz, bool) or not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:  # type: ignore[operator]
+    found = finite(rate_hz, f"{what}: a rate", "pass Hz")
+    if not MIN_RATE_HZ <= found <= MAX_RATE_HZ or found != int(found):
         raise UsageError(
-            f"{what}: a rate of {rate_hz!r:.40} Hz cannot be used; "
-            f"it must lie between {MIN_RATE_HZ} and {MAX_RATE_HZ} Hz"
+            f"{what}: a rate of {found:.12g} Hz cannot be used; it must be a whole number "
+            f"between {MIN_RATE_HZ} and {MAX_RATE_HZ} Hz"
         )
-    if rate_hz != int(rate_hz):  # type: ignore[call-overload]
-        raise UsageError(f"{what}: a rate of {rate_hz} Hz is no whole number")
-    return int(rate_hz)  # type: ignore[call-overload, no-any-return]
+    return int(found)
 
 
 def check_rate(rate_hz: int, channels: int, what: str) -> None:
     """Raise UsageError unless rate (Hz) and channel count are ones that sound can have."""
     whole_rate(rate_hz, what)
-    if not 1 <= channels <= MAX_CHANNELS:
+    found = finite(channels, f"{what}: channels", f"there must be 1 to {MAX_CHANNELS}")
+    if not 1 <= found <= MAX_CHANNELS or found != int(found):
         raise UsageError(f"{what}: {channels} channels; there must be 1 to {MAX_CHANNELS}")
 
 
-def to_mono(frames: npt.NDArray[np.float32]) -> Samples:
-    """Mean over channels of float32 [n, channels], NaN as silence, limited to [-1, 1]; [n]."""
-    mono = frames[:, 0] if frames.shape[1] == 1 else frames.mean(axis=1, dtype=np.float32)
-    clean = np.nan_to_num(mono, nan=0.0, posinf=1.0, neginf=-1.0)
-    return np.ascontiguousarray(np.clip(clean, -1.0, 1.0), dtype=np.float32)
-
-
 class FileSource:
-    """A wav, flac, ogg or mp3 file, read in blocks; with `pace` no faster than it was spoken.
+    """A wav, flac, ogg, mp3 or other sound file; with `pace` no faster than it was spoken.
 
-    Late readers lose nothing: the next block comes at once and `behind_ms` says how late.
-    Raises SourceError for anything that is not readable audio.
+    What the file lacks by its own account is lost_samples of its blocks. Late readers lose nothing:
+    the next block comes at once and `behind_ms` says how late. Raises SourceError for anything that
+    is not readable audio.
     """
 
     live = False
@@ -104,7 +97,7 @@ class FileSource:
         self._behind_s = 0.0
         self._handle = _open_regular(Path(path))
         try:
-            self._file = _open_audio(self._handle, self._name)
+            self._sound = open_sound(self._handle, self._name)
             self._start_frame = self._seek(start_s)
         except BaseException:
             self._handle.close()
@@ -112,68 +105,54 @@ class FileSource:
 
     @property
     def rate_hz(self) -> int:
-        return int(self._file.samplerate)
+        return self._sound.rate_hz
 
     @property
     def duration_ms(self) -> float:
         """Length from `start_s` to the end, as the header states it."""
-        return float(self._file.frames - self._start_frame) * 1000.0 / self.rate_hz
+        return float(self._sound.n_frames - self._start_frame) * 1000.0 / self.rate_hz
 
     @property
     def behind_ms(self) -> float:
         return self._behind_s * 1000.0
 
     def __iter__(self) -> Iterator[Block]:
-        block_frames = max(1, self.rate_hz * BLOCK_MS // 1000)
-        read_frames = 0
-        while not self._stopped:
-            frames = self._read(block_frames)
-            if len(frames) == 0:
-                yield from self._rest_lost(read_frames)
+        n_read = 0
+        for piece in self._sound.pieces(BLOCK_MS):
+            if self._stopped:
                 return
-            read_frames += len(frames)
-            self._wait_until_spoken(read_frames)
-            yield Block(to_mono(frames))
+            n_read += len(piece.samples)
+            self._wait_until_spoken(n_read)
+            yield Block(piece.samples, piece.lost_samples, piece.reason, piece.notice)
 
     def stop(self) -> None:
         self._stopped = True
 
     def close(self) -> None:
-        self._file.close()
+        self._sound.close()
         self._handle.close()
 
     def _seek(self, start_s: float) -> int:
-        start_frame = round(start_s * self.rate_hz)
-        if not 0 <= start_frame < self._file.frames:
+        start_s = finite(start_s, f"{self._name}: start_s", "pass seconds")
+        n_frames, start_frame = self._sound.n_frames, round(start_s * self.rate_hz)
+        if not 0 <= start_frame < n_frames:
             raise SourceError(
                 f"{self._name}: cannot start at {start_s:g} s, "
-                f"it is {self._file.frames / self.rate_hz:g} s long"
+                f"it is {n_frames / self.rate_hz:g} s long"
             )
         if start_frame:
-            self._file.seek(start_frame)
+            self._sound.seek(start_frame)
         return start_frame
 
-    def _wait_until_spoken(self, read_frames: int) -> None:
+    def _wait_until_spoken(self, n_read: int) -> None:
         if not self._pace:
             return
         now_s = time.monotonic()
         if self._begun_s is None:
             self._begun_s = now_s
-        due_s = self._begun_s + read_frames / self.rate_hz
+        due_s = self._begun_s + n_read / self.rate_hz
         self._behind_s = max(0.0, now_s - due_s)
         time.sleep(max(0.0, due_s - now_s))
-
-    def _read(self, n_frames: int) -> npt.NDArray[np.float32]:
-        try:
-            frames = self._file.read(n_frames, dtype="float32", always_2d=True)
-        except (soundfile.SoundFileError, OSError):  # damage ends the file here
-            frames = []
-        return np.asarray(frames, np.float32)
-
-    def _rest_lost(self, read_frames: int) -> Iterator[Block]:
-        missing = self._file.frames - self._start_frame - read_frames
-        if missing * 1000 > HEADER_SLACK_MS * self.rate_hz:
-            yield Block(np.zeros(0, np.float32), missing, "damaged file")
 
 
 def _open_regular(path: Path) -> BinaryIO:
@@ -194,19 +173,23 @@ def _open_regular(path: Path) -> BinaryIO:
         raise SourceError(f"{path}: not the name of a file") from None
 
 
-def _open_audio(handle: BinaryIO, name: str) -> Any:
+def open_sound(handle: BinaryIO, name: str) -> Sound:
+    """The sound of an open file, all of its parts; raises SourceError on what is none."""
+    size = os.fstat(handle.fileno()).st_size
+    head = handle.read(HEAD_BYTES)
+    kind = kind_of(head.lstrip(b"\0"), ended=True) or SAMPLES  # some encoders begin with zeros
+    chained = find_links(handle, kind.name) if kind.name in CHAINED else []
+    parts = chained or find_parts(handle, size)
     try:
-        file = soundfile.SoundFile(handle)
-    except (soundfile.SoundFileError, TypeError):  # a name in .raw makes it ask for a rate
+        sound = Sound(handle, parts, lambda rate_hz, channels: check_rate(rate_hz, channels, name))
+    except UNREADABLE:
+        it_is = f" (a {kind.name} file, damaged?)" if kind.decoded else ""
+        it_is = f" ({kind.name})" if kind.name and not kind.decoded else it_is
         raise SourceError(
-            f"{name}: not audio that can be read; give wav, flac, ogg or mp3 "
+            f"{name}: not audio that can be read{it_is}; give wav, flac, ogg or mp3 "
             f"(for others: ffmpeg -i {name} speech.wav)"
         ) from None
-    try:
-        if file.frames <= 0:
-            raise SourceError(f"{name}: there is no sound in it (0 samples)")
-        check_rate(file.samplerate, file.channels, name)
-    except UsageError:
-        file.close()
-        raise
-    return file
+    if sound.n_frames <= 0:
+        sound.close()
+        raise SourceError(f"{name}: there is no sound in it (0 samples)")
+    return sound

@@ -3,19 +3,38 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
+from types import TracebackType
 
-from edgestream.process import end_at_once_on_ctrl_c, forget, is_out_of_memory, tell
+from edgestream.process import (
+    address_space,
+    end_at_once_on_ctrl_c,
+    forget,
+    is_out_of_memory,
+    tell,
+)
 
 INTERRUPTED = 130  # what shells say of Ctrl-C
 NO_MEMORY = "not enough memory; close other programs, raise the limit (ulimit -v)"
+# Of address space, by command; with less, libraries end the process while they are imported or
+# open their first file: OpenBLAS, and for `watch` OpenCV.
+LEAST_BYTES = {"listen": 192 << 20, "watch": 384 << 20}
+LEAST_OF_ANY_BYTES = 160 << 20
+# Of libraries that end or hang where memory is little. No work here gains by OpenBLAS's threads,
+# each of which takes memory on import; Rust takes it to explain that there is none, and waits.
+FRUGAL = {"OPENBLAS_NUM_THREADS": "1", "RUST_BACKTRACE": "0"}
 
 
 def main() -> None:
     """Entry point of the `edgestream` command."""
     end_at_once_on_ctrl_c()  # first, before the slow imports
     take_stderr_from_libraries()
+    os.environ.update(FRUGAL)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # whatever a terminal's encoding cannot show
+        sys.stdout.reconfigure(errors="replace")
+    sys.excepthook = _unless_out_of_memory  # Rust calls it on its way to raise
     try:
         code = run_command()
     except KeyboardInterrupt:
@@ -44,14 +63,24 @@ def take_stderr_from_libraries() -> None:
 
 def run_command() -> int:
     """Runs the command; its exit code."""
+    command = sys.argv[1] if len(sys.argv) > 1 else ""
+    if address_space() < LEAST_BYTES.get(command, LEAST_OF_ANY_BYTES):
+        tell(f"edgestream: {NO_MEMORY}")
+        return 1
     try:
         from edgestream.cli import app
 
         return int(app(standalone_mode=False) or 0)
-    except Exception as error:
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # what Rust panics with is no Exception
         code = getattr(error, "exit_code", None)  # of our own errors and of the command line's
         if is_out_of_memory(error):
             tell(f"edgestream: {NO_MEMORY}")
+            return 1
+        if isinstance(error, OSError):  # a stdout that takes no more, a folder that is gone
+            where = f"{error.filename}: " if error.filename else ""
+            tell(f"edgestream: {where}{error.strerror or error}")
             return 1
         if not isinstance(code, int):
             raise
@@ -74,3 +103,10 @@ def _flush() -> int:
             failed = int(not isinstance(sys.exc_info()[1], BrokenPipeError))
             forget(stream)
     return failed
+
+
+def _unless_out_of_memory(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    if not is_out_of_memory(error):
+        sys.__excepthook__(kind, error, trace)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ctypes
+import unicodedata
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from edgestream.errors import ModelError
 from edgestream.names import native_name
 
 PIECE_BYTES = 64  # of most tokens
+NORMALIZER = "edgestream.tokenizer.normalizer"  # in a file that `edgestream convert` wrote
 
 
 @llama_cpp.llama_log_callback  # type: ignore[untyped-decorator]
@@ -42,6 +44,7 @@ class Tokenizer:
         self.path = path
         self._vocab = llama_cpp.llama_model_get_vocab(model)
         self.n_tokens = int(llama_cpp.llama_vocab_n_tokens(self._vocab))
+        self._normalizes = _metadata(model, NORMALIZER) == "NFC"
 
     def encode(self, text: str, *, add_special: bool = True, special: bool = False) -> list[int]:
         """The tokens of a text.
@@ -52,6 +55,7 @@ class Tokenizer:
             special: texts of special tokens, as in chat templates, become these tokens. Keep it off
                 for text of others, who could write them too.
         """
+        text = unicodedata.normalize("NFC", text) if self._normalizes else text
         data = text.encode("utf-8", "replace")
         room = len(data) + 8  # a byte makes a token at most, and a few come around
         out = (llama_cpp.llama_token * room)()
@@ -90,3 +94,10 @@ class Tokenizer:
             out = ctypes.create_string_buffer(-n)
             n = llama_cpp.llama_token_to_piece(self._vocab, token, out, len(out), 0, special)
         return out.raw[:n]
+
+
+def _metadata(model: object, key: str) -> str:
+    """A string of the file's metadata; empty if it is not there."""
+    out = ctypes.create_string_buffer(PIECE_BYTES)
+    n = llama_cpp.llama_model_meta_val_str(model, key.encode(), out, len(out))
+    return out.value.decode("utf-8", "replace") if n > 0 else ""

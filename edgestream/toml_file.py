@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from edgestream.errors import ModelError
+from edgestream.stand_in import refuse_stand_in
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -34,6 +35,7 @@ def read_toml(path: Path, cls: type[T], way_out: str = A_MODEL) -> T:
 
 def parse_toml(path: Path, way_out: str = A_MODEL) -> dict[str, Any]:
     """The tables of a TOML file; raises ModelError in one line on what is none."""
+    refuse_stand_in(path)
     try:
         with path.open("rb") as file:
             text = file.read(TOML_LIMIT_BYTES + 1)

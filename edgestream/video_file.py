@@ -10,10 +10,12 @@ from collections.abc import Iterator
 
 import cv2
 
+from edgestream.container import Container, look_into
 from edgestream.errors import SourceError
 from edgestream.events import Gap
 from edgestream.picture import SIZE_CHANGED, Picture, Spacing
 from edgestream.picture_source import grab, is_address, open_capture, retrieve, to_rgb
+from edgestream.stand_in import stand_in
 
 HEADER_SLACK_MS = 500  # some containers state no number of pictures, and it is a guess
 USUAL_FPS = 25.0  # of a file that states none
@@ -22,6 +24,7 @@ USUAL_FPS = 25.0  # of a file that states none
 class VideoFileSource:
     """The pictures of a video file, or of one behind an http address; times from the file.
 
+    They are those of its container, where that has sound that begins before the pictures.
     With `pace` none comes before its time, and a reader that is late gets the latest one: those
     between are `skipped`. Without, every picture comes. `fps` thins them first.
 
@@ -41,8 +44,10 @@ class VideoFileSource:
         self._stopped = False  # a lock here could hang a signal handler that stops us
         self._begun_s: float | None = None  # monotonic clock at the first picture
         self._shown_ms = 0.0  # time of the newest picture
+        self._container = Container()
         if not is_address(self.name):
             _expect_regular(self.name)
+            self._container = look_into(self.name)
         self._capture = _open_video(self.name)
         stated_fps = self._capture.get(cv2.CAP_PROP_FPS)
         self._picture_ms = 1000 / (stated_fps if 0 < stated_fps < 1e6 else USUAL_FPS)
@@ -61,9 +66,9 @@ class VideoFileSource:
 
     def __iter__(self) -> Iterator[Picture | Gap]:
         last: Picture | None = None
-        read_ms = 0.0
+        n_read, read_ms = 0, 0.0
         for time_ms in self._times():
-            read_ms = time_ms + self._picture_ms
+            n_read, read_ms = n_read + 1, time_ms + self._picture_ms
             if not self._spacing.due(time_ms) or self._overdue(time_ms):
                 continue
             frame = retrieve(self._capture)
@@ -76,8 +81,14 @@ class VideoFileSource:
                 yield Gap(last.time_ms, time_ms, SIZE_CHANGED)
             yield picture
             last = picture
-        if not self._stopped and self.duration_ms - read_ms > HEADER_SLACK_MS:
-            yield Gap(read_ms, self.duration_ms, "damaged file")
+        if n_read == 0 and not self._stopped:
+            raise SourceError(
+                f"{self.name}: not one of its pictures can be decoded; it is damaged, or there is"
+                " too little memory"
+            )
+        missing_ms = 0.0 if self._stopped else self._missing_ms(n_read, read_ms)
+        if missing_ms > HEADER_SLACK_MS:
+            yield Gap(read_ms, read_ms + missing_ms, "damaged file")
 
     def stop(self) -> None:
         self._stopped = True
@@ -85,13 +96,31 @@ class VideoFileSource:
     def close(self) -> None:
         self._capture.release()
 
+    def _missing_ms(self, n_read: int, read_ms: float) -> float:
+        """Of pictures that the file should have behind the last: by their number, where that is
+        stated; else only a file that is cut off lacks some."""
+        if self._container.counts:
+            n_stated = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
+            return (n_stated - n_read) * self._picture_ms
+        return self.duration_ms - read_ms if self._container.cut else 0.0
+
+    def _first_ms(self, own_ms: float) -> float:
+        """Time of the first picture, whose own time is counted from itself, in the container."""
+        start_ms = self._container.start_ms
+        if start_ms is None:
+            return 0.0
+        # OpenCV's PTS is in pictures; the least that differs is what rounding makes.
+        late_ms = self._capture.get(cv2.CAP_PROP_PTS) * self._picture_ms - own_ms - start_ms
+        return late_ms if late_ms > self._picture_ms else 0.0
+
     def _times(self) -> Iterator[float]:
-        """Of each picture in turn, from 0; where the file's own do not rise, by its rate."""
+        """Of each picture in turn; where the file's own do not rise, by its rate."""
         first_ms, time_ms = 0.0, -self._picture_ms
         while not self._stopped and grab(self._capture):
             own_ms = self._capture.get(cv2.CAP_PROP_POS_MSEC)
             if time_ms < 0:
-                first_ms, time_ms = own_ms, 0.0
+                time_ms = self._first_ms(own_ms)
+                first_ms = own_ms - time_ms
             elif own_ms - first_ms > time_ms:
                 time_ms = own_ms - first_ms
             else:
@@ -137,6 +166,8 @@ def _expect_regular(path: str) -> None:
 
 def _open_video(name: str) -> cv2.VideoCapture:
     capture = open_capture(name)
+    if capture is None and (said := stand_in(name)):
+        raise SourceError(f"{name}: {said}")
     if capture is None:
         raise SourceError(
             f"{name}: not video that can be read; give mp4, mkv, webm, avi or another that FFmpeg "

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from edgestream._native import read_mmproj_shape
 from edgestream.errors import ModelError, OperationError
 from edgestream.names import native_name
+from edgestream.stand_in import refuse_stand_in
 from edgestream.tokenizer import Tokenizer, silent_log
 
 MAX_ASPECT = 16  # of a picture's sides; rounding to whole cells would burst the limit beyond
@@ -70,6 +71,7 @@ class VisionTower:
         """
         if not MIN_CELLS <= max_cells <= MAX_CELLS:
             raise ModelError(f"max_cells is {max_cells}; it must be {MIN_CELLS} to {MAX_CELLS}")
+        refuse_stand_in(path)
         try:
             self.shape = read_mmproj_shape(native_name(path))
         except ValueError as error:

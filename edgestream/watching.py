@@ -118,6 +118,8 @@ def watch(
         where = os.fspath(source) if isinstance(source, os.PathLike) else source
         taken = None if every_picture else model.fps if fps is None else fps
         source = open_pictures(where, fast=fast, fps=taken, size=size)
+    if not hasattr(source, "now_ms"):
+        raise UsageError(f"source: {type(source).__name__} is none; give a camera, address or path")
     clock.source = source
     if questions is not None:
         return AskedSession(source, stream, questions)

@@ -2,6 +2,7 @@
 """`edgestream convert`: checkpoints become the GGUF files they should be, whole or not at all."""
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -16,11 +17,11 @@ from tiny_checkpoint import DTYPES, config_of, write_checkpoint
 from tiny_llama import TinyShape, random_weights, stored_weights, write_gguf
 
 import edgestream as es
-from edgestream.start import run_command
 from edgestream.convert.run import Wish, convert
 from edgestream.decoder import GgufModel, RingDecoder, load_decoder
 from edgestream.errors import EdgestreamError, ModelError, UsageError
 from edgestream.library import sha256_of
+from edgestream.start import run_command
 
 ARCHITECTURES = ["llama", "smollm3", "qwen2", "qwen3", "gemma3"]
 PICKLED = b"cos\nsystem\n(S'touch executed'\ntR."  # runs a command when it is unpickled
@@ -320,6 +321,25 @@ def test_nothing_half_written_is_left_by_an_end(tmp_path, ending):
     run(source, tmp_path / "out", quant="q4_k_m")  # what a kill left is no obstacle
     assert load_decoder(tmp_path / "out").weights.n_layers == 12
     assert not part.exists()
+
+
+@pytest.mark.parametrize("ignored", ["SIGINT", "SIGHUP"])
+def test_an_end_that_is_ignored_ends_nothing(tmp_path, ignored):
+    """As `nohup` and a script's background jobs have it."""
+    shape = TinyShape(n_layers=12, n_embd=512, n_ff=2048, n_vocab=4096)
+    source = write_checkpoint(tmp_path / "source", shape, random_weights(shape))
+    number = getattr(signal, ignored)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "edgestream", "convert", str(source), "-o", str(tmp_path / "out"),
+         "--quant", "q4_k_m", "--threads", "1"],
+        preexec_fn=lambda: signal.signal(number, signal.SIG_IGN), start_new_session=True,
+    )  # fmt: skip
+    part = tmp_path / ".out.part"
+    while process.poll() is None and not list(part.glob(".*.gguf")):
+        time.sleep(0.01)
+    os.killpg(process.pid, number)  # libllama's process too
+    assert process.wait(timeout=120) == 0
+    assert (tmp_path / "out" / "model.toml").exists()
 
 
 LIMITED = """

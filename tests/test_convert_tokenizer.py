@@ -4,6 +4,7 @@
 import base64
 import io
 import json
+import shutil
 import unicodedata
 from itertools import pairwise
 
@@ -16,12 +17,14 @@ from tiny_checkpoint import write_checkpoint
 from tiny_llama import TinyShape, random_weights
 from tokenizers import Regex, decoders, normalizers, pre_tokenizers, processors
 
+import edgestream as es
 from edgestream.convert.checkpoint import Checkpoint
 from edgestream.convert.gguf_decoder import write_vocabulary
 from edgestream.convert.tokenizer import read_vocabulary
 from edgestream.convert.tokenizer_json import PATTERNS, SPACE, TEKKEN_PATTERN
 from edgestream.decoder import Tokenizer
 from edgestream.errors import ModelError
+from edgestream.onnx_session import open_session
 
 CORPUS = [
     "The ferry left at 7:45 in the morning, and by noon nobody could see the shore.",
@@ -304,3 +307,105 @@ def test_tokens_that_are_none_have_no_text(folder):
     for token in (-1, tokenizer.n_tokens):
         with pytest.raises(ValueError, match="tokens are 0 to 599"):
             tokenizer.decode([token])
+
+
+# Fields that change a result are implemented, or refused by name.
+
+
+def with_model(original, **changes):
+    data = json.loads(original.to_str())
+    data["model"] |= changes
+    return data
+
+
+@pytest.mark.parametrize("name", ["lstrip", "rstrip", "single_word"])
+@pytest.mark.parametrize("special", [True, False])
+def test_added_tokens_that_take_spaces_along_are_refused(folder, name, special):
+    data = json.loads(byte_level(STEPS["gpt-2"]).to_str())
+    added = {"id": 300, "content": "<|new|>", "special": special, name: True}
+    with pytest.raises(ModelError, match=f"added_tokens: {name} True is not supported"):
+        converted(folder, {"tokenizer.json": data | {"added_tokens": [added]}})
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("dropout", 0.1), ("continuing_subword_prefix", "##"), ("end_of_word_suffix", "</w>")],
+)
+def test_fields_of_the_model_that_change_results_are_refused(folder, field, value):
+    data = with_model(byte_level(STEPS["gpt-2"]), **{field: value})
+    with pytest.raises(ModelError, match=f"model: {field}"):
+        converted(folder, {"tokenizer.json": data})
+
+
+@pytest.mark.parametrize("name", STEPS)
+@pytest.mark.parametrize("ignore_merges", [True, False])
+def test_words_that_are_tokens_are_as_in_the_original_or_refused(folder, name, ignore_merges):
+    data = with_model(byte_level(STEPS[name]), ignore_merges=ignore_merges)
+    original = tokenizers.Tokenizer.from_str(json.dumps(data))
+    tokenizer = converted(folder, {"tokenizer.json": data})
+    for text in filter(is_plain_for_tekken, CORPUS):
+        assert tokenizer.encode(text, special=True) == original.encode(text).ids
+    letters = "qzj"  # a word that merges do not make
+    data["model"]["vocab"][letters] = len(data["model"]["vocab"])
+    for each in data["added_tokens"]:
+        each["id"] += 1
+    original = tokenizers.Tokenizer.from_str(json.dumps(data))
+    if ignore_merges == (name in ("llama-bpe", "tekken")):
+        tokenizer = converted(folder, {"tokenizer.json": data})
+        assert tokenizer.encode(letters, special=True) == original.encode(letters).ids
+    else:
+        with pytest.raises(ModelError, match=f"ignore_merges is {ignore_merges}"):
+            converted(folder, {"tokenizer.json": data})
+
+
+def test_texts_are_brought_into_the_form_that_the_original_wants(folder):
+    original = byte_level(STEPS["qwen2"])
+    original.normalizer = normalizers.NFC()
+    tokenizer = converted(folder, {"tokenizer.json": original.to_str()})
+    for text in ("cafe\u0301", "A\u030a ngstro\u0308m", "\u1112\u1161\u11ab", "plain"):
+        assert tokenizer.encode(text) == original.encode(text).ids
+
+
+def test_templates_and_decoders_that_libllama_has_not_are_refused(folder):
+    original = byte_level(STEPS["gpt-2"])
+    original.post_processor = processors.TemplateProcessing(
+        "<s> </s> $A", special_tokens=[("<s>", 597), ("</s>", 598)]
+    )
+    with pytest.raises(ModelError, match="post_processor"):
+        converted(folder, {"tokenizer.json": original.to_str()})
+    data = json.loads(byte_level(STEPS["gpt-2"]).to_str())
+    with pytest.raises(ModelError, match=r"decoder.*WordPiece"):
+        converted(folder, {"tokenizer.json": data | {"decoder": {"type": "WordPiece"}}})
+
+
+def opened_whole(folder):
+    """Reads the weights' names and the tokenizer of a checkpoint."""
+    checkpoint = Checkpoint(folder)
+    with checkpoint.opened():
+        return read_vocabulary(checkpoint, N_VOCAB)
+
+
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 12345\n"
+
+
+@pytest.mark.parametrize(
+    "name", ["model.safetensors", "tokenizer.json", "tokenizer.model", "config.json", "tekken.json"]
+)
+def test_a_git_lfs_pointer_is_called_one(tmp_path, name):
+    shape = TinyShape(n_vocab=N_VOCAB)
+    folder = write_checkpoint(tmp_path, shape, random_weights(shape))
+    (folder / name).write_text(POINTER)
+    with pytest.raises(ModelError, match=f"{name}: a Git LFS pointer, not the file itself"):
+        opened_whole(folder)
+
+
+@pytest.mark.parametrize("name", ["encoder.onnx", "decoder.gguf", "model.toml", "tokenizer.json"])
+def test_a_git_lfs_pointer_in_a_models_folder_is_called_one(tmp_path, name):
+    folder = tmp_path / "model"
+    shutil.copytree(es.load("synthetic-en").folder, folder)
+    (folder / name).write_text(POINTER)
+    with pytest.raises(ModelError, match=f"{name}: a Git LFS pointer"):
+        es.load(folder)
+    if name.endswith(".onnx"):
+        with pytest.raises(ModelError, match="a Git LFS pointer"):
+            open_session(folder / name)

@@ -10,11 +10,11 @@ import pytest
 import tiny_vision as tiny
 from safetensors.numpy import load_file, save_file
 
-from edgestream.start import run_command
 from edgestream.convert.run import Wish, convert
 from edgestream.convert.verify import BOUNDS, bound_of
 from edgestream.convert.verify_vlm import ROW_BOUNDS, relative, run_result
 from edgestream.errors import ModelError, UsageError
+from edgestream.start import run_command
 from edgestream.vlm_model import VlmModel
 
 KINDS = list(tiny.KINDS)

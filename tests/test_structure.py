@@ -16,11 +16,12 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "edgestream"
 # In the order that data takes. model.py builds the stages, session.py runs them.
 WALK = [
-    "reporting", "errors", "process", "names", "events", "json_file", "toml_file", "ring_spec",
+    "reporting", "errors", "process", "names", "checks", "stand_in", "events", "json_file", "toml_file", "ring_spec",
     "config", "commentator_config", "decoder_config", "vlm_config", "manifest",
     "dialects", "onnx_weights", "library", "entry",
-    "source", "pcm", "resample", "waveform", "devices", "microphone",
-    "picture", "picture_source", "video_file", "cameras", "camera",
+    "library_noise", "channels", "sound_parts", "chained", "sound_kind", "sound",
+    "source", "pcm", "piped", "resample", "waveform", "devices", "microphone",
+    "picture", "picture_source", "container", "video_file", "cameras", "camera",
     "picture_gate", "encoder",
     "rope", "onnx_session", "onnx_operators", "onnx_model", "onnx_ring", "onnx_layouts",
     "onnx_decoder", "decoder_file", "tokenizer",

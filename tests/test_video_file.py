@@ -9,9 +9,12 @@ import zlib
 import cv2
 import numpy as np
 import pytest
+from drawn_scene import write_scene
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny_matroska import delay_mp4, matroska
 
+import edgestream as es
 from edgestream.errors import SourceError, UsageError
 from edgestream.events import Gap
 from edgestream.picture import Picture, Spacing
@@ -205,3 +208,53 @@ def test_what_cameras_give_becomes_rgb(frame, expected):
 def test_other_formats_are_refused(frame):
     with pytest.raises(SourceError, match="camera 0: pictures of"):
         to_rgb(frame, "camera 0")
+
+
+# Times of the container.
+
+
+@pytest.mark.parametrize("kind", ["mkv", "mp4"])
+def test_pictures_that_begin_after_the_sound_have_the_containers_times(kind, tmp_path):
+    if kind == "mkv":
+        path = matroska(tmp_path / "late.mkv", picture_from_s=5, n_pictures=20, sound_s=7)
+    else:
+        path = delay_mp4(write(tmp_path / "late.mp4", "mp4v", n=20), 5)
+    events = read(path)
+    assert [event for event in events if isinstance(event, Gap)] == []
+    step_ms = 100 if kind == "mkv" else 40
+    assert [picture.time_ms for picture in events] == pytest.approx(
+        [5000 + step_ms * n for n in range(20)], abs=1
+    )
+
+
+def test_a_container_whose_clock_begins_later_is_counted_from_there(tmp_path):
+    path = matroska(
+        tmp_path / "shift.mkv", picture_from_s=7, n_pictures=20, sound_s=4, sound_from_s=5
+    )
+    assert read(path)[0].time_ms == pytest.approx(2000, abs=1)
+
+
+@pytest.mark.parametrize("n_pictures", [1, 20])
+def test_sound_that_outlasts_the_pictures_is_no_gap(n_pictures, tmp_path):
+    path = matroska(tmp_path / "short.mkv", picture_from_s=0, n_pictures=n_pictures, sound_s=9)
+    events = read(path)
+    assert len(events) == n_pictures
+    assert isinstance(events[-1], Picture)
+
+
+def test_a_cut_matroska_says_what_is_missing(tmp_path):
+    path = matroska(tmp_path / "cut.mkv", picture_from_s=0, n_pictures=60, sound_s=6)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    *pictures, gap = read(path)
+    assert 10 < len(pictures) < 40
+    assert gap == Gap(pictures[-1].time_ms + 100, 6000, "damaged file")
+
+
+def test_subtitles_of_late_pictures_are_at_their_place(tmp_path):
+    clip = write_scene(tmp_path / "scene.mp4", codec="mp4v")
+    plain = list(es.watch(clip, fast=True))
+    late = list(es.watch(delay_mp4(clip, 5), fast=True))
+    assert len(plain) == len(late) > 0
+    for one, other in zip(plain, late, strict=True):
+        assert other.text == one.text
+        assert other.start_ms - one.start_ms == pytest.approx(5000, abs=1)

@@ -22,6 +22,7 @@ from edgestream.convert.gguf_tensors import (
     write_tensors,
 )
 from edgestream.convert.vocabulary import Vocabulary
+from edgestream.tokenizer import NORMALIZER
 
 if TYPE_CHECKING:
     import gguf
@@ -115,6 +116,8 @@ def add_vocabulary(writer: gguf.GGUFWriter, vocabulary: Vocabulary | None) -> No
     writer.add_add_bos_token(vocabulary.add_bos)
     writer.add_add_eos_token(vocabulary.add_eos)
     writer.add_add_space_prefix(vocabulary.add_space_prefix)
+    if vocabulary.normalizer:  # libllama has none; our Tokenizer heeds it
+        writer.add_string(NORMALIZER, vocabulary.normalizer)
     if vocabulary.chat_template:
         writer.add_chat_template(vocabulary.chat_template.encode("utf-8", "replace").decode())
 

@@ -25,6 +25,7 @@ from edgestream.convert.gguf_tensors import PLAIN_TYPES, Source
 from edgestream.convert.registry import Progress, Request
 from edgestream.convert.vocabulary import Vocabulary
 from edgestream.errors import ModelError, OperationError, OutputError, UsageError
+from edgestream.process import end_at_once_on_ctrl_c
 
 # Name of a quantization to libllama's.
 QUANT_TYPES = {
@@ -120,5 +121,5 @@ def _run(source: str, target: str, kind: str, n_threads: int) -> int:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # ends while libllama computes, too
+    end_at_once_on_ctrl_c()  # while libllama computes, too
     sys.exit(_run(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])))

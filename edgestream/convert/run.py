@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+import psutil
+
 from edgestream import library
 from edgestream.config import MANIFEST, PLAIN_NAME, Manifest
 from edgestream.convert.checkpoint import Checkpoint
@@ -19,11 +21,14 @@ from edgestream.convert.registry import (
     Request,
     find_converter,
 )
-from edgestream.errors import ConversionError, UsageError
+from edgestream.errors import ConversionError, OperationError, UsageError
 from edgestream.fit import mb
 from edgestream.manifest import read_manifest
 from edgestream.names import native_name
+from edgestream.process import address_space
 
+IN_GRAPHS = ("whisper", "moonshine")  # written as ONNX whatever is asked for
+COPIES = 6  # of all weights at once, while a graph is made
 NEEDED = ("gguf", "ml_dtypes", "onnx", "safetensors", "sentencepiece")
 
 
@@ -84,8 +89,21 @@ def write_model(
     """Writes the model of a checkpoint; the bytes of the source's weights, and who converted."""
     converter = find_converter(checkpoint)
     with checkpoint.opened():
+        _expect_room(checkpoint)
         converter.write(checkpoint, folder, request, progress)
         return checkpoint.n_bytes, converter
+
+
+def _expect_room(checkpoint: Checkpoint) -> None:
+    """Raises OperationError where the system's limit leaves too little memory for an ONNX graph
+    with these weights: protobuf, which holds it, ends the process then."""
+    room = address_space() - psutil.Process().memory_info().vms
+    if checkpoint.model_type in IN_GRAPHS and room < COPIES * checkpoint.n_bytes:
+        raise OperationError(
+            f"{checkpoint.folder}: not enough memory: its {mb(checkpoint.n_bytes)} need"
+            f" {mb(COPIES * checkpoint.n_bytes)} while they are converted; raise the limit"
+            " (ulimit -v)"
+        )
 
 
 def _convert_checkpoint(

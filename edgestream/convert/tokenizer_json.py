@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import Any
 
 from edgestream.convert.vocabulary import BYTE_TOKENS, TokenType, Vocabulary
@@ -18,6 +19,14 @@ TEKKEN_PATTERN = (
     rf"[^\r\n\p{{L}}\p{{N}}]?{_UPPER}*{_LOWER}+|[^\r\n\p{{L}}\p{{N}}]?{_UPPER}+{_LOWER}*"
     r"|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
+# Of a model what changes nothing, by field.
+UNCHANGING: dict[str, tuple[Any, ...]] = {
+    "dropout": (0, 0.0),
+    "continuing_subword_prefix": ("",),
+    "end_of_word_suffix": ("",),
+}
+DECODERS = ("ByteLevel", "Replace", "ByteFallback", "Fuse", "Strip", "Metaspace")
+WHOLE_WORDS = ("llama-bpe", "tekken")  # for these libllama takes a word that is a token as it is
 # How text is cut into words before merging: the expression of a file, and libllama's name for it.
 PATTERNS = {
     _WORDS + r"\p{N}{1,3}" + _REST: "llama-bpe",
@@ -33,19 +42,25 @@ def read_tokenizer_json(tokenizer: Fields) -> Vocabulary:
         ModelError: another kind of tokenizer, or rules that libllama does not have.
     """
     model = tokenizer.table("model")
+    for name, accepted in UNCHANGING.items():
+        model.refuse(name, *accepted)
     kind = model.text("type", "BPE")
     if kind != "BPE":
         raise ModelError(f"{tokenizer.where}: of the type {kind!r:.40}; converted is BPE")
     if model.flag("byte_fallback", False):
         vocabulary = _sentencepiece(tokenizer, model)
     else:
-        tokens = _tokens(model)
+        tokens, pairs = _tokens(model), _merges(model)
         pre = _pre(tokenizer)
+        if model.flag("ignore_merges", False) != (pre in WHOLE_WORDS):
+            _expect_made_of_merges(model, tokens, pairs, _added(tokenizer))
         types = [TokenType.NORMAL] * len(tokens)
-        merges = [" ".join(pair) for pair in _merges(model)]
-        vocabulary = Vocabulary("gpt2", tokens, types, pre=pre, merges=merges)
+        merges = [" ".join(pair) for pair in pairs]
+        form = tokenizer.table("normalizer").text("type", "")  # checked by _pre
+        vocabulary = Vocabulary("gpt2", tokens, types, pre=pre, merges=merges, normalizer=form)
     add_tokens(vocabulary, tokenizer)
     _read_template(vocabulary, tokenizer)
+    _check_decoder(tokenizer)
     return vocabulary
 
 
@@ -53,6 +68,8 @@ def add_tokens(vocabulary: Vocabulary, tokenizer: Fields) -> None:
     """Puts in the tokens that were added after training."""
     for each in tokenizer.get("added_tokens", list, []):
         entry = Fields(each, f"{tokenizer.where}: added_tokens")
+        for name in ("lstrip", "rstrip", "single_word"):
+            entry.refuse(name, False)
         kind = TokenType.CONTROL if entry.flag("special", False) else TokenType.USER_DEFINED
         text = entry.text("content")
         if vocabulary.model == "llama" and kind is TokenType.USER_DEFINED:
@@ -68,7 +85,18 @@ def _tokens(model: Fields) -> list[str]:
             raise ModelError(f"{model.where}: the token {text!r:.80} has the id {token!r:.40}")
         tokens += [None] * (token + 1 - len(tokens))
         tokens[token] = text
-    return [f"[PAD{i}]" if text is None else text for i, text in enumerate(tokens)]
+    return [_filler(i) if text is None else text for i, text in enumerate(tokens)]
+
+
+def _filler(token: int) -> str:
+    """The text of a token that the file does not name."""
+    return f"[PAD{token}]"
+
+
+def _added(tokenizer: Fields) -> set[str]:
+    """Texts of the tokens that were added after training."""
+    entries = tokenizer.get("added_tokens", list, [])
+    return {str(each.get("content")) for each in entries if isinstance(each, dict)}
 
 
 def _merges(model: Fields) -> list[tuple[str, str]]:
@@ -156,11 +184,52 @@ def _read_template(vocabulary: Vocabulary, tokenizer: Fields) -> None:
             continue
         kinds = [Fields(part, post.where) for part in table.get("single", list)]
         names = [part.table("SpecialToken").data.get("id") for part in kinds]
+        if len([name for name in names[1:-1] if name]) or names.count(None) > 1:
+            raise ModelError(f"{post.where}: {_short(table.data['single'])}; libllama puts one"
+                             " token before a text and one behind it at most")  # fmt: skip
         for role, at in (("bos", 0), ("eos", -1)):
             text: Any = names[at] if names else None
             if text in vocabulary.tokens:
                 vocabulary.roles[role] = vocabulary.tokens.index(text)
                 setattr(vocabulary, f"add_{role}", True)
+
+
+def _expect_made_of_merges(
+    model: Fields, tokens: list[str], pairs: list[tuple[str, str]], added: set[str]
+) -> None:
+    """Whether words that are tokens are looked up whole (ignore_merges) goes with libllama's rules
+    of cutting; it matters for tokens that merging does not make.
+
+    Raises:
+        ModelError: there is such a token.
+    """
+    ranks = {pair: rank for rank, pair in enumerate(pairs)}
+    for number, token in enumerate(tokens):
+        parts = [] if token in added or token == _filler(number) else list(token)
+        while len(parts) > 1:
+            made = [ranks.get(pair, len(ranks)) for pair in pairwise(parts)]
+            best = min(made)
+            if best == len(ranks):
+                break
+            at = made.index(best)
+            parts[at : at + 2] = [parts[at] + parts[at + 1]]
+        if len(parts) > 1:
+            raise ModelError(
+                f"{model.where}: ignore_merges is {model.data.get('ignore_merges', False)}, which"
+                f" libllama has not for this cutter, and the token {token!r:.80} differs by it"
+            )
+
+
+def _check_decoder(tokenizer: Fields) -> None:
+    """Refuses rules of joining pieces that libllama has not."""
+    decoder = tokenizer.table("decoder")
+    steps = (
+        decoder.get("decoders", list) if decoder.data.get("type") == "Sequence" else [decoder.data]
+    )
+    for step in steps:
+        kind = Fields(step, decoder.where).text("type", "ByteLevel")
+        if kind not in DECODERS:
+            raise ModelError(f"{decoder.where}: {_short(step)}; libllama has none such")
 
 
 def _short(data: Any) -> str:

@@ -45,6 +45,7 @@ class Vocabulary:
     add_bos: bool = False
     add_eos: bool = False
     add_space_prefix: bool = False
+    normalizer: str = ""  # Unicode's form that texts are brought into first: NFC or none
     chat_template: str | None = None
 
     def put(self, token: int, text: str, kind: TokenType, where: str) -> None:

@@ -16,6 +16,8 @@ void bind_token_aligner(nanobind::module_& m);
 void bind_turn_loop(nanobind::module_& m);
 
 NB_MODULE(_native, m) {
+  // A program may end with a stream alive; the system takes its memory, and nobody wants a list.
+  nanobind::set_leak_warnings(false);
   m.doc() = "Native core of edgestream.";
   bind_sample_ring(m);
   bind_mel(m);

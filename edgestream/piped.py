@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Standard input as a source: raw PCM, or a sound file, decoded as it comes where that can be."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from typing import Any, BinaryIO, cast
+
+from edgestream.errors import SourceError
+from edgestream.pcm import ByteStream, PcmSource, refuse_kind
+from edgestream.sound import UNREADABLE, Sound
+from edgestream.sound_kind import HEAD_BYTES, Kind, kind_of
+from edgestream.sound_parts import ENDLESS, find_parts
+from edgestream.source import BLOCK_MS, Block, Source, check_rate, open_sound
+
+KEPT_BYTES = 1 << 22  # of the beginning, where a decoder goes back to
+READ_BYTES = 1 << 16
+NAME = "stdin"
+
+
+def open_piped(
+    stream: BinaryIO, rate_hz: int, channels: int = 1, sample_format: str = "s16le"
+) -> Source:
+    """Raw PCM of this rate and form, or what a file's own header says, by the first bytes.
+
+    Wav, au and flac are heard as they come; of other sound files the end has to come first: they
+    are put into a temporary file until then. A file that stdin was redirected to is opened itself.
+
+    Raises:
+        SourceError: the bytes are a file of a kind that cannot be decoded, or cannot be read.
+        UsageError: `rate_hz`, `channels` or `sample_format` is none.
+    """
+    raw = PcmSource(stream, rate_hz, channels, sample_format)  # refuses a terminal
+    if (file := _redirected(stream)) is not None:
+        kind = kind_of(file.read(HEAD_BYTES), ended=True)
+        if kind and kind.decoded:
+            return PipedSound(ByteStream(stream), file, kind)
+        file.close()
+        return raw
+    data = ByteStream(stream)
+    kind = data.kind()
+    if not kind.decoded:
+        refuse_kind(kind)
+        return PcmSource(data, rate_hz, channels, sample_format)
+    return PipedSound(data, None, kind)
+
+
+class PipedSound:
+    """A sound file out of a pipe, as a source."""
+
+    live = False
+    behind_ms = 0.0  # the writer waits for us
+
+    def __init__(self, data: ByteStream, file: BinaryIO | None, kind: Kind) -> None:
+        self._data = data
+        self._file = file if file or kind.streamed else _spooled(data)
+        self._sound = open_sound(self._file, NAME) if self._file else _streamed(data, kind)
+        self.rate_hz = self._sound.rate_hz
+
+    def __iter__(self) -> Iterator[Block]:
+        for piece in self._sound.pieces(BLOCK_MS):
+            if self._file is not None and self._data.stopped:
+                return
+            yield Block(piece.samples, piece.lost_samples, piece.reason, piece.notice)
+
+    def stop(self) -> None:
+        self._data.stopped = True
+
+    def close(self) -> None:
+        self._sound.close()
+        if self._file is not None:
+            self._file.close()
+
+
+class ForwardFile(io.RawIOBase):
+    """A byte stream as a file of endless length; only its beginning can be gone back to."""
+
+    def __init__(self, data: ByteStream) -> None:
+        self._data = data
+        self._kept = bytearray()
+        self._at = 0
+        self._come = 0  # bytes that were read from the stream
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        begins = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: ENDLESS}
+        self._at = max(0, begins[whence] + offset)
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        """Waits until the buffer is full, or the stream at its end: half a sample is none."""
+        view, done = memoryview(buffer).cast("B"), 0
+        while done < len(view):
+            if self._at < self._come:
+                data = bytes(self._kept[self._at : self._at + len(view) - done])
+                if not data:
+                    raise OSError("a pipe cannot be gone back in")
+            else:
+                gap = self._at - self._come
+                data = self._data.read(min(gap, READ_BYTES) if gap else len(view) - done)
+                if not data:
+                    break
+                self._come += len(data)
+                self._kept += data[: max(0, KEPT_BYTES - len(self._kept))]
+                if gap:
+                    continue
+            view[done : done + len(data)] = data
+            done += len(data)
+            self._at += len(data)
+        return done
+
+
+def _redirected(stream: BinaryIO) -> BinaryIO | None:
+    """The file that stdin is, of which nothing was read; None if it is something else."""
+    try:
+        fd = stream.fileno()
+        if not stat.S_ISREG(os.fstat(fd).st_mode) or os.lseek(fd, 0, os.SEEK_CUR) != 0:
+            return None
+        return os.fdopen(os.open(f"/dev/fd/{fd}", os.O_RDONLY), "rb")
+    except (OSError, ValueError):
+        return None
+
+
+def _spooled(data: ByteStream) -> BinaryIO:
+    """All bytes of the stream in a file that has no name."""
+    file = tempfile.TemporaryFile()  # noqa: SIM115  # the source closes it
+    try:
+        while piece := data.read(READ_BYTES):
+            file.write(piece)
+        file.flush()
+    except OSError as error:
+        raise SourceError(f"{NAME}: cannot be put aside: {error.strerror}") from None
+    file.seek(0)
+    return cast(BinaryIO, file)
+
+
+def _streamed(data: ByteStream, kind: Kind) -> Sound:
+    file = cast(BinaryIO, ForwardFile(data))
+    try:
+        parts = find_parts(file, ENDLESS)
+        return Sound(file, parts, lambda rate_hz, channels: check_rate(rate_hz, channels, NAME))
+    except UNREADABLE:
+        raise SourceError(
+            f"{NAME}: a {kind.name} file that is damaged or of no known form"
+        ) from None

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files that stand where another should be: a pointer of Git LFS, which was never fetched."""
+
+from __future__ import annotations
+
+import os
+
+from edgestream.errors import ModelError
+
+LFS_BEGINNING = b"version https://git-lfs.github.com/spec/"
+LFS_BYTES = 1024  # a pointer has less
+
+
+def stand_in(path: str | os.PathLike[str]) -> str:
+    """What a file is instead of itself, and the way out; empty if nothing is known."""
+    try:
+        if os.path.getsize(path) > LFS_BYTES:
+            return ""
+        with open(path, "rb") as file:
+            found = file.read(len(LFS_BEGINNING))
+    except (OSError, ValueError):
+        return ""
+    if found != LFS_BEGINNING:
+        return ""
+    return "a Git LFS pointer, not the file itself; fetch it with: git lfs pull"
+
+
+def refuse_stand_in(path: str | os.PathLike[str]) -> None:
+    """Raises ModelError for a file that only points at the one that is wanted."""
+    if said := stand_in(path):
+        raise ModelError(f"{os.fspath(path)}: {said}")
