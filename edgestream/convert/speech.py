@@ -12,7 +12,6 @@ from edgestream.config import FORMAT, REENCODED, Manifest
 from edgestream.convert.checkpoint import LICENSE, Checkpoint
 from edgestream.convert.manifest import write_manifest
 from edgestream.convert.moonshine import write_moonshine
-from edgestream.convert.onnx_quant import to_float16, to_int8
 from edgestream.convert.registry import Progress, Request
 from edgestream.convert.verify import BOUNDS, Comparison
 from edgestream.convert.whisper import write_whisper
@@ -26,8 +25,6 @@ N_SECONDS, N_TOKENS = 3, 32  # of the input that is compared
 # Types of weights, and what their files are called in public repositories.
 SUFFIX = {"f32": "", "f16": "_fp16", "int8": "_quantized", "q4": "_q4"}
 USUAL = "f32"
-# With int8 weights; tables are looked up, so that they shrink too.
-INT8_OPERATORS = ("MatMul", "Gather")
 # What a checkpoint that lies about itself makes of shapes and counts.
 LIES = (
     KeyError, TypeError, ValueError, IndexError, StopIteration, OverflowError, ZeroDivisionError,
@@ -53,12 +50,12 @@ def write(checkpoint: Checkpoint, folder: Path, request: Request, progress: Prog
         progress("reading", i + 1, len(checkpoint.shapes))
     try:
         writer = WRITERS[checkpoint.model_type]
-        writer(checkpoint.config.data, tensors, folder, four_bit=quant == "q4")
+        writer(checkpoint.config.data, tensors, folder, quant=quant)
     except LIES as error:
         said = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise ModelError(f"{checkpoint.folder}: tensors and {CONFIG} do not fit ({said})") from None
     for name in (ENCODER, DECODER):
-        _finish(folder / f"{name}.onnx", folder / f"{name}{SUFFIX[quant]}.onnx", quant)
+        (folder / f"{name}.onnx").rename(folder / f"{name}{SUFFIX[quant]}.onnx")
     for name in (CONFIG, GENERATION, TOKENIZER):
         if checkpoint.has(name):
             (folder / name).write_bytes(checkpoint.file(name).read_bytes())
@@ -80,18 +77,6 @@ def _manifest(checkpoint: Checkpoint, folder: Path, request: Request) -> Manifes
         license=checkpoint.license(),
         files={},
     )
-
-
-def _finish(written: Path, path: Path, quant: str) -> None:
-    """The graph as it was written, or with smaller weights, under its public name."""
-    if quant == "int8":
-        to_int8(written, path, INT8_OPERATORS)
-    elif quant == "f16":
-        to_float16(written, path)
-    else:
-        written.rename(path)
-    if written != path:
-        written.unlink(missing_ok=True)
 
 
 def compare(checkpoint: Checkpoint, folder: Path) -> Comparison:
