@@ -16,6 +16,7 @@ from edgestream.config import REENCODED
 from edgestream.errors import ModelError
 from edgestream.json_file import Fields, read_json
 from edgestream.manifest import family_of
+from edgestream.special_tokens import added_tokens, completed, is_complete
 
 CONFIG, GENERATION, TOKENIZER = "config.json", "generation_config.json", "tokenizer.json"
 RATE_HZ = 16000  # of both kinds
@@ -65,6 +66,8 @@ def is_speech_folder(folder: Path) -> bool:
 def read_speech_config(folder: Path) -> SpeechConfig:
     """Reads and checks config.json and, where it is there, generation_config.json.
 
+    Special tokens that the latter lacks are taken from tokenizer.json.
+
     Raises:
         ModelError: missing, damaged or of another kind of model; one line with file and key.
     """
@@ -75,10 +78,8 @@ def read_speech_config(folder: Path) -> SpeechConfig:
             f"{folder / CONFIG}: model_type {kind!r:.80} does not run as it is, only"
             f" {' and '.join(KINDS)} do; try: edgestream convert {folder} -o NEW"
         )
-    generation = model
-    if (folder / GENERATION).exists():
-        generation = _Tokens(read_json(folder / GENERATION), str(folder / GENERATION))
     whisper, n_vocab = kind == "whisper", model.integer("vocab_size", 1, MAX_VOCAB)
+    generation = _generation(folder, n_vocab, whisper=whisper)
     no_times = generation.token("no_timestamps_token_id", n_vocab) if whisper else None
     positions = "max_target_positions" if whisper else "max_position_embeddings"
     return SpeechConfig(
@@ -98,6 +99,15 @@ def read_speech_config(folder: Path) -> SpeechConfig:
         max_first_time=generation.token("max_initial_timestamp_index", n_vocab),
         alignment_heads=generation.heads("alignment_heads"),
     )
+
+
+def _generation(folder: Path, n_vocab: int, *, whisper: bool) -> _Tokens:
+    """generation_config.json, or config.json where there is none."""
+    path = folder / (GENERATION if (folder / GENERATION).exists() else CONFIG)
+    data = read_json(path)
+    if whisper and not is_complete(data, n_vocab):
+        data = completed(data, added_tokens(folder, TOKENIZER, n_vocab), n_vocab)
+    return _Tokens(data, str(path))
 
 
 class _Tokens(Fields):

@@ -99,10 +99,10 @@ def test_a_file_is_known_by_its_first_bytes(tmp_path):
 def test_a_checkpoint_is_sent_to_convert_and_is_nothing_foreign_there(tmp_path):
     folder = write_checkpoint(tmp_path / "a", TinyShape(), random_weights(TinyShape()))
     assert "edgestream convert" in told("listen", "-m", folder, "-")
-    assert foreign(folder, but=CONVERT) == ""
+    assert foreign(folder, but=[CONVERT]) == ""
     # Mistral publishes its own layout beside that of transformers.
     (folder / "consolidated.safetensors").touch()
-    assert foreign(folder, but=CONVERT) == ""
+    assert foreign(folder, but=[CONVERT]) == ""
 
 
 def test_what_is_unknown_is_not_guessed(tmp_path):

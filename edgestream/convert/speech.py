@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -57,12 +59,17 @@ def write(checkpoint: Checkpoint, folder: Path, request: Request, progress: Prog
     for name in (ENCODER, DECODER):
         (folder / f"{name}.onnx").rename(folder / f"{name}{SUFFIX[quant]}.onnx")
     for name in (CONFIG, GENERATION, TOKENIZER):
-        if checkpoint.has(name):
-            (folder / name).write_bytes(checkpoint.file(name).read_bytes())
+        if (data := checkpoint.json_file(name)) is not None:
+            (folder / name).write_text(_compact(data), encoding="utf-8")
     if text := checkpoint.license_text():
         (folder / LICENSE).write_bytes(text)
     write_manifest(folder, _manifest(checkpoint, folder, request), request.entry)
     ReencodedModel(folder)  # what cannot be loaded is not delivered
+
+
+def _compact(data: dict[str, Any]) -> str:
+    """JSON without spaces; what it holds and its order stay."""
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":")) + "\n"
 
 
 def _manifest(checkpoint: Checkpoint, folder: Path, request: Request) -> Manifest:

@@ -122,6 +122,32 @@ class SpeechGraph:
             given.append(self.weight(module + ".bias"))
         return self.node("Conv", x, *given, strides=[stride], pads=[pad, pad])
 
+    def conv_rows(self, x: str, module: str, *, stride: int) -> str:
+        """A convolution over rows [1, n, k], odd in width and padded to keep their count.
+
+        In 8 bits it is a product with neighbouring rows side by side; no convolution is so fast.
+        """
+        kernel = self.tensors[module + ".weight"]  # [n, k, width]
+        width = kernel.shape[2]
+        half = width // 2
+        if self.quant != "int8":
+            columns = self.node("Transpose", x, perm=[0, 2, 1])
+            return self.node(
+                "Transpose", self.conv(columns, module, stride=stride, pad=half), perm=[0, 2, 1]
+            )
+        n_rows = self.node("Shape", x, start=1, end=2)
+        padded = self.node("Pad", x, self.integers(0, half, 0, 0, half, 0))
+        shifted = []
+        for i in range(width):
+            end = self.node("Add", n_rows, self.integers(i))
+            step = self.integers(1), self.integers(stride)
+            shifted.append(self.node("Slice", padded, self.integers(i), end, *step))
+        side_by_side = self.node("Concat", *shifted, axis=2)
+        matrix = kernel.transpose(0, 2, 1).reshape(len(kernel), -1)
+        return self._in_tiles(
+            side_by_side, module + ".weight", matrix, self.weight(module + ".bias")
+        )
+
     def heads(self, x: str) -> str:
         """[1, n, width] to [1, n_heads, n, width / n_heads]."""
         split = self.node("Reshape", x, self.integers(1, 0, self.n_heads, -1))

@@ -36,9 +36,9 @@ def write_whisper(
 
 def _write_encoder(config: Mapping[str, Any], g: SpeechGraph, path: Path) -> None:
     at = "model.encoder."
-    x = g.node("Gelu", g.conv("input_features", at + "conv1", stride=1, pad=1))
-    x = g.node("Gelu", g.conv(x, at + "conv2", stride=2, pad=1))
-    x = g.node("Transpose", x, perm=[0, 2, 1])
+    x = g.node("Transpose", "input_features", perm=[0, 2, 1])
+    x = g.node("Gelu", g.conv_rows(x, at + "conv1", stride=1))
+    x = g.node("Gelu", g.conv_rows(x, at + "conv2", stride=2))
     n_rows = g.node("Shape", x, start=1, end=2)
     positions = g.weight(at + "embed_positions.weight")
     x = g.node("Add", x, g.node("Slice", positions, g.integers(0), n_rows, g.integers(0)))
