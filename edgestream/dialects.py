@@ -19,6 +19,7 @@ from edgestream.json_file import read_json
 MAX_FILES = 1000  # of a folder that are looked at
 PULL = "edgestream models pull"
 WHISPER = f"{PULL} whisper-base.en brings one that runs"
+MOONSHINE = f"{PULL} moonshine-tiny brings one that runs"
 KYUTAI = f"{PULL} kyutai-stt-1b-en_fr converts the layout that transformers has"
 VOXTRAL = f"{PULL} voxtral-mini-4b-realtime converts the layout that transformers has"
 PICKLE = "pickled weights, which can run programs when they are opened; save it as safetensors"
@@ -43,6 +44,8 @@ DIALECTS = (
     Dialect(CONVERT, pattern="model*.safetensors*"),
     Dialect(f"Mistral's own layout; {VOXTRAL}", pattern="consolidated*.safetensors"),
     Dialect(f"Voxtral for transformers.js; {VOXTRAL}", pattern="onnx/audio_encoder*.onnx"),
+    Dialect(f"Moonshine's streaming layout, a family that edgestream does not run; {MOONSHINE}",
+            pattern="*decoder_kv*.ort"),
     Dialect("a transducer (sherpa-onnx, NeMo), a family that edgestream does not run",
             pattern="*join*.onnx"),
     Dialect(f"MLX's; {WHISPER}", pattern="weights.npz"),

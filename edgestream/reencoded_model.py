@@ -236,6 +236,8 @@ def find_onnx(folder: Path, name: str) -> Path:
         for suffix in SUFFIXES:
             if (path := place / f"{name}{suffix}.onnx").exists():
                 return path
+    if (path := folder / f"{name}.ort").exists():  # as Moonshine's makers keep it
+        return path
     raise ModelError(f"{folder}: {foreign(folder) or f'has no onnx/{name}.onnx'}")
 
 

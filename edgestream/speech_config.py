@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a public speech model says of itself: config.json, generation_config.json, tokenizer.json.
 
-They are transformers' files, as the model's makers published them, and untrusted.
+They are transformers' files, as the model's makers published them, and untrusted. Folders of
+Moonshine's makers have tokenizer.bin and none of them.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
+from edgestream import binary_tokenizer
 from edgestream.config import REENCODED
 from edgestream.errors import ModelError
 from edgestream.json_file import Fields, read_json
@@ -24,6 +26,7 @@ WINDOW_MS = 30000  # that Whisper hears at most
 MAX_VOCAB = 1 << 20
 MAX_HEADS = 1 << 10  # in a layer; layers of a model
 KINDS = ("whisper", "moonshine")
+MOONSHINE_TOKENS = 194  # that the decoder of every published Moonshine has positions for
 T = TypeVar("T")
 
 
@@ -58,7 +61,7 @@ class SpeechConfig:
 
 def is_speech_folder(folder: Path) -> bool:
     """Whether the folder is laid out as a public repository, or was pulled from one."""
-    if not (folder / CONFIG).is_file():
+    if not any((folder / name).is_file() for name in (CONFIG, binary_tokenizer.FILE)):
         return False
     return family_of(folder) in ("", REENCODED)
 
@@ -71,6 +74,8 @@ def read_speech_config(folder: Path) -> SpeechConfig:
     Raises:
         ModelError: missing, damaged or of another kind of model; one line with file and key.
     """
+    if has_binary_tokenizer(folder):
+        return _moonshine_assets(folder)
     model = _Tokens(read_json(folder / CONFIG), str(folder / CONFIG))
     kind = model.data.get("model_type")
     if not isinstance(kind, str) or kind not in KINDS:
@@ -99,6 +104,21 @@ def read_speech_config(folder: Path) -> SpeechConfig:
         max_first_time=generation.token("max_initial_timestamp_index", n_vocab),
         alignment_heads=generation.heads("alignment_heads"),
     )
+
+
+def has_binary_tokenizer(folder: Path) -> bool:
+    """Whether the folder is laid out as Moonshine's makers do."""
+    return (folder / binary_tokenizer.FILE).is_file() and not (folder / CONFIG).exists()
+
+
+def _moonshine_assets(folder: Path) -> SpeechConfig:
+    pieces = binary_tokenizer.read_pieces(folder / binary_tokenizer.FILE)
+    return SpeechConfig(
+        kind="moonshine", n_mels=0, n_vocab=len(pieces), max_tokens=MOONSHINE_TOKENS,
+        start=pieces.index(binary_tokenizer.START), end=pieces.index(binary_tokenizer.END),
+        languages={}, tasks={}, previous=None, no_speech=None, no_times=None, suppressed=(),
+        suppressed_first=(), max_first_time=None, alignment_heads=(),
+    )  # fmt: skip
 
 
 def _generation(folder: Path, n_vocab: int, *, whisper: bool) -> _Tokens:
@@ -155,6 +175,9 @@ def byte_table() -> dict[str, int]:
 
 def read_token_bytes(folder: Path, config: SpeechConfig) -> list[bytes]:
     """The text of each token in UTF-8, maybe a part of a character; empty for special tokens."""
+    if has_binary_tokenizer(folder):
+        pieces = binary_tokenizer.read_pieces(folder / binary_tokenizer.FILE)
+        return [binary_tokenizer.text_of(piece) for piece in pieces]
     path = folder / TOKENIZER
     data = read_json(path)
     model = data.get("model")

@@ -29,7 +29,7 @@ WALK = [
     "governor",
     "caption", "cues", "screen", "writer", "outlet", "meter", "session", "window",
     "concatenated",
-    "model", "special_tokens", "speech_config", "prompt_tokens", "voice", "hypothesis_rules", "speech_weights",
+    "model", "special_tokens", "binary_tokenizer", "speech_config", "prompt_tokens", "voice", "hypothesis_rules", "speech_weights",
     "encoder_decoder", "window_rows", "segment_caption", "reencoded", "reencoded_model",
     "listening", "chattiness", "commentator", "picture_stream", "commentator_model",
     "vlm_units", "vlm_answer", "vlm_commentator", "vlm_model", "asking", "watching",
