@@ -67,6 +67,7 @@ class Checkpoint:
         import ml_dtypes  # noqa: F401  # numpy knows bfloat16 once it is imported
         from safetensors import SafetensorError, safe_open
 
+        self._files.clear()  # of an earlier opening
         with ExitStack() as stack:
             for shard in self.shards():
                 path = self.file(shard)

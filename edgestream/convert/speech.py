@@ -15,15 +15,13 @@ from edgestream.convert.checkpoint import LICENSE, Checkpoint
 from edgestream.convert.manifest import write_manifest
 from edgestream.convert.moonshine import write_moonshine
 from edgestream.convert.registry import Progress, Request
-from edgestream.convert.verify import BOUNDS, Comparison
+from edgestream.convert.verify_speech import SpeechComparison, compare_speech
 from edgestream.convert.whisper import write_whisper
 from edgestream.errors import ModelError, UsageError
-from edgestream.reencoded_model import DECODER, ENCODER, ReencodedModel
-from edgestream.speech_config import CONFIG, GENERATION, RATE_HZ, TOKENIZER, read_speech_config
-from edgestream.speech_weights import CODE, HOP_SAMPLES, PAYLOAD, VOICE
+from edgestream.reencoded_model import DECODER, ENCODER, ReencodedModel, find_onnx
+from edgestream.speech_config import CONFIG, GENERATION, TOKENIZER, read_speech_config
 
 WRITERS = {"whisper": write_whisper, "moonshine": write_moonshine}
-N_SECONDS, N_TOKENS = 3, 32  # of the input that is compared
 # Types of weights, and what their files are called in public repositories.
 SUFFIX = {"f32": "", "f16": "_fp16", "int8": "_quantized", "q4": "_q4"}
 USUAL = "f32"
@@ -86,38 +84,8 @@ def _manifest(checkpoint: Checkpoint, folder: Path, request: Request) -> Manifes
     )
 
 
-def compare(checkpoint: Checkpoint, folder: Path) -> Comparison:
-    """The result's logits beside those of transformers, on noise."""
-    import torch
-    from transformers import AutoModelForSpeechSeq2Seq
-
-    model = ReencodedModel(folder)
-    config, rows = model.config, _noise(model.weights.payload)
-    tokens = [config.start, *range(3, min(2 + N_TOKENS, config.n_vocab))]
-    model.weights.padded = bool(config.n_mels)  # transformers' Whisper hears 30 s alone
-    given = model.weights.decode(tokens, model.weights.encode(rows), {}).logits
-    heard = model.weights.heard(rows)
-    try:
-        source = AutoModelForSpeechSeq2Seq.from_pretrained(
-            checkpoint.folder, dtype=torch.float32, local_files_only=True, use_safetensors=True,
-            trust_remote_code=False,
-        )  # fmt: skip
-    except Exception as error:  # transformers raises whatever it meets
-        raise ModelError(
-            f"{checkpoint.folder}: transformers cannot load it: {error}"[:300]
-        ) from None
-    with torch.no_grad():
-        expected = source.eval()(
-            torch.from_numpy(heard), decoder_input_ids=torch.tensor([tokens])
-        ).logits[0].numpy()  # fmt: skip
-    decoder = model.weights.decoder_path.stem
-    quant = next(q for q, suffix in SUFFIX.items() if decoder == DECODER + suffix)
-    return Comparison.of_logits(given, expected, BOUNDS[quant], None)  # text is only put together
-
-
-def _noise(width: int) -> np.ndarray:
-    """Rows of some seconds of a window, anybody speaking."""
-    rows = np.zeros((N_SECONDS * RATE_HZ // HOP_SAMPLES, PAYLOAD + width), np.float32)
-    rows[:, PAYLOAD:] = np.random.default_rng(0).normal(-1, 0.3, (len(rows), width))
-    rows[:, CODE], rows[:, VOICE] = -width, 1
-    return rows
+def compare(checkpoint: Checkpoint, folder: Path) -> SpeechComparison:
+    """The result's words and logits beside those of transformers, on a person's speech."""
+    stem = find_onnx(folder, DECODER).stem
+    quant = next(q for q, suffix in SUFFIX.items() if stem == DECODER + suffix)
+    return compare_speech(checkpoint, folder, quant)
