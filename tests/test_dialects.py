@@ -19,9 +19,6 @@ from edgestream.errors import ModelError
 # As they are published: files by name with their contents, what is said, what the way out names.
 PUBLISHED = {
     "whisper.cpp": ({"ggml-base.en.bin": b"lmgg\0"}, "whisper.cpp's ggml", "whisper-base.en"),
-    "faster-whisper": (
-        {"model.bin": b"\6", "config.json": {"lang_ids": [1]}, "tokenizer.json": {},
-         "vocabulary.txt": b"a"}, r"CTranslate2's \(faster-whisper\)", "whisper-base.en"),
     "mlx-whisper": (
         {"weights.npz": b"PK", "config.json": {"model_type": "whisper", "n_mels": 80}}, "MLX's",
         "whisper-base.en"),
@@ -43,6 +40,9 @@ PUBLISHED = {
         {"config.json": {"model_type": "voxtral_realtime"}, "onnx/audio_encoder_q4f16.onnx": b"",
          "onnx/decoder_model_merged_q4f16.onnx": b"", "onnx/embed_tokens_q4f16.onnx": b""},
         r"Voxtral for transformers\.js", "voxtral-mini-4b-realtime"),
+    "moonshine-streaming": (
+        {"frontend.ort": b"", "encoder.ort": b"", "adapter.ort": b"", "cross_kv.ort": b"",
+         "decoder_kv.ort": b"", "streaming_config.json": {}}, "streaming layout", "moonshine-tiny"),
     "sherpa-onnx": (
         {"encoder-epoch-99.onnx": b"", "decoder-epoch-99.onnx": b"", "joiner-epoch-99.onnx": b"",
          "tokens.txt": b""}, "a transducer", "does not run"),
@@ -82,6 +82,12 @@ def test_a_folder_of_another_program_is_named(tmp_path, kind):
         assert re.search(says, line)
         assert way_out in line
     assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_of_faster_whisper_is_shown_the_way(tmp_path):
+    files = {"model.bin": b"\6", "config.json": {"lang_ids": [1]}, "vocabulary.txt": b"a"}
+    line = told("listen", "-m", publish(tmp_path / "model", files), "-")
+    assert "CTranslate2's (faster-whisper); try: edgestream convert" in line
 
 
 def test_a_file_is_known_by_its_first_bytes(tmp_path):
