@@ -29,6 +29,7 @@ from edgestream.convert.small_weights import block_of, eight_bit_blocks, eight_b
 Floats = NDArray[np.float32]
 OPSET = 20
 IR_VERSION = 9
+SMALL = ("int8", "q4")  # types that take operators of onnxruntime's own
 N_SMALL = 4096  # numbers; so small a tensor is stored in float32 whatever the type
 HALF_MAX = float(np.finfo(np.float16).max)
 
@@ -101,12 +102,11 @@ class SpeechGraph:
     def likeness(self, x: str, name: str, output: str) -> str:
         """x @ table.T of the table that looked_up() reads, which is stored once; as `output`."""
         table = self.tensors[name]
-        n, width = table.shape
         if self._has_small_table(table):
             return self._blocked(x, name, table, 8, output)
-        rows = self.node("Reshape", x, self.integers(-1, width))
-        product = self.node("Gemm", rows, self.weight(name), transB=1)
-        return self.node("Reshape", product, self.integers(1, -1, n), name=output)
+        # Folded when it is loaded. Not a Gemm: onnxruntime's quantizer turns the table of one.
+        turned = self.node("Transpose", self.weight(name), perm=[1, 0])
+        return self.node("MatMul", x, turned, name=output)
 
     def norm(self, x: str, module: str) -> str:
         """Layer normalisation over the last axis."""
@@ -167,6 +167,17 @@ class SpeechGraph:
         rows = self.node("Transpose", mixed, perm=[0, 2, 1, 3])
         return self.node("Reshape", rows, self.integers(1, 0, -1))
 
+    def mix(self, q: str, k: str, v: str) -> str:
+        """Attention of rows [1, n, width] over all of them; [1, n, width].
+
+        Beside operators of onnxruntime it is one, too, which never holds the scores of all rows.
+        """
+        if self.quant in SMALL:
+            return self.node(
+                "MultiHeadAttention", q, k, v, domain=MICROSOFT, num_heads=self.n_heads
+            )
+        return self.attend(*(self.heads(each) for each in (q, k, v)))
+
     @property
     def head_dim(self) -> int:
         """Width of a head."""
@@ -182,7 +193,7 @@ class SpeechGraph:
             [numpy_helper.from_array(array, name) for name, array in self.constants.items()],
         )  # fmt: skip
         domains = [helper.make_opsetid("", OPSET)]
-        if any(node.domain for node in self.nodes) or self.quant in ("int8", "q4"):
+        if any(node.domain for node in self.nodes) or self.quant in SMALL:
             domains.append(helper.make_opsetid(MICROSOFT, 1))
         model = helper.make_model(graph, opset_imports=domains)
         model.ir_version = IR_VERSION
@@ -197,7 +208,7 @@ class SpeechGraph:
         return self.node("Cast", self.constant(name + ".f16", half), to=TensorProto.FLOAT)
 
     def _has_small_table(self, table: Floats) -> bool:
-        return self.quant in ("int8", "q4") and bool(block_of(table.shape[1]))
+        return self.quant in SMALL and bool(block_of(table.shape[1]))
 
     def _eight_bits(self, stored: str, weight: Floats) -> tuple[str, str]:
         codes, scales = eight_bit_blocks(weight)

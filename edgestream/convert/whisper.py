@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from edgestream.convert.onnx_graph import value
-from edgestream.convert.onnx_quant import MICROSOFT
 from edgestream.convert.speech_decoder_graph import SpeechDecoderGraph
 from edgestream.convert.speech_graph import Floats, SpeechGraph
 
@@ -46,9 +45,7 @@ def _write_encoder(config: Mapping[str, Any], g: SpeechGraph, path: Path) -> Non
         layer = f"{at}layers.{i}."
         y = g.norm(x, layer + "self_attn_layer_norm")
         q, k, v = (g.linear(y, f"{layer}self_attn.{p}_proj") for p in "qkv")
-        # One operator, which never holds the scores of all rows for all.
-        mixed = g.node("MultiHeadAttention", q, k, v, domain=MICROSOFT, num_heads=g.n_heads)
-        x = g.node("Add", x, g.linear(mixed, layer + "self_attn.out_proj"))
+        x = g.node("Add", x, g.linear(g.mix(q, k, v), layer + "self_attn.out_proj"))
         x = _feed_forward(g, x, layer)
     g.node("Identity", g.norm(x, at + "layer_norm"), name="last_hidden_state")
     inputs = [value("input_features", 1, config["num_mel_bins"], "frames")]
