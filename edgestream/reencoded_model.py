@@ -36,7 +36,12 @@ from edgestream.reencoded import ROW_MS, ReencodedStages
 from edgestream.resample import Resampler
 from edgestream.segment_caption import SegmentCaption
 from edgestream.session import Stream
-from edgestream.speech_config import RATE_HZ, read_speech_config, read_token_bytes
+from edgestream.speech_config import (
+    RATE_HZ,
+    has_binary_tokenizer,
+    read_speech_config,
+    read_token_bytes,
+)
 from edgestream.speech_weights import HOP_SAMPLES, EncoderDecoderModel
 from edgestream.steady_draft import SteadyDraft
 from edgestream.utterances import Utterances, UtteranceSpec
@@ -240,6 +245,10 @@ def find_onnx(folder: Path, name: str) -> Path:
         for suffix in SUFFIXES:
             if (path := place / f"{name}{suffix}.onnx").exists():
                 return path
+    if has_binary_tokenizer(folder):
+        if (path := folder / f"{name}.ort").exists():
+            return path
+        raise ModelError(f"{folder}: has no {name}.ort")
     raise ModelError(f"{folder}: {foreign(folder) or f'has no onnx/{name}.onnx'}")
 
 

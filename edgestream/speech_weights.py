@@ -33,6 +33,10 @@ SILENCE_MS = {"whisper": 8000, "moonshine": 0}
 DYNAMIC_RANGE = 8.0  # decades below the loudest bin of a window that Whisper hears
 CODE, PAYLOAD = 0, 1  # columns of a row: what it is, and from there on its numbers
 ALSO = {"cache_position", "encoder_attention_mask"}  # inputs that some exports have
+MASK = (
+    "attention_mask"  # of an encoder that hears several lengths at once; then both are of samples
+)
+STATE_SAMPLES = 384  # of a state of Moonshine's encoder: the strides of its convolutions
 CACHE, PRESENT = "past_key_values.", "present."
 CROSS_ATTENTIONS = "cross_attentions."  # outputs of exports with attention, by layer
 
@@ -68,8 +72,10 @@ class EncoderDecoderModel:
 
     def encode(self, rows: Floats) -> NDArray[Any]:
         """A window of input rows [n, 1 + payload] to encoder states [1, m, width]."""
-        given = self.encoder.get_inputs()[0]
-        feed: dict[str, Any] = {given.name: self.heard(rows).astype(NUMPY_TYPES[given.type])}
+        given, *masks = self.encoder.get_inputs()
+        heard = self.heard(rows).astype(NUMPY_TYPES[given.type])
+        feed: dict[str, Any] = {given.name: heard}
+        feed |= {each.name: np.ones(heard.shape, NUMPY_TYPES[each.type]) for each in masks}
         return np.asarray(_run(self.encoder, ["last_hidden_state"], feed, self.encoder_path)[0])
 
     def decode(
@@ -105,7 +111,7 @@ class EncoderDecoderModel:
             elif name == "encoder_hidden_states":
                 feed[name] = np.asarray(states, kind)
             elif name == "encoder_attention_mask":
-                feed[name] = np.ones((1, states.shape[1]), kind)
+                feed[name] = np.ones((1, states.shape[1] * self._mask_step), kind)
             elif name == "cache_position":
                 n_past = next(iter(past.values())).shape[2] if past else 0
                 feed[name] = np.arange(n_past, n_past + len(tokens), dtype=kind)
@@ -192,7 +198,8 @@ class EncoderDecoderModel:
     def _check(self) -> None:
         heard = "input_features" if self.config.n_mels else "input_values"
         encoder = [each.name for each in self.encoder.get_inputs()]
-        if encoder != [heard]:
+        self._mask_step = STATE_SAMPLES if MASK in encoder else 1
+        if encoder != [heard] and (self.config.n_mels or encoder != [heard, MASK]):
             raise ModelError(
                 f"{self.encoder_path}: takes {encoder}, an encoder takes {heard}"[:300]
             )

@@ -43,7 +43,7 @@ class VoiceWeights:
 
 
 def load_voice(name: str | os.PathLike[str]) -> VoiceWeights:
-    """The network by the name of a model (`silero-vad`, once it is pulled), by folder or file.
+    """The network by the name of a model (`silero-vad`), by folder or file.
 
     Raises:
         ModelError: there is no such model, or it is damaged or no Silero VAD.
@@ -53,7 +53,7 @@ def load_voice(name: str | os.PathLike[str]) -> VoiceWeights:
     folder = find(name)
     manifest = read_verified(folder, Manifest)
     if manifest.family != VOICE or VOICE_FILE not in manifest.files:
-        raise ModelError(f"{folder}: no voice gate; edgestream models pull silero-vad brings one")
+        raise ModelError(f"{folder}: no voice gate; silero-vad, which ships with edgestream, is one")
     return VoiceWeights(folder / VOICE_FILE)
 
 
