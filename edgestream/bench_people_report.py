@@ -37,8 +37,7 @@ def print_table(figures: dict[str, Any]) -> None:
     title = f"{figures['model']}, {figures['speech']}, {figures['machine']['cpu']}"
     rows = [
         *speech_rows(figures["single"]),
-        *_joined_rows(figures),
-        *_process_rows(figures),
+        *stream_rows(figures),
         *sound_rows(figures["nonspeech"]),
         *_condition_rows(figures.get("conditions", [])),
     ]
@@ -64,7 +63,13 @@ def speech_rows(f: dict[str, Any]) -> list[tuple[str, str, str]]:
     ]  # fmt: skip
 
 
-def _joined_rows(f: dict[str, Any]) -> list[tuple[str, str, str]]:
+def stream_rows(f: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Of one reader in one stream, and of the process."""
+    return joined_rows(f) + _process_rows(f)
+
+
+def joined_rows(f: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Of what `bench_people.joined` gives."""
     joined = f["joined"]
     costs = (f["second_cpu_p95_first_fifth_ms"], f["second_cpu_p95_last_fifth_ms"])
     return [

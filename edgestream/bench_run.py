@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import bisect
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -60,6 +60,11 @@ class TimedLoop:
         return result
 
 
+def process_times_ms() -> tuple[float, float]:
+    """Processor time of this process, and the clock."""
+    return time.process_time_ns() / 1e6, time.perf_counter_ns() / 1e6
+
+
 class Probe:
     """A stream that is fed as if at the pace of speech, though without waiting.
 
@@ -68,8 +73,12 @@ class Probe:
     machine would have shown its captions.
     """
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(
+        self, stream: Stream, times_ms: Callable[[], tuple[float, float]] = process_times_ms
+    ) -> None:
+        """`times_ms` tells processor time and clock of whoever computes."""
         self._stream = stream
+        self._times_ms = times_ms
         self.loop: TimedLoop | None = None  # of the family that decodes step by step
         stages = stream._stages
         if isinstance(stages, ConcatenatedStages):
@@ -84,24 +93,22 @@ class Probe:
 
     def push(self, samples: Samples) -> list[Event]:
         """One block of float32 [n]."""
-        cpu_ns, start_ns = time.process_time_ns(), time.perf_counter_ns()
-        events = self._stream.push(samples)
-        took_ms = (time.perf_counter_ns() - start_ns) / 1e6
-        self.block_cpu_ms.append((time.process_time_ns() - cpu_ns) / 1e6)
-        self.compute_ms += took_ms
         self.heard_ms += 1000 * len(samples) / self._stream.rate_hz
-        self._note(self.heard_ms, took_ms)
-        self.reader.push(events, self.heard_ms)
-        return events
+        return self._take(lambda: self._stream.push(samples))
 
     def finish(self) -> list[Event]:
         """Ends the stream; what is written now came with the last sample."""
-        cpu_ns, start_ns = time.process_time_ns(), time.perf_counter_ns()
-        events = self._stream.finish()
-        took_ms = (time.perf_counter_ns() - start_ns) / 1e6
-        self.block_cpu_ms.append((time.process_time_ns() - cpu_ns) / 1e6)
-        self.compute_ms += took_ms
-        self._note(self.heard_ms, took_ms)
+        return self._take(self._stream.finish)
+
+    def _take(self, work: Callable[[], list[Event]]) -> list[Event]:
+        cpu_ms, start_ms = self._times_ms()
+        events = work()
+        cpu_end_ms, end_ms = self._times_ms()
+        self.block_cpu_ms.append(cpu_end_ms - cpu_ms)
+        self.compute_ms += end_ms - start_ms
+        before_ms = self._done[-1] if self._done else 0.0
+        self._heard.append(self.heard_ms)
+        self._done.append(max(self.heard_ms, before_ms) + end_ms - start_ms)
         self.reader.push(events, self.heard_ms)
         return events
 
@@ -116,11 +123,6 @@ class Probe:
         if place == len(self._heard) or self._heard[place] == self._heard[-1]:
             place = -1  # the end of the stream comes with its last block
         return self._done[place]
-
-    def _note(self, heard_ms: float, took_ms: float) -> None:
-        before_ms = self._done[-1] if self._done else 0.0
-        self._heard.append(heard_ms)
-        self._done.append(max(heard_ms, before_ms) + took_ms)
 
 
 @dataclass(slots=True)
@@ -168,11 +170,13 @@ class LongRun:
 
 
 def hear(
-    stream: Stream, pieces: Iterable[tuple[Samples, list[SpokenWord]]]
+    stream: Stream,
+    pieces: Iterable[tuple[Samples, list[SpokenWord]]],
+    times_ms: Callable[[], tuple[float, float]] = process_times_ms,
 ) -> tuple[Probe, list[SpokenWord]]:
     """One stream from its start to its end, and the words that were spoken in it."""
     stream.reset()
-    probe, said = Probe(stream), list[SpokenWord]()
+    probe, said = Probe(stream, times_ms), list[SpokenWord]()
     for samples, words in pieces:
         said += words
         for block in blocks(samples):

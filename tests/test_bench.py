@@ -31,6 +31,7 @@ from edgestream.bench_speech import (
     read_clips,
 )
 from edgestream.bench_words import Score, align, spoken_parts, spoken_words
+from edgestream.config import DEFAULT_MODEL, SYNTHETIC_MODEL
 from edgestream.errors import OperationError, OutputError, SourceError, UsageError
 from edgestream.events import Draft, Final, Word
 from edgestream.model import load
@@ -488,6 +489,16 @@ def test_speech_that_cannot_be_used_is_named(tmp_path, index, message):
         (tmp_path / "speech.jsonl").write_text(index)
     with pytest.raises(SourceError, match=message):
         read_clips(tmp_path)
+
+
+@pytest.mark.skipif(DEFAULT_MODEL == SYNTHETIC_MODEL, reason="no model that hears people ships")
+def test_the_default_model_is_measured_on_people(tmp_path):
+    done = run("listen", "--quick", "--json", tmp_path / "figures.json")
+    assert (done.returncode, "first shown" in done.stdout) == (0, True), done.stderr
+    found = json.loads((tmp_path / "figures.json").read_text())
+    assert (found["model"], found["speech"]) == (DEFAULT_MODEL, "people")
+    assert found["single"]["wer"] < 0.25
+    assert found["joined"]["wer"] < 0.25
 
 
 def test_errors_of_the_command_are_one_line(tmp_path):

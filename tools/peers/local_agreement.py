@@ -128,4 +128,5 @@ class LocalAgreement:
             self._buffer_at_s = whole[-1]
 
 
-serve(LocalAgreement(sys.argv[1]))
+if __name__ == "__main__":
+    serve(LocalAgreement(sys.argv[1]))

@@ -50,4 +50,5 @@ class Moonshine:
         return committed, draft
 
 
-serve(Moonshine())
+if __name__ == "__main__":
+    serve(Moonshine())

@@ -33,4 +33,5 @@ class Sphinx:
         return found.hypstr if found else ""
 
 
-serve(Sphinx())
+if __name__ == "__main__":
+    serve(Sphinx())

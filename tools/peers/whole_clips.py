@@ -30,4 +30,5 @@ class WholeClips:
         return " ".join(segment.text for segment in segments), ""
 
 
-serve(WholeClips(sys.argv[1]))
+if __name__ == "__main__":
+    serve(WholeClips(sys.argv[1]))
