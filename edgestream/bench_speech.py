@@ -70,8 +70,8 @@ def read_clips(folder: Path) -> list[Clip]:
         lines = index.read_text(encoding="utf-8").splitlines()
     except OSError as error:
         raise SourceError(
-            f"{folder / INDEX}: {error.strerror}; make a folder of speech with"
-            " tools/train_captions/speak.py"
+            f"{folder}: {error.strerror}; a folder of speech has a {INDEX}, as"
+            f" tools/train_captions/speak.py writes it, or a {TABLE}"
         ) from None
     clips = []
     for number, line in enumerate(lines, 1):

@@ -27,7 +27,7 @@ from edgestream.bench_report import percent, write_json
 from edgestream.bench_run import settle
 from edgestream.bench_speech import read_clips
 from edgestream.config import DEFAULT_MODEL
-from edgestream.errors import EdgestreamError
+from edgestream.errors import EdgestreamError, UsageError
 from edgestream.listening import load
 
 
@@ -37,7 +37,7 @@ def stream_options(given: list[str]) -> dict[str, Any]:
     for each in given:
         name, separator, value = each.partition("=")
         if not separator:
-            raise SystemExit(f"score_speech.py: {each!r}: wanted is name=value")
+            raise UsageError(f"{each!r}: wanted is name=value")
         try:
             options[name] = json.loads(value)
         except ValueError:
