@@ -263,9 +263,8 @@ def test_measures_of_people_are_all_there(people_figures, tmp_path, capsys):
 
 @pytest.mark.skipif(DEFAULT_MODEL == SYNTHETIC_MODEL, reason="no model that hears people ships")
 def test_the_default_model_is_measured_on_people(tmp_path):
-    done = run(
-        "-m", "edgestream", "bench", "listen", "--quick", "--json", tmp_path / "figures.json"
-    )
+    file = tmp_path / "figures.json"
+    done = run("-m", "edgestream", "bench", "listen", "--quick", "--json", file)
     assert (done.returncode, "first shown" in done.stdout) == (0, True), done.stderr
     found = json.loads(file.read_text())
     assert (found["model"], found["speech"]) == (DEFAULT_MODEL, "people")

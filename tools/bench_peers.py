@@ -24,6 +24,7 @@ import json
 import os
 import struct
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -54,6 +55,7 @@ PEERS = {
     "pocketsphinx": ("pocketsphinx", "sphinx.py", None),
 }
 OURS = "edgestream"
+FILE_COLUMNS = 140  # of a table that goes into a file
 
 
 class PipedStream:
@@ -173,7 +175,7 @@ def print_table(figures: dict[str, Any]) -> None:
         label = f"{name} ({figures['model']})" if name == OURS else name
         cells = (number(f["erasure"], 3), number(f["cpu_s_per_s"], 3))
         table.add_row(label, percent(f["wer"]), str(f["words_too_many"]), *times, *cells)
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else FILE_COLUMNS).print(table)
 
 
 def main() -> None:
