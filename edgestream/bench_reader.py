@@ -27,7 +27,8 @@ class Reader:
     """Takes events as they come and keeps what became final.
 
     The events of one push are one change of the display: what a draft showed and neither the
-    finals nor the draft after them show was taken back. `erased` counts such words; words that
+    finals nor the draft after them show was taken back, but for a last word that got more letters
+    where nothing else changed. `erased` counts such words; words that
     others were put before or behind stay. `rewritten` counts as a screen that can only append has
     to: all words behind the first that changed (the erasure of Arivazhagan et al. 2020,
     "Re-translation versus Streaming for Simultaneous Translation").
@@ -49,8 +50,9 @@ class Reader:
         draft = spoken_words(events[-1].text) if isinstance(events[-1], Draft) else []
         finals = [event for event in events if isinstance(event, Final)]
         now = [word for final in finals for word in spoken_words(final.text)] + draft
-        self.erased += len(self._draft) - len(matches(self._draft, now))
-        self.rewritten += len(self._draft) - _common(self._draft, now)
+        if not _only_grew(self._draft, now):
+            self.erased += len(self._draft) - len(matches(self._draft, now))
+            self.rewritten += len(self._draft) - _common(self._draft, now)
         for final in finals:
             self._finish_line(final, heard_ms)
         self._draft = draft
@@ -86,6 +88,14 @@ def _committed_ms(final: Final, line: list[str], heard_ms: float) -> list[float]
     for i, j in matches(line, [text for text, _ in parts]):
         found[i] = min(heard_ms, final.words[parts[j][1]].emitted_ms)
     return found
+
+
+def _only_grew(before: Sequence[str], after: Sequence[str]) -> bool:
+    """Whether letters and words were put behind what was shown, and nothing else."""
+    n = len(before)
+    if n > len(after):
+        return False
+    return n == 0 or (before[: n - 1] == after[: n - 1] and after[n - 1].startswith(before[n - 1]))
 
 
 def _common(before: Sequence[str], after: Sequence[str]) -> int:

@@ -83,7 +83,7 @@ def test_a_word_is_first_shown_where_it_stays_and_committed_when_it_cannot_chang
         ShownWord("thank", 400, 480),
         ShownWord("you", 480, 480),
     ]
-    assert (reader.erased, reader.rewritten) == (1, 1)  # "morn"
+    assert (reader.erased, reader.rewritten) == (0, 0)  # "morn" only got more letters
     assert reader.line_words == [2, 2]
 
 
@@ -109,6 +109,17 @@ def test_words_that_others_are_put_before_are_not_erased_but_rewritten():
     assert (reader.erased, reader.rewritten) == (0, 5)
     reader.push([Draft("", 0, 0)], 300)  # withdrawn altogether
     assert (reader.erased, reader.rewritten) == (6, 11)
+
+
+def test_a_word_that_becomes_another_is_taken_back():
+    reader = Reader()
+    reader.push([Draft("they came", 0, 0)], 100)
+    reader.push([Draft("then came", 0, 0)], 200)
+    assert (reader.erased, reader.rewritten) == (1, 2)
+    reader.push([Final("Then came home.", (), 0, 0)], 300)
+    reader.push([Draft("a the", 0, 0)], 400)
+    reader.push([Draft("b then", 0, 0)], 500)  # it grew, but beside another change
+    assert (reader.erased, reader.rewritten) == (3, 4)
 
 
 def test_a_draft_that_ends_as_two_lines_was_shown_for_both():
