@@ -120,12 +120,15 @@ def joined(stream: Stream, clips: list[Clip], minutes: float, single: Tally) -> 
     tally.add(voice, probe, said)
     alone = single.by_voice[voice]
     cost_ms = second_cpu_ms(probe)
+    steps_ms = probe.loop.step_cpu_ms if probe.loop else []
     fifth = max(1, len(cost_ms) // 5)
     return {
         "joined": tally.figures(),
         "joined_minutes": probe.heard_ms / 60_000,
         "joined_wer_over_single": tally.score.wer / max(alone.wer, 1e-9),
         "joined_single_wer": alone.wer,
+        **percentiles("second_cpu", cost_ms),
+        **(percentiles("step_cpu", steps_ms) if steps_ms else {}),
         "second_cpu_p95_first_fifth_ms": float(np.percentile(cost_ms[:fifth], 95)),
         "second_cpu_p95_last_fifth_ms": float(np.percentile(cost_ms[-fifth:], 95)),
         "series": _series(tally.latency, cost_ms),

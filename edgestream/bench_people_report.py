@@ -82,6 +82,9 @@ def joined_rows(f: dict[str, Any]) -> list[tuple[str, str, str]]:
         ("  words taken back, a final word", number(joined["erasure"], 3), ""),
         (f"  lines of fewer than 4 words, of {joined['lines']}", str(joined["short_lines"]), ""),
         ("  processor seconds a second", number(joined["cpu_s_per_s"], 3), ""),
+        ("  a second's cost, p50 / p90", _pair(f, "second_cpu"), ""),
+        *([("  a step's cost, p50 / p90", _pair(f, "step_cpu", 2), "")]
+          if "step_cpu_p50_ms" in f else []),
         ("  a second's cost, p95 of the first / last fifth",
          f"{costs[0]:.0f} / {costs[1]:.0f} ms", "the same"),
     ]  # fmt: skip
@@ -108,8 +111,8 @@ def _condition_rows(rows: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
     ]
 
 
-def _pair(f: dict[str, Any], name: str) -> str:
-    return f"{number(f[f'{name}_p50_ms'], 0)} / {number(f[f'{name}_p90_ms'], 0)} ms"
+def _pair(f: dict[str, Any], name: str, digits: int = 0) -> str:
+    return " / ".join(number(f[f"{name}_p{p}_ms"], digits) for p in (50, 90)) + " ms"
 
 
 def draw(figures: dict[str, Any], path: Path) -> None:

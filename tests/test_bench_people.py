@@ -259,6 +259,7 @@ def test_measures_of_people_are_all_there(people_figures, tmp_path, capsys):
         joined["wer"] / found["joined_single_wer"]
     )
     assert found["second_cpu_p95_first_fifth_ms"] > 0
+    assert 0 < found["step_cpu_p50_ms"] < found["second_cpu_p50_ms"]  # this family has steps
     assert 0 < found["silence_cpu_s_per_s"] < 1
     assert [row["condition"] for row in found["conditions"]] == list(CONDITIONS)
     bench_people_report.print_table(found)
