@@ -55,6 +55,8 @@ class Reader:
             self.rewritten += len(self._draft) - _common(self._draft, now)
         for final in finals:
             self._finish_line(final, heard_ms)
+        if finals:  # of what was shown behind the lines, only what still is can be of the next
+            self._drafts = [(ms, _kept(words, draft)) for ms, words in self._drafts]
         self._draft = draft
         if draft:
             self._drafts.append((heard_ms, draft))
@@ -88,6 +90,11 @@ def _committed_ms(final: Final, line: list[str], heard_ms: float) -> list[float]
     for i, j in matches(line, [text for text, _ in parts]):
         found[i] = min(heard_ms, final.words[parts[j][1]].emitted_ms)
     return found
+
+
+def _kept(before: Sequence[str], after: Sequence[str]) -> list[str]:
+    """The words of `before` that `after` has too, at the place where it has them."""
+    return [before[i] for i, _ in matches(before, after)]
 
 
 def _only_grew(before: Sequence[str], after: Sequence[str]) -> bool:

@@ -111,6 +111,15 @@ def test_words_that_others_are_put_before_are_not_erased_but_rewritten():
     assert (reader.erased, reader.rewritten) == (6, 11)
 
 
+def test_what_was_taken_back_with_a_line_was_no_showing_of_the_next():
+    reader = Reader()
+    reader.push([Draft("one two. one two of the", 0, 0)], 100)  # stutters
+    reader.push([Final("One two.", (), 0, 0), Draft("of", 0, 0)], 200)
+    reader.push([Draft("of the best", 0, 0)], 300)
+    reader.push([Final("Of the best.", (), 0, 0)], 400)
+    assert [word.shown_ms for word in reader.words] == [100, 100, 100, 300, 300]
+
+
 def test_a_word_that_becomes_another_is_taken_back():
     reader = Reader()
     reader.push([Draft("they came", 0, 0)], 100)
