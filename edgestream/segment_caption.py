@@ -2,9 +2,7 @@
 """Committed tokens of a re-encoded model to captions: bytes to words, words to lines, with times.
 
 Where the cross-attention is known, each token begins where it was heard. Without it a word is known
-to be older than the hypothesis in which it came, and its length is a guess. A model that writes
-times says where its segments begin and end; it does so inside sentences too, so a segment's end is
-a good place for a line's, and no more.
+to be older than the hypothesis in which it came, and its length is a guess.
 """
 
 from __future__ import annotations
@@ -24,13 +22,8 @@ from edgestream.writing_systems import is_mark
 class SegmentCaption:
     """Turns what one stream commits into Draft and Final events."""
 
-    def __init__(
-        self, token_bytes: Sequence[bytes], clock: Clock, *, first_time: int | None, place_ms: float
-    ) -> None:
-        """`first_time` is the token of a window's start (None: there are none), the next one is
-        `place_ms` later."""
+    def __init__(self, token_bytes: Sequence[bytes], clock: Clock) -> None:
         self._token_bytes, self._clock = token_bytes, clock
-        self._first_time, self._place_ms = first_time, place_ms
         self._builder, self._times, self._lines = WordBuilder(), WordTimes(clock), Lines()
         self.reset()
 
@@ -61,10 +54,6 @@ class SegmentCaption:
         if not self._builder.open:
             self._times.start_after(min(window_ms, now_ms))
         for i, token in enumerate(tokens):
-            if self._first_time is not None and token >= self._first_time:
-                place_ms = window_ms + (token - self._first_time) * self._place_ms
-                self._turn_at(min(place_ms, now_ms))
-                continue
             begin_ms, end_ms = None, known_ms
             if begins_ms:
                 begin_ms, end_ms = (min(ms, now_ms) for ms in begins_ms[i : i + 2])
@@ -72,11 +61,7 @@ class SegmentCaption:
                 self._token_bytes[token], begin_ms, end_ms, now_ms, first=False
             )
         events: list[Event] = [*self._written()]
-        behind = b"".join(
-            self._token_bytes[token]
-            for token in hypothesis
-            if self._first_time is None or token < self._first_time
-        )
+        behind = b"".join(self._token_bytes[token] for token in hypothesis)
         if not printable(behind.decode("utf-8", "ignore")) and self._is_silent(known_ms):
             events += self.finish()
         return events + self._drafted(behind, now_ms)
@@ -99,15 +84,6 @@ class SegmentCaption:
         if lines:
             self._draft = ""
         return lines
-
-    def _turn_at(self, place_ms: float) -> None:
-        """A segment ends or begins; a word does not go on behind it."""
-        recent = [*self._whole, *self._builder.open]
-        for word in recent:
-            word.end_ms = min(word.end_ms, max(place_ms, word.begin_ms or 0.0))
-        if not recent:
-            self._times.start_after(place_ms)
-        self._builder.mark_segment(place_ms)
 
     def _is_silent(self, known_ms: float) -> bool:
         """Whether the last word is whole and ended long ago."""
