@@ -84,7 +84,9 @@ def _named(text: str, model: str) -> CommitPolicy:
     number = int(digits) if digits.isdecimal() else USUAL.get(name, 0)
     if name not in USUAL or (colon and not digits.isdecimal()) or not 0 < number <= MAX_NUMBER:
         known = ", ".join(f"{each}:{number}" for each, number in USUAL.items())
-        raise UsageError(f"{model}: policy {text!r:.80}: try {known}, or two of them with + between")
+        raise UsageError(
+            f"{model}: policy {text!r:.80}: try {known}, or two of them with + between"
+        )
     if name == LOCAL_AGREEMENT:
         return CommitPolicy(LocalAgreement(), number)
     if name == WAIT_K:  # of one hypothesis: with as many tokens behind the one that is written

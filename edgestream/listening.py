@@ -51,6 +51,7 @@ def listen(
     source: str | os.PathLike[str] | Source | None = None,
     *,
     model: str | os.PathLike[str] | Model | ReencodedModel = DEFAULT_MODEL,
+    delay: str | None = None,
     delay_ms: float | None = None,
     device: str | int | None = None,
     fast: bool = False,
@@ -68,14 +69,15 @@ def listen(
     Args:
         source: the microphone if None; the path of an audio file; or any Source.
         model: name, folder, or a Model that is loaded already.
-        delay_ms: how long after a word's end it is written; the model's default if None.
+        delay: how soon a word is written: `low`, `normal` or `sure`, the model's usual if None.
+        delay_ms: instead, how long after its end, of a model that has a delay in milliseconds.
         device: microphone by name or index; the system's default if None.
         fast: read a file as fast as possible instead of at its own pace.
         confidence: what the model is less sure of than this is decided a step later.
         policy: decides when a token is written, as for `Model.stream`.
         language: that is spoken; task: transcribe or translate; prompt: text that
-            came before; times: whether it writes times; vad: a Silero VAD before it;
-            of a Whisper, as for `ReencodedModel.stream`.
+            came before; times: whether it thinks of times; vad: a Silero VAD before it, or
+            `off`; of a Whisper, as for `ReencodedModel.stream`.
         decoder_device: as for `load()`; not of a Model that is loaded already.
 
     Returns:
@@ -89,8 +91,8 @@ def listen(
     elif decoder_device is not None:
         raise UsageError("decoder_device: this model is loaded already; give it to load()")
     options = {
-        "delay_ms": delay_ms, "confidence": confidence, "policy": policy, "language": language,
-        "task": task, "prompt": prompt, "times": times, "vad": vad,
+        "delay": delay, "delay_ms": delay_ms, "confidence": confidence, "policy": policy,
+        "language": language, "task": task, "prompt": prompt, "times": times, "vad": vad,
     }  # fmt: skip
     if not hasattr(model, "stream"):
         raise UsageError(
@@ -98,7 +100,7 @@ def listen(
         )
     opened = open_source(source, device=device, fast=fast)
     try:
-        stream = _stream(model, opened.rate_hz, options)
+        stream = _stream(model, opened, options)
     except BaseException:
         opened.close()
         raise
@@ -120,13 +122,16 @@ def open_source(
     return source
 
 
-def _stream(model: Model | ReencodedModel, rate_hz: int, options: dict[str, Any]) -> Stream:
+def _stream(model: Model | ReencodedModel, source: Source, options: dict[str, Any]) -> Stream:
     """A stream of the model, told what was given; refuses what its family does not know."""
     given = {name: value for name, value in options.items() if value is not None}
     for name in given:
         if name not in model.STREAM_OPTIONS:
+            instead = "give low, normal or sure" if name == "delay_ms" else "leave it out"
+            what = name.replace("_ms", " in milliseconds")
             raise UsageError(
-                f"{model.folder.name}: {name.removesuffix('_ms')} is for models of another family;"
-                " leave it out"
+                f"{model.folder.name}: {what} is for models of another family; {instead}"
             )
-    return model.stream(rate_hz=rate_hz, **given)
+    if "behind_ms" in model.STREAM_OPTIONS:
+        given["behind_ms"] = lambda: source.behind_ms
+    return model.stream(rate_hz=source.rate_hz, **given)

@@ -40,7 +40,9 @@ class Pace:
         """Whether the window is decoded with so many new rows."""
         if n_waiting < self._unit_rows:
             return False
-        hurried = self._behind_ms is not None and self._behind_ms() >= self._unit_rows * self._row_ms
+        hurried = (
+            self._behind_ms is not None and self._behind_ms() >= self._unit_rows * self._row_ms
+        )
         return not hurried or n_waiting * self._row_ms >= MAX_UNIT_MS
 
     def told(self, n_rows: int) -> list[Lag]:

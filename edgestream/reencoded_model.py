@@ -63,8 +63,9 @@ MAX_HYPOTHESIS = 224  # tokens, as Whisper's reference decoder
 
 @dataclass(frozen=True, slots=True)
 class WindowSpec:
-    """How long the window gets, in milliseconds of sound."""
+    """How long the window gets, and how often it is decoded, in milliseconds of sound."""
 
+    unit_ms: int | None = None  # instead of the delay's own
     keep_ms: int = 8000  # a longer window loses the sentences that ended
     max_ms: int = 22000  # with the silence behind it no more than the 30 s that a Whisper hears
 
@@ -195,6 +196,7 @@ class ReencodedModel:
             raise UsageError(f"{self.name}: give a delay or a policy, not both")
         usual = "sure" if self.weights.padded else NORMAL  # 30 s are too much work more often
         chosen = delay_of(name or usual, self.name)
+        chosen = replace(chosen, unit_ms=self.window.unit_ms or chosen.unit_ms)
         if self.weights.aligned_heads:
             return chosen
         return replace(chosen, policy=without_alignment(chosen.policy))

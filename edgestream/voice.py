@@ -53,7 +53,9 @@ def load_voice(name: str | os.PathLike[str]) -> VoiceWeights:
     folder = find(name)
     manifest = read_verified(folder, Manifest)
     if manifest.family != VOICE or VOICE_FILE not in manifest.files:
-        raise ModelError(f"{folder}: no voice gate; silero-vad, which ships with edgestream, is one")
+        raise ModelError(
+            f"{folder}: no voice gate; silero-vad, which ships with edgestream, is one"
+        )
     return VoiceWeights(folder / VOICE_FILE)
 
 

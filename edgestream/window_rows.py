@@ -92,7 +92,7 @@ class SampleFrames:
 
 
 class WindowRows:
-    """Frames as rows that say how many numbers they hold, and how likely somebody speaks in each."""
+    """Frames as rows that say how many numbers they hold, and the voice in each."""
 
     def __init__(
         self, frames: CentredMel | SampleFrames, width: int, gate: VoiceGate | None

@@ -31,7 +31,7 @@ def test_the_whole_input_gives_the_tokens_of_transformers(tmp_path, monkeypatch,
     """All sound as one unit, no guards; 7.3 s are no whole number of rows, and none is padded."""
     monkeypatch.setattr(HypothesisRules, "is_loop", lambda self, written: False)
     folder = tiny_moonshine.write(tmp_path / "m", seed)
-    model = ReencodedModel(folder, WindowSpec(step_ms=30000, keep_ms=30000, max_ms=30000))
+    model = ReencodedModel(folder, WindowSpec(unit_ms=30000, keep_ms=30000, max_ms=30000))
     stream = model.stream(policy=WaitK(0))
     written: list[int] = []
     stream._stages.caption.push = lambda tokens, *_, **__: written.extend(tokens) or []
@@ -45,7 +45,7 @@ def test_the_whole_input_gives_the_tokens_of_transformers(tmp_path, monkeypatch,
 @pytest.fixture(scope="module")
 def short(tmp_path_factory):
     folder = tiny_moonshine.write(tmp_path_factory.mktemp("model") / "m", 2)
-    return ReencodedModel(folder, WindowSpec(step_ms=500, keep_ms=1500, max_ms=4000))
+    return ReencodedModel(folder, WindowSpec(unit_ms=500, keep_ms=1500, max_ms=4000))
 
 
 @settings(max_examples=8)
