@@ -216,7 +216,7 @@ def _info_there(
     except HubError as error:
         if not listed:
             raise
-        _tell(f"edgestream: {error}; this is what the catalogue knows")
+        tell(f"edgestream: {error}; this is what the catalogue knows")
         return _info_of_catalogue(name)
 
 
