@@ -57,6 +57,7 @@ class CTranslate2Checkpoint(Checkpoint):
             )
         if not self.has(TOKENIZER):
             raise ModelError(f"{folder}: {self._without_tokenizer()}")
+        self.file(TOKENIZER)  # no link out of the folder
         self.config = Fields(self._config(), str(folder / MODEL))
         self._parts = dict(self._tensors(self.config))
         self._generation = self._generation_config()
