@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from numpy.typing import NDArray
 
@@ -30,7 +31,8 @@ UNUSED = ("alignment_heads", "alignment_layer", "num_heads")  # unused, or read 
 VOCABULARIES = ("vocabulary.json", "vocabulary.txt")
 
 
-class Part(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Part:
     """The rows of a variable that make a tensor: the `index`-th of `n` equal parts."""
 
     variable: str
