@@ -33,7 +33,8 @@ def read_pieces(path: Path) -> list[bytes]:
         raise ModelError(f"{path}: {error.strerror}") from None
     if len(data) > MAX_BYTES:
         raise ModelError(f"{path}: larger than {MAX_BYTES >> 20} MB, not a {FILE}")
-    pieces, at = [], 0
+    pieces: list[bytes] = []
+    at = 0
     while at < len(data):
         size, at = data[at], at + 1
         if size >= 128 and at < len(data):

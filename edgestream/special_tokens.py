@@ -47,7 +47,7 @@ def completed(
     generation: Mapping[str, Any], added: Mapping[str, int], n_vocab: int
 ) -> dict[str, Any]:
     """generation_config.json with what it lacks and the added tokens know."""
-    found = {key: added[text] for key, text in SINGLE.items() if text in added}
+    found: dict[str, Any] = {key: added[text] for key, text in SINGLE.items() if text in added}
     if _knows_languages(generation, n_vocab) and {START, TRANSLATE, TRANSCRIBE} <= set(added):
         between = range(added[START] + 1, min(added[TRANSLATE], added[TRANSCRIBE]))
         found[LANGUAGES] = {text: token for text, token in added.items() if token in between}

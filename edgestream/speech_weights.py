@@ -73,7 +73,7 @@ class EncoderDecoderModel:
     def encode(self, rows: Floats) -> NDArray[Any]:
         """A window of input rows [n, 1 + payload] to encoder states [1, m, width]."""
         given, *masks = self.encoder.get_inputs()
-        heard = self.heard(rows).astype(NUMPY_TYPES[given.type])
+        heard: NDArray[Any] = self.heard(rows).astype(NUMPY_TYPES[given.type])
         feed: dict[str, Any] = {given.name: heard}
         feed |= {each.name: np.ones(heard.shape, NUMPY_TYPES[each.type]) for each in masks}
         return np.asarray(_run(self.encoder, ["last_hidden_state"], feed, self.encoder_path)[0])

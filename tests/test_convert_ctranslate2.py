@@ -70,6 +70,24 @@ def test_settings_are_put_together(tmp_path):
     edgestream.load(tmp_path / "out").stream(prompt="")
 
 
+def test_a_hubs_cache_is_followed_and_other_links_are_not(tmp_path):
+    """As faster-whisper's models lie in a cache: links of a snapshot to blobs beside it."""
+    source, snapshot = ct2.write(tmp_path / "source", TENSORS), tmp_path / "m" / "snapshots" / "1a"
+    snapshot.mkdir(parents=True)
+    (tmp_path / "m" / "blobs").mkdir()
+    for path in source.iterdir():
+        blob = path.rename(tmp_path / "m" / "blobs" / f"b-{path.name}")
+        (snapshot / path.name).symlink_to(f"../../blobs/{blob.name}")
+    assert convert(snapshot, tmp_path / "out").exit_code == 0
+    blob = tmp_path / "m" / "blobs" / "b-tokenizer.json"
+    outside = blob.rename(tmp_path / "tokenizer.json")
+    (snapshot / "tokenizer.json").unlink()
+    (snapshot / "tokenizer.json").symlink_to(outside)
+    error = convert(snapshot, tmp_path / "again").exception
+    assert isinstance(error, ModelError)
+    assert "a link that leaves the checkpoint" in str(error)
+
+
 def damaged(tmp_path, change, name="model.bin"):
     """What the conversion says of a folder with one file changed, or without it."""
     source = ct2.write(tmp_path / "source", TENSORS)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from numpy.typing import NDArray
 
@@ -30,7 +31,8 @@ UNUSED = ("alignment_heads", "alignment_layer", "num_heads")  # unused, or read 
 VOCABULARIES = ("vocabulary.json", "vocabulary.txt")
 
 
-class Part(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Part:
     """The rows of a variable that make a tensor: the `index`-th of `n` equal parts."""
 
     variable: str
@@ -57,6 +59,7 @@ class CTranslate2Checkpoint(Checkpoint):
             )
         if not self.has(TOKENIZER):
             raise ModelError(f"{folder}: {self._without_tokenizer()}")
+        self.file(TOKENIZER)  # no link out of the folder
         self.config = Fields(self._config(), str(folder / MODEL))
         self._parts = dict(self._tensors(self.config))
         self._generation = self._generation_config()
