@@ -15,7 +15,7 @@ from edgestream.speech_weights import CODE, PAYLOAD, EncoderDecoderModel, Floats
 
 MAX_PROPOSAL = 1024
 LANGUAGE_ROWS = 300  # of a window, from which on the language heard in it stays
-LANGUAGE_CHANGE = 4.0  # times as likely as the one before another language must be
+LANGUAGE_MARGIN = 1.4  # by which the score of another must be higher: four times as likely
 
 
 class EncoderDecoder(Decoder):
@@ -80,7 +80,6 @@ class EncoderDecoder(Decoder):
     def take_back(self, n_rows: int) -> None:
         """The newest tokens were never taken."""
         del self._tokens[len(self._tokens) - n_rows :]
-        self._begins = None
         self._n_cached = min(self._n_cached, len(self._tokens))
         del self._seen[self._n_cached :]
 
@@ -100,24 +99,18 @@ class EncoderDecoder(Decoder):
         places = np.arange(n_input) * len(weights) // n_input
         return np.concatenate([weights[places], np.zeros(n_tokens, np.float32)])
 
-    @property
-    def n_tokens(self) -> int:
-        """Tokens in the decoder, the prompt's too."""
-        return len(self._tokens)
-
     def heard_at(self, n: int) -> NDArray[np.int32]:
         """Input rows of the window at which the newest `n` tokens begin, and last the one at which
         what follows them would, int32 [n + 1]; empty where that is not known."""
         first = len(self._tokens) - n
         if not self._look or len(self._seen) != len(self._tokens) or first < len(self.prompt):
             return np.empty(0, np.int32)
-        if self._begins is None:
-            start = self.prompt.index(self.model.config.start)  # text that came before is not heard
-            seen = np.stack(self._seen[start:], 1)
-            seen /= seen.sum(2, keepdims=True) + 1e-9  # over what was heard alone
-            begins = self._aligner.align(seen, n_before=len(self.prompt) - start - 1)
-            self._begins = (begins * self._n_input // seen.shape[2]).astype(np.int32)
-        return self._begins[first - len(self.prompt) :]
+        start = self.prompt.index(self.model.config.start)  # text that came before is not heard
+        seen = np.stack(self._seen[start:], 1)
+        seen /= seen.sum(2, keepdims=True) + 1e-9  # over what was heard alone
+        begins = self._aligner.align(seen, n_before=len(self.prompt) - start - 1)
+        rows = begins * self._n_input // seen.shape[2]
+        return np.asarray(rows[first - len(self.prompt) :], np.int32)
 
     @property
     def _n_input(self) -> int:
@@ -131,6 +124,7 @@ class EncoderDecoder(Decoder):
         )  # fmt: skip
         other._seen = list(self._seen)
         other._language, other._window = self._language, list(self._window)
+        other._language_is_sure = self._language_is_sure
         other._tokens, other._states, other._cache = list(self._tokens), self._states, self._cache
         other._n_cached, other._silent = self._n_cached, self._silent
         return other
@@ -142,7 +136,6 @@ class EncoderDecoder(Decoder):
         self._states: NDArray[Any] = np.empty((1, 0, 0))  # of the encoder; none yet
         self._cache: dict[str, NDArray[Any]] = {}
         self._seen: list[Floats] = []  # [n_heads, rows that heard] of each token in the cache
-        self._begins: NDArray[np.int32] | None = None  # as heard_at() found it last
         self._n_cached = 0
         self._silent = False
 
@@ -180,19 +173,16 @@ class EncoderDecoder(Decoder):
     def _hear_language(self) -> int:
         """The likeliest language after nothing but the start, as Whisper detects it. The one heard
         before is kept unless another is clearly likelier, and for good once enough was heard."""
-        if self._language is not None and self._language_is_sure:
-            return self._language
+        before = self._language
+        if before is not None and self._language_is_sure:
+            return before
         languages = list(self.model.config.languages.values())
-        logits = self.model.decode([self.model.config.start], self._states, {}).logits
-        scores = logits[0, languages].astype(np.float64)
-        chances = np.exp(scores - scores.max()) / np.exp(scores - scores.max()).sum()
-        likeliest = int(chances.argmax())
-        known = self._language in languages
-        before = chances[languages.index(self._language)] if known else 0.0
-        if not known or chances[likeliest] > LANGUAGE_CHANGE * before:
-            self._language = languages[likeliest]
-        self._language_is_sure = self._n_input >= LANGUAGE_ROWS
-        return self._language
+        logits = self.model.decode([self.model.config.start], self._states, {}).logits[0]
+        likeliest = languages[int(logits[languages].argmax())]
+        if before is not None and logits[likeliest] - logits[before] < LANGUAGE_MARGIN:
+            likeliest = before
+        self._language, self._language_is_sure = likeliest, self._n_input >= LANGUAGE_ROWS
+        return likeliest
 
     def _step(self, i: int) -> Floats:
         """The logits after token i, with the keys and values of those before it."""
@@ -212,7 +202,6 @@ class EncoderDecoder(Decoder):
 
     def _remember(self, seen: Floats) -> None:
         """Attention [n_heads, n, encoder rows] of tokens that entered the cache."""
-        self._begins = None
         if self._look:
             n_heard = self.model.heard_rows(self._n_input, seen.shape[2])
             self._seen += list(seen[:, :, :n_heard].transpose(1, 0, 2))

@@ -87,8 +87,8 @@ void ReencodedLoop::leave_sentences() {
   if (n_window_rows() <= config_.keep_rows) return;
   for (size_t i = committed_.size(); i-- > 0;) {
     const Committed& last = committed_[i];
-    if (last.end < 0 || std::ranges::find(config_.sentence_ends, last.token) ==
-                            config_.sentence_ends.end()) {
+    if (last.end < 0 ||
+        std::ranges::find(config_.sentence_ends, last.token) == config_.sentence_ends.end()) {
       continue;
     }
     const int64_t n_rows = last.end - n_left_;

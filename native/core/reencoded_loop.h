@@ -20,11 +20,11 @@ struct ReencodedConfig {
   int max_rows = 0;                    ///< most input rows in the window; >= 1
   int keep_rows = 0;                   ///< rows that stay when it is trimmed; 1 to max_rows
   int max_hypothesis = 64;             ///< most tokens of a hypothesis beyond the committed ones
-  int n_hypotheses = 2;  ///< as many newest hypotheses are compared, for Observation::agreed
-  int n_draft = 0;       ///< tokens of the last hypothesis verified at once; 0: none
+  int n_hypotheses = 2;     ///< as many newest hypotheses are compared, for Observation::agreed
+  int n_draft = 0;          ///< tokens of the last hypothesis verified at once; 0: none
   int32_t first_time = -1;  ///< tokens from here on name places: heard, never written; -1: none
   std::vector<int32_t> sentence_ends;  ///< tokens behind which a window may begin
-  int lag_rows = 0;   ///< input rows that attended_lag counts as one; 0: those of a unit
+  int lag_rows = 0;  ///< input rows that attended_lag counts as one; 0: those of a unit
   /// A hypothesis ends where so many tokens are heard within fewer rows than crowd_rows: nobody
   /// speaks as fast, the model goes on by itself. 0 rows: never.
   int crowd_tokens = 1;

@@ -157,11 +157,11 @@ void bind_reencoded(nb::module_& m) {
              int max_rows, int keep_rows, Tokens before_window, Tokens after_window,
              int max_hypothesis, int n_hypotheses, int n_draft, int32_t first_time,
              Tokens sentence_ends, int lag_rows, int crowd_tokens, int crowd_rows) {
-            new (self)
-                ReencodedLoop(decoder, policy,
-                              {std::move(loop), std::move(before_window), std::move(after_window),
-                               max_rows, keep_rows, max_hypothesis, n_hypotheses, n_draft,
-                               first_time, std::move(sentence_ends), lag_rows, crowd_tokens, crowd_rows});
+            new (self) ReencodedLoop(
+                decoder, policy,
+                {std::move(loop), std::move(before_window), std::move(after_window), max_rows,
+                 keep_rows, max_hypothesis, n_hypotheses, n_draft, first_time,
+                 std::move(sentence_ends), lag_rows, crowd_tokens, crowd_rows});
           },
           "decoder"_a, "policy"_a, "config"_a = LoopConfig(), nb::kw_only(), "max_rows"_a,
           "keep_rows"_a, "before_window"_a = Tokens(), "after_window"_a = Tokens(),

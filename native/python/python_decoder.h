@@ -64,8 +64,8 @@ class PythonDecoder final : public edgestream::Decoder {
   using Weights =
       nanobind::ndarray<const float, nanobind::ndim<1>, nanobind::c_contig, nanobind::device::cpu>;
 
-  using Places =
-      nanobind::ndarray<const int32_t, nanobind::ndim<1>, nanobind::c_contig, nanobind::device::cpu>;
+  using Places = nanobind::ndarray<const int32_t, nanobind::ndim<1>, nanobind::c_contig,
+                                   nanobind::device::cpu>;
 
   void check_ready() const;
   void check_sound() const;
