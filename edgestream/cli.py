@@ -16,7 +16,7 @@ from edgestream.cli_session import Format, memory, one_line_errors, output_besid
 from edgestream.cli_watch import watch
 from edgestream.config import DEFAULT_MODEL
 from edgestream.errors import UsageError, shown
-from edgestream.process import clean_up_on_ctrl_c
+from edgestream.process import clean_up_on_ctrl_c, tell
 
 if TYPE_CHECKING:
     from edgestream.session import Session, Stream
@@ -151,7 +151,7 @@ def listen(
 
             opened = open_piped(standard_input(), rate, channels, sample_format.value)
         elif source is None and model == DEFAULT_MODEL:
-            typer.echo(SYNTHETIC_ONLY, err=True)
+            tell(SYNTHETIC_ONLY)
         session = start(
             opened, model=model, delay_ms=delay, device=device, fast=fast, confidence=confidence,
             policy=policy, language=language, task=task, prompt=prompt, vad=vad,
@@ -189,7 +189,7 @@ def _list_devices() -> None:
 
     devices = list_devices()
     if not devices:
-        typer.echo("no microphone was found", err=True)
+        tell("no microphone was found")
     for device in devices:
         mark = "*" if device.default else " "
         typer.echo(
@@ -200,10 +200,9 @@ def _list_devices() -> None:
 
 def _print_stats(session: Session[Source, Stream]) -> None:
     m = session.meter
-    typer.echo(
+    tell(
         f"heard {m.heard_ms / 1000:.1f} s, computed {m.compute_ms / 1000:.2f} s"
         f" (real-time factor {m.real_time_factor:.4f}), {m.n_words} words,"
         f" delay {session.stream.delay_ms:.0f} ms, at most {m.worst_behind_ms:.0f} ms behind,"
         f" lost {m.lost_ms / 1000:.1f} s{memory()}",
-        err=True,
     )
