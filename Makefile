@@ -9,7 +9,7 @@ SOURCES := pyproject.toml CMakeLists.txt $(shell find native edgestream models -
 .PHONY: listen test dev clean
 
 listen: $(VENV)/.installed
-	$(BIN)/edgestream listen edgestream/data/sample.flac
+	$(BIN)/edgestream listen edgestream/data/person.flac
 
 test: $(VENV)/.tested
 	$(BIN)/pytest -q

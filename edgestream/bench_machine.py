@@ -19,6 +19,7 @@ from edgestream.config import MANIFEST
 if TYPE_CHECKING:
     from edgestream.commentator_model import CommentatorModel
     from edgestream.model import Model
+    from edgestream.reencoded_model import ReencodedModel
 
 
 @contextmanager
@@ -35,14 +36,14 @@ def one_core() -> Iterator[bool]:
         os.sched_setaffinity(0, allowed)
 
 
-def describe(model: Model | CommentatorModel) -> dict[str, Any]:
+def describe(model: Model | ReencodedModel | CommentatorModel) -> dict[str, Any]:
     """What is needed to know which run this was."""
     return {
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "edgestream": edgestream.__version__,
         "commit": _commit(),
-        "model": model.manifest.name,
-        "model_sha256": hashlib.sha256((model.folder / MANIFEST).read_bytes()).hexdigest(),
+        "model": model.folder.name,
+        "model_sha256": hashlib.sha256(_names_its_files(model.folder).read_bytes()).hexdigest(),
         "machine": {
             "cpu": _cpu(),
             "cores": len(os.sched_getaffinity(0))
@@ -53,6 +54,12 @@ def describe(model: Model | CommentatorModel) -> dict[str, Any]:
             "python": platform.python_version(),
         },
     }
+
+
+def _names_its_files(folder: Path) -> Path:
+    """The manifest, with the checksums of all others; a public repository has its config alone."""
+    manifest = folder / MANIFEST
+    return manifest if manifest.exists() else folder / "config.json"
 
 
 def _commit() -> str | None:

@@ -84,7 +84,7 @@ def _start_s(model: Path) -> float:
 
 def feed(
     model: Path,
-    delay_ms: float,
+    delay_ms: float | None,
     pieces: Iterable[Samples],
     *,
     interval_s: float = 10.0,
@@ -92,9 +92,11 @@ def feed(
 ) -> Iterator[Reading]:
     """Feeds float32 pieces at RATE_HZ to `edgestream listen -` as fast as it takes them.
 
+    `delay_ms` is the model's own if None.
     Yields a Reading every `interval_s` of the stream (Linux only); `captions` receives JSONL.
     """
-    options = ["--delay", f"{delay_ms:g}", "--format", "jsonl"]
+    options = ["--format", "jsonl"]
+    options += [] if delay_ms is None else ["--delay", f"{delay_ms:g}"]
     options += ["--output", str(captions.resolve())] if captions else []
     n_fed, n_read = 0, 0
     with _listening(model, *options) as process:

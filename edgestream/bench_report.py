@@ -33,12 +33,13 @@ def write_json(figures: dict[str, Any], path: Path) -> None:
         raise OutputError(f"{path}: cannot be written: {error.strerror}") from None
 
 
-def _without_nan(figures: dict[str, Any]) -> dict[str, Any]:
+def _without_nan(value: Any) -> Any:
     """JSON has no such number: null instead."""
-    return {
-        key: None if isinstance(value, float) and math.isnan(value) else value
-        for key, value in figures.items()
-    }
+    if isinstance(value, dict):
+        return {key: _without_nan(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(part) for part in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def check_places(json_file: Path | None, plot_file: Path | None) -> None:
@@ -75,7 +76,6 @@ def print_rows(title: str, rows: list[tuple[str, str, str]], not_measured: list[
 
 def _rows(f: dict[str, Any]) -> list[tuple[str, str, str]]:
     limit_ms = f["delay_ms"] + TARGETS["emission_over_delay_ms"]
-    per_hour_limit = f"≤ {TARGETS['nonspeech_words_per_hour']:g} an hour"
     slope = f"{number(f['rss_slope_mb_per_hour'], 2)} MB/h"
     rows = [
         ("real-time factor, one core", number(f["rtf"], 4), f"≤ {TARGETS['rtf']:g}"),
@@ -97,15 +97,22 @@ def _rows(f: dict[str, Any]) -> list[tuple[str, str, str]]:
     ]  # fmt: skip
     for said in f["speech"]:
         label = f"word error rate, {said['set']}"
-        rows.append((label, f"{_percent(said['wer'])} of {said['words']}", ""))
+        rows.append((label, f"{percent(said['wer'])} of {said['words']}", ""))
     label = f"  in one stream of {f['stream_minutes']:.0f} min"
-    rows.append((label, f"{_percent(f['wer_stream'])} of {f['wer_stream_words']}", ""))
-    for heard in f["nonspeech"]:
+    rows.append((label, f"{percent(f['wer_stream'])} of {f['wer_stream_words']}", ""))
+    return rows + sound_rows(f["nonspeech"])
+
+
+def sound_rows(nonspeech: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
+    """Words written while nobody spoke."""
+    rows = []
+    for heard in nonspeech:
         per_hour = heard["words"] * 60 / heard["minutes"]
         found = f"{heard['words']} in {heard['minutes']:g} min"
         if heard["minutes"] != 60:
             found += f", {per_hour:.0f} an hour"
-        rows.append((f"words in {heard['kind']}", found, per_hour_limit))
+        limit = f"≤ {TARGETS['nonspeech_words_per_hour']:g} an hour"
+        rows.append((f"words in {heard['kind']}", found, limit))
     return rows
 
 
@@ -114,7 +121,8 @@ def number(value: float | None, digits: int) -> str:
     return "-" if value is None or math.isnan(value) else f"{value:.{digits}f}"
 
 
-def _percent(value: float) -> str:
+def percent(value: float) -> str:
+    """With one digit behind the point."""
     return f"{100 * value:.1f} %"
 
 
@@ -143,14 +151,19 @@ def draw(figures: dict[str, Any], path: Path) -> None:
     steps.set_ylim(0, None)
     steps.set_ylabel("decoder step [ms]")
     steps.legend(loc="upper right", fontsize=8, ncols=2)
-    memory.plot(figures["memory_series"]["minute"], figures["memory_series"]["rss_mb"], color="C2")
-    memory.set_ylim(0, 1.1 * max(figures["rss_mb"] or 0, TARGETS["rss_mb"]))
-    memory.axhline(TARGETS["rss_mb"], color="C3", lw=1, ls="--", label="target")
-    memory.set_ylabel("resident memory [MB]")
-    memory.set_xlabel("minutes of speech heard")
-    memory.legend(loc="upper right", fontsize=8)
+    draw_memory(memory, figures)
     figure.suptitle(f"edgestream {figures['edgestream']}, {figures['model']}", fontsize=10)
     save(figure, path)
+
+
+def draw_memory(axes: Any, figures: dict[str, Any]) -> None:
+    """Resident memory over the minutes of its stream."""
+    axes.plot(figures["memory_series"]["minute"], figures["memory_series"]["rss_mb"], color="C2")
+    axes.set_ylim(0, 1.1 * max(figures["rss_mb"] or 0, TARGETS["rss_mb"]))
+    axes.axhline(TARGETS["rss_mb"], color="C3", lw=1, ls="--", label="target")
+    axes.set_ylabel("resident memory [MB]")
+    axes.set_xlabel("minutes of speech heard")
+    axes.legend(loc="upper right", fontsize=8)
 
 
 def save(figure: Any, path: Path) -> None:

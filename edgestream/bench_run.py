@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
+import bisect
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgestream._native import ConcatenatedLoop
-from edgestream.bench_sounds import sound
+from edgestream.bench_reader import Reader, ShownWord
 from edgestream.bench_speech import (
     RATE_HZ,
     Clip,
@@ -21,7 +22,7 @@ from edgestream.bench_speech import (
     padded,
     silence,
 )
-from edgestream.bench_words import Score, ShownWord, Watch, align, spoken_words
+from edgestream.bench_words import Score, matches, spoken_words
 from edgestream.concatenated import ConcatenatedStages
 from edgestream.events import Event, Final
 from edgestream.session import Stream
@@ -41,6 +42,11 @@ class TimedLoop:
         self.step_ms: list[float] = []
         self.step_cpu_ms: list[float] = []
 
+    @classmethod
+    def around(cls, loop: ConcatenatedLoop | TimedLoop) -> TimedLoop:
+        """A new one, also where the stream was measured before."""
+        return cls(loop._loop if isinstance(loop, TimedLoop) else loop)
+
     def push(
         self, rows: NDArray[np.float32]
     ) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int32]]:
@@ -54,6 +60,11 @@ class TimedLoop:
         return result
 
 
+def process_times_ms() -> tuple[float, float]:
+    """Processor time of this process, and the clock."""
+    return time.process_time_ns() / 1e6, time.perf_counter_ns() / 1e6
+
+
 class Probe:
     """A stream that is fed as if at the pace of speech, though without waiting.
 
@@ -62,55 +73,80 @@ class Probe:
     machine would have shown its captions.
     """
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(
+        self, stream: Stream, times_ms: Callable[[], tuple[float, float]] = process_times_ms
+    ) -> None:
+        """`times_ms` tells processor time and clock of whoever computes."""
         self._stream = stream
+        self._times_ms = times_ms
+        self.loop: TimedLoop | None = None  # of the family that decodes step by step
         stages = stream._stages
-        assert isinstance(stages, ConcatenatedStages)
-        self.loop = TimedLoop(stages.loop)
-        stages.loop = self.loop  # type: ignore[assignment]
-        self.watch = Watch()
+        if isinstance(stages, ConcatenatedStages):
+            self.loop = TimedLoop.around(stages.loop)
+            stages.loop = self.loop  # type: ignore[assignment]
+        self.reader = Reader()
         self.heard_ms = 0.0
         self.compute_ms = 0.0
-        self.cpu_ms = 0.0
-        self._done_ms = 0.0
+        self.block_cpu_ms: list[float] = []
+        self._heard: list[float] = []  # after each block
+        self._done: list[float] = []
 
     def push(self, samples: Samples) -> list[Event]:
         """One block of float32 [n]."""
-        cpu_ns, start_ns = time.process_time_ns(), time.perf_counter_ns()
-        events = self._stream.push(samples)
-        took_ms = (time.perf_counter_ns() - start_ns) / 1e6
-        self.cpu_ms += (time.process_time_ns() - cpu_ns) / 1e6
-        self.compute_ms += took_ms
         self.heard_ms += 1000 * len(samples) / self._stream.rate_hz
-        self._done_ms = max(self.heard_ms, self._done_ms) + took_ms
-        self.watch.push(events, self.heard_ms, self._done_ms)
-        return events
+        return self._take(lambda: self._stream.push(samples))
 
     def finish(self) -> list[Event]:
-        """Ends the stream."""
-        events = self._stream.finish()
-        self.watch.push(events, self.heard_ms, self._done_ms)
+        """Ends the stream; what is written now came with the last sample."""
+        return self._take(self._stream.finish)
+
+    def _take(self, work: Callable[[], list[Event]]) -> list[Event]:
+        cpu_ms, start_ms = self._times_ms()
+        events = work()
+        cpu_end_ms, end_ms = self._times_ms()
+        self.block_cpu_ms.append(cpu_end_ms - cpu_ms)
+        self.compute_ms += end_ms - start_ms
+        before_ms = self._done[-1] if self._done else 0.0
+        self._heard.append(self.heard_ms)
+        self._done.append(max(self.heard_ms, before_ms) + end_ms - start_ms)
+        self.reader.push(events, self.heard_ms)
         return events
+
+    @property
+    def cpu_ms(self) -> float:
+        """Processor time of the process in all pushes."""
+        return sum(self.block_cpu_ms)
+
+    def done_ms(self, heard_ms: float) -> float:
+        """When what was written with `heard_ms` heard was there, with the time for computing."""
+        place = bisect.bisect_left(self._heard, heard_ms - 1e-6)
+        if place == len(self._heard) or self._heard[place] == self._heard[-1]:
+            place = -1  # the end of the stream comes with its last block
+        return self._done[place]
 
 
 @dataclass(slots=True)
 class Latency:
-    """How long after its end each word was shown that was right, in the order of speech."""
+    """How long after its end each word came that was right, in the order of speech."""
 
     ends_ms: list[float] = field(default_factory=list)  # true end of the word
-    heard_after_ms: list[float] = field(default_factory=list)  # heard more when it was shown
-    shown_after_ms: list[float] = field(default_factory=list)  # with the time for computing
+    shown_after_ms: list[float] = field(default_factory=list)  # in a draft or final
+    shown_done_after_ms: list[float] = field(default_factory=list)  # with the time for computing
+    committed_after_ms: list[float] = field(default_factory=list)
+    committed_done_after_ms: list[float] = field(default_factory=list)
 
-    def add(self, spoken: list[SpokenWord], shown: list[ShownWord]) -> None:
+    def add(self, spoken: list[SpokenWord], probe: Probe) -> None:
         """Pairs the words of one stream by an alignment; those without a known end are left."""
-        for i, j in align([w.text for w in spoken], [w.text for w in shown]):
-            if i is None or j is None or spoken[i].text != shown[j].text:
+        found: list[ShownWord] = probe.reader.words
+        for i, j in matches([w.text for w in spoken], probe.reader.texts):
+            end_ms, word = spoken[i].end_ms, found[j]
+            if end_ms is None:
                 continue
-            end_ms = spoken[i].end_ms
-            if end_ms is not None:
-                self.ends_ms.append(end_ms)
-                self.heard_after_ms.append(shown[j].heard_ms - end_ms)
-                self.shown_after_ms.append(shown[j].done_ms - end_ms)
+            self.ends_ms.append(end_ms)
+            self.shown_after_ms.append(word.shown_ms - end_ms)
+            self.shown_done_after_ms.append(probe.done_ms(word.shown_ms) - end_ms)
+            self.committed_after_ms.append(word.committed_ms - end_ms)
+            self.committed_done_after_ms.append(probe.done_ms(word.committed_ms) - end_ms)
 
 
 @dataclass(slots=True)
@@ -122,29 +158,39 @@ class LongRun:
     latency: Latency
 
     def steps_ms(self) -> list[float]:
-        """Times of the steps after the warm-up, by the clock."""
-        return self._warm(self.probe.loop.step_ms)
+        """Times of the steps after the warm-up, by the clock; none of a family without steps."""
+        return self._warm(self.probe.loop.step_ms) if self.probe.loop else []
 
     def steps_cpu_ms(self) -> list[float]:
         """The same on the processor."""
-        return self._warm(self.probe.loop.step_cpu_ms)
+        return self._warm(self.probe.loop.step_cpu_ms) if self.probe.loop else []
 
     def _warm(self, steps_ms: list[float]) -> list[float]:
         return steps_ms[int(len(steps_ms) * min(WARM_UP_MS / self.probe.heard_ms, 0.5)) :]
 
 
-def run_long(stream: Stream, clips: list[Clip], minutes: float) -> LongRun:
-    """One continuous stream of `minutes` of speech with pauses."""
-    probe = Probe(stream)
-    spoken: list[SpokenWord] = []
-    for piece, words in long_stream(clips, minutes):
-        spoken += words
-        for block in blocks(piece):
+def hear(
+    stream: Stream,
+    pieces: Iterable[tuple[Samples, list[SpokenWord]]],
+    times_ms: Callable[[], tuple[float, float]] = process_times_ms,
+) -> tuple[Probe, list[SpokenWord]]:
+    """One stream from its start to its end, and the words that were spoken in it."""
+    stream.reset()
+    probe, said = Probe(stream, times_ms), list[SpokenWord]()
+    for samples, words in pieces:
+        said += words
+        for block in blocks(samples):
             probe.push(block)
     probe.finish()
+    return probe, said
+
+
+def run_long(stream: Stream, clips: list[Clip], minutes: float) -> LongRun:
+    """One continuous stream of `minutes` of speech with pauses."""
+    probe, spoken = hear(stream, long_stream(clips, minutes))
     run = LongRun(probe, Score(), Latency())
-    run.score.add([w.text for w in spoken], [w.text for w in probe.watch.words])
-    run.latency.add(spoken, probe.watch.words)
+    run.score.add([w.text for w in spoken], probe.reader.texts)
+    run.latency.add(spoken, probe)
     return run
 
 
@@ -172,15 +218,10 @@ def total(scores: Iterable[Score]) -> Score:
     return whole
 
 
-def count_words(stream: Stream, kind: str, minutes: float) -> int:
-    """Words written while `minutes` of one kind of sound were heard."""
-    stream.reset()
-    events: list[Event] = []
-    for piece in sound(kind, minutes):
-        for block in blocks(piece):
-            events += stream.push(block)
-    events += stream.finish()
-    return sum(len(event.words) for event in events if isinstance(event, Final))
+def count_words(stream: Stream, pieces: Iterable[Samples]) -> int:
+    """Words written while a sound was heard."""
+    probe, _ = hear(stream, ((piece, []) for piece in pieces))
+    return len(probe.reader.words)
 
 
 def settle(stream: Stream) -> None:

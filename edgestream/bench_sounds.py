@@ -1,23 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sounds that are not speech, in which no word may be found: made by program, minute by minute.
+"""Sounds that are not speech, in which no word may be found, minute by minute.
 
-Written apart from the sounds that the default model was trained on, so that it is not asked
-for what it has learned by heart.
+Most are made by program, apart from the sounds that the built-in synthetic model was trained on, so
+that it is not asked for what it has learned by heart; some are recordings, over and over.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgestream.bench_speech import RATE_HZ
+from edgestream.bench_speech import BUNDLED, RATE_HZ, read_samples
 from edgestream.source import Samples
 
 SEGMENT_S = 15.0  # then the parameters are drawn anew and the level changes
 LEVELS_DBFS = (-60.0, -40.0, -25.0, -12.0)  # RMS: barely there to loud
 SEED = 5
+NOISES = BUNDLED / "noises"
 Wave = NDArray[np.float64]
 Maker = Callable[[np.random.Generator, int], Wave]
 
@@ -81,6 +83,41 @@ def _tones(rng: np.random.Generator, n: int) -> Wave:
     return wave
 
 
+def _wind(rng: np.random.Generator, n: int) -> Wave:
+    """Gusts at a microphone: a rumble below some 300 Hz that swells and falls within seconds."""
+    hz = np.fft.rfftfreq(n, 1 / RATE_HZ)
+    shape = 1 / (1 + (hz / rng.uniform(80, 300)) ** 2)
+    rumble = np.fft.irfft(np.fft.rfft(rng.standard_normal(n)) * shape, n)
+    slow = np.fft.irfft(np.fft.rfft(rng.standard_normal(n)) * (hz < rng.uniform(0.3, 1.5)), n)
+    return rumble * np.exp(1.2 * slow / max(float(slow.std()), 1e-9))
+
+
+def _beeps(rng: np.random.Generator, n: int) -> Wave:
+    """Machines that want something: pure tones, in groups, at one or two pitches."""
+    pitches_hz = rng.uniform(400, 3000, int(rng.integers(1, 3)))
+    beep_samples = int(RATE_HZ * rng.uniform(0.05, 0.5))
+    pause_samples = int(RATE_HZ * rng.uniform(0.05, 1.5))
+    wave = np.zeros(n)
+    for i, start in enumerate(range(0, n, beep_samples + pause_samples)):
+        t = np.arange(min(beep_samples, n - start)) / RATE_HZ
+        edges = np.minimum(1, np.minimum(t, t[::-1]) / 0.005)
+        hz = pitches_hz[i % len(pitches_hz)]
+        wave[start : start + len(t)] = edges * np.sin(2 * np.pi * hz * t)
+    return wave
+
+
+@cache
+def recorded(name: str) -> Wave:
+    """A recording of the folder `noises`, float64 [n] at RATE_HZ."""
+    return read_samples(NOISES / f"{name}.flac").astype(np.float64)
+
+
+def _repeated(name: str, rng: np.random.Generator, n: int) -> Wave:
+    """From a random place on, over and over."""
+    wave = recorded(name)
+    return np.resize(np.roll(wave, -int(rng.integers(len(wave)))), n)
+
+
 KINDS: dict[str, Maker] = {
     "silence": _silence,
     "white noise": _white,
@@ -88,6 +125,12 @@ KINDS: dict[str, Maker] = {
     "hum": _hum,
     "clicks": _clicks,
     "music-like tones": _tones,
+    "wind": _wind,
+    "beeps": _beeps,
+    "water, recorded": partial(_repeated, "water"),
+    "keyboard, recorded": partial(_repeated, "keyboard"),
+    "helicopter, recorded": partial(_repeated, "helicopter"),
+    "doors, recorded": partial(_repeated, "doors"),
 }
 
 

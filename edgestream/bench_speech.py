@@ -3,24 +3,26 @@
 
 from __future__ import annotations
 
+import csv
 import json
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import soundfile
 
 from edgestream.bench_words import spoken_words
 from edgestream.errors import SourceError
+from edgestream.resample import Resampler
 from edgestream.source import Samples
 
-BUNDLED = Path(__file__).parent / "data" / "bench"
-INDEX = "speech.jsonl"  # as tools/train_captions/speak.py writes it
+BUNDLED = Path(__file__).parent / "data" / "bench"  # synthetic voices
+PEOPLE = BUNDLED / "people"
+INDEX = "speech.jsonl"  # as tools/train_captions/speak.py and tools/word_ends.py write it
+TABLE = "index.tsv"  # or: file, speaker, licence, words; nothing is known of the words' times
 RATE_HZ = 16000  # of all benchmark speech
 BLOCK_SAMPLES = 640  # 40 ms, what a file source hands over
 
@@ -36,21 +38,22 @@ SEED = 11
 class Clip:
     """One sentence: float32 samples [n] at RATE_HZ and the end of each of its spoken words.
 
-    There are no ends where nobody knows them, as in recordings: no latency is measured then.
+    An end is None where nobody knows it, and there are none at all for recordings that were not
+    aligned: no latency is measured then.
     """
 
     text: str
     voice: str
     samples: Samples
-    word_ends_ms: tuple[float, ...]
+    word_ends_ms: tuple[float | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class SpokenWord:
     """A word of the reference and when it ended, on the clock of the stream it was put into.
 
-    The end is None where the synthesiser does not tell it: for the first of two words that it
-    speaks as one, both have the same end.
+    The end is None where nobody knows it: so for the first of two words that a synthesiser speaks
+    as one, both have the same end.
     """
 
     text: str
@@ -58,21 +61,23 @@ class SpokenWord:
 
 
 def read_clips(folder: Path) -> list[Clip]:
-    """The clips of a folder with a `speech.jsonl`.
+    """The clips of a folder with a `speech.jsonl`, or with an `index.tsv`.
 
     Raises SourceError naming the file and the line that cannot be used.
     """
-    index = folder / INDEX
+    index = folder / (INDEX if (folder / INDEX).exists() else TABLE)
     try:
         lines = index.read_text(encoding="utf-8").splitlines()
     except OSError as error:
         raise SourceError(
-            f"{index}: {error.strerror}; make a folder of speech with tools/train_captions/speak.py"
+            f"{folder}: {error.strerror}; a folder of speech has a {INDEX}, as"
+            f" tools/train_captions/speak.py writes it, or a {TABLE}"
         ) from None
     clips = []
     for number, line in enumerate(lines, 1):
         try:
-            clips.append(_read_clip(folder, json.loads(line)))
+            row = json.loads(line) if index.name == INDEX else _table_row(line)
+            clips.append(_read_clip(folder, row))
         except (ValueError, KeyError, TypeError, soundfile.SoundFileError) as error:
             raise SourceError(f"{index}, line {number}: {error}".replace("\n", " ")) from None
     if not clips:
@@ -81,13 +86,30 @@ def read_clips(folder: Path) -> list[Clip]:
 
 
 def _read_clip(folder: Path, row: dict[str, Any]) -> Clip:
-    samples, rate_hz = soundfile.read(folder / row["file"], dtype="float32")
-    if rate_hz != RATE_HZ or samples.ndim != 1:
-        raise ValueError(f"{row['file']} must be mono at {RATE_HZ} Hz")
-    ends_ms = tuple(1000.0 * float(end_s) for end_s in row["word_ends_s"])
+    ends_ms = tuple(None if end is None else 1000.0 * float(end) for end in row["word_ends_s"])
     if ends_ms and len(ends_ms) != len(spoken_words(row["text"])):
         raise ValueError(f"{len(ends_ms)} word ends for the text {row['text']!r}")
-    return Clip(row["text"], row["voice"], samples, ends_ms)
+    return Clip(row["text"], row["voice"], read_samples(folder / row["file"]), ends_ms)
+
+
+def _table_row(line: str) -> dict[str, Any]:
+    cells = next(csv.reader([line], delimiter="\t"))
+    if len(cells) != 4:
+        raise ValueError(f"{len(cells)} cells; wanted are file, speaker, licence, words")
+    return {
+        "file": cells[0],
+        "voice": cells[1].partition(" (")[0],
+        "text": cells[3],
+        "word_ends_s": [],
+    }
+
+
+def read_samples(path: Path) -> Samples:
+    """A sound file as mono [n] at RATE_HZ; raises soundfile's errors."""
+    channels, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
+    resampler = Resampler(rate_hz, RATE_HZ)
+    mono = np.ascontiguousarray(channels.mean(axis=1))
+    return np.concatenate([resampler.push(mono), resampler.finish()])
 
 
 def silence(length_ms: float) -> Samples:
@@ -126,11 +148,15 @@ def spoken(clip: Clip, start_ms: float) -> list[SpokenWord]:
     texts = spoken_words(clip.text)
     if not clip.word_ends_ms:
         return [SpokenWord(text, None) for text in texts]
-    known = [0 < end < following for end, following in pairwise([*clip.word_ends_ms, math.inf])]
+    following = [*clip.word_ends_ms[1:], None]
     return [
-        SpokenWord(text, start_ms + end_ms if sure else None)
-        for text, end_ms, sure in zip(texts, clip.word_ends_ms, known, strict=True)
+        SpokenWord(text, start_ms + end_ms if _is_known(end_ms, next_ms) else None)
+        for text, end_ms, next_ms in zip(texts, clip.word_ends_ms, following, strict=True)
     ]
+
+
+def _is_known(end_ms: float | None, next_ms: float | None) -> TypeGuard[float]:
+    return end_ms is not None and end_ms > 0 and (next_ms is None or end_ms < next_ms)
 
 
 def blocks(samples: Samples) -> Iterator[Samples]:

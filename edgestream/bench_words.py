@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which words were right, and when each of them was shown."""
+"""The words of a text as every system's words are compared, and which of them were right."""
 
 from __future__ import annotations
 
@@ -9,15 +9,49 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgestream.events import Draft, Event, Final
+from edgestream.bench_numbers import BEFORE_AND, PARTS, number_words
 
-WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
+# A number with all that belongs to it, a word with apostrophes inside, or a sign that is said.
+TOKEN = re.compile(
+    r"\d+(?:,\d{3})*(?:\.\d+)?(?:st|nd|rd|th|s)?(?![^\W_])|[^\W_]+(?:'[^\W_]+)*|[&%]"
+)
+# What is said alike and written in two ways, American spelling and whole words for both.
+SPELLINGS = {
+    "centre": "center", "colour": "color", "favour": "favor", "grey": "gray", "honour": "honor",
+    "labour": "labor", "neighbour": "neighbor", "programme": "program", "theatre": "theater",
+    "dr": "doctor", "mr": "mister", "mrs": "missus", "ok": "okay", "st": "saint",
+    "&": "and", "%": "percent",
+}  # fmt: skip
 Pair = tuple[int | None, int | None]
 
 
 def spoken_words(text: str) -> list[str]:
-    """The words of a text in lower case; punctuation is dropped, apostrophes inside stay."""
-    return WORD.findall(text.lower())
+    """The words of a text, the same for all ways to write them.
+
+    Lower case; punctuation and hyphens part words and are dropped, apostrophes inside stay; the
+    spellings of SPELLINGS are one; numbers in digits are the words that are said for them
+    (`bench_numbers`), without the "and" of "one hundred and five".
+    """
+    return [word for word, _ in spoken_parts([text])]
+
+
+def spoken_parts(texts: Sequence[str]) -> list[tuple[str, int]]:
+    """`spoken_words` of texts that follow each other, each with the position of its text."""
+    found: list[tuple[str, int]] = []
+    for place, text in enumerate(texts):
+        for token in TOKEN.findall(text.lower().replace("\u2019", "'")):
+            words = number_words(token) or [SPELLINGS.get(token, token)]
+            found += [(word, place) for word in words]
+    return [pair for i, pair in enumerate(found) if not _is_and_of_a_number(found, i)]
+
+
+def _is_and_of_a_number(found: Sequence[tuple[str, int]], i: int) -> bool:
+    return (
+        found[i][0] == "and"
+        and 0 < i < len(found) - 1
+        and found[i - 1][0] in BEFORE_AND
+        and found[i + 1][0] in PARTS
+    )
 
 
 def align(reference: Sequence[str], hypothesis: Sequence[str]) -> list[Pair]:
@@ -53,6 +87,15 @@ def align(reference: Sequence[str], hypothesis: Sequence[str]) -> list[Pair]:
     return pairs[::-1]
 
 
+def matches(reference: Sequence[str], hypothesis: Sequence[str]) -> list[tuple[int, int]]:
+    """The pairs of `align` whose words are the same."""
+    return [
+        (i, j)
+        for i, j in align(reference, hypothesis)
+        if i is not None and j is not None and reference[i] == hypothesis[j]
+    ]
+
+
 @dataclass(slots=True)
 class Score:
     """Word errors over reference words, added up over texts (corpus level)."""
@@ -70,38 +113,3 @@ class Score:
     def wer(self) -> float:
         """Word error rate, 0 and up."""
         return self.errors / max(self.words, 1)
-
-
-@dataclass(frozen=True, slots=True)
-class ShownWord:
-    """A word and when it was first shown with the letters that it kept.
-
-    `heard_ms` of the source had been heard then; `done_ms` adds the time that computing took.
-    """
-
-    text: str
-    heard_ms: float
-    done_ms: float
-
-
-class Watch:
-    """Reads captions as a person does: notes when each word appeared in its last form."""
-
-    def __init__(self) -> None:
-        self.words: list[ShownWord] = []  # of finished lines
-        self._line: list[ShownWord] = []
-
-    def push(self, events: Sequence[Event], heard_ms: float, done_ms: float) -> None:
-        """Takes the events that came when `heard_ms` were heard, shown at `done_ms`."""
-        for event in events:
-            if isinstance(event, (Draft, Final)):
-                texts = spoken_words(event.text)
-                del self._line[len(texts) :]
-                for i, text in enumerate(texts):
-                    if i == len(self._line):
-                        self._line.append(ShownWord(text, heard_ms, done_ms))
-                    elif self._line[i].text != text:
-                        self._line[i] = ShownWord(text, heard_ms, done_ms)
-            if isinstance(event, Final):
-                self.words += self._line
-                self._line = []

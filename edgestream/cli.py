@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,7 +16,7 @@ from edgestream.cli_convert import convert
 from edgestream.cli_models import app as models
 from edgestream.cli_session import Format, memory, one_line_errors, output_beside, run
 from edgestream.cli_watch import watch
-from edgestream.config import DEFAULT_MODEL
+from edgestream.config import DEFAULT_MODEL, SYNTHETIC_MODEL
 from edgestream.errors import UsageError, shown
 from edgestream.process import clean_up_on_ctrl_c, tell
 
@@ -90,7 +92,11 @@ def listen(
     ] = None,
     model: Annotated[str, typer.Option("-m", "--model", help="Name or folder.")] = DEFAULT_MODEL,
     delay: Annotated[
-        float | None, typer.Option(help="Milliseconds after a word's end at which it is written.")
+        str | None,
+        typer.Option(
+            help="How soon a word is written: low, normal or sure. Of synthetic-en, Kyutai and"
+            " Voxtral also in milliseconds after its end."
+        ),
     ] = None,
     confidence: Annotated[
         float | None,
@@ -99,15 +105,18 @@ def listen(
     policy: Annotated[
         str | None,
         typer.Option(
-            help="A trained head's file; sets the delay. Whisper, Moonshine: local-agreement:2"
-            " (hypotheses), alignatt:25 (frames too new) or wait-k:3 (tokens heard behind)."
+            help="Instead of --delay, for those who know policies: docs/whisper.md,"
+            " docs/policies.md. A trained head's file, or local-agreement:3+alignatt:20 ..."
         ),
     ] = None,
-    language: Annotated[str | None, typer.Option(help="That is spoken (Whisper): en, de.")] = None,
+    language: Annotated[
+        str | None, typer.Option(help="The one spoken: en, de. Default: a Whisper hears which.")
+    ] = None,
     task: Annotated[str | None, typer.Option(help="transcribe, or translate to English.")] = None,
     prompt: Annotated[str | None, typer.Option(help="Text that came before (Whisper).")] = None,
     vad: Annotated[
-        str | None, typer.Option(help="Compute only what somebody says (Whisper): silero-vad.")
+        str | None,
+        typer.Option(help="Before a Whisper or Moonshine, what tells speech from noise; or off."),
     ] = None,
     fast: Annotated[bool, typer.Option("--fast", help="Run a file as fast as possible.")] = False,
     device: Annotated[
@@ -144,16 +153,17 @@ def listen(
         from edgestream.screen import loudness
 
         output = output_beside(source, output)
-        opened: Source | str | None = source
+        opened: Callable[[], Source] | str | None = source
         if source == "-":
             from edgestream.pcm import standard_input
             from edgestream.piped import open_piped
 
-            opened = open_piped(standard_input(), rate, channels, sample_format.value)
-        elif source is None and model == DEFAULT_MODEL:
+            # Called once the model is loaded: its first bytes may be long in coming.
+            opened = partial(open_piped, standard_input(), rate, channels, sample_format.value)
+        elif source is None and model == SYNTHETIC_MODEL:
             tell(SYNTHETIC_ONLY)
         session = start(
-            opened, model=model, delay_ms=delay, device=device, fast=fast, confidence=confidence,
+            opened, model=model, **_delay(delay), device=device, fast=fast, confidence=confidence,
             policy=policy, language=language, task=task, prompt=prompt, vad=vad,
             decoder_device=decoder_device,
         )  # fmt: skip
@@ -182,6 +192,14 @@ def _refuse_what_is_without_effect(context: typer.Context) -> None:
         if not {kind, f"--format {format.value}"} & set(heeded_by):
             option = f"--{name.replace('_', '-')}"
             raise UsageError(f"{option} is for {' or '.join(heeded_by)} only; leave it out")
+
+
+def _delay(given: str | None) -> dict[str, Any]:
+    """The delay by its name or in milliseconds, as `listen()` takes it."""
+    try:
+        return {"delay_ms": float(given)} if given is not None else {}
+    except ValueError:
+        return {"delay": given}
 
 
 def _list_devices() -> None:

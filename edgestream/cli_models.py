@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgestream.cli_bars import download_bar, labelled_bar
-from edgestream.errors import ModelError, UsageError
+from edgestream.errors import HubError, ModelError, UsageError
 from edgestream.process import tell
 
 if TYPE_CHECKING:
@@ -57,8 +57,9 @@ def info(name: Name, offline: Offline = False) -> None:
     """What a model is, and whether it fits this machine; asks the hub if it is not here."""
     from edgestream import library
 
-    here = None if name in library.catalogue().keys() - library.pulled() else _here(name)
-    manifest, weighed, origin = _info_here(here) if here else _info_of_hub(name, offline=offline)
+    listed = name in library.catalogue().keys() - library.pulled()
+    here = None if listed else _here(name)
+    manifest, weighed, origin = _info_here(here) if here else _info_there(name, offline, listed)
     lines = {
         "name": manifest.name,
         "description": manifest.description,
@@ -66,9 +67,10 @@ def info(name: Name, offline: Offline = False) -> None:
         "languages": ", ".join(manifest.languages),
         "licence": manifest.license,
         **origin,
-        "fit": str(weighed),
-        "fits": f"no, {weighed.problem}" if weighed.problem else "yes",
     }
+    if weighed:
+        lines["fit"] = str(weighed)
+        lines["fits"] = f"no, {weighed.problem}" if weighed.problem else "yes"
     for what, found in lines.items():
         typer.echo(f"{what + ':':<13}{found}")
 
@@ -201,9 +203,42 @@ def _info_here(folder: Path) -> tuple[Manifest, Fit, dict[str, str]]:
     return manifest, fit(manifest, sizes, _shape(folder, manifest), probe()), origin
 
 
-def _info_of_hub(name: str, *, offline: bool) -> tuple[Manifest, Fit, dict[str, str]]:
+def _info_there(
+    name: str, offline: bool, listed: bool
+) -> tuple[Manifest, Fit | None, dict[str, str]]:
+    """What the hub says; without it, what the catalogue knows of a model that it has."""
     if offline or _hub_offline():
+        if listed:
+            return _info_of_catalogue(name)
         raise UsageError(f"{name}: is not on this machine, and the hub is not asked offline")
+    try:
+        return _info_of_hub(name)
+    except HubError as error:
+        if not listed:
+            raise
+        tell(f"edgestream: {error}; this is what the catalogue knows")
+        return _info_of_catalogue(name)
+
+
+def _info_of_catalogue(name: str) -> tuple[Manifest, None, dict[str, str]]:
+    from edgestream.entry import read_source
+    from edgestream.fit import mb
+    from edgestream.library import catalogue
+
+    source = read_source(catalogue()[name])
+    size = f"about {mb(sum(source.sizes.values()))}"
+    if source.converted and source.checkpoint:
+        size += " once the checkpoint is converted"
+        at = source.checkpoint.repository, source.checkpoint.revision
+    else:
+        at = source.repository, source.revision
+    state = f"not on this machine; edgestream models pull {name}"
+    return _entry(name), None, {
+        "size": size, "repository": at[0], "revision": at[1], "state": state
+    }  # fmt: skip
+
+
+def _info_of_hub(name: str) -> tuple[Manifest, Fit, dict[str, str]]:
     from edgestream.fit import fit_converted, mb, probe
     from edgestream.pull import ask, offer
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 
 
 class Clock:
@@ -28,6 +28,13 @@ class Clock:
     def source_ms(self, stream_ms: float) -> float:
         """The source time at which the model heard `stream_ms`."""
         return stream_ms + self._offsets_ms[bisect_right(self._starts_ms, stream_ms) - 1]
+
+    def unbroken(self, begin_ms: float, end_ms: float) -> tuple[float, float]:
+        """The longest part, in stream time, of what was heard in which no input was lost."""
+        first, end = bisect_right(self._starts_ms, begin_ms), bisect_left(self._starts_ms, end_ms)
+        cuts = [begin_ms, *self._starts_ms[first:end], end_ms]
+        at = max(range(len(cuts) - 1), key=lambda i: cuts[i + 1] - cuts[i])
+        return cuts[at], cuts[at + 1]
 
     def forget_before(self, stream_ms: float) -> None:
         """Drops what no caption can ask for any more, so that hours of gaps take no memory."""

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from edgestream.ring_spec import RingSpec, ring_rules
 
 SYNTHETIC_MODEL = "synthetic-en"  # a streaming LLM that hears synthetic voices; tests, benchmarks
-DEFAULT_MODEL = SYNTHETIC_MODEL  # ships with the package
+DEFAULT_MODEL = "whisper-tiny.en"  # ships with the package and hears people
+DEFAULT_VOICE, VOICE_OFF = "silero-vad", "off"  # the gate before it, likewise; and none
 DEFAULT_COMMENTATOR = "tiny-watch"  # likewise
 MANIFEST, SOURCE, LOCK = "model.toml", "source.toml", "lock.toml"  # of a model's folder
 FORMAT = 1

@@ -3,21 +3,20 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from edgestream.events import Final
+from edgestream.events import READING_MS, Final
+from edgestream.line_breaks import COLUMNS, NEVER, Unit, place, wrapped
+from edgestream.shown_text import columns, printable
+from edgestream.writing_systems import clusters, words_of
 
-LINE_CHARS = 42  # the usual limit of broadcasters' subtitle guides, as are two lines and 7 s
 MAX_LINES = 2
 MAX_CUE_MS = 7_000
 MIN_CUE_MS = 1_000  # shorter ones flash by; kept where there is room
 SHORTEST_CUE_MS = 1  # a cue must end after it starts
 PAUSE_MS = 1_500  # a silence this long inside a line starts a new cue
-SENTENCE_ENDS = (".", "?", "!", "…")
-CLAUSE_ENDS = (",", ";", ":")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,22 +30,28 @@ class Cue:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """At most a line of unbroken characters."""
+    """A word, or as much of it as fits a line."""
 
-    text: str
+    unit: Unit
     start_ms: float
     end_ms: float
 
 
 class CueCutter:
-    """Cut Finals into Cues; times never go back, across Finals too."""
+    """Cut Finals into Cues; times never go back, across Finals too.
+
+    A cue stays until it is read, into the silence behind its words. Whether that is silent shows
+    later: what writes to where cues can be changed calls `end_before` then; else the next cue
+    waits.
+    """
 
     def __init__(self) -> None:
-        self._last_end_ms = 0
+        self._last_start_ms = self._last_end_ms = 0
+        self._last_said_ms = 0  # where the words of the last cue end
 
     def push(self, final: Final) -> list[Cue]:
         """The cues of one Final, with every word of it, in order."""
-        groups = list(_groups(_pieces(final)))
+        groups = list(_groups(list(_pieces(final))))
         next_starts_ms = [group[0].start_ms for group in groups[1:]]
         # Words tell when they were spoken, so their cues do not come later and later; a line
         # without them may have come while the one before is still read.
@@ -54,51 +59,63 @@ class CueCutter:
         timed = zip_longest(groups, next_starts_ms)
         return [self._timed(group, next_ms, may_wait_ms) for group, next_ms in timed]
 
-    def _timed(self, group: list[_Piece], next_start_ms: float | None, may_wait_ms: int) -> Cue:
-        start_ms = max(round(group[0].start_ms), self._last_end_ms)
-        end_ms = round(group[-1].end_ms)
-        late_ms = start_ms - round(group[0].start_ms)
-        if late_ms <= may_wait_ms:  # a cue that was pushed back further pushes the next no more
-            room_ms = start_ms + MIN_CUE_MS
-            if next_start_ms is not None:
-                room_ms = min(room_ms, round(next_start_ms))
-            end_ms = max(end_ms, room_ms)
-        end_ms = min(max(end_ms, start_ms + SHORTEST_CUE_MS), start_ms + MAX_CUE_MS)
+    def end_before(self, time_ms: float) -> int | None:
+        """Ends the last cue there, or with its words; its new end if it stood for longer."""
+        end_ms = max(round(time_ms), self._last_said_ms, self._last_start_ms + SHORTEST_CUE_MS)
+        if end_ms >= self._last_end_ms:
+            return None
         self._last_end_ms = end_ms
-        lines = _wrap([piece.text for piece in group])
+        return end_ms
+
+    def _timed(self, group: list[_Piece], next_start_ms: float | None, may_wait_ms: int) -> Cue:
+        lines = wrapped([piece.unit for piece in group])
         assert lines is not None
+        start_ms = max(round(group[0].start_ms), self._last_end_ms)
+        latest_ms = start_ms + MAX_CUE_MS
+        said_ms = min(max(round(group[-1].end_ms), start_ms + SHORTEST_CUE_MS), latest_ms)
+        late_ms, end_ms = start_ms - round(group[0].start_ms), said_ms
+        if late_ms <= may_wait_ms:  # a cue that was pushed back further pushes the next no more
+            reading_ms = READING_MS * sum(columns(line) + 1 for line in lines)
+            read_ms = min(start_ms + max(MIN_CUE_MS, round(reading_ms)), latest_ms)
+            if next_start_ms is not None:
+                read_ms = min(read_ms, round(next_start_ms))
+            end_ms = max(said_ms, read_ms)
+        self._last_start_ms, self._last_said_ms, self._last_end_ms = start_ms, said_ms, end_ms
         return Cue(start_ms, end_ms, lines)
-
-
-def printable(text: str) -> str:
-    """One line: control and surrogate characters dropped, every run of white space one space."""
-    kept = (" " if c.isspace() else c for c in text)
-    return " ".join("".join(c for c in kept if unicodedata.category(c) not in _UNSEEN).split())
-
-
-_UNSEEN = ("Cc", "Cs")
 
 
 def _pieces(final: Final) -> Iterator[_Piece]:
     """Words, or without them the text spread evenly, with any over-long word cut hard."""
-    spans = [(w.text, w.start_ms, w.end_ms) for w in final.words]
+    at, spans = 0, [(w.text, w.start_ms, w.end_ms) for w in final.words]
     for text, start_ms, end_ms in spans or [(final.text, final.start_ms, final.end_ms)]:
-        parts = [
-            word[at : at + LINE_CHARS]
-            for word in printable(text).split(" ")
-            for at in range(0, len(word), LINE_CHARS)
-        ]
-        part_ms = max(0.0, end_ms - start_ms) / max(1, len(parts))
-        for i, part in enumerate(parts):
-            yield _Piece(part, start_ms + i * part_ms, start_ms + (i + 1) * part_ms)
+        found = final.text.find(text, at)
+        at = max(at, found + len(text))
+        first_spaced = found < 0 or final.text[found - 1 : found].isspace()
+        units = [unit for unit in _units(printable(text)) if unit.text]
+        part_ms = max(0.0, end_ms - start_ms) / max(1, len(units))
+        for i, unit in enumerate(units):
+            spaced = unit.spaced if i else first_spaced
+            begin_ms = start_ms + i * part_ms
+            yield _Piece(Unit(unit.text, spaced), begin_ms, begin_ms + part_ms)
 
 
-def _groups(pieces: Iterator[_Piece]) -> Iterator[list[_Piece]]:
-    """Runs of pieces that each make a cue, cut at punctuation where the limits force a cut."""
+def _units(text: str) -> Iterator[Unit]:
+    for word, spaced in words_of(text):
+        part = ""
+        for cluster in clusters(word):
+            if part and columns(part + cluster) > COLUMNS:
+                yield Unit(part, spaced)
+                part, spaced = "", False
+            part += cluster
+        yield Unit(part, spaced)
+
+
+def _groups(pieces: list[_Piece]) -> Iterator[list[_Piece]]:
+    """Runs of pieces that each make a cue, cut at good places where the limits force a cut."""
     group: list[_Piece] = []
     for piece in pieces:
         while group and not _fits([*group, piece]):
-            cut = _best_cut(group)
+            cut = _best_cut([*group, piece])
             yield group[:cut]
             group = group[cut:]
         if group and piece.start_ms - group[-1].end_ms >= PAUSE_MS:
@@ -111,27 +128,14 @@ def _groups(pieces: Iterator[_Piece]) -> Iterator[list[_Piece]]:
 
 def _fits(group: list[_Piece]) -> bool:
     span_ms = group[-1].end_ms - group[0].start_ms
-    return span_ms <= MAX_CUE_MS and _wrap([piece.text for piece in group]) is not None
+    units = [piece.unit for piece in group]
+    return span_ms <= MAX_CUE_MS and wrapped(units, worst=NEVER - 1) is not None
 
 
 def _best_cut(group: list[_Piece]) -> int:
-    """Where to end a full cue: after a sentence or clause in its second half, else at its end."""
-    for ends in (SENTENCE_ENDS, CLAUSE_ENDS):
-        for cut in range(len(group), len(group) // 2, -1):
-            if group[cut - 1].text.endswith(ends):
-                return cut
-    return len(group)
-
-
-def _wrap(words: list[str]) -> tuple[str, ...] | None:
-    """One line if it fits, else the two most equal ones, else None."""
-    whole = " ".join(words)
-    if len(whole) <= LINE_CHARS:
-        return (whole,)
-    best: tuple[str, ...] | None = None
-    for cut in range(1, len(words)):
-        lines = (" ".join(words[:cut]), " ".join(words[cut:]))
-        longest = max(map(len, lines))
-        if longest <= LINE_CHARS and (best is None or longest < max(map(len, best))):
-            best = lines
-    return best
+    """Where to end a cue that the last piece makes too long: the best place in its second half."""
+    units = [piece.unit for piece in group]
+    half = len(units) // 2
+    good = [at for at in range(max(1, half), len(units)) if place(units, at) < NEVER]
+    good = good or [at for at in range(1, half) if place(units, at) < NEVER] or [len(units) - 1]
+    return min(good, key=lambda at: (place(units, at), -at))

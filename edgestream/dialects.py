@@ -7,6 +7,7 @@ Nothing is run or parsed but config.json: names and the first bytes tell.
 from __future__ import annotations
 
 import os
+from collections.abc import Container
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from itertools import islice
@@ -18,10 +19,12 @@ from edgestream.json_file import read_json
 MAX_FILES = 1000  # of a folder that are looked at
 PULL = "edgestream models pull"
 WHISPER = f"{PULL} whisper-base.en brings one that runs"
+MOONSHINE = f"{PULL} moonshine-tiny brings one that runs"
 KYUTAI = f"{PULL} kyutai-stt-1b-en_fr converts the layout that transformers has"
 VOXTRAL = f"{PULL} voxtral-mini-4b-realtime converts the layout that transformers has"
 PICKLE = "pickled weights, which can run programs when they are opened; save it as safetensors"
 CONVERT = "a PyTorch checkpoint; try: edgestream convert"
+CTRANSLATE2 = "CTranslate2's (faster-whisper); try: edgestream convert"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +44,13 @@ DIALECTS = (
     Dialect(CONVERT, pattern="model*.safetensors*"),
     Dialect(f"Mistral's own layout; {VOXTRAL}", pattern="consolidated*.safetensors"),
     Dialect(f"Voxtral for transformers.js; {VOXTRAL}", pattern="onnx/audio_encoder*.onnx"),
+    Dialect(f"Moonshine's streaming layout, a family that edgestream does not run; {MOONSHINE}",
+            pattern="*decoder_kv*.ort"),
     Dialect("a transducer (sherpa-onnx, NeMo), a family that edgestream does not run",
             pattern="*join*.onnx"),
     Dialect(f"MLX's; {WHISPER}", pattern="weights.npz"),
     Dialect(f"MLX's; {WHISPER}", pattern="weights.safetensors"),
-    Dialect(f"CTranslate2's (faster-whisper); {WHISPER}", pattern="model.bin"),
+    Dialect(CTRANSLATE2, pattern="model.bin"),
     Dialect(f"whisper.cpp's ggml; {WHISPER}", pattern="ggml*.bin"),
     Dialect("GGUF of another program; edgestream reads GGUF beside a model.toml, and converts the"
             " checkpoint of which it was made", pattern="*.gguf"),
@@ -56,16 +61,16 @@ DIALECTS = (
 MAGICS = {b"lmgg": "ggml.bin", b"GGUF": "model.gguf"}
 
 
-def foreign(path: Path, *, but: str = "") -> str:
+def foreign(path: Path, *, but: Container[str] = ()) -> str:
     """What another program's file, or folder with such a file, is; empty if nothing is known.
 
-    `but` is empty too: what is no surprise, as CONVERT while converting.
+    What `but` holds is empty too: what is no surprise, as CONVERT while converting.
     """
     if path.is_file():
         says, met = _of_name(MAGICS.get(_start(path), path.name)), ""
     else:
         says, met = _of_folder(path)
-    return "" if says in ("", but) else f"is {says}{met}"
+    return "" if not says or says in but else f"is {says}{met}"
 
 
 def _of_folder(folder: Path) -> tuple[str, str]:

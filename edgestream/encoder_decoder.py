@@ -11,18 +11,19 @@ from numpy.typing import NDArray
 
 from edgestream._native import Decoder, TokenAligner
 from edgestream.hypothesis_rules import HypothesisRules
-from edgestream.speech_weights import CODE, PAYLOAD, VOICE, EncoderDecoderModel, Floats
+from edgestream.speech_weights import CODE, PAYLOAD, EncoderDecoderModel, Floats
 
 MAX_PROPOSAL = 1024
+LANGUAGE_ROWS = 300  # of a window, from which on the language heard in it stays
+LANGUAGE_MARGIN = 1.4  # by which the score of another must be higher: four times as likely
 
 
 class EncoderDecoder(Decoder):
     """One stream's window over an `EncoderDecoderModel`, driven by the native re-encoding loop.
 
-    A row [2 + payload] is a token (column 0 holds it) or input (column 0 holds minus the count of
-    its numbers; column 1 whether anybody speaks; then a mel frame or samples). Nothing is computed
-    before logits are wanted: then the window is encoded once, and the tokens that wait are one run.
-    A window in which nobody speaks is not computed at all: its hypothesis is empty.
+    A row [1 + payload] is a token (column 0 holds it) or input (column 0 holds minus the count of
+    its numbers; then a mel frame or samples). Nothing is computed before logits are wanted: then
+    the window is encoded once, and the tokens that wait are one run.
     """
 
     def __init__(
@@ -35,21 +36,28 @@ class EncoderDecoder(Decoder):
         look: bool = False,
     ) -> None:
         """`prompt` comes before every hypothesis; at `language_at` of it the language is put in
-        that the model hears in the first window with speech. `look`: keep the cross-attention, for
-        attended() and heard_at()."""
+        that the model hears. `look`: keep the cross-attention, for attended() and heard_at()."""
         super().__init__(
             n_embd=PAYLOAD + model.payload, n_vocab=model.config.n_vocab, max_proposal=MAX_PROPOSAL
         )
         self.model, self._rules = model, rules
         self.prompt, self._language_at = list(prompt), language_at
+        first_time = model.config.first_time
+        starts = first_time is not None and self.prompt[-1:] == [first_time]
+        self._n_before = len(self.prompt) - starts  # of the tokens, before the hypothesis
         self._language: int | None = None
+        self._language_is_sure = False
         self._look, self._aligner = look and bool(model.aligned_heads), TokenAligner()
         self._n_cached = 0  # tokens whose keys and values are in the cache
         self.clear()
 
     def forget_language(self) -> None:
         """The next stream may be in another language."""
-        self._language = None
+        self._language, self._language_is_sure = None, False
+
+    def doubt_language(self) -> None:
+        """The next windows may be in another language, if that is clearly heard."""
+        self._language_is_sure = False
 
     def append(self, groups: list[tuple[int, Floats]], logits: str) -> Floats:
         """Takes rows of the window or of tokens; float32 logits [0, 1 or n, n_vocab]."""
@@ -91,22 +99,18 @@ class EncoderDecoder(Decoder):
         places = np.arange(n_input) * len(weights) // n_input
         return np.concatenate([weights[places], np.zeros(n_tokens, np.float32)])
 
-    @property
-    def n_tokens(self) -> int:
-        """Tokens in the decoder, the prompt's too."""
-        return len(self._tokens)
-
-    def heard_at(self, first: int) -> list[int]:
-        """Input rows of the window at which the tokens from `first` on begin, and last the one at
-        which what follows them would; empty where that is not known."""
+    def heard_at(self, n: int) -> NDArray[np.int32]:
+        """Input rows of the window at which the newest `n` tokens begin, and last the one at which
+        what follows them would, int32 [n + 1]; empty where that is not known."""
+        first = len(self._tokens) - n
         if not self._look or len(self._seen) != len(self._tokens) or first < len(self.prompt):
-            return []
+            return np.empty(0, np.int32)
         start = self.prompt.index(self.model.config.start)  # text that came before is not heard
         seen = np.stack(self._seen[start:], 1)
         seen /= seen.sum(2, keepdims=True) + 1e-9  # over what was heard alone
         begins = self._aligner.align(seen, n_before=len(self.prompt) - start - 1)
         rows = begins * self._n_input // seen.shape[2]
-        return [int(row) for row in rows[first - len(self.prompt) :]]
+        return np.asarray(rows[first - len(self.prompt) :], np.int32)
 
     @property
     def _n_input(self) -> int:
@@ -120,6 +124,7 @@ class EncoderDecoder(Decoder):
         )  # fmt: skip
         other._seen = list(self._seen)
         other._language, other._window = self._language, list(self._window)
+        other._language_is_sure = self._language_is_sure
         other._tokens, other._states, other._cache = list(self._tokens), self._states, self._cache
         other._n_cached, other._silent = self._n_cached, self._silent
         return other
@@ -139,12 +144,10 @@ class EncoderDecoder(Decoder):
         if self._silent or n_tokens >= self.model.config.max_tokens:
             self._rules.end(row)
         else:
-            self._rules.apply(row, self._tokens[len(self.prompt) : n_tokens])
+            self._rules.apply(row, self._tokens[self._n_before : n_tokens])
 
     def _compute(self) -> Floats:
         """Logits of the tokens that were not computed yet [n, n_vocab]."""
-        if not self._states.size and not self._silent:
-            self._silent = not any((rows[:, VOICE] > 0).any() for rows in self._window)
         n = len(self._tokens) - self._n_cached
         if self._silent:
             return np.zeros((n, self.n_vocab), np.float32)
@@ -157,7 +160,7 @@ class EncoderDecoder(Decoder):
     def _open(self, n: int) -> Floats:
         """The first run of a window: every token so far."""
         if self._language_at is not None:
-            self._tokens[self._language_at] = self._language or self._hear_language()
+            self._tokens[self._language_at] = self._hear_language()
         tokens = self._tokens[: self.model.config.max_tokens]
         logits, self._cache, seen = self.model.decode(tokens, self._states, {}, look=self._look)
         self._n_cached = len(tokens)
@@ -168,11 +171,18 @@ class EncoderDecoder(Decoder):
         return np.concatenate([logits, beyond])
 
     def _hear_language(self) -> int:
-        """The likeliest language after nothing but the start, as Whisper detects it."""
+        """The likeliest language after nothing but the start, as Whisper detects it. The one heard
+        before is kept unless another is clearly likelier, and for good once enough was heard."""
+        before = self._language
+        if before is not None and self._language_is_sure:
+            return before
         languages = list(self.model.config.languages.values())
-        logits = self.model.decode([self.model.config.start], self._states, {}).logits
-        self._language = languages[int(logits[0, languages].argmax())]
-        return self._language
+        logits = self.model.decode([self.model.config.start], self._states, {}).logits[0]
+        likeliest = languages[int(logits[languages].argmax())]
+        if before is not None and logits[likeliest] - logits[before] < LANGUAGE_MARGIN:
+            likeliest = before
+        self._language, self._language_is_sure = likeliest, self._n_input >= LANGUAGE_ROWS
+        return likeliest
 
     def _step(self, i: int) -> Floats:
         """The logits after token i, with the keys and values of those before it."""

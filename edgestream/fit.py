@@ -15,13 +15,14 @@ import numpy as np
 import psutil
 
 from edgestream.commentator_config import CommentatorManifest
+from edgestream.commit_policy import DELAYS
 from edgestream.config import SYNTHETIC_MODEL, VOICE, ConcatenatedManifest, Manifest
 from edgestream.decoder_config import DecoderManifest
 from edgestream.entry import Converted
 from edgestream.gguf_header import DecoderShape
 from edgestream.governor import intervals
 from edgestream.model import load
-from edgestream.reencoded_model import ENCODER, WindowSpec
+from edgestream.reencoded_model import ENCODER
 from edgestream.ring_spec import EMBEDDINGS_FILE
 from edgestream.vlm_config import VlmManifest
 from edgestream.voice import BLOCK_MS
@@ -172,7 +173,7 @@ def fit(
         return Fit(wanted, free_bytes, math.inf, 1000 * each_s)
     if manifest.family == VOICE:
         return Fit(wanted, free_bytes, BLOCK_MS, 1000 * each_s)
-    return Fit(wanted, free_bytes, WindowSpec().step_ms, 1000 * window_s(probed, sizes))
+    return Fit(wanted, free_bytes, DELAYS["sure"].unit_ms, 1000 * window_s(probed, sizes))
 
 
 def fit_converted(made: Converted, probed: Probe) -> Fit:

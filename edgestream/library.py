@@ -78,8 +78,10 @@ def find(name: str | os.PathLike[str]) -> Path:
     named = {**pulled(), **shipped()}
     if folder := named.get(str(name)):
         return folder
-    # No error for a name too long or forbidden; a public repository has a config.json instead.
-    if any(os.path.isfile(os.path.join(name, file)) for file in (MANIFEST, "config.json")):
+    # No error for a name too long or forbidden; a public repository has a config.json instead, the
+    # folders of Moonshine's makers a tokenizer.bin.
+    files = (MANIFEST, "config.json", "tokenizer.bin")
+    if any(os.path.isfile(os.path.join(name, file)) for file in files):
         return Path(name)
     if os.path.exists(name):
         said = foreign(Path(name)) or f"not a model, a model is a folder with a {MANIFEST}"

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,9 +49,10 @@ def load(
 
 
 def listen(
-    source: str | os.PathLike[str] | Source | None = None,
+    source: str | os.PathLike[str] | Source | Callable[[], Source] | None = None,
     *,
     model: str | os.PathLike[str] | Model | ReencodedModel = DEFAULT_MODEL,
+    delay: str | None = None,
     delay_ms: float | None = None,
     device: str | int | None = None,
     fast: bool = False,
@@ -66,16 +68,18 @@ def listen(
     """Captions of a microphone, a file or any other source, as an iterator of events.
 
     Args:
-        source: the microphone if None; the path of an audio file; or any Source.
+        source: the microphone if None; the path of an audio file; any Source; or what opens one,
+            called once the model is loaded.
         model: name, folder, or a Model that is loaded already.
-        delay_ms: how long after a word's end it is written; the model's default if None.
+        delay: how soon a word is written: `low`, `normal` or `sure`, the model's usual if None.
+        delay_ms: instead, how long after its end, of a model that has a delay in milliseconds.
         device: microphone by name or index; the system's default if None.
         fast: read a file as fast as possible instead of at its own pace.
         confidence: what the model is less sure of than this is decided a step later.
         policy: decides when a token is written, as for `Model.stream`.
         language: that is spoken; task: transcribe or translate; prompt: text that
-            came before; times: whether it writes times; vad: a Silero VAD before it;
-            of a Whisper, as for `ReencodedModel.stream`.
+            came before; times: whether it thinks of times; vad: a Silero VAD before it, or
+            `off`; of a Whisper, as for `ReencodedModel.stream`.
         decoder_device: as for `load()`; not of a Model that is loaded already.
 
     Returns:
@@ -89,8 +93,8 @@ def listen(
     elif decoder_device is not None:
         raise UsageError("decoder_device: this model is loaded already; give it to load()")
     options = {
-        "delay_ms": delay_ms, "confidence": confidence, "policy": policy, "language": language,
-        "task": task, "prompt": prompt, "times": times, "vad": vad,
+        "delay": delay, "delay_ms": delay_ms, "confidence": confidence, "policy": policy,
+        "language": language, "task": task, "prompt": prompt, "times": times, "vad": vad,
     }  # fmt: skip
     if not hasattr(model, "stream"):
         raise UsageError(
@@ -98,7 +102,7 @@ def listen(
         )
     opened = open_source(source, device=device, fast=fast)
     try:
-        stream = _stream(model, opened.rate_hz, options)
+        stream = _stream(model, opened, options)
     except BaseException:
         opened.close()
         raise
@@ -106,27 +110,36 @@ def listen(
 
 
 def open_source(
-    source: str | os.PathLike[str] | Source | None, *, device: str | int | None, fast: bool
+    source: str | os.PathLike[str] | Source | Callable[[], Source] | None,
+    *,
+    device: str | int | None,
+    fast: bool,
 ) -> Source:
-    """The microphone for None, a file for a path; anything else is a source already."""
+    """The microphone for None, a file for a path; what opens a source is called; anything else is a
+    source already."""
     if source is None:
         from edgestream.microphone import MicrophoneSource  # PortAudio only when it is needed
 
         return MicrophoneSource(device)
     if isinstance(source, (str, os.PathLike)):
         return FileSource(Path(source), pace=not fast)
+    if callable(source):
+        return source()
     if not hasattr(source, "rate_hz"):
         raise UsageError(f"source: {type(source).__name__} is none; give a path or a Source")
     return source
 
 
-def _stream(model: Model | ReencodedModel, rate_hz: int, options: dict[str, Any]) -> Stream:
+def _stream(model: Model | ReencodedModel, source: Source, options: dict[str, Any]) -> Stream:
     """A stream of the model, told what was given; refuses what its family does not know."""
     given = {name: value for name, value in options.items() if value is not None}
     for name in given:
         if name not in model.STREAM_OPTIONS:
+            instead = "give low, normal or sure" if name == "delay_ms" else "leave it out"
+            what = name.replace("_ms", " in milliseconds")
             raise UsageError(
-                f"{model.folder.name}: {name.removesuffix('_ms')} is for models of another family;"
-                " leave it out"
+                f"{model.folder.name}: {what} is for models of another family; {instead}"
             )
-    return model.stream(rate_hz=rate_hz, **given)
+    if "behind_ms" in model.STREAM_OPTIONS:
+        given["behind_ms"] = lambda: source.behind_ms
+    return model.stream(rate_hz=source.rate_hz, **given)

@@ -37,7 +37,7 @@ class Model:
     """Weights and manifest of one model; immutable, may be shared between threads."""
 
     # What a stream can be told beside the rate of its samples.
-    STREAM_OPTIONS: tuple[str, ...] = ("delay_ms", "confidence", "policy")
+    STREAM_OPTIONS: tuple[str, ...] = ("delay", "delay_ms", "confidence", "policy")
 
     def __init__(self, folder: Path, *, decoder_device: str | None = None) -> None:
         self.folder = folder
@@ -59,6 +59,7 @@ class Model:
     def stream(
         self,
         *,
+        delay: str | None = None,
         delay_ms: float | None = None,
         rate_hz: int | None = None,
         confidence: float | None = None,
@@ -68,7 +69,8 @@ class Model:
         """A new stream over these weights.
 
         Args:
-            delay_ms: how long after a word's end it is written; the longer, the surer.
+            delay: `low`, `normal` or `sure`: the model's shortest, its usual, its longest.
+            delay_ms: instead, how long after a word's end it is written.
             rate_hz: rate of the samples that will be pushed; the model's own if None.
             confidence: if given, what the model is less sure of than this is decided a step later.
             policy: decides instead (see docs/policies.md). Of a Head, or the file of one, the delay
@@ -85,7 +87,7 @@ class Model:
         if isinstance(policy, Head):
             delay_ms = policy.delay_frames * m.decoder.step_ms if delay_ms is None else delay_ms
             deferrals = policy.deferrals if deferrals is None else deferrals
-        delay_frames = self._delay_frames(delay_ms)
+        delay_frames = self._delay_frames(delay_ms, delay)
         if deferrals is None:
             deferrals = 0 if confidence is None else 1
         deferrals = whole(deferrals, "deferrals", 0, 1 << 16)
@@ -166,10 +168,18 @@ class Model:
         delay = delay_frames if isinstance(d := self.decoder, GgufModel) and d.n_delays else 0
         return make_ring(self.decoder, self.manifest.decoder, max_rows=1, delay=delay)
 
-    def _delay_frames(self, delay_ms: float | None) -> int:
+    def _delay_frames(self, delay_ms: float | None, delay: str | None) -> int:
         policy, step_ms = self.manifest.policy, self.manifest.decoder.step_ms
+        named = {
+            "low": policy.min_delay_frames, "normal": policy.delay_frames,
+            "sure": policy.max_delay_frames,
+        }  # fmt: skip
+        if delay is not None and (delay not in named or delay_ms is not None):
+            raise UsageError(
+                f"delay: {delay!r:.80}: choose {', '.join(named)}, or give it in milliseconds"
+            )
         if delay_ms is None:
-            return policy.delay_frames
+            return named[delay or "normal"]
         delay_ms = finite(delay_ms, "delay")
         low, high = policy.min_delay_frames * step_ms, policy.max_delay_frames * step_ms
         if not low <= delay_ms <= high:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 WORD_START = "\u2581"  # SentencePiece's mark for the space before a word
 BYTES = "gpt2"  # GGUF's name for tokenizers over bytes
 UNKNOWN, CONTROL, UNUSED, BYTE = 2, 3, 5, 6  # types of tokens in GGUF; these have no plain text
+LONE_SURROGATE = re.compile("[\ud800-\udc7f\udd00-\udfff]")  # stands for no byte
 SPELLED_BYTE = re.compile(r"<0x[0-9A-Fa-f]{2}>")
 
 
@@ -51,6 +52,12 @@ def _piece(text: str, of: int, kind: str) -> str:
 def _text(data: bytes) -> str:
     text = data.decode("utf-8", "surrogateescape")
     return WORD_START + text.lstrip() if text[:1].isspace() else text
+
+
+def piece_bytes(piece: str) -> bytes:
+    """The bytes that a piece adds to the text."""
+    text = LONE_SURROGATE.sub("", piece.replace(WORD_START, " "))
+    return text.encode("utf-8", "surrogateescape")
 
 
 def joined(text: str) -> str:

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The re-encoded family's stages in a row: samples in, events out, a window decoded every step."""
+"""The re-encoded family's stages in a row: samples in, events out, a window for each utterance."""
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,13 +14,18 @@ from edgestream._native import ReencodedLoop
 from edgestream.encoder_decoder import EncoderDecoder
 from edgestream.errors import OperationError
 from edgestream.events import Event
+from edgestream.pace import Pace
 from edgestream.resample import Resampler
 from edgestream.segment_caption import SegmentCaption
 from edgestream.speech_config import RATE_HZ
 from edgestream.speech_weights import HOP_SAMPLES
+from edgestream.steady_draft import SteadyDraft
+from edgestream.utterances import Mark, Piece, Utterances
 from edgestream.window_rows import WindowRows
 
 ROW_MS = 1000 * HOP_SAMPLES / RATE_HZ
+Floats = NDArray[np.float32]
+Written = tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int64]]
 
 
 @dataclass(slots=True)
@@ -26,63 +33,112 @@ class ReencodedStages:
     """One stream's stages in the order that data takes."""
 
     resampler: Resampler  # [n] at the source's rate -> [m] at the model's
-    window_rows: WindowRows  # [m] -> [rows, 2 + width]
+    window_rows: WindowRows  # [m] -> rows [n, 1 + width] and the voice in each
+    utterances: Utterances  # -> the rows of what somebody says
+    pace: Pace  # how many of them are one unit
     decoder: EncoderDecoder
     loop: ReencodedLoop  # -> tokens that are committed
+    draft: SteadyDraft  # and those that are shown before
     caption: SegmentCaption  # -> events
-    unit_rows: int  # after which the window is decoded
-    lag_units: int  # between a word and its commitment, at the least
-    _n_rows: int = field(default=0, init=False)  # read so far
+    n_hypotheses: int  # in which a token is met before it is committed
+    _waiting: Floats = field(init=False)  # rows of the utterance, not decoded yet
+    _first_row: int = field(default=0, init=False)  # of the utterance
+    _heard_rows: deque[int] = field(init=False)  # of it, when each newest window was decoded
+
+    def __post_init__(self) -> None:
+        self._heard_rows = deque(maxlen=self.n_hypotheses)
+        self._waiting = np.empty((0, self.loop_width), np.float32)
+
+    @property
+    def loop_width(self) -> int:
+        """Numbers of a row."""
+        return self.decoder.n_embd
 
     def reset(self) -> None:
         """Back to an empty stream."""
-        for stage in (self.resampler, self.window_rows, self.loop, self.caption):
+        for stage in (self.resampler, self.window_rows, self.utterances, self.pace, self.caption):
             stage.reset()
         self.decoder.forget_language()
-        self._n_rows = 0
+        self._begin(0)
 
-    def push(self, samples: NDArray[np.float32]) -> list[Event]:
+    def push(self, samples: Floats) -> list[Event]:
         """Samples [n] at the source's rate to the events that they make."""
-        return self._decode(self.window_rows.push(self.resampler.push(samples)))
+        rows, voices = self.window_rows.push(self.resampler.push(samples))
+        return self._hear(rows, voices)
 
-    def finish(self, silence: NDArray[np.float32]) -> list[Event]:
+    def finish(self, silence: Floats) -> list[Event]:
         """Commits what is left and closes the open line; needs no `silence` behind the end."""
-        rest = self.window_rows.push(self.resampler.finish())
-        events = self._decode(np.concatenate([rest, self.window_rows.finish()]))
-        try:
-            tokens, _, _ = self.loop.finish()
-        except (RuntimeError, ValueError) as error:
-            raise OperationError(str(error)) from None
-        return events + self._caption(tokens, lag_units=0) + self.caption.finish()
+        events = self._hear(*self.window_rows.push(self.resampler.finish()))
+        return events + self._hear(*self.window_rows.finish()) + self.close_line()
 
     def close_line(self) -> list[Event]:
-        """The line that is still open, if any."""
-        return self.caption.finish()
+        """What is said is over: the rest of it is committed, and the line ends."""
+        return [event for piece in self.utterances.finish() for event in self._take(piece)]
 
-    def _decode(self, rows: NDArray[np.float32]) -> list[Event]:
-        """Reads rows up to the end of each unit: times in a window count from its start then."""
-        events: list[Event] = []
+    def _hear(self, rows: Floats, voices: Floats) -> list[Event]:
+        pieces = self.utterances.push(rows, voices)
+        return [event for piece in pieces for event in self._take(piece)]
+
+    def _take(self, piece: Piece) -> list[Event]:
+        """Reads rows up to the end of each unit."""
+        if piece.begins:
+            self._begin(piece.first_row)
+        events, rows = [], piece.rows
         while len(rows):
-            n = min(len(rows), self.unit_rows - self._n_rows % self.unit_rows)
-            try:
-                tokens, _, _ = self.loop.push(rows[:n])
-            except (RuntimeError, ValueError) as error:  # weights that give no numbers
-                raise OperationError(str(error)) from None
-            rows, self._n_rows = rows[n:], self._n_rows + n
-            if self._n_rows % self.unit_rows == 0:
-                events += self._caption(tokens, self.lag_units)
-        return events
+            n = self.pace.rows_to_go(len(self._waiting))
+            self._waiting, rows = np.concatenate([self._waiting, rows[:n]]), rows[n:]
+            if self.pace.is_due(len(self._waiting)):
+                events += self._decode()
+        if piece.mark is not Mark.MORE and len(self._waiting):
+            events += self._decode()
+        return events + (self._end() if piece.mark is Mark.END else [])
 
-    def _caption(self, tokens: NDArray[np.int32], lag_units: int) -> list[Event]:
-        known_rows = max(0, self._n_rows - lag_units * self.unit_rows)
-        hypothesis, heard = self.loop.hypothesis, []
-        if len(tokens):
-            heard = self.decoder.heard_at(self.decoder.n_tokens - len(hypothesis) - len(tokens))
+    def _begin(self, first_row: int) -> None:
+        """An utterance has a window of its own."""
+        self.loop.reset()
+        self.draft.reset()
+        self.decoder.doubt_language()
+        self._waiting, self._first_row = self._waiting[:0], first_row
+        self._heard_rows.clear()
+
+    def _end(self) -> list[Event]:
+        """Nobody speaks any more: the last hypothesis is final, without another look."""
+        tokens, _, _ = self._run(self.loop.finish)
+        return self._caption(tokens, self._n_heard) + self.caption.finish()
+
+    def _decode(self) -> list[Event]:
+        """The window with the rows that wait."""
+        rows, self._waiting = self._waiting, self._waiting[:0]
+        known = self._heard_rows[0] if len(self._heard_rows) == self.n_hypotheses else 0
+        tokens, _, _ = self._run(lambda: self.loop.push_unit(np.ascontiguousarray(rows)))
+        self._heard_rows.append(self._n_heard + len(rows))
+        return [*self.pace.told(len(rows)), *self._caption(tokens, known)]
+
+    @property
+    def _n_heard(self) -> int:
+        """Rows of the utterance that were decoded."""
+        return self._heard_rows[-1] if self._heard_rows else 0
+
+    @staticmethod
+    def _run(step: Callable[[], Written]) -> Written:
+        try:
+            return step()
+        except (RuntimeError, ValueError) as error:  # weights that give no numbers
+            raise OperationError(str(error)) from None
+
+    def _caption(self, tokens: NDArray[np.int32], known_rows: int) -> list[Event]:
+        """Events of what is committed, and of the hypothesis; its words ended before known_rows."""
+        hypothesis, window_row = self.loop.hypothesis, self._first_row + self.loop.n_left
+        places = self.loop.places[-len(tokens) - len(hypothesis) - 1 :]
+        begins_ms = [(window_row + row) * ROW_MS for row in places]
+        now_ms = (self._first_row + self._n_heard) * ROW_MS
+        self.draft.committed(tokens.tolist())
+        shown = self.draft.shown(hypothesis, begins_ms[len(tokens) :], now_ms)
         return self.caption.push(
             tokens.tolist(),
-            hypothesis,
-            begins_ms=[(self.loop.n_left + row) * ROW_MS for row in heard],
-            window_ms=self.loop.n_left * ROW_MS,
-            known_ms=known_rows * ROW_MS,
-            now_ms=self._n_rows * ROW_MS,
+            shown,
+            begins_ms=begins_ms[: len(tokens) + 1] if len(tokens) else [],
+            window_ms=window_row * ROW_MS,
+            known_ms=(self._first_row + known_rows) * ROW_MS,
+            now_ms=now_ms,
         )

@@ -9,26 +9,42 @@ same files lie side by side, and a model.toml has their checksums.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgestream._native import LoopConfig, ReencodedLoop
 from edgestream.clock import Clock
-from edgestream.config import LOCK, MANIFEST, Manifest
+from edgestream.commit_policy import (
+    NORMAL,
+    CommitPolicy,
+    Delay,
+    commit_policy,
+    delay_of,
+    without_alignment,
+)
+from edgestream.config import DEFAULT_VOICE, LOCK, MANIFEST, VOICE_OFF, Manifest
 from edgestream.dialects import foreign
 from edgestream.encoder_decoder import EncoderDecoder
 from edgestream.errors import ModelError, UsageError
 from edgestream.hypothesis_rules import HypothesisRules
 from edgestream.library import read_verified
-from edgestream.policy import AlignAtt, Head, LocalAgreement, Policy
+from edgestream.pace import Pace
+from edgestream.policy import Head, Policy
 from edgestream.prompt_tokens import prompt_tokens
 from edgestream.reencoded import ROW_MS, ReencodedStages
 from edgestream.resample import Resampler
 from edgestream.segment_caption import SegmentCaption
 from edgestream.session import Stream
-from edgestream.speech_config import RATE_HZ, read_speech_config, read_token_bytes
+from edgestream.speech_config import (
+    RATE_HZ,
+    has_binary_tokenizer,
+    read_speech_config,
+    read_token_bytes,
+)
 from edgestream.speech_weights import HOP_SAMPLES, EncoderDecoderModel
+from edgestream.steady_draft import SteadyDraft
+from edgestream.utterances import Utterances, UtteranceSpec
 from edgestream.voice import VOICE_FILE, VoiceGate, VoiceWeights, load_voice
 from edgestream.window_rows import CentredMel, SampleFrames, WindowRows
 
@@ -36,34 +52,31 @@ ENCODER, DECODER = "encoder_model", "decoder_model_merged"
 # Of the precisions that a repository offers, the first that is there: on a CPU int8 is the fastest
 # and float16 the slowest.
 SUFFIXES = ("_quantized", "_int8", "_uint8", "", "_q4", "_bnb4", "_fp16", "_q4f16")
+SENTENCE_ENDS = tuple(mark.encode() for mark in ".?!\u3002\uff1f\uff01")
 PLACE_ROWS = 2  # Whisper's times are 20 ms apart
-PLACE_MS = PLACE_ROWS * ROW_MS
-LOCAL_AGREEMENT = "local-agreement"
-WAIT_K = "wait-k"
-POLICIES = {LOCAL_AGREEMENT: 2, "alignatt": 25, WAIT_K: 3}  # by name, each with its usual number
-MAX_NUMBER = 64
+HOLD_MS = 200.0  # before a token that one hypothesis alone has is shown
+# Nobody speaks six tokens in a fifth of a second: what is heard so is invented.
+CROWD_TOKENS, CROWD_ROWS = 6, 20
 N_DRAFT = 256  # tokens of the last hypothesis that are verified at once
 MAX_HYPOTHESIS = 224  # tokens, as Whisper's reference decoder
 
 
 @dataclass(frozen=True, slots=True)
 class WindowSpec:
-    """How often the window is decoded and how long it gets, in milliseconds of sound."""
+    """How long the window gets, and how often it is decoded, in milliseconds of sound."""
 
-    step_ms: int = 1000
-    keep_ms: int = 8000  # a longer window loses the segments that ended
-    max_ms: int = 28000
-
-    def units(self, ms: int) -> int:
-        """Steps in so long a time."""
-        return max(1, ms // self.step_ms)
+    unit_ms: int | None = None  # instead of the delay's own
+    keep_ms: int = 8000  # a longer window loses the sentences that ended
+    max_ms: int = 22000  # with the silence behind it no more than the 30 s that a Whisper hears
 
 
 class ReencodedModel:
     """Weights of one encoder-decoder; immutable, may be shared between threads."""
 
     # What a stream can be told beside the rate of its samples.
-    STREAM_OPTIONS: tuple[str, ...] = ("language", "task", "prompt", "times", "vad", "policy")
+    STREAM_OPTIONS: tuple[str, ...] = (
+        "delay", "language", "task", "prompt", "times", "vad", "policy", "behind_ms",
+    )  # fmt: skip
 
     def __init__(self, folder: Path, window: WindowSpec | None = None) -> None:
         """Raises ModelError when a file is missing, damaged, or of another program's dialect."""
@@ -74,6 +87,9 @@ class ReencodedModel:
         encoder, decoder = find_onnx(folder, ENCODER), find_onnx(folder, DECODER)
         self.config = read_speech_config(folder)
         self.token_bytes = read_token_bytes(folder, self.config)
+        self._sentence_ends = [
+            token for token, text in enumerate(self.token_bytes) if text.endswith(SENTENCE_ENDS)
+        ]
         self.weights = EncoderDecoderModel(encoder, decoder, self.config)
         voice = folder / VOICE_FILE
         self.voice = VoiceWeights(voice) if voice.exists() else None
@@ -82,34 +98,43 @@ class ReencodedModel:
         self,
         *,
         rate_hz: int | None = None,
+        delay: str | None = None,
         policy: Policy | Head | str | os.PathLike[str] | None = None,
         language: str | None = None,
         task: str | None = None,
         prompt: str | None = None,
         times: bool = True,
         vad: str | os.PathLike[str] | None = None,
+        behind_ms: Callable[[], float] | None = None,
     ) -> Stream:
         """A new stream over these weights.
 
         Args:
             rate_hz: rate of the samples that will be pushed; 16000 if None.
-            policy: decides what is committed: a Policy, or by name `local-agreement` (the
-                default), `alignatt` or `wait-k`, with the number of hypotheses that must agree,
-                of the newest frames of 20 ms that a word may not be heard in (`alignatt:25`), or
-                of tokens that must have been heard behind a token (`wait-k:3`).
-            language: that is spoken, as `en`; None: the model hears it in the first speech.
+            delay: `low`, `normal` (the default) or `sure`: how soon a word is committed.
+            policy: decides what is committed instead: a Policy, or by name `local-agreement`,
+                `alignatt` or `wait-k`, with the number of hypotheses that must agree, of the newest
+                frames of 20 ms that a word may not be heard in (`alignatt:25`), or of tokens that
+                must have been heard behind a token (`wait-k:3`); or two of them with + between.
+            language: that is spoken, as `en`; None: the model hears it, again after each pause.
             task: `transcribe` or `translate` (to English), where the model knows tasks.
             prompt: text that came before, for names and spelling, where the model knows such.
-            times: let a Whisper write times; without them lines end at full stops.
-            vad: a Silero VAD by name, folder or file: what nobody says is not computed. If None,
-                that of the model's folder, where there is one.
+            times: let a Whisper think of times as it writes, which makes it surer.
+            vad: a Silero VAD by name, folder or file, or `off`; None: that of the model's folder,
+                else the one that ships. What nobody says is not computed.
+            behind_ms: how far a live source is ahead of this stream now. A slow machine then reads
+                all that waits before it decodes, so that nothing queues; Lag events tell of it.
 
         Raises:
             ModelError: the VAD is missing, damaged or none.
-            UsageError: the model does not know the language or the task; the message names those
-                that it knows.
+            UsageError: the model does not know the delay, policy, language or task; the message
+                names those that it knows.
         """
-        decides, n_hypotheses = self._policy(policy)
+        chosen = self._delay(delay, policy)
+        decides = commit_policy(
+            chosen.policy if policy is None else policy, self.name,
+            aligned=bool(self.weights.aligned_heads),
+        )  # fmt: skip
         rate_hz = RATE_HZ if rate_hz is None else rate_hz
         config, clock = self.config, Clock()
         times = times and config.first_time is not None
@@ -119,89 +144,70 @@ class ReencodedModel:
         decoder = EncoderDecoder(
             self.weights, rules, prompt=before, language_at=language_at, look=True
         )
-        frames = CentredMel(config.n_mels) if config.n_mels else SampleFrames()
-        voice = self.voice if vad is None else load_voice(vad)
         stages = ReencodedStages(
             resampler=Resampler(rate_hz, RATE_HZ),
-            window_rows=WindowRows(
-                frames, self.weights.payload, VoiceGate(voice) if voice else None
-            ),
+            window_rows=self._window_rows(vad),
+            utterances=Utterances(decoder.n_embd, UtteranceSpec()),
+            pace=Pace(rows_in(chosen.unit_ms), ROW_MS, behind_ms),
             decoder=decoder,
-            loop=self.loop(decoder, decides, before, times=times, n_hypotheses=n_hypotheses),
-            caption=SegmentCaption(
-                self.token_bytes,
-                clock,
-                first_time=config.first_time if times else None,
-                place_ms=PLACE_MS,
-            ),
-            unit_rows=self._unit_rows,
-            lag_units=n_hypotheses - 1,
+            loop=self.loop(decoder, decides, before, times=times),
+            draft=SteadyDraft(HOLD_MS),
+            caption=SegmentCaption(self.token_bytes, clock),
+            n_hypotheses=decides.n_hypotheses,
         )
-        delay_ms = float(n_hypotheses * self.window.step_ms)
+        delay_ms = float(decides.n_hypotheses * chosen.unit_ms)
         return Stream(stages, clock, rate_hz=rate_hz, delay_ms=delay_ms)
 
     def loop(
         self,
         decoder: EncoderDecoder,
-        policy: Policy,
+        decides: CommitPolicy,
         prompt: Sequence[int],
         *,
         times: bool,
-        n_hypotheses: int = POLICIES[LOCAL_AGREEMENT],
         n_draft: int = N_DRAFT,
     ) -> ReencodedLoop:
         """The read/write loop of a stream alone: rows of the window in, committed tokens out."""
         first_time = self.config.first_time if times else None
         return ReencodedLoop(
             decoder,
-            policy,
+            decides.policy,
             LoopConfig(
-                unit_rows=self._unit_rows,
                 max_tokens_per_unit=MAX_HYPOTHESIS,
                 max_tokens_at_end=MAX_HYPOTHESIS,
                 end_of_turn=[self.config.end],
             ),
             after_window=prompt,
-            max_units=self.window.units(self.window.max_ms),
-            keep_units=self.window.units(self.window.keep_ms),
+            max_rows=rows_in(self.window.max_ms),
+            keep_rows=rows_in(self.window.keep_ms),
             max_hypothesis=min(MAX_HYPOTHESIS, self.config.max_tokens // 2),
-            n_hypotheses=n_hypotheses,
+            n_hypotheses=decides.n_hypotheses,
             n_draft=n_draft,
             first_time=-1 if first_time is None else first_time,
-            time_rows=PLACE_ROWS,
+            sentence_ends=self._sentence_ends,
             lag_rows=PLACE_ROWS,
+            crowd_tokens=CROWD_TOKENS,
+            crowd_rows=CROWD_ROWS,
         )
 
-    def _policy(self, given: Policy | Head | str | os.PathLike[str] | None) -> tuple[Policy, int]:
-        """The policy, and how many hypotheses are compared for it."""
-        usual = POLICIES[LOCAL_AGREEMENT]
-        if isinstance(given, Head):
-            raise UsageError(f"{self.name}: a policy head decides for models of another family")
-        if isinstance(given, Policy):
-            self._check_looks(given)
-            return given, usual
-        name, _, text = os.fspath(given or LOCAL_AGREEMENT).partition(":")
-        number = int(text) if text.isdecimal() else POLICIES.get(name, 0)
-        if name not in POLICIES or (text and not text.isdecimal()) or not 0 < number <= MAX_NUMBER:
-            known = ", ".join(f"{each}:{number}" for each, number in POLICIES.items())
-            raise UsageError(f"{self.name}: policy {os.fspath(given or '')!r:.80}: try {known}")
-        if name == LOCAL_AGREEMENT:
-            return LocalAgreement(), number
-        if name == WAIT_K:  # of one hypothesis: with as many tokens behind the one that is written
-            return LocalAgreement(number + 1), 1
-        self._check_looks(policy := AlignAtt(number))
-        return policy, 1
+    def _delay(self, name: str | None, policy: object) -> Delay:
+        """The delay as this model can have it: some exports hear no attention, some 30 s only."""
+        if name is not None and policy is not None:
+            raise UsageError(f"{self.name}: give a delay or a policy, not both")
+        usual = "sure" if self.weights.padded else NORMAL  # 30 s are too much work more often
+        chosen = delay_of(name or usual, self.name)
+        chosen = replace(chosen, unit_ms=self.window.unit_ms or chosen.unit_ms)
+        if self.weights.aligned_heads:
+            return chosen
+        return replace(chosen, policy=without_alignment(chosen.policy))
 
-    def _check_looks(self, policy: Policy) -> None:
-        if isinstance(policy, AlignAtt) and not self.weights.aligned_heads:
-            raise UsageError(
-                f"{self.name}: alignatt needs a decoder that gives its cross-attention, as"
-                " `edgestream convert` writes it (of public exports, those named timestamped)"
-            )
-
-    @property
-    def _unit_rows(self) -> int:
-        return self.window.step_ms * RATE_HZ // 1000 // HOP_SAMPLES
+    def _window_rows(self, vad: str | os.PathLike[str] | None) -> WindowRows:
+        """Frames behind the voice gate, unless that is off."""
+        frames = CentredMel(self.config.n_mels) if self.config.n_mels else SampleFrames()
+        if vad == VOICE_OFF:
+            return WindowRows(frames, self.weights.payload, None)
+        voice = load_voice(vad) if vad is not None else self.voice or load_voice(DEFAULT_VOICE)
+        return WindowRows(frames, self.weights.payload, VoiceGate(voice))
 
     def _prompt(
         self, earlier: list[int], language: str | None, task: str | None, *, times: bool
@@ -215,8 +221,8 @@ class ReencodedModel:
             prompt.append(self._known("task", task or "transcribe", config.tasks))
         elif language not in (None, "en") or task not in (None, "transcribe"):
             raise UsageError(f"{self.name}: transcribes English and nothing else")
-        if config.no_times is not None and not times:
-            prompt.append(config.no_times)
+        if config.no_times is not None:
+            prompt.append(config.no_times + 1 if times else config.no_times)
         return prompt, language_at
 
     def _known(self, what: str, name: str, table: dict[str, int]) -> int:
@@ -224,6 +230,11 @@ class ReencodedModel:
             known = ", ".join(sorted(table))
             raise UsageError(f"{self.name}: {what} {name!r} is not known; known are {known}")
         return table[name]
+
+
+def rows_in(ms: int) -> int:
+    """Input rows in so long a time."""
+    return ms * RATE_HZ // 1000 // HOP_SAMPLES
 
 
 def find_onnx(folder: Path, name: str) -> Path:
@@ -236,6 +247,10 @@ def find_onnx(folder: Path, name: str) -> Path:
         for suffix in SUFFIXES:
             if (path := place / f"{name}{suffix}.onnx").exists():
                 return path
+    if has_binary_tokenizer(folder):
+        if (path := folder / f"{name}.ort").exists():
+            return path
+        raise ModelError(f"{folder}: has no {name}.ort")
     raise ModelError(f"{folder}: {foreign(folder) or f'has no onnx/{name}.onnx'}")
 
 

@@ -13,8 +13,8 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from edgestream.cues import printable
 from edgestream.events import Answer, Draft, Event, Final, Gap, Notice
+from edgestream.shown_text import printable
 
 STDERR_FD = 2
 REFRESH_HZ = 12  # faster than reading, slow enough for a terminal at the end of a thin line

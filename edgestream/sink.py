@@ -70,6 +70,20 @@ class Sink:
             self._take_back()
             raise self._error(error) from None
 
+    @property
+    def amends(self) -> bool:
+        """Whether what was written can be changed."""
+        return self._regular
+
+    def amend(self, n_last_bytes: int, text: str) -> None:
+        """Writes over what stands that far before the end; the text is no longer than that."""
+        try:
+            os.lseek(self._fd, self._good_bytes - n_last_bytes, os.SEEK_SET)
+            self._write_all(text.encode("utf-8", "replace"))
+            os.lseek(self._fd, self._good_bytes, os.SEEK_SET)
+        except OSError as error:
+            raise self._error(error) from None
+
     def close(self, *, begin: bool = True) -> None:
         """Make a file's bytes durable and let go of it; stdout stays open. May be repeated.
 

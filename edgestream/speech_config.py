@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a public speech model says of itself: config.json, generation_config.json, tokenizer.json.
 
-They are transformers' files, as the model's makers published them, and untrusted.
+They are transformers' files, as the model's makers published them, and untrusted. Folders of
+Moonshine's makers have tokenizer.bin and none of them.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
+from edgestream import binary_tokenizer
 from edgestream.config import REENCODED
 from edgestream.errors import ModelError
 from edgestream.json_file import Fields, read_json
 from edgestream.manifest import family_of
+from edgestream.special_tokens import added_tokens, completed, is_complete
 
 CONFIG, GENERATION, TOKENIZER = "config.json", "generation_config.json", "tokenizer.json"
 RATE_HZ = 16000  # of both kinds
@@ -23,6 +26,7 @@ WINDOW_MS = 30000  # that Whisper hears at most
 MAX_VOCAB = 1 << 20
 MAX_HEADS = 1 << 10  # in a layer; layers of a model
 KINDS = ("whisper", "moonshine")
+MOONSHINE_TOKENS = 194  # that the decoder of every published Moonshine has positions for
 T = TypeVar("T")
 
 
@@ -57,7 +61,7 @@ class SpeechConfig:
 
 def is_speech_folder(folder: Path) -> bool:
     """Whether the folder is laid out as a public repository, or was pulled from one."""
-    if not (folder / CONFIG).is_file():
+    if not any((folder / name).is_file() for name in (CONFIG, binary_tokenizer.FILE)):
         return False
     return family_of(folder) in ("", REENCODED)
 
@@ -65,9 +69,13 @@ def is_speech_folder(folder: Path) -> bool:
 def read_speech_config(folder: Path) -> SpeechConfig:
     """Reads and checks config.json and, where it is there, generation_config.json.
 
+    Special tokens that the latter lacks are taken from tokenizer.json.
+
     Raises:
         ModelError: missing, damaged or of another kind of model; one line with file and key.
     """
+    if has_binary_tokenizer(folder):
+        return _moonshine_assets(folder)
     model = _Tokens(read_json(folder / CONFIG), str(folder / CONFIG))
     kind = model.data.get("model_type")
     if not isinstance(kind, str) or kind not in KINDS:
@@ -75,10 +83,8 @@ def read_speech_config(folder: Path) -> SpeechConfig:
             f"{folder / CONFIG}: model_type {kind!r:.80} does not run as it is, only"
             f" {' and '.join(KINDS)} do; try: edgestream convert {folder} -o NEW"
         )
-    generation = model
-    if (folder / GENERATION).exists():
-        generation = _Tokens(read_json(folder / GENERATION), str(folder / GENERATION))
     whisper, n_vocab = kind == "whisper", model.integer("vocab_size", 1, MAX_VOCAB)
+    generation = _generation(folder, n_vocab, whisper=whisper)
     no_times = generation.token("no_timestamps_token_id", n_vocab) if whisper else None
     positions = "max_target_positions" if whisper else "max_position_embeddings"
     return SpeechConfig(
@@ -98,6 +104,30 @@ def read_speech_config(folder: Path) -> SpeechConfig:
         max_first_time=generation.token("max_initial_timestamp_index", n_vocab),
         alignment_heads=generation.heads("alignment_heads"),
     )
+
+
+def has_binary_tokenizer(folder: Path) -> bool:
+    """Whether the folder is laid out as Moonshine's makers do."""
+    return (folder / binary_tokenizer.FILE).is_file() and not (folder / CONFIG).exists()
+
+
+def _moonshine_assets(folder: Path) -> SpeechConfig:
+    pieces = binary_tokenizer.read_pieces(folder / binary_tokenizer.FILE)
+    return SpeechConfig(
+        kind="moonshine", n_mels=0, n_vocab=len(pieces), max_tokens=MOONSHINE_TOKENS,
+        start=pieces.index(binary_tokenizer.START), end=pieces.index(binary_tokenizer.END),
+        languages={}, tasks={}, previous=None, no_speech=None, no_times=None, suppressed=(),
+        suppressed_first=(), max_first_time=None, alignment_heads=(),
+    )  # fmt: skip
+
+
+def _generation(folder: Path, n_vocab: int, *, whisper: bool) -> _Tokens:
+    """generation_config.json, or config.json where there is none."""
+    path = folder / (GENERATION if (folder / GENERATION).exists() else CONFIG)
+    data = read_json(path)
+    if whisper and not is_complete(data, n_vocab):
+        data = completed(data, added_tokens(folder, TOKENIZER, n_vocab), n_vocab)
+    return _Tokens(data, str(path))
 
 
 class _Tokens(Fields):
@@ -145,6 +175,9 @@ def byte_table() -> dict[str, int]:
 
 def read_token_bytes(folder: Path, config: SpeechConfig) -> list[bytes]:
     """The text of each token in UTF-8, maybe a part of a character; empty for special tokens."""
+    if has_binary_tokenizer(folder):
+        pieces = binary_tokenizer.read_pieces(folder / binary_tokenizer.FILE)
+        return [binary_tokenizer.text_of(piece) for piece in pieces]
     path = folder / TOKENIZER
     data = read_json(path)
     model = data.get("model")

@@ -26,9 +26,17 @@ Floats = NDArray[np.float32]
 HOP_SAMPLES = 160  # of an input row: a mel frame, or as many samples
 WINDOW_FRAMES = WINDOW_MS * RATE_HZ // 1000 // HOP_SAMPLES
 MIN_SAMPLES = 1024  # Moonshine's convolutions need 895 for their first row
+# Of silence that the encoder hears behind the sound, by kind: a Whisper was trained on sound that
+# ends in silence, and without it says the last sentence again. docs/whisper.md has the errors and
+# the cost of other lengths; Moonshine was trained on sound as long as it is.
+SILENCE_MS = {"whisper": 8000, "moonshine": 0}
 DYNAMIC_RANGE = 8.0  # decades below the loudest bin of a window that Whisper hears
-CODE, VOICE, PAYLOAD = 0, 1, 2  # columns of a row: what it is, whether anybody speaks, numbers
+CODE, PAYLOAD = 0, 1  # columns of a row: what it is, and from there on its numbers
 ALSO = {"cache_position", "encoder_attention_mask"}  # inputs that some exports have
+MASK = (
+    "attention_mask"  # of an encoder that hears several lengths at once; then both are of samples
+)
+STATE_SAMPLES = 384  # of a state of Moonshine's encoder: the strides of its convolutions
 CACHE, PRESENT = "past_key_values.", "present."
 CROSS_ATTENTIONS = "cross_attentions."  # outputs of exports with attention, by layer
 
@@ -54,6 +62,7 @@ class EncoderDecoderModel:
         self._check()
         self.n_heads = int(self.inputs[self.caches[0]].shape[1])
         self.aligned_heads = self._aligned_heads()
+        self.silence_rows = SILENCE_MS[config.kind] * RATE_HZ // 1000 // HOP_SAMPLES
         self.padded = self._needs_padding()
 
     @property
@@ -62,9 +71,11 @@ class EncoderDecoderModel:
         return self.config.n_mels or HOP_SAMPLES
 
     def encode(self, rows: Floats) -> NDArray[Any]:
-        """A window of input rows [n, 2 + payload] to encoder states [1, m, width]."""
-        given = self.encoder.get_inputs()[0]
-        feed: dict[str, Any] = {given.name: self.heard(rows).astype(NUMPY_TYPES[given.type])}
+        """A window of input rows [n, 1 + payload] to encoder states [1, m, width]."""
+        given, *masks = self.encoder.get_inputs()
+        heard: NDArray[Any] = self.heard(rows).astype(NUMPY_TYPES[given.type])
+        feed: dict[str, Any] = {given.name: heard}
+        feed |= {each.name: np.ones(heard.shape, NUMPY_TYPES[each.type]) for each in masks}
         return np.asarray(_run(self.encoder, ["last_hidden_state"], feed, self.encoder_path)[0])
 
     def decode(
@@ -100,7 +111,7 @@ class EncoderDecoderModel:
             elif name == "encoder_hidden_states":
                 feed[name] = np.asarray(states, kind)
             elif name == "encoder_attention_mask":
-                feed[name] = np.ones((1, states.shape[1]), kind)
+                feed[name] = np.ones((1, states.shape[1] * self._mask_step), kind)
             elif name == "cache_position":
                 n_past = next(iter(past.values())).shape[2] if past else 0
                 feed[name] = np.arange(n_past, n_past + len(tokens), dtype=kind)
@@ -127,12 +138,19 @@ class EncoderDecoderModel:
         return self._features(rows) if self.config.n_mels else self._samples(rows)
 
     def _features(self, rows: Floats) -> Floats:
-        """Whisper's normalisation: 8 decades below the loudest, silence up to 30 s."""
-        n_frames = WINDOW_FRAMES if self.padded else len(rows) + len(rows) % 2
+        """Whisper's normalisation: 8 decades below the loudest; silence behind the sound."""
+        n_frames = self._n_frames(len(rows))
         frames = np.full((n_frames, self.config.n_mels), -10.0, np.float32)  # log10 of its floor
         frames[: len(rows)] = rows[:n_frames, PAYLOAD:]
         frames = (np.maximum(frames, frames.max() - np.float32(DYNAMIC_RANGE)) + 4) / 4
         return np.ascontiguousarray(frames.T[None], np.float32)
+
+    def _n_frames(self, n_rows: int) -> int:
+        """Frames of a window, silence included; the encoder halves their number."""
+        if self.padded:
+            return WINDOW_FRAMES
+        n_frames = max(n_rows, min(WINDOW_FRAMES, n_rows + self.silence_rows))
+        return n_frames + n_frames % 2
 
     def _samples(self, rows: Floats) -> Floats:
         n_last = int(-rows[-1, CODE])  # a last row may hold fewer
@@ -156,8 +174,10 @@ class EncoderDecoderModel:
         return False
 
     def heard_rows(self, n_rows: int, n_states: int) -> int:
-        """Those of the encoder's rows that heard the window's `n_rows`, not padding."""
-        return max(1, n_states * n_rows // WINDOW_FRAMES) if self.padded else n_states
+        """Those of the encoder's rows that heard the window's `n_rows`, not silence behind them."""
+        if not self.config.n_mels:
+            return n_states
+        return max(1, n_states * n_rows // self._n_frames(n_rows))
 
     def _aligned_heads(self) -> list[tuple[int, int]]:
         """Layers and heads that look where a token is heard: those that generation_config.json
@@ -178,7 +198,8 @@ class EncoderDecoderModel:
     def _check(self) -> None:
         heard = "input_features" if self.config.n_mels else "input_values"
         encoder = [each.name for each in self.encoder.get_inputs()]
-        if encoder != [heard]:
+        self._mask_step = STATE_SAMPLES if MASK in encoder else 1
+        if encoder != [heard] and (self.config.n_mels or encoder != [heard, MASK]):
             raise ModelError(
                 f"{self.encoder_path}: takes {encoder}, an encoder takes {heard}"[:300]
             )

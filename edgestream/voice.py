@@ -23,7 +23,6 @@ VOICE_FILE = "silero_vad.onnx"
 BLOCK_SAMPLES, CONTEXT_SAMPLES = 512, 64  # that the network hears at once, at 16 kHz
 BLOCK_MS = 1000 * BLOCK_SAMPLES // RATE_HZ
 STATE_SHAPE = (2, 1, 128)
-THRESHOLD = 0.5  # probability from which on somebody speaks, Silero's own default
 ROW_SAMPLES = 160  # that share one answer
 INPUTS, STATE_OUT = {"input", "state", "sr"}, "stateN"
 
@@ -44,7 +43,7 @@ class VoiceWeights:
 
 
 def load_voice(name: str | os.PathLike[str]) -> VoiceWeights:
-    """The network by the name of a model (`silero-vad`, once it is pulled), by folder or file.
+    """The network by the name of a model (`silero-vad`), by folder or file.
 
     Raises:
         ModelError: there is no such model, or it is damaged or no Silero VAD.
@@ -54,18 +53,20 @@ def load_voice(name: str | os.PathLike[str]) -> VoiceWeights:
     folder = find(name)
     manifest = read_verified(folder, Manifest)
     if manifest.family != VOICE or VOICE_FILE not in manifest.files:
-        raise ModelError(f"{folder}: no voice gate; edgestream models pull silero-vad brings one")
+        raise ModelError(
+            f"{folder}: no voice gate; silero-vad, which ships with edgestream, is one"
+        )
     return VoiceWeights(folder / VOICE_FILE)
 
 
 class VoiceGate:
-    """One stream: samples at 16 kHz in, 1 for each 10 ms in which somebody speaks, else 0."""
+    """One stream: samples at 16 kHz in, for each 10 ms how likely somebody speaks, 0 to 1."""
 
     def __init__(self, weights: VoiceWeights) -> None:
         self._weights = weights
         self.reset()
         try:
-            self._speaks(np.zeros(BLOCK_SAMPLES, np.float32))
+            self._hear(np.zeros(BLOCK_SAMPLES, np.float32))
         except OperationError as error:
             raise ModelError(f"{error} (on the first block)") from None
         self.reset()
@@ -83,7 +84,7 @@ class VoiceGate:
         answers = []
         while len(samples) >= BLOCK_SAMPLES:
             block, samples = samples[:BLOCK_SAMPLES], samples[BLOCK_SAMPLES:]
-            answers.append(self._rows(float(self._speaks(block))))
+            answers.append(self._rows(self._hear(block)))
         self._rest = samples
         return np.concatenate(answers) if answers else np.empty(0, np.float32)
 
@@ -101,7 +102,7 @@ class VoiceGate:
         self._n_rows = known
         return rows
 
-    def _speaks(self, block: Floats) -> bool:
+    def _hear(self, block: Floats) -> float:
         heard = np.concatenate([self._context, block])
         feed = {"input": heard[None], "state": self._state, "sr": np.array(RATE_HZ, np.int64)}
         try:
@@ -111,4 +112,4 @@ class VoiceGate:
                 f"{self._weights.path}: onnxruntime failed: {one_line(error)}"
             ) from None
         self._context = block[-CONTEXT_SAMPLES:]
-        return bool(output.reshape(-1)[0] >= THRESHOLD)
+        return float(output.reshape(-1)[0])

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edgestream.cues import printable
 from edgestream.errors import DeviceError, UsageError, shown
 from edgestream.events import Event, Final, Gap
+from edgestream.shown_text import printable
 
 if TYPE_CHECKING:
     import pygame

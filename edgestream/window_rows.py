@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from edgestream._native import LogMel, MelScale
 from edgestream.speech_config import RATE_HZ
-from edgestream.speech_weights import CODE, HOP_SAMPLES, PAYLOAD, VOICE
+from edgestream.speech_weights import CODE, HOP_SAMPLES, PAYLOAD
 from edgestream.voice import VoiceGate
 
 Floats = NDArray[np.float32]
@@ -92,11 +92,12 @@ class SampleFrames:
 
 
 class WindowRows:
-    """Frames with what the decoder must know of them: how many numbers, whether anybody speaks."""
+    """Frames as rows that say how many numbers they hold, and the voice in each."""
 
     def __init__(
         self, frames: CentredMel | SampleFrames, width: int, gate: VoiceGate | None
     ) -> None:
+        """Without a `gate` somebody speaks all the time."""
         self._frames, self._width, self._gate = frames, width, gate
         self.reset()
 
@@ -108,15 +109,15 @@ class WindowRows:
         self._waiting: Floats = np.empty((0, PAYLOAD + self._width), np.float32)
         self._voices: Floats = np.empty(0, np.float32)
 
-    def push(self, samples: Floats) -> Floats:
-        """Samples [n] to rows [m, 2 + width]."""
+    def push(self, samples: Floats) -> tuple[Floats, Floats]:
+        """Samples [n] to rows [m, 1 + width] and the probability of a voice in each [m]."""
         self._wait_for(self._frames.push(samples))
         if self._gate:
             self._voices = np.concatenate([self._voices, self._gate.push(samples)])
             return self._take(min(len(self._waiting), len(self._voices)))
         return self._take(len(self._waiting))
 
-    def finish(self) -> Floats:
+    def finish(self) -> tuple[Floats, Floats]:
         """The rows that still waited."""
         self._wait_for(self._frames.finish())
         if self._gate:
@@ -128,12 +129,12 @@ class WindowRows:
     def _wait_for(self, frames: Floats) -> None:
         rows = np.zeros((len(frames), PAYLOAD + self._width), np.float32)
         rows[:, CODE] = -frames.shape[1]
-        rows[:, VOICE] = 1
         rows[:, PAYLOAD : PAYLOAD + frames.shape[1]] = frames
         self._waiting = np.concatenate([self._waiting, rows])
 
-    def _take(self, n_rows: int) -> Floats:
+    def _take(self, n_rows: int) -> tuple[Floats, Floats]:
         rows, self._waiting = self._waiting[:n_rows], self._waiting[n_rows:]
+        voices = np.ones(n_rows, np.float32)
         if self._gate:
-            rows[:, VOICE], self._voices = self._voices[:n_rows], self._voices[n_rows:]
-        return np.ascontiguousarray(rows)
+            voices, self._voices = self._voices[:n_rows], self._voices[n_rows:]
+        return rows, voices

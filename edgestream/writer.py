@@ -8,10 +8,13 @@ import json
 import os
 from typing import Any, Protocol
 
-from edgestream.cues import Cue, CueCutter, printable
+from edgestream.cues import Cue, CueCutter
 from edgestream.errors import UsageError
-from edgestream.events import Answer, Draft, Event, Final
+from edgestream.events import Answer, Draft, Event, Final, Gap
+from edgestream.shown_text import filtered, printable
 from edgestream.sink import Sink
+
+SRT_LIKES = str.maketrans("<>{}", "\u2039\u203a()")  # of `<b>` and `{\\an8}`
 
 
 class Writer(Protocol):
@@ -56,7 +59,7 @@ class JsonlWriter:
 
     def push(self, event: Event) -> None:
         if self._drafts or not isinstance(event, Draft):
-            record = _rounded(_record(event))
+            record = _shown(_record(event))
             self._sink.write(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
 
     def finish(self) -> None:
@@ -66,20 +69,25 @@ class JsonlWriter:
         self._sink.close(begin=False)
 
 
-class SrtWriter:
-    """SubRip cues, only ever appended."""
+class CueWriter:
+    """Cues as they come. In a file the end of the newest is set anew, in place, where somebody
+    speaks on or input is lost before it is read; elsewhere the next one waits."""
+
+    POINT = "."  # before milliseconds
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
         self._cutter = CueCutter()
         self._n_cues = 0
+        self._text = ""  # of the newest cue, from its end time on
 
     def push(self, event: Event) -> None:
-        if not isinstance(event, Final):
+        if not isinstance(event, (Final, Gap)):
             return
-        cues = self._cutter.push(event)
-        if cues:
-            self._sink.write("".join(self._numbered(cue) for cue in cues))
+        if self._sink.amends and (end_ms := self._cutter.end_before(event.start_ms)) is not None:
+            self._sink.amend(len(self._text.encode("utf-8", "replace")), self._clock(end_ms))
+        if isinstance(event, Final) and (cues := self._cutter.push(event)):
+            self._sink.write("".join(self._cue(cue) for cue in cues))
 
     def finish(self) -> None:
         self._sink.close()
@@ -87,33 +95,45 @@ class SrtWriter:
     def abandon(self) -> None:
         self._sink.close(begin=False)
 
-    def _numbered(self, cue: Cue) -> str:
+    def _cue(self, cue: Cue) -> str:
         self._n_cues += 1
-        # An arrow in the text would be read as a time line.
-        text = "\n".join(cue.lines).replace("-->", "→")
-        times = f"{_clock(cue.start_ms, ',')} --> {_clock(cue.end_ms, ',')}"
-        return f"{self._n_cues}\n{times}\n{text}\n\n"
+        text = "\n".join(self._escaped(line) for line in cue.lines)
+        self._text = f"{self._clock(cue.end_ms)}\n{text}\n\n"
+        return f"{self._number()}{self._clock(cue.start_ms)} --> {self._text}"
+
+    def _number(self) -> str:
+        return ""
+
+    def _escaped(self, line: str) -> str:
+        raise NotImplementedError
+
+    def _clock(self, time_ms: int) -> str:
+        seconds, ms = divmod(time_ms, 1000)
+        minutes, s = divmod(seconds, 60)
+        h, m = divmod(minutes, 60)
+        return f"{h:02}:{m:02}:{s:02}{self.POINT}{ms:03}"
 
 
-class VttWriter:
-    """WebVTT cues after the sink's head, only ever appended."""
+class SrtWriter(CueWriter):
+    """SubRip cues."""
 
-    def __init__(self, sink: Sink) -> None:
-        self._sink = sink
-        self._cutter = CueCutter()
+    POINT = ","
 
-    def push(self, event: Event) -> None:
-        if not isinstance(event, Final):
-            return
-        cues = self._cutter.push(event)
-        if cues:
-            self._sink.write("".join(map(_vtt_cue, cues)))
+    def _number(self) -> str:
+        return f"{self._n_cues}\n"
 
-    def finish(self) -> None:
-        self._sink.close()
+    def _escaped(self, line: str) -> str:
+        """SubRip has no escapes: what players take for a command is shown by its like."""
+        return line.replace("-->", "→").translate(SRT_LIKES)
 
-    def abandon(self) -> None:
-        self._sink.close(begin=False)
+
+class VttWriter(CueWriter):
+    """WebVTT cues after the sink's head."""
+
+    def _escaped(self, line: str) -> str:
+        for mark, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
+            line = line.replace(mark, entity)
+        return line
 
 
 FORMATS = ("text", "jsonl", "srt", "vtt")
@@ -141,24 +161,12 @@ def _record(event: Event) -> dict[str, Any]:
     return {"type": name, **dataclasses.asdict(event)}
 
 
-def _rounded(value: Any) -> Any:
-    """Times to a tenth of a millisecond: finer digits are noise."""
+def _shown(value: Any) -> Any:
+    """Times to a tenth of a millisecond: finer digits are noise. Text as it may be shown."""
     if isinstance(value, float):
         return round(value, 1)
+    if isinstance(value, str):
+        return filtered(value)
     if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
-    return [_rounded(item) for item in value] if isinstance(value, (list, tuple)) else value
-
-
-def _vtt_cue(cue: Cue) -> str:
-    text = "\n".join(cue.lines)
-    for mark, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
-        text = text.replace(mark, entity)
-    return f"{_clock(cue.start_ms, '.')} --> {_clock(cue.end_ms, '.')}\n{text}\n\n"
-
-
-def _clock(time_ms: int, point: str) -> str:
-    seconds, ms = divmod(time_ms, 1000)
-    minutes, s = divmod(seconds, 60)
-    h, m = divmod(minutes, 60)
-    return f"{h:02}:{m:02}:{s:02}{point}{ms:03}"
+        return {key: _shown(item) for key, item in value.items()}
+    return [_shown(item) for item in value] if isinstance(value, (list, tuple)) else value

@@ -205,7 +205,16 @@ def test_the_table_and_the_plot_show_them(figures, capsys, tmp_path):
 
 
 def test_errors_of_the_command_are_one_line():
-    command = [sys.executable, "-m", "edgestream", "bench", "watch", "--quick", "-m", "synthetic-en"]
+    command = [
+        sys.executable,
+        "-m",
+        "edgestream",
+        "bench",
+        "watch",
+        "--quick",
+        "-m",
+        "synthetic-en",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd="/")
     assert (done.returncode, "Traceback" in done.stderr) == (2, False)
     assert "hears and does not watch" in done.stderr

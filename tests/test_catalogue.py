@@ -28,7 +28,6 @@ from edgestream.manifest import family_of, read_manifest
 from edgestream.picture import Picture
 from edgestream.reencoded_model import ReencodedModel
 from edgestream.vlm_config import VlmManifest
-from edgestream.voice import VOICE_FILE
 
 assert hub  # a fixture
 NAME, REPOSITORY = "whisper-base.en", "onnx-community/whisper-base.en"
@@ -174,6 +173,15 @@ def test_info_and_list_tell_what_a_pull_would_bring(served):
     assert re.search(r"whisper-small +252 MB +reencoded +99 languages", listed)
 
 
+def test_info_tells_what_the_catalogue_knows_where_no_hub_answers(served, monkeypatch):
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    told = models("info", NAME)
+    assert told.returncode == 0
+    assert REPOSITORY in told.stdout
+    assert "this is what the catalogue knows" in told.stderr
+    assert "someone/else" in the_line(models("info", "someone/else"), 1)
+
+
 def test_the_branch_moves_on_and_a_revision_stays(served, whisper):
     old = served.repositories[REPOSITORY]
     fetch(NAME)
@@ -275,7 +283,12 @@ def test_offline_means_no_request(served, monkeypatch, how):
     if how == "HF_HUB_OFFLINE":
         monkeypatch.setenv(how, "1")
     assert NAME in the_line(models("pull", NAME, *args), 2)
-    assert NAME in the_line(models("info", NAME, *args), 2)
+    told = models("info", NAME, *args)
+    assert told.returncode == 0, told.stderr
+    assert re.search(
+        r"licence: +MIT\nsize: +about [\d.]+ MB\n.*pull whisper-base", told.stdout, re.S
+    )
+    assert "someone/else" in the_line(models("info", "someone/else", *args), 2)
     assert served.requests == []
     monkeypatch.delenv(how, raising=False)
     fetch(NAME)
@@ -322,9 +335,6 @@ def test_every_entry_names_what_its_loader_reads():
     """The graphs are named so that they are found, and nothing is fetched that is not read."""
     for name, folder in library.catalogue().items():
         source, kind = read_source(folder), name.split("-")[0]
-        if name == "silero-vad":
-            assert set(source.files) == {VOICE_FILE}
-            continue
         if family_of(folder) == "vlm":
             manifest = read_manifest(folder / "model.toml", VlmManifest)
             assert set(source.files) == {manifest.tower.file, manifest.decoder.file}

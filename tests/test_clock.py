@@ -36,3 +36,15 @@ def test_a_million_gaps_take_no_memory():
         clock.skip(1000.0 * i, 1)
         clock.forget_before(1000.0 * i)
     assert len(clock._starts_ms) <= 2
+
+
+def test_what_was_heard_around_a_loss_is_the_longer_part():
+    clock = Clock()
+    clock.skip(1000.0, 5000.0)
+    clock.skip(2000.0, 5000.0)
+    assert clock.unbroken(100.0, 900.0) == (100.0, 900.0)
+    assert clock.unbroken(500.0, 1100.0) == (500.0, 1000.0)
+    assert clock.unbroken(900.0, 2050.0) == (1000.0, 2000.0)
+    assert clock.unbroken(1000.0, 1000.0) == (1000.0, 1000.0)
+    assert clock.unbroken(0.0, 1000.0) == (0.0, 1000.0)
+    assert clock.unbroken(1000.0, 1500.0) == (1000.0, 1500.0)

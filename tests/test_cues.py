@@ -8,16 +8,10 @@ import itertools
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgestream.cues import (
-    LINE_CHARS,
-    MAX_CUE_MS,
-    MAX_LINES,
-    MIN_CUE_MS,
-    Cue,
-    CueCutter,
-    printable,
-)
-from edgestream.events import Comment, Final, Word
+from edgestream.cues import MAX_CUE_MS, MAX_LINES, MIN_CUE_MS, Cue, CueCutter
+from edgestream.events import READING_MS, Comment, Final, Word
+from edgestream.line_breaks import COLUMNS
+from edgestream.shown_text import columns, printable
 
 
 def spoken(text: str, start_ms: float = 0.0, word_ms: float = 300.0) -> Final:
@@ -59,7 +53,7 @@ def test_limits_hold_and_no_character_is_lost(lines: list[Final]) -> None:
     for cue in cues:
         assert last_end_ms <= cue.start_ms < cue.end_ms <= cue.start_ms + MAX_CUE_MS
         assert 1 <= len(cue.lines) <= MAX_LINES
-        assert all(1 <= len(line) <= LINE_CHARS for line in cue.lines)
+        assert all(line and columns(line) <= COLUMNS for line in cue.lines)
         last_end_ms = cue.end_ms
     written = "".join("".join(cue.lines) for cue in cues).replace(" ", "")
     said = "".join(printable(word.text) for line in lines for word in line.words)
@@ -88,6 +82,8 @@ def test_a_short_line_stays_on_one_line_for_a_second() -> None:
 def test_two_lines_are_balanced() -> None:
     (cue,) = CueCutter().push(spoken("one two three four five six seven eight nine ten"))
     assert cue.lines == ("one two three four five", "six seven eight nine ten")
+    (cue,) = CueCutter().push(spoken("He bought the old house by the river, and never came back"))
+    assert cue.lines == ("He bought the old house by the river,", "and never came back")
 
 
 def test_full_cues_end_at_sentences_then_at_clauses() -> None:
@@ -106,6 +102,19 @@ def test_slow_speech_is_cut_by_time_and_pauses_start_anew() -> None:
     first, second = spoken("before it").words, spoken("after it", 4_000).words
     cues = CueCutter().push(Final("before it after it", first + second, 0.0, 4_600))
     assert cues == [Cue(0, 1_000, ("before it",)), Cue(4_000, 5_000, ("after it",))]
+
+
+def test_a_cue_stays_until_it_is_read_where_nobody_speaks() -> None:
+    text = "This was said so fast that nobody could read it"
+    (cue,) = CueCutter().push(spoken(text, word_ms=100))
+    assert cue.end_ms - cue.start_ms >= READING_MS * len(text)
+    cutter = CueCutter()
+    cutter.push(spoken(text, word_ms=100))
+    assert cutter.end_before(1_200) == 1_200  # somebody speaks, or input is lost
+    assert cutter.end_before(1_500) is None
+    assert cutter.end_before(300) == 1_000  # its words are shown for as long as they are said
+    (cue,) = cutter.push(spoken("And so on.", 1_200))
+    assert cue.start_ms == 1_200
 
 
 def test_fast_speech_stays_on_time_rather_than_on_screen() -> None:
@@ -152,6 +161,27 @@ def test_a_line_without_word_times_is_spread_evenly() -> None:
     assert all(cue.start_ms % 1_000 == 0 for cue in cues)
 
 
+def test_cues_are_cut_at_characters_as_readers_see_them() -> None:
+    thai = "สวัสดีครับผมชื่อสมชายและผมมาจากประเทศไทยวันนี้อากาศดีมากเราจะไปเที่ยวทะเลกัน" * 2
+    thai += "ที่หัวหินพรุ่งนี้เช้าๆ"
+    family = "👩\u200d👩\u200d👧" * 60
+    chinese = "今天天气很好，我们去北京看长城。" * 6
+    for text in (thai, family, chinese):
+        cues = CueCutter().push(Final(text, (), 0.0, 20_000.0))
+        lines = [line for cue in cues for line in cue.lines]
+        assert "".join(lines) == text  # no space is put in
+        assert all(columns(line) <= COLUMNS for line in lines)
+        assert not any(line[0] in "\u200d่้๊๋ัิีึืุู็์ำๆ，。" for line in lines)
+        assert not any(line[-1] in "\u200dเแโใไ" for line in lines)
+
+
+def test_no_cue_is_cut_before_a_mark_or_inside_a_name() -> None:
+    text = "It was said by nobody but the late President Franklin Delano Roosevelt himself !"
+    for cut in range(0, 40):
+        for cue in CueCutter().push(spoken("x" * cut + " " + text, word_ms=200)):
+            for line in cue.lines:
+                assert not line.startswith(("!", "Franklin", "Delano", "Roosevelt"))
+
+
 def test_control_characters_do_not_reach_a_caption() -> None:
-    assert printable(" a\x1b[31mb\x00\n\u2028c\ud800\t d ") == "a[31mb c d"
     assert CueCutter().push(Final("\x00 \n", (), 0.0, 1.0)) == []

@@ -19,9 +19,6 @@ from edgestream.errors import ModelError
 # As they are published: files by name with their contents, what is said, what the way out names.
 PUBLISHED = {
     "whisper.cpp": ({"ggml-base.en.bin": b"lmgg\0"}, "whisper.cpp's ggml", "whisper-base.en"),
-    "faster-whisper": (
-        {"model.bin": b"\6", "config.json": {"lang_ids": [1]}, "tokenizer.json": {},
-         "vocabulary.txt": b"a"}, r"CTranslate2's \(faster-whisper\)", "whisper-base.en"),
     "mlx-whisper": (
         {"weights.npz": b"PK", "config.json": {"model_type": "whisper", "n_mels": 80}}, "MLX's",
         "whisper-base.en"),
@@ -43,6 +40,9 @@ PUBLISHED = {
         {"config.json": {"model_type": "voxtral_realtime"}, "onnx/audio_encoder_q4f16.onnx": b"",
          "onnx/decoder_model_merged_q4f16.onnx": b"", "onnx/embed_tokens_q4f16.onnx": b""},
         r"Voxtral for transformers\.js", "voxtral-mini-4b-realtime"),
+    "moonshine-streaming": (
+        {"frontend.ort": b"", "encoder.ort": b"", "adapter.ort": b"", "cross_kv.ort": b"",
+         "decoder_kv.ort": b"", "streaming_config.json": {}}, "streaming layout", "moonshine-tiny"),
     "sherpa-onnx": (
         {"encoder-epoch-99.onnx": b"", "decoder-epoch-99.onnx": b"", "joiner-epoch-99.onnx": b"",
          "tokens.txt": b""}, "a transducer", "does not run"),
@@ -84,6 +84,12 @@ def test_a_folder_of_another_program_is_named(tmp_path, kind):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_folder_of_faster_whisper_is_shown_the_way(tmp_path):
+    files = {"model.bin": b"\6", "config.json": {"lang_ids": [1]}, "vocabulary.txt": b"a"}
+    line = told("listen", "-m", publish(tmp_path / "model", files), "-")
+    assert "CTranslate2's (faster-whisper); try: edgestream convert" in line
+
+
 def test_a_file_is_known_by_its_first_bytes(tmp_path):
     shape = TinyShape()
     write_gguf(tmp_path / "model", shape, random_weights(shape))
@@ -99,10 +105,10 @@ def test_a_file_is_known_by_its_first_bytes(tmp_path):
 def test_a_checkpoint_is_sent_to_convert_and_is_nothing_foreign_there(tmp_path):
     folder = write_checkpoint(tmp_path / "a", TinyShape(), random_weights(TinyShape()))
     assert "edgestream convert" in told("listen", "-m", folder, "-")
-    assert foreign(folder, but=CONVERT) == ""
+    assert foreign(folder, but=[CONVERT]) == ""
     # Mistral publishes its own layout beside that of transformers.
     (folder / "consolidated.safetensors").touch()
-    assert foreign(folder, but=CONVERT) == ""
+    assert foreign(folder, but=[CONVERT]) == ""
 
 
 def test_what_is_unknown_is_not_guessed(tmp_path):

@@ -231,7 +231,7 @@ def test_reencoded_with_a_draft_is_reencoded_without(model, tokens, at, n_draft,
         decoder = RingDecoder(model, n_sinks=0, window=128, kv_type="f32", max_rows=16)
         return ReencodedLoop(
             decoder, WaitK(k), LoopConfig(max_tokens_per_unit=3, end_of_turn=[END]),
-            max_units=12, keep_units=8, before_window=[1], after_window=[5, 6], max_hypothesis=8,
+            max_rows=24, keep_rows=16, before_window=[1], after_window=[5, 6], max_hypothesis=8,
             n_draft=n_draft,
         )  # fmt: skip
 
@@ -274,8 +274,8 @@ def test_what_does_not_fit_is_refused(model, small):
         InterleavedLoop(decoder, WaitK(0), prompt=[40])
     with pytest.raises(ValueError, match="n_draft is 3 and there is no drafter"):
         InterleavedLoop(decoder, WaitK(0), n_draft=3)
-    with pytest.raises(ValueError, match="keep_units is 9, must be from 1 to max_units"):
-        ReencodedLoop(decoder, WaitK(0), max_units=8, keep_units=9)
+    with pytest.raises(ValueError, match="keep_rows is 9, must be from 1 to max_rows"):
+        ReencodedLoop(decoder, WaitK(0), max_rows=8, keep_rows=9)
     with pytest.raises(ValueError, match="temperature is -1"):
         InterleavedLoop(decoder, WaitK(0), LoopConfig(sampler=SamplerConfig(temperature=-1)))
     with pytest.raises(ValueError, match="1 <= min_ngram <= max_ngram < window"):

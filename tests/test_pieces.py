@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgestream.pieces import WORD_START, byte_letters, joined, pieces
+from edgestream.pieces import WORD_START, byte_letters, joined, piece_bytes, pieces
 
 words = st.text(st.characters(exclude_categories=["Cs", "Z", "Cc"]), min_size=1, max_size=8)
 
@@ -39,3 +39,8 @@ def test_a_file_that_states_no_types_has_plain_texts():
 @pytest.mark.parametrize("text", ["<0xZZ>", "<0x", "byte"])
 def test_a_damaged_byte_token_is_no_crash(text):
     assert pieces([text], [6], "llama") == [""]
+
+
+def test_pieces_have_the_bytes_that_they_add():
+    made = pieces(["▁caf", "<0xC3>", "<0xA9>", "\ud800s"], [1, 6, 6, 1], "llama")
+    assert b"".join(map(piece_bytes, made)) == " cafés".encode()

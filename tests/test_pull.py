@@ -307,7 +307,8 @@ def test_info_asks_the_hub_for_what_is_not_here(hub):
 
 
 @pytest.mark.parametrize(
-    "name", ["../x", "/etc", "a/../b", "a/b/c", "a\\b", "a/b--c", "nothing", "synthetic-en", "a/é", ""]
+    "name",
+    ["../x", "/etc", "a/../b", "a/b/c", "a\\b", "a/b--c", "nothing", "synthetic-en", "a/é", ""],
 )
 def test_what_is_no_name_on_a_hub_is_refused(hub, name):
     the_line(models("pull", name), 2)

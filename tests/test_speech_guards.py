@@ -85,7 +85,7 @@ def test_any_cutting_gives_the_voices_of_the_whole(gate, sizes):
 
 
 def test_what_nobody_says_is_not_computed(folder, gate, monkeypatch):
-    model = ReencodedModel(folder, WindowSpec(step_ms=500, keep_ms=1500, max_ms=4000))
+    model = ReencodedModel(folder, WindowSpec(unit_ms=500, keep_ms=1500, max_ms=4000))
     model.voice = gate
     runs = []
     encode = model.weights.encode

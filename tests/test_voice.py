@@ -13,13 +13,15 @@ from test_pull import SAMPLE, start
 from transformers_whisper import sound
 
 import edgestream as es
-from edgestream.config import Manifest
+from edgestream.config import FORMAT, VOICE, Manifest
+from edgestream.convert.manifest import write_manifest
 from edgestream.errors import ModelError, UsageError
 from edgestream.fit import Probe
 from edgestream.library import read_verified
 from edgestream.reencoded_model import ReencodedModel
 from edgestream.voice import BLOCK_SAMPLES, ROW_SAMPLES, VoiceGate, VoiceWeights, load_voice
 
+GATE = "someone/gate"
 N_BLOCKS = 60
 SAMPLES = (
     np.random.default_rng(3).standard_normal(N_BLOCKS * BLOCK_SAMPLES)
@@ -39,15 +41,20 @@ def whisper(tmp_path_factory):
 
 @pytest.fixture
 def pulled(home, monkeypatch, tmp_path):
-    """silero-vad from a hub with the layout of the real one."""
-    file = tiny_silero.write(tmp_path / "model.onnx").read_bytes()
+    """A gate that somebody published."""
+    (tmp_path / "gate").mkdir()
+    tiny_silero.write(tmp_path / "gate" / "silero_vad.onnx")
+    made = Manifest(
+        format=FORMAT, name="gate", family=VOICE, description="a gate", languages=(),
+        license="MIT", files={},
+    )  # fmt: skip
+    write_manifest(tmp_path / "gate", made)
     with Hub() as hub:
         talk_to(monkeypatch, hub.url)
         monkeypatch.setattr("edgestream.pull.probe", lambda: Probe(1e-10, 1e10, 1e12))
-        hub.repositories["onnx-community/silero-vad"] = Repository(
-            {"onnx/model.onnx": file, "onnx/model_int8.onnx": b"", "config.json": b"{}"}
-        )
-        return fetch("silero-vad")
+        files = {path.name: path.read_bytes() for path in (tmp_path / "gate").iterdir()}
+        hub.repositories[GATE] = Repository(files)
+        return fetch(GATE)
 
 
 def test_answers_are_those_of_the_network_run_block_by_block(weights):
@@ -89,7 +96,7 @@ def test_the_gate_is_pulled_by_its_name(pulled, whisper, weights):
     assert read_verified(folder, Manifest).family == "voice"
     assert "keys and values 0 MB" in told[0]
     assert "for each 32 ms of sound" in told[0]
-    assert events(whisper, vad="silero-vad") == events(whisper, vad=weights.path)
+    assert events(whisper, vad=GATE) == events(whisper, vad=weights.path)
     assert events(whisper, vad=folder) == events(whisper, vad=weights.path)
 
 
@@ -98,24 +105,24 @@ def test_a_gate_that_was_altered_is_refused(pulled):
     with (folder / "silero_vad.onnx").open("ab") as file:
         file.write(b"\0")
     with pytest.raises(ModelError, match=r"silero_vad\.onnx: altered or damaged"):
-        load_voice("silero-vad")
+        load_voice(GATE)
 
 
 def test_what_is_no_gate_is_one_line(home, whisper, tmp_path):
-    with pytest.raises(ModelError, match="edgestream models pull silero-vad"):
-        whisper.stream(vad="silero-vad")
+    with pytest.raises(ModelError, match="edgestream models pull someone/gate"):
+        whisper.stream(vad=GATE)
     with pytest.raises(ModelError, match="no voice gate"):
         load_voice("synthetic-en")
     (tmp_path / "x.onnx").write_bytes(b"no ONNX")
     with pytest.raises(ModelError, match="onnxruntime cannot load it"):
         load_voice(tmp_path / "x.onnx")
     with pytest.raises(UsageError, match="vad is for models of another family"):
-        es.listen(SAMPLE, fast=True, vad="silero-vad")
+        es.listen(SAMPLE, fast=True, vad=GATE)
 
 
 def test_a_gate_is_no_model_that_listens(pulled):
     with pytest.raises(ModelError, match="'voice', of which there is no use here"):
-        es.load("silero-vad")
+        es.load(GATE)
 
 
 def test_the_option_of_the_command_line(home, whisper, tmp_path):
@@ -130,6 +137,6 @@ def test_the_option_of_the_command_line(home, whisper, tmp_path):
     code, out, err = run()
     assert (code, '"final"' in out) == (0, True), err
     assert run("--vad", nobody) == (0, "", "")
-    code, out, err = run("--vad", "silero-vad")
+    code, out, err = run("--vad", GATE)
     assert (code, out, len(err.splitlines())) == (2, "", 1)
-    assert "edgestream models pull silero-vad" in err
+    assert "edgestream models pull someone/gate" in err

@@ -286,7 +286,9 @@ def test_an_altered_or_swapped_file_is_refused(folder) -> None:
     encoder.write_bytes(good[:-1] + b"\0")
     with pytest.raises(ModelError, match="altered"):
         es.load_watcher(folder)
-    listening = (es.load("synthetic-en").folder / "encoder.onnx").read_bytes()  # hears: an honest checksum
+    listening = (
+        es.load("synthetic-en").folder / "encoder.onnx"
+    ).read_bytes()  # hears: an honest checksum
     encoder.write_bytes(listening)
     sums = [hashlib.sha256(data).hexdigest() for data in (good, listening)]
     manifest.write_text(manifest.read_text().replace(*sums))

@@ -67,7 +67,7 @@ def test_the_whole_input_gives_the_tokens_of_transformers(tmp_path, monkeypatch,
     monkeypatch.setattr(HypothesisRules, "is_loop", lambda self, written: False)
     monkeypatch.setattr(HypothesisRules, "is_silent", lambda self, logits: False)
     folder = tiny_whisper.write(tmp_path / "m", tiny_whisper.tensors(seed))
-    model = ReencodedModel(folder, WindowSpec(step_ms=30000, keep_ms=30000, max_ms=30000))
+    model = ReencodedModel(folder, WindowSpec(unit_ms=30000, keep_ms=30000, max_ms=30000))
     model.weights.padded = True  # transformers hears 30 s
     stream = model.stream(language="de", times=times, policy=WaitK(0))
     written = []
@@ -94,7 +94,7 @@ def events_of(model, samples, sizes, **options):
 @pytest.fixture(scope="module")
 def short(folder):
     """A window so short that segments leave it within the test's sound."""
-    return ReencodedModel(folder, WindowSpec(step_ms=500, keep_ms=1500, max_ms=4000))
+    return ReencodedModel(folder, WindowSpec(unit_ms=500, keep_ms=1500, max_ms=4000))
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ from edgestream.segment_caption import SegmentCaption
 
 EXPECTED = json.loads(ANSWERS.read_text(encoding="utf-8"))
 SPOKEN = np.concatenate([sound(i, 2.5) for i in range(4)])
-SHORT = WindowSpec(step_ms=500, keep_ms=1500, max_ms=4000)
+SHORT = WindowSpec(unit_ms=500, keep_ms=1500, max_ms=4000)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -81,7 +81,7 @@ def without_attention(folder):
 def model(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("model") / "m"
     if request.param == "moonshine":
-        return ReencodedModel(tiny_moonshine.write(folder, 2), SHORT)
+        return ReencodedModel(tiny_moonshine.write(folder, 5), SHORT)
     return ReencodedModel(tiny_whisper.write(folder), SHORT)
 
 

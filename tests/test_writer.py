@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from subtitle_parsers import parse_srt, parse_vtt
 from test_cues import finals, spoken
 
-from edgestream.cues import printable
 from edgestream.errors import OutputError, UsageError
-from edgestream.events import Draft, Event, Final, Gap, Lag, Word
+from edgestream.events import Comment, Draft, Event, Final, Gap, Lag, Word
+from edgestream.shown_text import columns, printable
 from edgestream.sink import PAGE_BYTES
-from edgestream.writer import FORMATS, open_writer
+from edgestream.writer import FORMATS, SRT_LIKES, open_writer
 
 TEXT = "We crossed the river at dawn, and nobody spoke until the far bank."
 
@@ -62,22 +62,68 @@ def test_jsonl_keeps_everything(tmp_path: Path) -> None:
     assert with_drafts[1:] == lines
 
 
+def test_no_outlet_lets_through_what_steers_a_terminal_or_turns_text_around(
+    tmp_path: Path,
+) -> None:
+    text = "a\x1b[2J\u009b1m\u202eb\u2066c\u2069 \ufeffمی\u200cروم \u200f👩\u200d👧\u0007"
+    kept = "a[2J1mbc می\u200cروم \u200f👩\u200d👧"
+    for format_name in FORMATS:
+        found = written(tmp_path / "out", format_name, [spoken(text), Comment.of(text, 9_000.0)])
+        assert found.count(kept) == 2
+        assert all(c.isprintable() or c in "\n\u200c\u200d\u200f" for c in found)
+
+
 def test_subtitles_of_a_known_line(tmp_path: Path) -> None:
     late = spoken(TEXT, 3_723_500.0)
     assert written(tmp_path / "out.srt", "srt", [late]) == (
-        "1\n01:02:03,500 --> 01:02:07,400\n"
-        "We crossed the river at dawn, and\nnobody spoke until the far bank.\n\n"
+        "1\n01:02:03,500 --> 01:02:07,520\n"
+        "We crossed the river at dawn,\nand nobody spoke until the far bank.\n\n"
     )
     assert written(tmp_path / "out.vtt", "vtt", [late]) == (
-        "WEBVTT\n\n01:02:03.500 --> 01:02:07.400\n"
-        "We crossed the river at dawn, and\nnobody spoke until the far bank.\n\n"
+        "WEBVTT\n\n01:02:03.500 --> 01:02:07.520\n"
+        "We crossed the river at dawn,\nand nobody spoke until the far bank.\n\n"
     )
 
 
 def test_marks_in_the_text_do_not_break_the_format(tmp_path: Path) -> None:
     final = spoken("R&D <b> --> &amp; 7")
     assert parse_vtt(written(tmp_path / "a", "vtt", [final]))[0][2] == ["R&D <b> --> &amp; 7"]
-    assert parse_srt(written(tmp_path / "b", "srt", [final]))[0][2] == ["R&D <b> → &amp; 7"]
+    assert parse_srt(written(tmp_path / "b", "srt", [final]))[0][2] == [
+        "R&D \u2039b\u203a → &amp; 7"
+    ]
+
+
+@pytest.mark.parametrize("format_name", ["srt", "vtt"])
+def test_a_cue_that_is_still_read_ends_where_somebody_speaks_on(
+    tmp_path: Path, format_name: str
+) -> None:
+    path, text = tmp_path / "out", "This was said so fast that nobody could read it"
+    read = parse_srt if format_name == "srt" else parse_vtt
+    writer = open_writer(format_name, path)
+    writer.push(spoken(text, word_ms=100))
+    assert [cue[:2] for cue in read(path.read_text())] == [(0, 2_880)]
+    writer.push(spoken("And so on, über Köln.", 1_500.0))
+    assert [cue[:2] for cue in read(path.read_text())] == [(0, 1_500), (1_500, 3_000)]
+    writer.push(spoken(text, 4_000.0, word_ms=100))
+    writer.push(Gap(5_200.0, 9_000.0, "overflow"))
+    writer.push(spoken(text, 9_100.0))
+    writer.finish()
+    cues = read(path.read_text())
+    assert [cue[:2] for cue in cues[2:]] == [(4_000, 5_200), (9_100, 12_100)]
+    assert cues[1][2] == ["And so on, über Köln."]
+
+
+def test_on_a_pipe_the_next_cue_waits() -> None:
+    code = """
+        from test_cues import spoken
+        from edgestream.writer import open_writer
+        writer = open_writer("srt")
+        writer.push(spoken("This was said so fast that nobody could read it", word_ms=100))
+        writer.push(spoken("And so on, and so on.", 1_500.0))
+        writer.finish()
+    """
+    cues = parse_srt(run_python(code).stdout)
+    assert [cue[:2] for cue in cues] == [(0, 2_880), (2_880, 3_300)]
 
 
 @settings(
@@ -93,10 +139,12 @@ def test_any_words_make_valid_subtitles(
     for before_ms, (start_ms, end_ms, shown) in zip(ends_ms, cues, strict=False):
         assert before_ms <= start_ms < end_ms <= start_ms + 7_000
         assert len(shown) <= 2
-        assert all(len(line) <= 42 for line in shown)
+        assert all(columns(line) <= 42 for line in shown)
     said = "".join(printable(word.text) for line in lines for word in line.words)
     read = "".join(line for cue in cues for line in cue[2])
     if "-->" not in said:  # what happens to an arrow has its own test
+        if format_name == "srt":
+            said = said.translate(SRT_LIKES)
         assert read.replace(" ", "") == said.replace(" ", "")
 
 

@@ -90,7 +90,12 @@ def tokenizer() -> dict:
     from edgestream.speech_config import byte_table
 
     vocab = byte_table() | {word: N_BYTES + i for i, word in enumerate(WORDS)}
-    added = [{"id": i, "content": f"<|{i}|>"} for i in range(END, N_VOCAB)]
+    named = {
+        END: "endoftext", START: "startoftranscript", TRANSLATE: "translate", NO_SPEECH: "nospeech",
+        TRANSCRIBE: "transcribe", PREVIOUS: "startofprev", NO_TIMES: "notimestamps",
+        **{FIRST_LANGUAGE + i: name for i, name in enumerate(LANGUAGES)},
+    }  # fmt: skip
+    added = [{"id": i, "content": f"<|{named.get(i, i)}|>"} for i in range(END, N_VOCAB)]
     return {"model": {"type": "BPE", "vocab": vocab, "merges": []}, "added_tokens": added}
 
 

@@ -20,9 +20,9 @@ from rich.console import Console
 from rich.table import Table
 
 from edgestream.bench_machine import describe
-from edgestream.bench_run import Latency, Probe
-from edgestream.bench_speech import RATE_HZ, Clip, blocks, padded, read_clips, silence, spoken
-from edgestream.bench_words import Score, spoken_words
+from edgestream.bench_run import Latency, hear
+from edgestream.bench_speech import RATE_HZ, Clip, padded, read_clips, silence, spoken
+from edgestream.bench_words import Score
 from edgestream.config import SYNTHETIC_MODEL
 from edgestream.model import Model, load
 
@@ -34,13 +34,12 @@ def measure(model: Model, clips: list[Clip], delay_ms: float) -> dict[str, Any]:
     """Word error rate and latency on the audio clock at one delay."""
     score, latency, lead = Score(), Latency(), silence(LEAD_MS)
     for clip in clips:
-        probe = Probe(model.stream(delay_ms=delay_ms))
-        for block in blocks(np.concatenate([lead, padded(clip.samples, TAIL_MS)])):
-            probe.push(block)
-        probe.finish()
-        score.add(spoken_words(clip.text), [word.text for word in probe.watch.words])
-        latency.add(spoken(clip, 1000 * len(lead) / RATE_HZ), probe.watch.words)
-    p50, p95 = np.percentile(latency.heard_after_ms or [np.nan], (50, 95))
+        sound = np.concatenate([lead, padded(clip.samples, TAIL_MS)])
+        said = spoken(clip, 1000 * len(lead) / RATE_HZ)
+        probe, _ = hear(model.stream(delay_ms=delay_ms), [(sound, said)])
+        score.add([word.text for word in said], probe.reader.texts)
+        latency.add(said, probe)
+    p50, p95 = np.percentile(latency.shown_after_ms or [np.nan], (50, 95))
     return {
         "delay_ms": delay_ms, "wer": score.wer, "words": score.words,
         "emission_p50_ms": p50, "emission_p95_ms": p95,

@@ -91,24 +91,6 @@ def sounds(f: Figures) -> str:
     return table("sound | heard | words written", *rows)
 
 
-def beside(folder: Path) -> str:
-    rows = []
-    for path in sorted(folder.glob("pocketsphinx-*.json")):
-        f = json.loads(path.read_text(encoding="utf-8"))
-        for name in ("edgestream", "pocketsphinx"):
-            g = f[name]
-            rows.append(
-                (f"{f['speech']}, {f['sentences']} sentences", name, percent(g["wer"]),
-                 f"{g['rtf']:.4f} / {g['rtf_cpu']:.4f}", pair(g, "emission"),
-                 pair(g, "emission_with_compute"))
-            )  # fmt: skip
-    heading = (
-        "speech | | word error rate | real-time factor, clock / processor"
-        " | shown after p50 / p95 | with computing"
-    )
-    return table(heading, *rows)
-
-
 def delays(f: Figures) -> str:
     rows = [
         (f"{row['delay_ms']:.0f} ms", percent(row["wer"]), pair(row, "emission"))
@@ -146,7 +128,6 @@ def measured(folder: Path) -> str:
         "### The same by `--quick`", about(quick), listening(quick),
         "### Words", words(listen), voices(listen),
         "### Sounds that are not speech", sounds(listen),
-        "### Beside pocketsphinx", beside(folder),
         "### Delay", delays(trade),
         "### Hours", soak(hours), "![memory, time and errors over hours](benchmarks-soak.png)",
     ]  # fmt: skip

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgestream.config import PLAIN_NAME
-from edgestream.dialects import CONVERT, foreign
+from edgestream.dialects import CONVERT, CTRANSLATE2, foreign
 from edgestream.errors import ModelError
 from edgestream.json_file import Fields, read_json
 from edgestream.onnx_session import one_line
@@ -39,7 +39,7 @@ class Checkpoint:
     """Config and tensors by name; tensors are read when they are asked for."""
 
     def __init__(self, folder: Path) -> None:
-        if said := foreign(folder, but=CONVERT):
+        if said := foreign(folder, but=(CONVERT, CTRANSLATE2)):
             raise ModelError(f"{folder}: {said}")
         if not folder.is_dir():
             raise ModelError(f"{folder}: not a folder; give a checkpoint's folder or owner/name")
@@ -72,6 +72,7 @@ class Checkpoint:
         import ml_dtypes  # noqa: F401  # numpy knows bfloat16 once it is imported
         from safetensors import SafetensorError, safe_open
 
+        self._files.clear()  # of an earlier opening
         with ExitStack() as stack:
             for shard in self.shards():
                 path = self.file(shard)
@@ -110,10 +111,11 @@ class Checkpoint:
         Raises:
             ModelError: it holds a number that is not finite.
         """
-        values = self._stored(name)
-        if not np.isfinite(values.astype(np.float32)).all():
-            raise ModelError(f"{self.folder}: {name} holds a number that is not finite")
-        return values
+        return self._finite(name, self._stored(name))
+
+    def json_file(self, name: str) -> dict[str, Any] | None:
+        """The object in a file of the checkpoint; None if there is no such file."""
+        return read_json(self.file(name)) if self.has(name) else None
 
     def license(self) -> str:
         """The licence that the card states in its head; 'unknown' if none."""
@@ -125,6 +127,11 @@ class Checkpoint:
     def license_text(self) -> bytes:
         """The licence's own file; empty if there is none."""
         return self._start(LICENSE)
+
+    def _finite(self, name: str, values: NDArray[Any]) -> NDArray[Any]:
+        if not np.isfinite(values.astype(np.float32)).all():
+            raise ModelError(f"{self.folder}: {name} holds a number that is not finite")
+        return values
 
     def _start(self, name: str) -> bytes:
         if not self.has(name):

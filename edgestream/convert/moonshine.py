@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from edgestream.convert.speech_graph import Floats, SpeechGraph, save_decoder, value
-from edgestream.speech_weights import CROSS_ATTENTIONS
+from edgestream.convert.onnx_graph import value
+from edgestream.convert.speech_decoder_graph import SpeechDecoderGraph
+from edgestream.convert.speech_graph import Floats, SpeechGraph
 
 ROPE_THETA, ROTARY_PART = 10000.0, 0.9  # where config.json does not say
 
@@ -20,16 +21,17 @@ def write_moonshine(
     tensors: Mapping[str, Floats],
     folder: Path,
     *,
-    four_bit: bool = False,
+    quant: str = "f32",
 ) -> None:
     """Writes encoder_model.onnx and decoder_model_merged.onnx from transformers' tensors.
 
     `config` is config.json; names are those of MoonshineForConditionalGeneration;
-    `four_bit` as for SpeechGraph. Keys have as many heads as queries, as in the published models.
+    `quant` is a type of weights of speech_graph.py. Keys have as many heads as queries, as in the
+    published models.
     """
-    g = SpeechGraph(tensors, config["encoder_num_attention_heads"], four_bit=four_bit)
+    g = SpeechGraph(tensors, config["encoder_num_attention_heads"], quant=quant)
     _write_encoder(config, g, folder / "encoder_model.onnx")
-    g = SpeechGraph(tensors, config["decoder_num_attention_heads"], four_bit=four_bit)
+    g = SpeechDecoderGraph(tensors, config["decoder_num_attention_heads"], quant=quant)
     _write_decoder(config, g, folder / "decoder_model_merged.onnx")
 
 
@@ -58,44 +60,41 @@ def _write_encoder(config: Mapping[str, Any], g: SpeechGraph, path: Path) -> Non
     g.save(path, [value("input_values", 1, "samples")], [states])
 
 
-def _write_decoder(config: Mapping[str, Any], g: SpeechGraph, path: Path) -> None:
+def _write_decoder(config: Mapping[str, Any], g: SpeechDecoderGraph, path: Path) -> None:
     at = "model.decoder."
     n_past = g.past_rows()
     bias = g.causal_bias(n_past)
     n_rows = g.node("Squeeze", g.node("Shape", "input_ids", start=1, end=2))
     rope = _Rope(g, config, n_past, g.node("Add", n_past, n_rows))
-    x = g.node("Gather", g.weight(at + "embed_tokens.weight"), "input_ids")
+    x = g.looked_up("input_ids", at + "embed_tokens.weight")
     for i in range(config["decoder_num_hidden_layers"]):
         layer = f"{at}layers.{i}."
         y = g.norm(x, layer + "input_layernorm")
-        q, k, v = (g.heads(g.linear(y, f"{layer}self_attn.{p}_proj")) for p in "qkv")
+        q, k, v = (g.heads(g.few(y, f"{layer}self_attn.{p}_proj")) for p in "qkv")
         k, v = g.remembered(i, "key", rope.turn(k)), g.remembered(i, "value", v)
         mixed = g.attend(rope.turn(q), k, v, bias)
-        x = g.node("Add", x, g.linear(mixed, layer + "self_attn.o_proj"))
+        x = g.node("Add", x, g.few(mixed, layer + "self_attn.o_proj"))
         y = g.norm(x, layer + "post_attention_layernorm")
-        q = g.heads(g.linear(y, layer + "encoder_attn.q_proj"))
-        k, v = (
-            g.crossed(i, kind, f"{layer}encoder_attn.{kind[0]}_proj") for kind in ("key", "value")
-        )
-        mixed = g.attend(q, k, v, weights=f"{CROSS_ATTENTIONS}{i}")
-        x = g.node("Add", x, g.linear(mixed, layer + "encoder_attn.o_proj"))
+        q = g.heads(g.few(y, layer + "encoder_attn.q_proj"))
+        mixed = g.attend_across(i, q, layer + "encoder_attn.")
+        x = g.node("Add", x, g.few(mixed, layer + "encoder_attn.o_proj"))
         x = g.node("Add", x, _gated(g, g.norm(x, layer + "final_layernorm"), layer + "mlp."))
-    embeddings = np.asarray(g.tensors[at + "embed_tokens.weight"])  # tied
-    g.product(g.norm(x, at + "norm"), "logits.weight", embeddings, name="logits")
+    embeddings = at + "embed_tokens.weight"  # tied
+    g.likeness(g.norm(x, at + "norm"), embeddings, "logits")
     n_layers, width = config["decoder_num_hidden_layers"], config["hidden_size"]
-    save_decoder(g, path, n_layers, width, len(embeddings))
+    g.save_decoder(path, n_layers, width, len(g.tensors[embeddings]))
 
 
-def _gated(g: SpeechGraph, x: str, at: str) -> str:
+def _gated(g: SpeechDecoderGraph, x: str, at: str) -> str:
     """Gated linear unit with SiLU; the second half of fc1 is the gate."""
-    both = g.linear(x, at + "fc1")
+    both = g.few(x, at + "fc1")
     half = len(g.tensors[at + "fc1.weight"]) // 2
     up, gate = (
         g.node("Slice", both, g.integers(i * half), g.integers((i + 1) * half), g.integers(2))
         for i in range(2)
     )
     gate = g.node("Mul", gate, g.node("Sigmoid", gate))
-    return g.linear(g.node("Mul", gate, up), at + "fc2")
+    return g.few(g.node("Mul", gate, up), at + "fc2")
 
 
 def _group_norm(g: SpeechGraph, x: str, module: str) -> str:

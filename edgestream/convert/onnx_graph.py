@@ -185,6 +185,6 @@ class SharedGraph(DecoderGraph):
         return f"mixed.{i}"
 
 
-def value(name: str, *shape: int | str, kind: int = TensorProto.FLOAT) -> Any:
+def value(name: str, *shape: int | str | None, kind: int = TensorProto.FLOAT) -> Any:
     """An input or output of a graph; names stand for lengths that the caller chooses."""
     return helper.make_tensor_value_info(name, kind, shape)

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Smaller weights in ONNX graphs: int8 and float16 by onnxruntime's own tools, 4 bits as ours."""
+"""Smaller weights in ONNX graphs: int8 by onnxruntime's own tool, 4 bits as ours."""
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,15 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from edgestream.convert.onnx_graph import BLOCK, four_bit_blocks
-from edgestream.convert.speech_graph import MICROSOFT
 from edgestream.errors import ModelError
 from edgestream.onnx_session import one_line
 
+MICROSOFT = "com.microsoft"  # domain of onnxruntime's own operators
 
-def to_int8(source: Path, target: Path, operators: Sequence[str] | None = None) -> None:
+
+def to_int8(source: Path, target: Path) -> None:
     """Writes `target` with int8 weights, a scale for each channel; activations are quantized as
-    they come. `operators`: those with such weights; None: all that onnxruntime quantizes.
+    they come.
 
     Raises:
         ModelError: the source is damaged or has weights in other files.
@@ -32,23 +33,10 @@ def to_int8(source: Path, target: Path, operators: Sequence[str] | None = None) 
         logging.getLogger().setLevel(logging.ERROR)  # it advises what changes nothing here
         quantize_dynamic(
             model, target, weight_type=QuantType.QInt8, per_channel=True,
-            op_types_to_quantize=operators, extra_options={"EnableSubgraph": True},
+            extra_options={"EnableSubgraph": True},
         )  # fmt: skip
 
     _rewrite(source, write)
-
-
-def to_float16(source: Path, target: Path) -> None:
-    """Writes `target` with float16 inside; its inputs and outputs stay float32.
-
-    Raises:
-        ModelError: the source is damaged or has weights in other files.
-    """
-    from onnxruntime.transformers.float16 import convert_float_to_float16
-
-    _rewrite(
-        source, lambda model: onnx.save(convert_float_to_float16(model, keep_io_types=True), target)
-    )
 
 
 def to_int4(source: Path, target: Path) -> None:

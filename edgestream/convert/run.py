@@ -13,6 +13,7 @@ import psutil
 from edgestream import library
 from edgestream.config import MANIFEST, PLAIN_NAME, Manifest
 from edgestream.convert.checkpoint import Checkpoint
+from edgestream.convert.ctranslate2_whisper import CTranslate2Checkpoint, is_ctranslate2
 from edgestream.convert.folder import whole_folder
 from edgestream.convert.registry import (
     Compared,
@@ -145,4 +146,5 @@ def _find(source: str, progress: Progress) -> tuple[Checkpoint, str, Manifest | 
 
         folder, origin = fetch_checkpoint(look_up(source), progress)
         return Checkpoint(folder), origin, entry_of(source)
-    return Checkpoint(path), path.resolve().name, None
+    found = CTranslate2Checkpoint(path) if is_ctranslate2(path) else Checkpoint(path)
+    return found, path.resolve().name, None

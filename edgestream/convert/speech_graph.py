@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Encoder-decoders for speech as ONNX, in the layout of the public exports.
+"""Encoder-decoders for speech as ONNX: linear layers, norms and attention over stored weights.
 
-What their graphs have in common: linear layers, norms, attention, and the merged decoder whose
-branch without a cache computes keys and values of the encoder's states, and which also gives its
-attention to them.
+Weights are stored once, in the type that was asked for, and computed with as the CPU is fastest:
+
+| type | matrices | tables that are looked up | the rest |
+|---|---|---|---|
+| f32 | float32 | float32 | float32 |
+| f16 | float16, made float32 when they are loaded | the same | float16 |
+| int8 | 8 bits, a scale for each row; in blocks where few rows meet them | 8 bits | float16 |
+| q4 | blocks of 32 weights of 4 bits | 8 bits | float16 |
 """
 
 from __future__ import annotations
@@ -18,24 +23,23 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edgestream.convert.onnx_graph import BLOCK, four_bit_blocks
-from edgestream.speech_weights import CROSS_ATTENTIONS
+from edgestream.convert.onnx_quant import MICROSOFT
+from edgestream.convert.small_weights import block_of, eight_bit_blocks, eight_bit_rows
 
 Floats = NDArray[np.float32]
-MICROSOFT = "com.microsoft"  # domain of onnxruntime's own operators
 OPSET = 20
 IR_VERSION = 9
+SMALL = ("int8", "q4")  # types that take operators of onnxruntime's own
+N_SMALL = 4096  # numbers; so small a tensor is stored in float32 whatever the type
+HALF_MAX = float(np.finfo(np.float16).max)
 
 
 class SpeechGraph:
-    """Nodes and initializers in the order of computation, over a checkpoint's tensors.
+    """Nodes and initializers in the order of computation, over a checkpoint's tensors."""
 
-    With `four_bit` matrices are stored in blocks of 32 weights of 4 bits where their rows allow it.
-    """
-
-    def __init__(
-        self, tensors: Mapping[str, Floats], n_heads: int, *, four_bit: bool = False
-    ) -> None:
-        self.tensors, self.n_heads, self.four_bit = tensors, n_heads, four_bit
+    def __init__(self, tensors: Mapping[str, Floats], n_heads: int, *, quant: str = "f32") -> None:
+        """`quant` is one of the types above."""
+        self.tensors, self.n_heads, self.quant = tensors, n_heads, quant
         self.nodes: list[Any] = []
         self.constants: dict[str, NDArray[Any]] = {}
 
@@ -55,28 +59,54 @@ class SpeechGraph:
         name = "integers." + ".".join(map(str, numbers))
         return self.constant(name, np.array(numbers, np.int64))
 
+    def number(self, value: float) -> str:
+        """A float32 []."""
+        return self.constant(f"number.{value:g}", np.array(value, np.float32))
+
     def weight(self, name: str) -> str:
-        """A tensor of the checkpoint."""
-        return self.constant(name, self.tensors[name])
+        """A tensor of the checkpoint, float32 where it is used."""
+        return self._stored(name, self.tensors[name])
 
-    def linear(self, x: str, module: str) -> str:
-        """x @ weight.T + bias, where there is one."""
-        x = self.product(x, module + ".weight", self.tensors[module + ".weight"])
-        bias = module + ".bias"
-        return self.node("Add", x, self.weight(bias)) if bias in self.tensors else x
+    def linear(self, x: str, module: str, *, few_rows: bool = False) -> str:
+        """x @ weight.T + bias, where there is one.
 
-    def product(self, x: str, stored: str, weight: Floats, name: str = "") -> str:
-        """x @ weight.T; the weight [n, k] is `stored` under that name."""
-        n, k = weight.shape
-        if not self.four_bit or k % BLOCK:
-            return self.node("MatMul", x, self.constant(stored + ".T", weight.T), name=name)
-        nibbles, scales = four_bit_blocks(weight)
-        blocks = self.constant(stored + ".q4", nibbles), self.constant(stored + ".scales", scales)
-        # Level 4: activations in blocks of 8 bits.
-        return self.node(
-            "MatMulNBits", x, *blocks, name=name, domain=MICROSOFT, N=n, K=k, bits=4,
-            block_size=BLOCK, accuracy_level=4,
-        )  # fmt: skip
+        With `few_rows` x is a token or a sentence: then 8 bits are read block by block, as suits
+        what memory limits, and not multiplied in large tiles.
+        """
+        name, bias = module + ".weight", module + ".bias"
+        weight = self.tensors[name]
+        k = weight.shape[1]
+        added = self.weight(bias) if bias in self.tensors else ""
+        if self.quant == "q4" and k % BLOCK == 0:
+            x = self._blocked(x, name, weight, 4)
+        elif self.quant == "int8" and few_rows and block_of(k):
+            x = self._blocked(x, name, weight, 8)
+        elif self.quant == "int8":
+            return self._in_tiles(x, name, weight, added)
+        else:
+            x = self.node("MatMul", x, self._stored(name + ".T", weight.T))
+        return self.node("Add", x, added) if added else x
+
+    def looked_up(self, ids: str, name: str) -> str:
+        """Rows of a table of the checkpoint [n, width], for ids [1, m]: [1, m, width]."""
+        table = self.tensors[name]
+        if not self._has_small_table(table):
+            return self.node("Gather", self.weight(name), ids)
+        codes, scales = self._eight_bits(name, table)
+        steps = self.node("Cast", self.node("Gather", codes, ids), to=TensorProto.FLOAT)
+        steps = self.node("Sub", steps, self.number(128))
+        blocks = self.node("Unsqueeze", self.node("Gather", scales, ids), self.integers(3))
+        rows = self.node("Mul", steps, blocks)
+        return self.node("Reshape", rows, self.integers(1, -1, table.shape[1]))
+
+    def likeness(self, x: str, name: str, output: str) -> str:
+        """x @ table.T of the table that looked_up() reads, which is stored once; as `output`."""
+        table = self.tensors[name]
+        if self._has_small_table(table):
+            return self._blocked(x, name, table, 8, output)
+        # Folded when it is loaded. Not a Gemm: onnxruntime's quantizer turns the table of one.
+        turned = self.node("Transpose", self.weight(name), perm=[1, 0])
+        return self.node("MatMul", x, turned, name=output)
 
     def norm(self, x: str, module: str) -> str:
         """Layer normalisation over the last axis."""
@@ -91,6 +121,32 @@ class SpeechGraph:
         if module + ".bias" in self.tensors:
             given.append(self.weight(module + ".bias"))
         return self.node("Conv", x, *given, strides=[stride], pads=[pad, pad])
+
+    def conv_rows(self, x: str, module: str, *, stride: int) -> str:
+        """A convolution over rows [1, n, k], odd in width and padded to keep their count.
+
+        In 8 bits it is a product with neighbouring rows side by side; no convolution is so fast.
+        """
+        kernel = self.tensors[module + ".weight"]  # [n, k, width]
+        width = kernel.shape[2]
+        half = width // 2
+        if self.quant != "int8":
+            columns = self.node("Transpose", x, perm=[0, 2, 1])
+            return self.node(
+                "Transpose", self.conv(columns, module, stride=stride, pad=half), perm=[0, 2, 1]
+            )
+        n_rows = self.node("Shape", x, start=1, end=2)
+        padded = self.node("Pad", x, self.integers(0, half, 0, 0, half, 0))
+        shifted = []
+        for i in range(width):
+            end = self.node("Add", n_rows, self.integers(i))
+            step = self.integers(1), self.integers(stride)
+            shifted.append(self.node("Slice", padded, self.integers(i), end, *step))
+        side_by_side = self.node("Concat", *shifted, axis=2)
+        matrix = kernel.transpose(0, 2, 1).reshape(len(kernel), -1)
+        return self._in_tiles(
+            side_by_side, module + ".weight", matrix, self.weight(module + ".bias")
+        )
 
     def heads(self, x: str) -> str:
         """[1, n, width] to [1, n_heads, n, width / n_heads]."""
@@ -111,6 +167,17 @@ class SpeechGraph:
         rows = self.node("Transpose", mixed, perm=[0, 2, 1, 3])
         return self.node("Reshape", rows, self.integers(1, 0, -1))
 
+    def mix(self, q: str, k: str, v: str) -> str:
+        """Attention of rows [1, n, width] over all of them; [1, n, width].
+
+        Beside operators of onnxruntime it is one, too, which never holds the scores of all rows.
+        """
+        if self.quant in SMALL:
+            return self.node(
+                "MultiHeadAttention", q, k, v, domain=MICROSOFT, num_heads=self.n_heads
+            )
+        return self.attend(*(self.heads(each) for each in (q, k, v)))
+
     @property
     def head_dim(self) -> int:
         """Width of a head."""
@@ -119,73 +186,14 @@ class SpeechGraph:
         )
         return int(len(width) // self.n_heads)
 
-    def past_rows(self) -> str:
-        """How many rows the cache holds, int64 []."""
-        shape = self.node("Shape", "past_key_values.0.decoder.key", start=2, end=3)
-        return self.node("Squeeze", shape)
-
-    def causal_bias(self, n_past: str) -> str:
-        """0 where a row may look and -inf where not, [rows, past + rows]."""
-        n_rows = self.node("Squeeze", self.node("Shape", "input_ids", start=1, end=2))
-        n_all, one = self.node("Add", n_past, n_rows), self.constant("one", np.array(1, np.int64))
-        zero = self.constant("zero", np.array(0, np.int64))
-        seen = self.node("Range", zero, n_all, one)
-        row = self.node("Unsqueeze", self.node("Range", n_past, n_all, one), self.integers(1))
-        allowed = self.node("LessOrEqual", seen, row)
-        free = self.constant("free", np.array(0, np.float32))
-        return self.node(
-            "Where", allowed, free, self.constant("hidden", np.array(-np.inf, np.float32))
-        )
-
-    def remembered(self, layer: int, kind: str, rows: str) -> str:
-        """Rows of the decoder behind those of the cache; they are the next cache."""
-        past = f"past_key_values.{layer}.decoder.{kind}"
-        return self.node("Concat", past, rows, name=f"present.{layer}.decoder.{kind}", axis=2)
-
-    def crossed(self, layer: int, kind: str, module: str) -> str:
-        """Keys or values of the encoder's states: out of the cache, or computed when it is off."""
-        past, outer, output = f"past_key_values.{layer}.encoder.{kind}", self.nodes, ""
-        self.nodes = []
-        self.node("Identity", past, name=f"cached.{layer}.{kind}")
-        cached, self.nodes = self.nodes, []
-        projected = self.heads(self.linear("encoder_hidden_states", module))
-        # Branches see the outer graph; their own names must not be taken there.
-        computed = [_renamed(node, f"cross.{layer}.{kind}.") for node in self.nodes]
-        self.nodes, output = outer, f"present.{layer}.encoder.{kind}"
-        branches = [
-            helper.make_graph(
-                nodes, "branch", [], [value(nodes[-1].output[0], 1, None, None, None)]
-            )
-            for nodes in (cached, computed)
-        ]
-        assert projected
-        self.nodes.append(
-            helper.make_node(
-                "If", ["use_cache_branch"], [output],
-                then_branch=branches[0], else_branch=branches[1],
-            )
-        )  # fmt: skip
-        return output
-
-    def caches(self, name: str, n_layers: int) -> list[Any]:
-        """Keys and values of decoder and encoder, [1, n_heads, rows, head_dim]."""
-        return [
-            value(
-                f"{name}.{i}.{side}.{kind}", 1, self.n_heads, f"{side}_{name}_rows", self.head_dim
-            )
-            for i in range(n_layers)
-            for side in ("decoder", "encoder")
-            for kind in ("key", "value")
-        ]
-
     def save(self, path: Path, inputs: list[Any], outputs: list[Any]) -> None:
-        """Writes the model."""
+        """Writes the model; the same tensors give the same bytes."""
         graph = helper.make_graph(
             self.nodes, path.stem, inputs, outputs,
             [numpy_helper.from_array(array, name) for name, array in self.constants.items()],
         )  # fmt: skip
         domains = [helper.make_opsetid("", OPSET)]
-        if any(node.domain for node in self.nodes):
+        if any(node.domain for node in self.nodes) or self.quant in SMALL:
             domains.append(helper.make_opsetid(MICROSOFT, 1))
         model = helper.make_model(graph, opset_imports=domains)
         model.ir_version = IR_VERSION
@@ -193,34 +201,38 @@ class SpeechGraph:
         path.parent.mkdir(parents=True, exist_ok=True)
         onnx.save(model, path)
 
+    def _stored(self, name: str, array: Floats) -> str:
+        if self.quant == "f32" or array.size <= N_SMALL:
+            return self.constant(name, array)
+        half = np.clip(array, -HALF_MAX, HALF_MAX).astype(np.float16)
+        return self.node("Cast", self.constant(name + ".f16", half), to=TensorProto.FLOAT)
 
-def save_decoder(graph: SpeechGraph, path: Path, n_layers: int, width: int, n_vocab: int) -> None:
-    """Writes a merged decoder whose nodes end in `logits`."""
-    inputs = [
-        value("input_ids", 1, "decoder_rows", kind=TensorProto.INT64),
-        value("encoder_hidden_states", 1, "encoder_rows", width),
-        *graph.caches("past_key_values", n_layers),
-        value("use_cache_branch", 1, kind=TensorProto.BOOL),
-    ]
-    seen = (1, graph.n_heads, "decoder_rows", "encoder_rows")
-    outputs = [
-        value("logits", 1, "decoder_rows", n_vocab),
-        *graph.caches("present", n_layers),
-        *(value(f"{CROSS_ATTENTIONS}{i}", *seen) for i in range(n_layers)),
-    ]
-    graph.save(path, inputs, outputs)
+    def _has_small_table(self, table: Floats) -> bool:
+        return self.quant in SMALL and bool(block_of(table.shape[1]))
 
+    def _eight_bits(self, stored: str, weight: Floats) -> tuple[str, str]:
+        codes, scales = eight_bit_blocks(weight)
+        return self.constant(stored + ".q8", codes), self.constant(stored + ".scales", scales)
 
-def value(name: str, *shape: int | str | None, kind: int = TensorProto.FLOAT) -> Any:
-    """An input or output of a graph; names stand for lengths that the caller chooses."""
-    return helper.make_tensor_value_info(name, kind, shape)
+    def _in_tiles(self, x: str, stored: str, weight: Floats, added: str) -> str:
+        """x @ weight.T + added; activations are rounded to 8 bits by one scale for all of them."""
+        codes, scales = eight_bit_rows(weight)
+        matrix = self.constant(stored + ".T.int8", codes.T)
+        inputs = [x, matrix, self.constant(stored + ".scales", scales)]
+        if added:
+            inputs += ["", added]  # no zero points
+        return self.node("DynamicQuantizeMatMul", *inputs, domain=MICROSOFT)
 
-
-def _renamed(node: Any, prefix: str) -> Any:
-    """The node of a branch, its own outputs and the inputs made by such nodes prefixed."""
-    node.output[0] = prefix + node.output[0]
-    for i, name in enumerate(node.input):
-        op, dot, number = name.partition(".")
-        if dot and number.isdigit() and op[:1].isupper():
-            node.input[i] = prefix + name
-    return node
+    def _blocked(self, x: str, stored: str, weight: Floats, bits: int, output: str = "") -> str:
+        """x @ weight.T of blocks; activations are rounded to 8 bits, block by block (level 4)."""
+        n, k = weight.shape
+        if bits == 8:
+            given, size = self._eight_bits(stored, weight), block_of(k)
+        else:
+            codes, scales = four_bit_blocks(weight)
+            given, size = (self.constant(stored + ".q4", codes),
+                           self.constant(stored + ".scales", scales)), BLOCK  # fmt: skip
+        return self.node(
+            "MatMulNBits", x, *given, name=output, domain=MICROSOFT, N=n, K=k, bits=bits,
+            block_size=size, accuracy_level=4,
+        )  # fmt: skip

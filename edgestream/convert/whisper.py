@@ -10,10 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from edgestream.convert.speech_graph import Floats, SpeechGraph, save_decoder, value
-from edgestream.speech_weights import CROSS_ATTENTIONS
+from edgestream.convert.onnx_graph import value
+from edgestream.convert.speech_decoder_graph import SpeechDecoderGraph
+from edgestream.convert.speech_graph import Floats, SpeechGraph
 
 
 def write_whisper(
@@ -21,43 +20,43 @@ def write_whisper(
     tensors: Mapping[str, Floats],
     folder: Path,
     *,
-    four_bit: bool = False,
+    quant: str = "f32",
 ) -> None:
     """Writes encoder_model.onnx and decoder_model_merged.onnx from transformers' tensors.
 
     `config` is config.json; names are those of WhisperForConditionalGeneration;
-    `four_bit` as for SpeechGraph.
+    `quant` is a type of weights of speech_graph.py.
     """
-    g = SpeechGraph(tensors, config["encoder_attention_heads"], four_bit=four_bit)
+    g = SpeechGraph(tensors, config["encoder_attention_heads"], quant=quant)
     _write_encoder(config, g, folder / "encoder_model.onnx")
-    g = SpeechGraph(tensors, config["decoder_attention_heads"], four_bit=four_bit)
+    g = SpeechDecoderGraph(tensors, config["decoder_attention_heads"], quant=quant)
     _write_decoder(config, g, folder / "decoder_model_merged.onnx")
 
 
 def _write_encoder(config: Mapping[str, Any], g: SpeechGraph, path: Path) -> None:
     at = "model.encoder."
-    x = g.node("Gelu", g.conv("input_features", at + "conv1", stride=1, pad=1))
-    x = g.node("Gelu", g.conv(x, at + "conv2", stride=2, pad=1))
-    x = g.node("Transpose", x, perm=[0, 2, 1])
+    x = g.node("Transpose", "input_features", perm=[0, 2, 1])
+    x = g.node("Gelu", g.conv_rows(x, at + "conv1", stride=1))
+    x = g.node("Gelu", g.conv_rows(x, at + "conv2", stride=2))
     n_rows = g.node("Shape", x, start=1, end=2)
     positions = g.weight(at + "embed_positions.weight")
     x = g.node("Add", x, g.node("Slice", positions, g.integers(0), n_rows, g.integers(0)))
     for i in range(config["encoder_layers"]):
         layer = f"{at}layers.{i}."
         y = g.norm(x, layer + "self_attn_layer_norm")
-        q, k, v = (g.heads(g.linear(y, f"{layer}self_attn.{p}_proj")) for p in "qkv")
-        x = g.node("Add", x, g.linear(g.attend(q, k, v), layer + "self_attn.out_proj"))
+        q, k, v = (g.linear(y, f"{layer}self_attn.{p}_proj") for p in "qkv")
+        x = g.node("Add", x, g.linear(g.mix(q, k, v), layer + "self_attn.out_proj"))
         x = _feed_forward(g, x, layer)
     g.node("Identity", g.norm(x, at + "layer_norm"), name="last_hidden_state")
     inputs = [value("input_features", 1, config["num_mel_bins"], "frames")]
     g.save(path, inputs, [value("last_hidden_state", 1, "encoder_rows", config["d_model"])])
 
 
-def _write_decoder(config: Mapping[str, Any], g: SpeechGraph, path: Path) -> None:
+def _write_decoder(config: Mapping[str, Any], g: SpeechDecoderGraph, path: Path) -> None:
     at = "model.decoder."
     n_past = g.past_rows()
     bias = g.causal_bias(n_past)
-    x = g.node("Gather", g.weight(at + "embed_tokens.weight"), "input_ids")
+    x = g.looked_up("input_ids", at + "embed_tokens.weight")
     ends = g.node("Add", n_past, g.node("Shape", "input_ids", start=1, end=2))
     start = g.node("Unsqueeze", n_past, g.integers(0))
     positions = g.weight(at + "embed_positions.weight")
@@ -65,22 +64,22 @@ def _write_decoder(config: Mapping[str, Any], g: SpeechGraph, path: Path) -> Non
     for i in range(config["decoder_layers"]):
         layer = f"{at}layers.{i}."
         y = g.norm(x, layer + "self_attn_layer_norm")
-        q, k, v = (g.heads(g.linear(y, f"{layer}self_attn.{p}_proj")) for p in "qkv")
+        q, k, v = (g.heads(g.few(y, f"{layer}self_attn.{p}_proj")) for p in "qkv")
         mixed = g.attend(q, g.remembered(i, "key", k), g.remembered(i, "value", v), bias)
-        x = g.node("Add", x, g.linear(mixed, layer + "self_attn.out_proj"))
+        x = g.node("Add", x, g.few(mixed, layer + "self_attn.out_proj"))
         q = g.heads(
-            g.linear(g.norm(x, layer + "encoder_attn_layer_norm"), layer + "encoder_attn.q_proj")
+            g.few(g.norm(x, layer + "encoder_attn_layer_norm"), layer + "encoder_attn.q_proj")
         )
-        k = g.crossed(i, "key", layer + "encoder_attn.k_proj")
-        v = g.crossed(i, "value", layer + "encoder_attn.v_proj")
-        mixed = g.attend(q, k, v, weights=f"{CROSS_ATTENTIONS}{i}")
-        x = g.node("Add", x, g.linear(mixed, layer + "encoder_attn.out_proj"))
-        x = _feed_forward(g, x, layer)
-    embeddings = np.asarray(g.tensors[at + "embed_tokens.weight"])  # tied
-    g.product(g.norm(x, at + "layer_norm"), "logits.weight", embeddings, name="logits")
-    save_decoder(g, path, config["decoder_layers"], config["d_model"], len(embeddings))
+        mixed = g.attend_across(i, q, layer + "encoder_attn.")
+        x = g.node("Add", x, g.few(mixed, layer + "encoder_attn.out_proj"))
+        x = _feed_forward(g, x, layer, few_rows=True)
+    embeddings = at + "embed_tokens.weight"  # tied
+    g.likeness(g.norm(x, at + "layer_norm"), embeddings, "logits")
+    n_vocab = len(g.tensors[embeddings])
+    g.save_decoder(path, config["decoder_layers"], config["d_model"], n_vocab)
 
 
-def _feed_forward(g: SpeechGraph, x: str, layer: str) -> str:
-    y = g.node("Gelu", g.linear(g.norm(x, layer + "final_layer_norm"), layer + "fc1"))
-    return g.node("Add", x, g.linear(y, layer + "fc2"))
+def _feed_forward(g: SpeechGraph, x: str, layer: str, *, few_rows: bool = False) -> str:
+    y = g.norm(x, layer + "final_layer_norm")
+    y = g.node("Gelu", g.linear(y, layer + "fc1", few_rows=few_rows))
+    return g.node("Add", x, g.linear(y, layer + "fc2", few_rows=few_rows))

@@ -87,6 +87,11 @@ class Decoder {
     return n_after == 0 ? attention(region) : std::span<const float>();
   }
 
+  /// Input rows at which the newest `n` rows, tokens, were heard to begin, and behind them the one
+  /// at which what follows would [n + 1], never going back; found by aligning all tokens with the
+  /// input at once. Empty where that is not known. The view is valid until the next call.
+  virtual std::span<const int32_t> heard_at(int /*n*/) const { return {}; }
+
   /// A second stream with the same past that goes its own way from here; the weights are shared.
   virtual std::unique_ptr<Decoder> fork() const = 0;
 

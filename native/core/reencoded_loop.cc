@@ -18,14 +18,14 @@ void require(bool in_range, const char* name, int value, const std::string& rang
 }
 
 ReencodedConfig checked(ReencodedConfig c) {
-  require(c.max_units >= 1, "max_units", c.max_units, ">= 1");
-  require(c.keep_units >= 1 && c.keep_units <= c.max_units, "keep_units", c.keep_units,
-          "from 1 to max_units (" + std::to_string(c.max_units) + ")");
+  require(c.max_rows >= 1, "max_rows", c.max_rows, ">= 1");
+  require(c.keep_rows >= 1 && c.keep_rows <= c.max_rows, "keep_rows", c.keep_rows,
+          "from 1 to max_rows (" + std::to_string(c.max_rows) + ")");
   require(c.max_hypothesis >= 1, "max_hypothesis", c.max_hypothesis, ">= 1");
   require(c.n_hypotheses >= 1 && c.n_hypotheses <= kMaxHypotheses, "n_hypotheses", c.n_hypotheses,
           "from 1 to " + std::to_string(kMaxHypotheses));
-  require(c.time_rows >= 1, "time_rows", c.time_rows, ">= 1");
   require(c.lag_rows >= 0, "lag_rows", c.lag_rows, ">= 0");
+  require(c.crowd_tokens >= 1, "crowd_tokens", c.crowd_tokens, ">= 1");
   if (c.lag_rows == 0) c.lag_rows = c.loop.unit_rows;
   const SamplerConfig& sampler = c.loop.sampler;
   if (sampler.temperature != 0.F || sampler.repetition_penalty != 1.F) {
@@ -54,6 +54,7 @@ ReencodedLoop::ReencodedLoop(Decoder& decoder, const Policy& policy, ReencodedCo
       earlier_(std::max(1, config_.n_hypotheses - 1)) {
   require_tokens(config_.before_window, "a token of before_window");
   require_tokens(config_.after_window, "a token of after_window");
+  require_tokens(config_.sentence_ends, "a token of sentence_ends");
 }
 
 void ReencodedLoop::start() {
@@ -62,6 +63,9 @@ void ReencodedLoop::start() {
   committed_.clear();
   hypothesis_.clear();
   proposals_.clear();
+  places_.clear();
+  draft_.clear();
+  order_.clear();
   since_.clear();
   for (auto& hypothesis : earlier_) hypothesis.clear();
   n_left_ = n_decoded_ = 0;
@@ -69,48 +73,45 @@ void ReencodedLoop::start() {
 }
 
 void ReencodedLoop::read_unit(const InputUnit& unit) {
-  const int64_t newest_unit = read() + 1;
   window_.insert(window_.end(), unit.rows.begin(), unit.rows.end());
-  leave_segments();
-  if (n_window_rows() > int64_t{config_.max_units} * loop_config_.unit_rows) trim(newest_unit);
+  const int64_t n_read = n_left_ + n_window_rows();
+  leave_sentences();
+  if (n_window_rows() > config_.max_rows) trim(n_read);
   encode();
   remember_hypothesis();
   decode();
-  compare(newest_unit);
+  compare(n_read);
 }
 
-void ReencodedLoop::leave_segments() {
-  if (n_window_rows() <= int64_t{config_.keep_units} * loop_config_.unit_rows) return;
-  for (size_t i = committed_.size(); i-- > 1;) {
-    const int32_t token = committed_[i].token;
-    if (!is_time(token) || is_time(committed_[i - 1].token)) continue;
+void ReencodedLoop::leave_sentences() {
+  if (n_window_rows() <= config_.keep_rows) return;
+  for (size_t i = committed_.size(); i-- > 0;) {
+    const Committed& last = committed_[i];
+    if (last.end < 0 ||
+        std::ranges::find(config_.sentence_ends, last.token) == config_.sentence_ends.end()) {
+      continue;
+    }
+    const int64_t n_rows = last.end - n_left_;
     drop_front(committed_, i + 1);
-    leave(int64_t{token - config_.first_time} * config_.time_rows);
+    leave(n_rows);
     return;
   }
 }
 
-void ReencodedLoop::trim(int64_t newest_unit) {
-  int64_t boundary = newest_unit - config_.keep_units;
+void ReencodedLoop::trim(int64_t n_read) {
+  int64_t boundary = n_read - config_.keep_rows;
   const auto later = std::ranges::upper_bound(committed_, boundary, {}, &Committed::since);
-  if (later != committed_.begin() && std::prev(later)->since * loop_config_.unit_rows > n_left_) {
+  if (later != committed_.begin() && std::prev(later)->since > n_left_) {
     boundary = std::prev(later)->since;
   }
   committed_.erase(committed_.begin(), later);
-  leave(boundary * loop_config_.unit_rows - n_left_);
+  leave(boundary - n_left_);
 }
 
 void ReencodedLoop::leave(int64_t n_rows) {
   n_rows = std::clamp<int64_t>(n_rows, 0, n_window_rows());
   drop_front(window_, n_rows * width_);
   n_left_ += n_rows;
-  const auto move = [&](int32_t& token) {
-    const auto n_places = static_cast<int32_t>(n_rows / config_.time_rows);
-    if (is_time(token)) token = std::max(config_.first_time, token - n_places);
-  };
-  for (Committed& committed : committed_) move(committed.token);
-  std::ranges::for_each(hypothesis_, move);
-  for (auto& hypothesis : earlier_) std::ranges::for_each(hypothesis, move);
 }
 
 // All rows but the last enter; that one opens the batch that verifies the draft.
@@ -124,7 +125,7 @@ void ReencodedLoop::encode() {
   for (const Committed& committed : committed_) {
     decoder_.append_embeddings({&committed.token, 1}, rows_);
   }
-  drafter_.expect(hypothesis_);
+  drafter_.expect(draft_);
   const auto rows = std::span<const float>(rows_);
   const RegionRows before{0, rows.first(rows.size() - width_)};
   if (!before.embeddings.empty()) decoder_.step({&before, 1}, LogitsOf::kNone);
@@ -151,15 +152,21 @@ void ReencodedLoop::remember_hypothesis() {
 void ReencodedLoop::decode() {
   hypothesis_.clear();
   proposals_.clear();
-  while (std::cmp_less(hypothesis_.size(), config_.max_hypothesis)) {
+  draft_.clear();
+  order_.clear();
+  while (std::cmp_less(draft_.size(), config_.max_hypothesis)) {
     Proposal proposal = choose(logits_);
     const int32_t token = proposal.token;
     if (ends_turn(token) || token == loop_config_.silence) break;
-    const int n_after = batch_.n_after();
-    const int64_t n_rows = decoder_.pos() + batch_.n_open_rows() - n_after;
-    proposal.attended_lag = input_attention_.lag(decoder_.attention_before(0, n_after), n_rows);
-    hypothesis_.push_back(token);
-    proposals_.push_back(proposal);
+    if (!is_time(token)) {
+      const int n_after = batch_.n_after();
+      const int64_t n_rows = decoder_.pos() + batch_.n_open_rows() - n_after;
+      proposal.attended_lag = input_attention_.lag(decoder_.attention_before(0, n_after), n_rows);
+      hypothesis_.push_back(token);
+      proposals_.push_back(proposal);
+      order_.push_back(draft_.size());
+    }
+    draft_.push_back(token);
     batch_.see(token);
     logits_ = batch_.follow(token);
     if (!logits_.empty()) continue;
@@ -169,16 +176,37 @@ void ReencodedLoop::decode() {
     logits_ = batch_.open({}, rows_);
   }
   batch_.close(true);
+  place();
 }
 
-void ReencodedLoop::compare(int64_t newest_unit) {
+// Where the hypothesis was heard, and how much of it can have been.
+void ReencodedLoop::place() {
+  places_.clear();
+  n_placed_ = 0;
+  const auto heard = decoder_.heard_at(static_cast<int>(draft_.size()));
+  if (heard.empty()) return;
+  for (const size_t i : order_) places_.push_back(heard[i]);
+  places_.push_back(heard.back());
+  size_t n = hypothesis_.size();
+  for (size_t i = 0; i + config_.crowd_tokens <= n; ++i) {
+    if (places_[i + config_.crowd_tokens] - places_[i] < config_.crowd_rows) n = i;
+  }
+  if (n == hypothesis_.size()) return;
+  draft_.resize(order_[n]);
+  hypothesis_.resize(n);
+  proposals_.resize(n);
+  order_.resize(n);
+  places_.resize(n + 1);
+}
+
+void ReencodedLoop::compare(int64_t n_read) {
   n_agreed_ = n_decoded_ >= config_.n_hypotheses ? hypothesis_.size() : 0;
   for (int i = 0; i < config_.n_hypotheses - 1; ++i) {
     n_agreed_ = std::min(n_agreed_, common_prefix(hypothesis_, earlier_[i]));
   }
   const size_t stayed = common_prefix(hypothesis_, earlier_.front());
   since_.resize(stayed);
-  since_.resize(hypothesis_.size(), newest_unit);
+  since_.resize(hypothesis_.size(), n_read);
 }
 
 Proposal ReencodedLoop::propose() {
@@ -189,7 +217,9 @@ Proposal ReencodedLoop::propose() {
 }
 
 void ReencodedLoop::write_token(int32_t token) {
-  committed_.push_back({token, since_[n_committed_]});
+  const size_t after = n_placed_ + n_committed_ + 1;  // of places_: where it ended
+  const int64_t end = after < places_.size() ? n_left_ + places_[after] : -1;
+  committed_.push_back({token, since_[n_committed_], end});
   ++n_committed_;
 }
 
@@ -199,6 +229,11 @@ void ReencodedLoop::end_turn(TurnEnd /*how*/, int32_t /*token*/, int /*n_written
     const bool agrees = common_prefix(written, other) == written.size();
     drop_front(other, agrees ? written.size() : other.size());
   }
+  if (!places_.empty()) drop_front(places_, std::exchange(n_placed_, n_committed_));
+  const size_t n_gone = n_committed_ == 0 ? 0 : order_[n_committed_ - 1] + 1;
+  drop_front(draft_, n_gone);
+  drop_front(order_, n_committed_);
+  for (size_t& place : order_) place -= n_gone;
   drop_front(hypothesis_, n_committed_);
   drop_front(proposals_, n_committed_);
   drop_front(since_, n_committed_);

@@ -17,15 +17,18 @@ struct ReencodedConfig {
   LoopConfig loop;                     ///< moves into the Loop; its sampler must be greedy
   std::vector<int32_t> before_window;  ///< before the input, in every decoding
   std::vector<int32_t> after_window;   ///< between the input and the committed tokens
-  int max_units = 0;                   ///< most input units in the window; >= 1
-  int keep_units = 0;                  ///< units that stay when it is trimmed; 1 to max_units
+  int max_rows = 0;                    ///< most input rows in the window; >= 1
+  int keep_rows = 0;                   ///< rows that stay when it is trimmed; 1 to max_rows
   int max_hypothesis = 64;             ///< most tokens of a hypothesis beyond the committed ones
-  int n_hypotheses = 2;  ///< as many newest hypotheses are compared, for Observation::agreed
-  int n_draft = 0;       ///< tokens of the last hypothesis verified at once; 0: none
-  int32_t first_time =
-      -1;             ///< token of the window's start; those above name later places; -1: none
-  int time_rows = 1;  ///< input rows from one such place to the next; >= 1
-  int lag_rows = 0;   ///< input rows that attended_lag counts as one; 0: those of a unit
+  int n_hypotheses = 2;     ///< as many newest hypotheses are compared, for Observation::agreed
+  int n_draft = 0;          ///< tokens of the last hypothesis verified at once; 0: none
+  int32_t first_time = -1;  ///< tokens from here on name places: heard, never written; -1: none
+  std::vector<int32_t> sentence_ends;  ///< tokens behind which a window may begin
+  int lag_rows = 0;  ///< input rows that attended_lag counts as one; 0: those of a unit
+  /// A hypothesis ends where so many tokens are heard within fewer rows than crowd_rows: nobody
+  /// speaks as fast, the model goes on by itself. 0 rows: never.
+  int crowd_tokens = 1;
+  int crowd_rows = 0;
 };
 
 /// Streaming with a model that reads all, then writes (Whisper-Streaming, Macháček et al. 2023;
@@ -34,10 +37,17 @@ struct ReencodedConfig {
 /// and writes a hypothesis greedily; the last hypothesis is the draft of this one. The policy
 /// decides token by token how much of it is committed: never changed again.
 ///
-/// When the window is full its oldest units leave, up to a boundary between committed tokens: the
-/// newest unit, older than keep_units, with which a committed token had come. That token and those
-/// before it leave with them, so that cost and memory stay bounded. Where nothing was committed
-/// units leave alone.
+/// Tokens from first_time on only help the model: they are in no hypothesis and are not committed.
+///
+/// Once the window is longer than keep_rows, what was heard up to the last committed token of
+/// sentence_ends leaves it, with the tokens, where the decoder knows places.
+///
+/// Units may be of any length (push_unit), but a longer one than keep_rows is not heard whole.
+///
+/// When the window is full its oldest rows leave, up to a boundary between committed tokens: the
+/// end of the newest unit, older than keep_rows, with which a committed token had come. That token
+/// and those before it leave with them, so that cost and memory stay bounded. Where nothing was
+/// committed rows leave alone.
 class ReencodedLoop final : public TurnLoop {
  public:
   /// `decoder` and `policy` must outlive the loop. The decoder's window must hold all of the above;
@@ -51,13 +61,19 @@ class ReencodedLoop final : public TurnLoop {
   /// view is valid until the next call.
   std::span<const int32_t> hypothesis() const { return hypothesis_; }
 
+  /// Input rows of the window at which the tokens that the last turn wrote begin, then those of
+  /// hypothesis(), and last the one at which what follows would; empty where the decoder does not
+  /// know. The view is valid until the next call.
+  std::span<const int32_t> places() const { return places_; }
+
   /// Input rows that have left the window: the place in the stream at which it starts.
   int64_t n_left() const { return n_left_; }
 
  private:
   struct Committed {
     int32_t token;
-    int64_t since;  // the unit with which it came into the hypotheses, to stay
+    int64_t since;  // rows that had been read when it came into the hypotheses, to stay
+    int64_t end;    // row of the stream at which it ended; -1: not known
   };
 
   int64_t n_window_rows() const { return std::ssize(window_) / static_cast<int64_t>(width_); }
@@ -71,14 +87,15 @@ class ReencodedLoop final : public TurnLoop {
   void write_token(int32_t token) override;
   void end_turn(TurnEnd how, int32_t token, int n_written) override;
 
-  void leave_segments();
-  void trim(int64_t newest_unit);
+  void leave_sentences();
+  void trim(int64_t n_read);
   void leave(int64_t n_rows);
   void remember_hypothesis();
   void encode();
   void decode();
+  void place();
   void note_input();
-  void compare(int64_t newest_unit);
+  void compare(int64_t n_read);
 
   const ReencodedConfig config_;
   HypothesisDrafter drafter_;
@@ -89,6 +106,10 @@ class ReencodedLoop final : public TurnLoop {
   std::vector<Committed> committed_;           // that have not left with them
   std::vector<int32_t> hypothesis_;            // beyond the committed tokens
   std::vector<Proposal> proposals_;            // of the hypothesis' tokens
+  std::vector<int32_t> draft_;                 // the hypothesis with the places between
+  std::vector<size_t> order_;                  // of the hypothesis' tokens in the draft
+  std::vector<int32_t> places_;                // of the last turn's tokens, then the hypothesis'
+  size_t n_placed_ = 0;                        // of them that the last turn wrote
   std::vector<int64_t> since_;                 // of the hypothesis' tokens, as in Committed
   std::vector<std::vector<int32_t>> earlier_;  // hypotheses before, newest first
   int64_t n_decoded_ = 0;                      // hypotheses since reset

@@ -154,35 +154,43 @@ void bind_reencoded(nb::module_& m) {
       .def(
           "__init__",
           [](ReencodedLoop* self, Decoder& decoder, const Policy& policy, LoopConfig loop,
-             int max_units, int keep_units, Tokens before_window, Tokens after_window,
-             int max_hypothesis, int n_hypotheses, int n_draft, int32_t first_time, int time_rows,
-             int lag_rows) {
-            new (self)
-                ReencodedLoop(decoder, policy,
-                              {std::move(loop), std::move(before_window), std::move(after_window),
-                               max_units, keep_units, max_hypothesis, n_hypotheses, n_draft,
-                               first_time, time_rows, lag_rows});
+             int max_rows, int keep_rows, Tokens before_window, Tokens after_window,
+             int max_hypothesis, int n_hypotheses, int n_draft, int32_t first_time,
+             Tokens sentence_ends, int lag_rows, int crowd_tokens, int crowd_rows) {
+            new (self) ReencodedLoop(
+                decoder, policy,
+                {std::move(loop), std::move(before_window), std::move(after_window), max_rows,
+                 keep_rows, max_hypothesis, n_hypotheses, n_draft, first_time,
+                 std::move(sentence_ends), lag_rows, crowd_tokens, crowd_rows});
           },
-          "decoder"_a, "policy"_a, "config"_a = LoopConfig(), nb::kw_only(), "max_units"_a,
-          "keep_units"_a, "before_window"_a = Tokens(), "after_window"_a = Tokens(),
+          "decoder"_a, "policy"_a, "config"_a = LoopConfig(), nb::kw_only(), "max_rows"_a,
+          "keep_rows"_a, "before_window"_a = Tokens(), "after_window"_a = Tokens(),
           "max_hypothesis"_a = defaults.max_hypothesis, "n_hypotheses"_a = defaults.n_hypotheses,
-          "n_draft"_a = 0, "first_time"_a = defaults.first_time, "time_rows"_a = defaults.time_rows,
-          "lag_rows"_a = defaults.lag_rows, nb::keep_alive<1, 2>(), nb::keep_alive<1, 3>(),
-          "Of more than max_units units the oldest leave the window, keep_units stay or a few "
+          "n_draft"_a = 0, "first_time"_a = defaults.first_time, "sentence_ends"_a = Tokens(),
+          "lag_rows"_a = defaults.lag_rows, "crowd_tokens"_a = defaults.crowd_tokens,
+          "crowd_rows"_a = defaults.crowd_rows, nb::keep_alive<1, 2>(), nb::keep_alive<1, 3>(),
+          "Of more than max_rows input rows the oldest leave the window, keep_rows stay or a few "
           "more. "
           "n_hypotheses newest hypotheses are compared for what they agree on; n_draft tokens of "
           "the last one are verified at once (0: none). Tokens from first_time on (-1: none) name "
-          "places in the window, time_rows rows apart: what lies before a committed end of a "
-          "segment "
-          "leaves as soon as the window is longer than keep_units. lag_rows input rows count as "
+          "places in the window and are not written. Of a window longer than keep_rows leaves what "
+          "was heard up to the last written token of sentence_ends. lag_rows input rows count as "
           "one "
-          "in a policy's attended_lag (0: those of a unit).")
+          "in a policy's attended_lag (0: those of a unit). A hypothesis ends where crowd_tokens "
+          "tokens are heard within fewer than crowd_rows rows (0: never).")
       .def_prop_ro(
           "hypothesis",
           [](const ReencodedLoop& self) {
             return Tokens(self.hypothesis().begin(), self.hypothesis().end());
           },
           "Tokens of the newest hypothesis beyond the written ones; they may change.")
+      .def_prop_ro(
+          "places",
+          [](const ReencodedLoop& self) {
+            return Tokens(self.places().begin(), self.places().end());
+          },
+          "Input rows of the window at which the tokens last written begin, then those of "
+          "hypothesis, and what follows; empty where the decoder does not know.")
       .def_prop_ro("n_left", &ReencodedLoop::n_left,
                    "Input rows that have left the window: the place at which it starts.")
       .def_prop_ro("draft_counts", &ReencodedLoop::draft_counts);

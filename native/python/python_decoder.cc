@@ -53,6 +53,7 @@ class ForkOfPython final : public Decoder {
   void keep(int n_rows) override { decoder_.keep(n_rows); }
   void begin_unit() override { decoder_.begin_unit(); }
   std::span<const float> attention(int region) const override { return decoder_.attention(region); }
+  std::span<const int32_t> heard_at(int n) const override { return decoder_.heard_at(n); }
   std::unique_ptr<Decoder> fork() const override { return decoder_.fork(); }
   int64_t pos() const override { return decoder_.pos(); }
   void reset() override { decoder_.reset(); }
@@ -166,6 +167,18 @@ std::span<const float> PythonDecoder::attention_before(int region, int n_after) 
     throw std::runtime_error("decoder: attended() must return float32 [n] of kept rows");
   }
   return {weights_.data(), weights_.size()};
+}
+
+std::span<const int32_t> PythonDecoder::heard_at(int n) const {
+  const nb::gil_scoped_acquire gil;
+  const nb::handle self = nb_trampoline.base();
+  if (!nb::hasattr(self, "heard_at")) return {};
+  if (!nb::try_cast(self.attr("heard_at")(n), places_, false) ||
+      (places_.size() != 0 && std::cmp_not_equal(places_.size(), n + 1))) {
+    throw std::runtime_error("decoder: heard_at() must return int32 [" + std::to_string(n + 1) +
+                             "], or none");
+  }
+  return {places_.data(), places_.size()};
 }
 
 nb::object PythonDecoder::fork_object() const {

@@ -24,6 +24,8 @@
 ///   attended(region, n_after)  only of classes that have it: float32 [n], the weights that the row
 ///                           before the newest n_after gives to the kept rows of a region before
 ///                           those, the newest n of them
+///   heard_at(n)             only of classes that have it: int32 [n + 1] or [0], the input rows at
+///                           which the newest n rows begin, and what follows them
 ///
 /// What they raise goes through native loops to the Python caller. Nothing is copied on the way in;
 /// the logits stay the array that append() returned.
@@ -47,6 +49,7 @@ class PythonDecoder final : public edgestream::Decoder {
     return attention_before(region, 0);
   }
   std::span<const float> attention_before(int region, int n_after) const override;
+  std::span<const int32_t> heard_at(int n) const override;
   std::unique_ptr<edgestream::Decoder> fork() const override;
   int64_t pos() const override { return pos_; }
   void reset() override;
@@ -60,6 +63,9 @@ class PythonDecoder final : public edgestream::Decoder {
 
   using Weights =
       nanobind::ndarray<const float, nanobind::ndim<1>, nanobind::c_contig, nanobind::device::cpu>;
+
+  using Places = nanobind::ndarray<const int32_t, nanobind::ndim<1>, nanobind::c_contig,
+                                   nanobind::device::cpu>;
 
   void check_ready() const;
   void check_sound() const;
@@ -75,4 +81,5 @@ class PythonDecoder final : public edgestream::Decoder {
   bool failed_ = false;      // a step failed half-way; only reset() helps
   Logits logits_;            // of the last step
   mutable Weights weights_;  // that attended() gave last
+  mutable Places places_;    // that heard_at() gave last
 };

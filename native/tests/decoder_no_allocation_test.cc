@@ -209,8 +209,8 @@ TEST_CASE("the loop that encodes its window again allocates nothing") {
                                    {.loop = writing(),
                                     .before_window = {1},
                                     .after_window = {2},
-                                    .max_units = 8,
-                                    .keep_units = 4,
+                                    .max_rows = 8,
+                                    .keep_rows = 4,
                                     .max_hypothesis = 6,
                                     .n_draft = n_draft});
     check_loop(loop);

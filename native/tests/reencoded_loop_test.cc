@@ -27,8 +27,8 @@ ReencodedConfig speech_config() {
   config.loop.end_of_turn = {7};
   config.before_window = {1};
   config.after_window = {5, 6};
-  config.max_units = 9;
-  config.keep_units = 4;
+  config.max_rows = 18;
+  config.keep_rows = 8;
   config.max_hypothesis = 7;
   config.n_hypotheses = 2;
   return config;
@@ -43,7 +43,7 @@ class Definition {
     const size_t unit = static_cast<size_t>(config_.loop.unit_rows) * kToyWidth;
     for (int64_t now = 1; (now - 1) * unit < rows.size(); ++now) {
       const size_t end = std::min(rows.size(), now * unit);
-      if (now - left_ > config_.max_units) trim(now);
+      if ((now - left_) * config_.loop.unit_rows > config_.max_rows) trim(now);
       const auto hypothesis = decode(rows.subspan(left_ * unit, end - left_ * unit));
       int64_t agreed = std::ssize(hypothesis);
       for (int back = 1; back < config_.n_hypotheses; ++back) {
@@ -65,12 +65,14 @@ class Definition {
   }
 
  private:
+  int64_t keep_units() const { return config_.keep_rows / config_.loop.unit_rows; }
+
   void trim(int64_t now) {
     int64_t boundary = -1;
     for (size_t i = 0; i < tokens_.size(); ++i) {
-      if (since_[i] <= now - config_.keep_units) boundary = since_[i];
+      if (since_[i] <= now - keep_units()) boundary = since_[i];
     }
-    left_ = boundary > left_ ? boundary : now - config_.keep_units;
+    left_ = boundary > left_ ? boundary : now - keep_units();
   }
 
   std::vector<int32_t> decode(std::span<const float> window) {
@@ -252,8 +254,8 @@ TEST_CASE("rows before a committed end of a segment leave, and with them its tok
   config.loop.unit_rows = 4;
   config.loop.end_of_turn = {7};
   config.after_window = {1};
-  config.max_units = 9;
-  config.keep_units = 2;
+  config.max_rows = 36;
+  config.keep_rows = 8;
   config.first_time = 8;
   config.time_rows = 2;
   Narrator decoder;
@@ -286,8 +288,8 @@ TEST_CASE("the cost of a unit stays bounded") {
     longest = std::max(longest, decoder.pos());
   }
   CHECK(loop.written() > 300);
-  const int64_t input_rows = 3 + config.max_units * config.loop.unit_rows;
-  CHECK(longest <= input_rows + config.max_units * config.max_hypothesis);
+  const int64_t input_rows = 3 + config.max_rows;
+  CHECK(longest <= input_rows + config.max_rows / config.loop.unit_rows * config.max_hypothesis);
 }
 
 TEST_CASE("numbers out of range and samplers that are not greedy are refused") {
@@ -298,9 +300,9 @@ TEST_CASE("numbers out of range and samplers that are not greedy are refused") {
     change(config);
     CHECK_THROWS_AS(ReencodedLoop(decoder, policy, config), std::invalid_argument);
   };
-  refuses([](auto& c) { c.max_units = 0; });
-  refuses([](auto& c) { c.keep_units = 0; });
-  refuses([](auto& c) { c.keep_units = c.max_units + 1; });
+  refuses([](auto& c) { c.max_rows = 0; });
+  refuses([](auto& c) { c.keep_rows = 0; });
+  refuses([](auto& c) { c.keep_rows = c.max_rows + 1; });
   refuses([](auto& c) { c.max_hypothesis = 0; });
   refuses([](auto& c) { c.n_hypotheses = 0; });
   refuses([](auto& c) { c.n_draft = -1; });
