@@ -57,6 +57,7 @@ PLACE_ROWS = 2  # Whisper's times are 20 ms apart
 HOLD_MS = 200.0  # before a token that one hypothesis alone has is shown
 # Nobody speaks six tokens in a fifth of a second: what is heard so is invented.
 CROWD_TOKENS, CROWD_ROWS = 6, 20
+LOYALTY = 0.5  # nats by which another token must be likelier than that of the last hypothesis
 N_DRAFT = 256  # tokens of the last hypothesis that are verified at once
 MAX_HYPOTHESIS = 224  # tokens, as Whisper's reference decoder
 
@@ -186,6 +187,7 @@ class ReencodedModel:
             first_time=-1 if first_time is None else first_time,
             sentence_ends=self._sentence_ends,
             lag_rows=PLACE_ROWS,
+            loyalty=LOYALTY,
             crowd_tokens=CROWD_TOKENS,
             crowd_rows=CROWD_ROWS,
         )

@@ -2,6 +2,7 @@
 #include "core/reencoded_loop.h"
 
 #include <algorithm>
+#include <cmath>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -25,6 +26,9 @@ ReencodedConfig checked(ReencodedConfig c) {
   require(c.n_hypotheses >= 1 && c.n_hypotheses <= kMaxHypotheses, "n_hypotheses", c.n_hypotheses,
           "from 1 to " + std::to_string(kMaxHypotheses));
   require(c.lag_rows >= 0, "lag_rows", c.lag_rows, ">= 0");
+  if (!(c.loyalty >= 0.F)) {
+    throw std::invalid_argument("loop: loyalty is a number of nats, 0 or more");
+  }
   require(c.crowd_tokens >= 1, "crowd_tokens", c.crowd_tokens, ">= 1");
   if (c.lag_rows == 0) c.lag_rows = c.loop.unit_rows;
   const SamplerConfig& sampler = c.loop.sampler;
@@ -154,11 +158,16 @@ void ReencodedLoop::remember_hypothesis() {
 void ReencodedLoop::decode() {
   hypothesis_.clear();
   proposals_.clear();
+  last_draft_.swap(draft_);
   draft_.clear();
   order_.clear();
+  bool same = true;  // as the last hypothesis so far
   while (std::cmp_less(draft_.size(), config_.max_hypothesis)) {
     Proposal proposal = choose(logits_);
+    same = same && draft_.size() < last_draft_.size();
+    if (same) keep_to(last_draft_[draft_.size()], proposal);
     const int32_t token = proposal.token;
+    same = same && token == last_draft_[draft_.size()];
     if (ends_turn(token) || token == loop_config_.silence) break;
     if (!is_time(token)) {
       const int n_after = batch_.n_after();
@@ -179,6 +188,15 @@ void ReencodedLoop::decode() {
   }
   batch_.close(true);
   place();
+}
+
+// A token that the last hypothesis had stays unless another is clearly likelier now.
+void ReencodedLoop::keep_to(int32_t token, Proposal& proposal) const {
+  if (token == proposal.token) return;
+  const float behind = logits_[proposal.token] - logits_[token];
+  if (!(behind < config_.loyalty)) return;
+  proposal.token = token;
+  proposal.probability *= std::exp(-behind);
 }
 
 // Where the hypothesis was heard, and how much of it can have been.

@@ -25,6 +25,9 @@ struct ReencodedConfig {
   int32_t first_time = -1;  ///< tokens from here on name places: heard, never written; -1: none
   std::vector<int32_t> sentence_ends;  ///< tokens behind which a window may begin
   int lag_rows = 0;  ///< input rows that attended_lag counts as one; 0: those of a unit
+  /// While a hypothesis is as the last one, its next token is kept unless the likeliest is more
+  /// likely by so many nats: what is shown wavers less. 0: always the likeliest.
+  float loyalty = 0.F;
   /// A hypothesis ends where so many tokens are heard within fewer rows than crowd_rows: nobody
   /// speaks as fast, the model goes on by itself. 0 rows: never.
   int crowd_tokens = 1;
@@ -93,6 +96,7 @@ class ReencodedLoop final : public TurnLoop {
   void remember_hypothesis();
   void encode();
   void decode();
+  void keep_to(int32_t token, Proposal& proposal) const;
   void place();
   void note_input();
   void compare(int64_t n_read);
@@ -107,6 +111,7 @@ class ReencodedLoop final : public TurnLoop {
   std::vector<int32_t> hypothesis_;            // beyond the committed tokens
   std::vector<Proposal> proposals_;            // of the hypothesis' tokens
   std::vector<int32_t> draft_;                 // the hypothesis with the places between
+  std::vector<int32_t> last_draft_;            // of the decoding before
   std::vector<size_t> order_;                  // of the hypothesis' tokens in the draft
   std::vector<int32_t> places_;                // of the last turn's tokens, then the hypothesis'
   size_t n_placed_ = 0;                        // of them that the last turn wrote

@@ -156,19 +156,20 @@ void bind_reencoded(nb::module_& m) {
           [](ReencodedLoop* self, Decoder& decoder, const Policy& policy, LoopConfig loop,
              int max_rows, int keep_rows, Tokens before_window, Tokens after_window,
              int max_hypothesis, int n_hypotheses, int n_draft, int32_t first_time,
-             Tokens sentence_ends, int lag_rows, int crowd_tokens, int crowd_rows) {
+             Tokens sentence_ends, int lag_rows, float loyalty, int crowd_tokens, int crowd_rows) {
             new (self) ReencodedLoop(
                 decoder, policy,
                 {std::move(loop), std::move(before_window), std::move(after_window), max_rows,
                  keep_rows, max_hypothesis, n_hypotheses, n_draft, first_time,
-                 std::move(sentence_ends), lag_rows, crowd_tokens, crowd_rows});
+                 std::move(sentence_ends), lag_rows, loyalty, crowd_tokens, crowd_rows});
           },
           "decoder"_a, "policy"_a, "config"_a = LoopConfig(), nb::kw_only(), "max_rows"_a,
           "keep_rows"_a, "before_window"_a = Tokens(), "after_window"_a = Tokens(),
           "max_hypothesis"_a = defaults.max_hypothesis, "n_hypotheses"_a = defaults.n_hypotheses,
           "n_draft"_a = 0, "first_time"_a = defaults.first_time, "sentence_ends"_a = Tokens(),
-          "lag_rows"_a = defaults.lag_rows, "crowd_tokens"_a = defaults.crowd_tokens,
-          "crowd_rows"_a = defaults.crowd_rows, nb::keep_alive<1, 2>(), nb::keep_alive<1, 3>(),
+          "lag_rows"_a = defaults.lag_rows, "loyalty"_a = defaults.loyalty,
+          "crowd_tokens"_a = defaults.crowd_tokens, "crowd_rows"_a = defaults.crowd_rows,
+          nb::keep_alive<1, 2>(), nb::keep_alive<1, 3>(),
           "Of more than max_rows input rows the oldest leave the window, keep_rows stay or a few "
           "more. "
           "n_hypotheses newest hypotheses are compared for what they agree on; n_draft tokens of "
@@ -176,7 +177,8 @@ void bind_reencoded(nb::module_& m) {
           "places in the window and are not written. Of a window longer than keep_rows leaves what "
           "was heard up to the last written token of sentence_ends. lag_rows input rows count as "
           "one "
-          "in a policy's attended_lag (0: those of a unit). A hypothesis ends where crowd_tokens "
+          "in a policy's attended_lag (0: those of a unit). A token of the last hypothesis is kept "
+          "unless another is likelier by `loyalty` nats. A hypothesis ends where crowd_tokens "
           "tokens are heard within fewer than crowd_rows rows (0: never).")
       .def_prop_ro(
           "hypothesis",
