@@ -77,10 +77,9 @@ def test_any_cutting_gives_the_voices_of_the_whole(gate, sizes):
     whole, _ = answers(gate, samples, [len(samples)])
     pieces, stream = answers(gate, samples, sizes)
     assert np.array_equal(pieces, whole)
-    assert set(whole) == {0, 1}
     assert len(whole) >= len(samples) // 160
-    assert whole[:28].sum() == 0  # 5000 samples are 31 rows; a block of 512 hears both
-    assert whole[35:80].all()
+    assert whole[:28].max() < 0.2  # 5000 samples are 31 rows; a block of 512 hears both
+    assert whole[35:80].min() > 0.9
     assert stream._state[0, 0, 0] == np.ceil(len(samples) / BLOCK_SAMPLES)
 
 
@@ -132,20 +131,20 @@ def test_there_is_always_something_that_may_follow(rules, written, seed):
 
 def test_a_window_that_the_model_calls_silent_has_no_text(folder, monkeypatch):
     model = ReencodedModel(folder)
-    assert model.stream(language="en").push(sound(0, 3.0))
+    assert model.stream(language="en", vad="off").push(sound(0, 3.0))
     monkeypatch.setattr("edgestream.hypothesis_rules.NO_SPEECH_THRESHOLD", -1.0)
-    stream = model.stream(language="en")
+    stream = model.stream(language="en", vad="off")
     assert stream.push(sound(0, 3.0)) + stream.finish() == []
 
 
-def test_the_language_is_heard_once_and_forgotten_with_the_stream(folder):
+def test_the_language_is_heard_and_forgotten_with_the_stream(folder):
     model = ReencodedModel(folder)
-    stream = model.stream()
+    stream = model.stream(vad="off")
     decoder = stream._stages.decoder
     heard = stream.push(sound(0)) + stream.finish()
     index = list(model.config.languages.values()).index(decoder._language)
     name = list(model.config.languages)[index]
-    told = model.stream(language=name)
+    told = model.stream(language=name, vad="off")
     assert told.push(sound(0)) + told.finish() == heard
     stream.reset()
     assert decoder._language is None
@@ -248,7 +247,7 @@ def test_an_export_with_further_inputs_gives_the_same(folder, tmp_path):
     onnx.save(decoder, path)
     events = []
     for place in (folder, tmp_path):
-        stream = ReencodedModel(place).stream(language="en")
+        stream = ReencodedModel(place).stream(language="en", vad="off")
         events.append(stream.push(sound(2)) + stream.finish())
     assert events[0] == events[1] != []
 
@@ -264,12 +263,12 @@ def test_int8_files_are_preferred_and_run(folder, tmp_path):
     model = ReencodedModel(tmp_path / "m")
     assert model.weights.encoder_path.name == "encoder_model_quantized.onnx"
     assert model.weights.decoder_path.name == "decoder_model_merged_quantized.onnx"
-    stream = model.stream(language="en")
+    stream = model.stream(language="en", vad="off")
     assert stream.push(sound(2)) + stream.finish()
 
 
 def test_captions_hold_text_alone(folder):
-    stream = ReencodedModel(folder).stream(language="en", times=False)
+    stream = ReencodedModel(folder).stream(language="en", times=False, vad="off")
     for event in stream.push(sound(3)) + stream.finish():
         assert isinstance(event, (Draft, Final))
         assert event.text.isprintable()

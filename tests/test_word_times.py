@@ -91,7 +91,7 @@ def words_of(events):
 
 def stream_of(model, **options):
     language = "en" if model.config.languages else None
-    return model.stream(language=language, **options)
+    return model.stream(language=language, vad="off", **options)
 
 
 def events_of(stream, sizes):
@@ -175,7 +175,7 @@ def test_wait_k_keeps_the_newest_tokens_back(model):
 def test_padding_is_not_looked_at(tmp_path):
     model = ReencodedModel(tiny_whisper.write(tmp_path / "m"), SHORT)
     model.weights.padded = True
-    stream = model.stream(language="en", policy="alignatt:20")
+    stream = model.stream(language="en", policy="alignatt:20", vad="off")
     words = words_of(stream.push(sound(0, 3.0)) + stream.finish())
     assert words
     decoder = stream._stages.decoder
@@ -228,7 +228,7 @@ def test_the_heads_that_are_named_are_looked_at(tmp_path):
 
 def captions(tokens, begins_ms):
     texts = [b" the", b" ha", b"t", b",", b" it"]
-    caption = SegmentCaption(texts, Clock(), first_time=None, place_ms=20)
+    caption = SegmentCaption(texts, Clock())
     events = caption.push(
         tokens, [], begins_ms=begins_ms, window_ms=0, known_ms=900, now_ms=2000
     ) + caption.finish()  # fmt: skip
