@@ -102,7 +102,7 @@ def test_a_mask_of_states_fails_in_such_a_graph(makers):
     """So the test before holds for a reason."""
     model = ReencodedModel(makers[1])
     model.weights._mask_step = 1
-    rows = np.ones((300, 162), np.float32)
+    rows = np.ones((300, 161), np.float32)
     rows[:, 0] = -160
     states = model.weights.encode(rows)
     with pytest.raises(OperationError, match="onnxruntime failed"):

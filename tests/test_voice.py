@@ -119,7 +119,7 @@ def test_what_is_no_gate_is_one_line(home, whisper, tmp_path):
     with pytest.raises(ModelError, match="onnxruntime cannot load it"):
         load_voice(tmp_path / "x.onnx")
     with pytest.raises(UsageError, match="vad is for models of another family"):
-        es.listen(SAMPLE, fast=True, vad=GATE)
+        es.listen(SAMPLE, fast=True, model="synthetic-en", vad=GATE)
 
 
 def test_a_gate_is_no_model_that_listens(pulled):

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from edgestream._native import TokenAligner
 from edgestream.cli import app
 from edgestream.clock import Clock
+from edgestream.commit_policy import CommitPolicy
 from edgestream.errors import ModelError, UsageError
 from edgestream.events import Final
 from edgestream.policy import AlignAtt
@@ -129,7 +130,8 @@ def test_alignatt_commits_what_is_heard_before_the_last_frames_alone(model):
         stream = stream_of(model, times=False)
         stages = stream._stages
         stages.loop = loop = model.loop(
-            stages.decoder, AlignAtt(frames), stages.decoder.prompt, times=False, n_draft=n_draft
+            stages.decoder, CommitPolicy(AlignAtt(frames), 1), stages.decoder.prompt,
+            times=False, n_draft=n_draft,
         )
         committed = []
 
@@ -214,9 +216,10 @@ def test_the_heads_that_are_named_are_looked_at(tmp_path):
     generation = {**tiny_whisper.GENERATION, "alignment_heads": [[0, 3], [1, 1]]}
     folder = tiny_whisper.write(tmp_path / "m", generation=generation)
     model = ReencodedModel(folder)
+    model.weights.silence_rows = 0
     assert model.weights.aligned_heads == [(0, 3), (1, 1)]
-    rows = np.ones((200, 82), np.float32)
-    rows[:, 2:] = np.random.default_rng(0).normal(-1, 0.3, (200, 80))
+    rows = np.ones((200, 81), np.float32)
+    rows[:, 1:] = np.random.default_rng(0).normal(-1, 0.3, (200, 80))
     states = model.weights.encode(rows)
     both = model.weights.decode([model.config.start, 5, 6], states, {}, look=True).attention
     assert both.shape == (2, 3, 100)
