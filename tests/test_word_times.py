@@ -24,6 +24,7 @@ from edgestream.events import Final
 from edgestream.policy import AlignAtt
 from edgestream.reencoded_model import ReencodedModel, WindowSpec
 from edgestream.segment_caption import SegmentCaption
+from edgestream.steady_draft import SteadyDraft
 
 EXPECTED = json.loads(ANSWERS.read_text(encoding="utf-8"))
 SPOKEN = np.concatenate([sound(i, 2.5) for i in range(4)])
@@ -123,26 +124,33 @@ def test_any_cutting_gives_the_captions_of_the_whole(model, sizes, policy):
     assert events_of(stream_of(model, policy=policy), [*sizes, 20000]) == whole
 
 
-def test_alignatt_commits_what_is_heard_before_the_last_frames_alone(model):
+@pytest.fixture
+def whole(monkeypatch):
+    """Captions are given each hypothesis whole, as the policy saw it."""
+    monkeypatch.setattr("edgestream.reencoded_model.CROWD_ROWS", 0)
+    monkeypatch.setattr(SteadyDraft, "shown", lambda self, hypothesis, *_: list(hypothesis))
+
+
+def test_alignatt_commits_what_is_heard_before_the_last_frames_alone(model, whole):
     """Against the attention itself, read when each token was committed; with drafts and without."""
     frames, written = 20, []
     for n_draft in (0, 64):
         stream = stream_of(model, times=False)
         stages = stream._stages
+        decides = CommitPolicy(AlignAtt(frames), 1)
         stages.loop = loop = model.loop(
-            stages.decoder, CommitPolicy(AlignAtt(frames), 1), stages.decoder.prompt,
-            times=False, n_draft=n_draft,
+            stages.decoder, decides, stages.decoder.prompt, times=False, n_draft=n_draft
         )
         committed = []
 
         def push(tokens, hypothesis, *, stages=stages, loop=loop, found=committed, **_):
             decoder, found_now = stages.decoder, len(tokens)
             found.append(list(tokens))
-            first = decoder.n_tokens - len(hypothesis) - found_now
-            newest = stages._n_rows - 1
+            first = len(decoder._tokens) - len(hypothesis) - found_now
+            newest = loop.n_left + decoder._n_input - 1
             for i in range(found_now + bool(hypothesis)):
                 weights = decoder._seen[first + i - 1].mean(0)
-                places = np.arange(stages._n_rows - loop.n_left)
+                places = np.arange(decoder._n_input)
                 spread = weights[places * len(weights) // len(places)]
                 looked = newest - int(np.argmax(spread[::-1]))
                 assert (newest // 2 - looked // 2 >= frames) == (i < found_now)
@@ -155,7 +163,7 @@ def test_alignatt_commits_what_is_heard_before_the_last_frames_alone(model):
     assert sum(map(len, written[0])) > 3
 
 
-def test_wait_k_keeps_the_newest_tokens_back(model):
+def test_wait_k_keeps_the_newest_tokens_back(model, whole):
     """Of each hypothesis; the end of the sound brings them, too."""
     stream, n_kept = stream_of(model, times=False, policy="wait-k:4"), []
     usual = stream._stages.caption.push
