@@ -62,7 +62,17 @@ def test_a_machine_that_is_behind_reads_first_and_tells_each_doubling_once():
         lags.append(pace.told(waiting))
     assert lengths[0] == UNIT
     assert max(lengths) > 2 * UNIT
-    assert [bool(lag) for lag in lags] == [False, True, False, True, False, False, False, False, True]
+    assert [bool(lag) for lag in lags] == [
+        False,
+        True,
+        False,
+        True,
+        False,
+        False,
+        False,
+        False,
+        True,
+    ]
     (lag,) = lags[1]
     assert "not every 0.4 s" in lag.action
 

@@ -18,6 +18,7 @@ from transformers_whisper import sound
 from typer.testing import CliRunner
 
 from edgestream.cli import app
+from edgestream.encoder_decoder import LANGUAGE_MARGIN
 from edgestream.errors import EdgestreamError, ModelError, UsageError
 from edgestream.events import Draft, Final
 from edgestream.hypothesis_rules import FORBIDDEN, HypothesisRules
@@ -148,6 +149,66 @@ def test_the_language_is_heard_and_forgotten_with_the_stream(folder):
     assert told.push(sound(0)) + told.finish() == heard
     stream.reset()
     assert decoder._language is None
+
+
+@pytest.fixture
+def spoken(folder, gate, monkeypatch):
+    """A model behind a gate, and what it hears: the score of each language, 0 if it is not there;
+    and how often it was asked."""
+    model, scores, asked = ReencodedModel(folder), {"en": 9.0}, []
+    model.voice = gate
+    decode = model.weights.decode
+
+    def hear(tokens, *args, **options):
+        found = decode(tokens, *args, **options)
+        if tokens == [tiny.START]:
+            asked.append(1)
+            for name, token in model.config.languages.items():
+                found.logits[0, token] = scores.get(name, 0.0)
+        return found
+
+    monkeypatch.setattr(model.weights, "decode", hear)
+    return model, scores, asked
+
+
+PAUSE = np.zeros(32000, np.float32)
+
+
+def test_the_language_is_heard_again_after_a_pause(spoken):
+    model, scores, asked = spoken
+    stream = model.stream()
+    decoder, languages = stream._stages.decoder, model.config.languages
+
+    def language_of(samples):
+        stream.push(samples)
+        language = decoder._tokens[1]
+        assert language == decoder._language
+        return next(name for name, token in languages.items() if token == language)
+
+    assert language_of(sound(0, 4.0)) == "en"
+    n_asked = len(asked)
+    assert n_asked > 1  # it was not sure at once
+    scores["de"] = 20.0
+    assert language_of(sound(1, 3.0)) == "en"  # nor does it change while somebody speaks
+    assert len(asked) == n_asked
+    stream.push(PAUSE)
+    assert language_of(sound(2, 4.0)) == "de"
+    scores["fr"] = 20.0 + 0.9 * LANGUAGE_MARGIN  # not clearly another
+    stream.push(PAUSE)
+    assert language_of(sound(3, 4.0)) == "de"
+    stream.reset()
+    assert language_of(sound(3, 4.0)) == "fr"
+
+
+def test_a_language_that_was_given_stays(spoken):
+    model, scores, asked = spoken
+    stream = model.stream(language="fr")
+    for i in range(2):
+        stream.push(sound(i, 4.0))
+        assert stream._stages.decoder._tokens[1] == model.config.languages["fr"]
+        stream.push(PAUSE)
+        scores["de"] = 20.0
+    assert not asked
 
 
 @pytest.mark.parametrize("options", [{"language": "xx"}, {"task": "sing"}, {"policy": "head.toml"}])

@@ -33,7 +33,7 @@ def pieces_of(voices, sizes=(1 << 30,), spec=SPEC):
 
 
 def utterances(pieces):
-    """[(first row, [rows up to each mark], ended)] of pieces; checks that they follow each other."""
+    """[(first row, [rows up to each mark], ended)]; pieces follow each other."""
     found = []
     for piece in pieces:
         if piece.begins:
