@@ -17,8 +17,8 @@ PACKAGE = ROOT / "edgestream"
 # In the order that data takes. model.py builds the stages, session.py runs them.
 WALK = [
     "reporting", "errors", "process", "names", "checks", "stand_in", "events", "json_file",
-    "toml_file", "ring_spec", "config", "commentator_config", "decoder_config", "vlm_config", "manifest",
-    "dialects", "onnx_weights", "library", "entry",
+    "toml_file", "ring_spec", "config", "commentator_config", "decoder_config", "vlm_config",
+    "manifest", "dialects", "onnx_weights", "library", "entry",
     "library_noise", "channels", "sound_parts", "chained", "sound_kind", "sound",
     "source", "pcm", "piped", "resample", "waveform", "devices", "microphone",
     "picture", "picture_source", "container", "video_file", "cameras", "camera",
