@@ -87,6 +87,15 @@ def test_a_source_that_stays_ahead_gets_units_of_8_s():
     assert len(units(pace, [800])[1]) == 1
 
 
+def test_a_short_unit_before_a_pause_does_not_tell_that_it_is_over():
+    pace = Pace(UNIT, ROW_MS, lambda: 5000.0)
+    assert pace.told(3 * UNIT)
+    assert pace.told(UNIT - 1) == []
+    assert pace.told(4 * UNIT) == []  # told already
+    assert pace.told(UNIT) == []
+    assert pace.told(3 * UNIT)
+
+
 @pytest.mark.parametrize("unit_rows", [1, 25, 100, 800])
 def test_rows_to_go_end_at_a_unit_and_at_8_s(unit_rows):
     pace = Pace(unit_rows, ROW_MS, lambda: 1e6)

@@ -22,7 +22,7 @@ from edgestream.shown_text import columns
 from edgestream.writing_systems import is_mark, is_opener
 
 PAUSE = np.zeros(2 * RATE_HZ, np.float32)
-MOST_WER = 0.12  # of the ten clips together
+MOST_WER = 0.08  # of the ten clips together
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def test_the_words_of_people_are_written(clips, heard):
     for clip, events in zip(clips, heard, strict=True):
         assert words_of(events), clip.text
         score.add(spoken_words(clip.text), words_of(events))
-    assert score.words > 200
+    assert score.words > 150
     assert score.wer <= MOST_WER
 
 
@@ -126,7 +126,8 @@ def test_any_cutting_gives_the_same_lines(model, clips, heard, size):
     "kind", ["silence", "white noise", "hum", "clicks", *(k for k in KINDS if "recorded" in k)]
 )
 def test_nobody_is_written_where_nobody_speaks(model, kind):
-    samples = np.concatenate(list(itertools.islice(sound(kind, 1.0), 12)))[: 12 * RATE_HZ]
+    """At four levels, up to loud."""
+    samples = np.concatenate(list(sound(kind, 1.0)))
     assert len(words_of(hear(model, samples, RATE_HZ))) <= 1
 
 
@@ -148,14 +149,12 @@ def test_a_clip_that_starts_at_full_speech_has_its_first_word(model, clips):
 
 
 def test_an_utterance_behind_silence_has_a_window_and_times_of_its_own(model, clips):
-    first, second = clips[0], clips[3]
+    first, second = clips[3], clips[1]
     gap = np.zeros(5 * RATE_HZ, np.float32)
     start_ms = 1000 * (len(first.samples) + len(gap)) / RATE_HZ
-    stream, windows = model.stream(), []
-    begin = stream._stages._begin
-    stream._stages._begin = lambda row: windows.append(row) or begin(row)
+    stream = model.stream()
     events = stream.push(np.concatenate([first.samples, gap, second.samples])) + stream.finish()
-    assert abs(10 * windows[-1] - start_ms) < 700
+    assert abs(10 * stream._stages._first_row - start_ms) < 700
     said = spoken(second, start_ms)
     words = [w for line in finals(events) for w in line.words if w.end_ms > start_ms - 500]
     pairs = matches([w.text for w in said], [(spoken_words(w.text) or [""])[0] for w in words])
@@ -167,7 +166,8 @@ def test_an_utterance_behind_silence_has_a_window_and_times_of_its_own(model, cl
 
 def test_four_minutes_lose_nothing_and_memory_stays_flat(model, clips, heard):
     """All clips in turns with pauses: as many errors as each alone, and no growth."""
-    stream, process, alone, together = model.stream(), psutil.Process(), Score(), Score()
+    stream, process = model.stream(delay="sure"), psutil.Process()
+    alone, together = Score(), Score()
     for clip, events in zip(clips, heard, strict=True):
         alone.add(spoken_words(clip.text), words_of(events))
     reference, found, memory_mb, n_samples, turns = [], [], [], 0, 0
