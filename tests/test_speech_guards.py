@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from edgestream.cli import app
 from edgestream.encoder_decoder import LANGUAGE_MARGIN
 from edgestream.errors import EdgestreamError, ModelError, UsageError
-from edgestream.events import Draft, Final
+from edgestream.events import Draft, Final, Lag
 from edgestream.hypothesis_rules import FORBIDDEN, HypothesisRules
 from edgestream.reencoded_model import ReencodedModel, WindowSpec
 from edgestream.speech_config import read_speech_config, read_token_bytes
@@ -130,6 +130,32 @@ def test_there_is_always_something_that_may_follow(rules, written, seed):
     assert not (logits[tiny.GENERATION["suppress_tokens"]] > FORBIDDEN).any()
 
 
+def test_a_machine_that_is_behind_decodes_less_often_and_tells(folder, monkeypatch):
+    model, samples = ReencodedModel(folder), np.concatenate([sound(i, 6.0) for i in range(4)])
+    lengths, encode = [], model.weights.encode
+    monkeypatch.setattr(
+        model.weights, "encode", lambda rows: lengths.append(len(rows)) or encode(rows)
+    )
+
+    def run(behind_ms):
+        lengths.clear()
+        stream = model.stream(language="en", vad="off", behind_ms=behind_ms)
+        events = [
+            e for at in range(0, len(samples), 4000) for e in stream.push(samples[at:][:4000])
+        ]
+        return events + stream.finish(), len(lengths)
+
+    usual = run(None)
+    assert run(lambda: 0.0) == usual
+    assert usual[1] == 61  # of 400 ms, and the end
+    events, n_decoded = run(lambda: 60_000.0)
+    assert n_decoded == 4  # of 8 s, and the end
+    (lag,) = (event for event in events if isinstance(event, Lag))
+    assert lag.behind_ms == 60_000
+    assert "words every 8.0 s" in lag.action
+    assert any(isinstance(event, Final) for event in events)
+
+
 def test_a_window_that_the_model_calls_silent_has_no_text(folder, monkeypatch):
     model = ReencodedModel(folder)
     assert model.stream(language="en", vad="off").push(sound(0, 3.0))
@@ -211,7 +237,13 @@ def test_a_language_that_was_given_stays(spoken):
     assert not asked
 
 
-@pytest.mark.parametrize("options", [{"language": "xx"}, {"task": "sing"}, {"policy": "head.toml"}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"language": "xx"}, {"task": "sing"}, {"policy": "head.toml"}, {"delay": "soon"},
+        {"delay": "low", "policy": "alignatt"},
+    ],
+)  # fmt: skip
 def test_what_the_model_does_not_know_is_refused(folder, options):
     with pytest.raises(UsageError):
         ReencodedModel(folder).stream(**options)
