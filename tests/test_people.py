@@ -15,7 +15,7 @@ from edgestream.bench_sounds import KINDS, sound
 from edgestream.bench_speech import PEOPLE, RATE_HZ, read_clips, spoken
 from edgestream.bench_words import Score, matches, spoken_words
 from edgestream.config import DEFAULT_MODEL
-from edgestream.events import Draft, Final
+from edgestream.events import Draft, Final, Lag
 from edgestream.line_breaks import COLUMNS
 from edgestream.lines import LINE_WORDS
 from edgestream.shown_text import columns
@@ -183,6 +183,15 @@ def test_four_minutes_lose_nothing_and_memory_stays_flat(model, clips, heard):
     assert turns > 1
     assert together.errors <= 1.1 * turns * alone.errors + 4
     assert memory_mb[-1] - memory_mb[0] < 50
+
+
+def test_a_machine_that_is_behind_loses_no_words(model, clips):
+    """Two windows instead of thirty, and a notice."""
+    stream, score = model.stream(behind_ms=lambda: 60_000.0), Score()
+    events = [e for b in blocks(clips[1].samples, 640) for e in stream.push(b)] + stream.finish()
+    score.add(spoken_words(clips[1].text), words_of(events))
+    assert score.wer < 0.2
+    assert sum(isinstance(event, Lag) for event in events) == 1
 
 
 def test_without_the_gate_people_are_heard_too(model, clips):

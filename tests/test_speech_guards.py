@@ -140,9 +140,8 @@ def test_a_machine_that_is_behind_decodes_less_often_and_tells(folder, monkeypat
     def run(behind_ms):
         lengths.clear()
         stream = model.stream(language="en", vad="off", behind_ms=behind_ms)
-        events = [
-            e for at in range(0, len(samples), 4000) for e in stream.push(samples[at:][:4000])
-        ]
+        blocks = np.split(samples, range(4000, len(samples), 4000))
+        events = [event for block in blocks for event in stream.push(block)]
         return events + stream.finish(), len(lengths)
 
     usual = run(None)
@@ -153,7 +152,6 @@ def test_a_machine_that_is_behind_decodes_less_often_and_tells(folder, monkeypat
     (lag,) = (event for event in events if isinstance(event, Lag))
     assert lag.behind_ms == 60_000
     assert "words every 8.0 s" in lag.action
-    assert any(isinstance(event, Final) for event in events)
 
 
 def test_a_window_that_the_model_calls_silent_has_no_text(folder, monkeypatch):
