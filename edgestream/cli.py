@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +18,7 @@ from edgestream.cli_session import Format, memory, one_line_errors, output_besid
 from edgestream.cli_watch import watch
 from edgestream.config import DEFAULT_MODEL, SYNTHETIC_MODEL
 from edgestream.errors import UsageError, shown
-from edgestream.process import clean_up_on_ctrl_c
+from edgestream.process import clean_up_on_ctrl_c, tell
 
 if TYPE_CHECKING:
     from edgestream.session import Session, Stream
@@ -151,14 +153,15 @@ def listen(
         from edgestream.screen import loudness
 
         output = output_beside(source, output)
-        opened: Source | str | None = source
+        opened: Callable[[], Source] | str | None = source
         if source == "-":
             from edgestream.pcm import standard_input
             from edgestream.piped import open_piped
 
-            opened = open_piped(standard_input(), rate, channels, sample_format.value)
+            # Called once the model is loaded: its first bytes may be long in coming.
+            opened = partial(open_piped, standard_input(), rate, channels, sample_format.value)
         elif source is None and model == SYNTHETIC_MODEL:
-            typer.echo(SYNTHETIC_ONLY, err=True)
+            tell(SYNTHETIC_ONLY)
         session = start(
             opened, model=model, **_delay(delay), device=device, fast=fast, confidence=confidence,
             policy=policy, language=language, task=task, prompt=prompt, vad=vad,
@@ -204,7 +207,7 @@ def _list_devices() -> None:
 
     devices = list_devices()
     if not devices:
-        typer.echo("no microphone was found", err=True)
+        tell("no microphone was found")
     for device in devices:
         mark = "*" if device.default else " "
         typer.echo(
@@ -215,10 +218,9 @@ def _list_devices() -> None:
 
 def _print_stats(session: Session[Source, Stream]) -> None:
     m = session.meter
-    typer.echo(
+    tell(
         f"heard {m.heard_ms / 1000:.1f} s, computed {m.compute_ms / 1000:.2f} s"
         f" (real-time factor {m.real_time_factor:.4f}), {m.n_words} words,"
         f" delay {session.stream.delay_ms:.0f} ms, at most {m.worst_behind_ms:.0f} ms behind,"
         f" lost {m.lost_ms / 1000:.1f} s{memory()}",
-        err=True,
     )

@@ -16,6 +16,7 @@ import typer
 from edgestream.cli_session import Format, memory, one_line_errors, output_beside, run
 from edgestream.config import DEFAULT_COMMENTATOR
 from edgestream.errors import UsageError
+from edgestream.process import tell
 
 if TYPE_CHECKING:
     from edgestream.events import Event
@@ -92,7 +93,7 @@ def watch(
                 see=(figures.push, show),
             )
         if stats:
-            typer.echo(str(figures), err=True)
+            tell(str(figures))
 
 
 @contextmanager
@@ -180,6 +181,6 @@ def _list_cameras() -> None:
 
     cameras = list_cameras()
     if not cameras:
-        typer.echo("no camera was found", err=True)
+        tell("no camera was found")
     for camera in cameras:
         typer.echo(f"{camera.index:3d}  {camera.name}  ({camera.path})")

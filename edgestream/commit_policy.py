@@ -7,12 +7,12 @@ import os
 from dataclasses import dataclass
 
 from edgestream.errors import UsageError
-from edgestream.policy import AlignAtt, AllOf, Head, LocalAgreement, Policy
+from edgestream.policy import AlignAtt, AllOf, AnyOf, Head, LocalAgreement, Policy
 
 LOCAL_AGREEMENT, ALIGNATT, WAIT_K = "local-agreement", "alignatt", "wait-k"
 USUAL = {LOCAL_AGREEMENT: 2, ALIGNATT: 25, WAIT_K: 3}  # by name, each with its usual number
-MAX_NUMBER = 64
-AND = "+"  # between policies that must all agree
+MAX_NUMBER = 1000
+AND, OR = "+", "|"  # between policies that must all agree, and between such groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Delay:
 NORMAL = "normal"
 DELAYS = {
     "low": Delay(250, "alignatt:25"),
-    NORMAL: Delay(400, "local-agreement:3+alignatt:20"),
+    NORMAL: Delay(400, "local-agreement:3+alignatt:20|alignatt:100"),
     "sure": Delay(1000, "local-agreement:2"),
 }
 
@@ -51,7 +51,8 @@ def delay_of(name: str | None, model: str) -> Delay:
 def commit_policy(
     given: Policy | Head | str | os.PathLike[str], model: str, *, aligned: bool
 ) -> CommitPolicy:
-    """The policy by its name, `local-agreement:3`, or names with + between; or as it is given.
+    """The policy by its name, `local-agreement:3`, by names with + (both) and | (either, the weaker)
+    between; or as it is given.
 
     `aligned`: the decoder gives its cross-attention. Raises UsageError on a name or number that is
     not known, and on alignatt without cross-attention.
@@ -61,10 +62,8 @@ def commit_policy(
     if isinstance(given, Policy):
         found = CommitPolicy(given, USUAL[LOCAL_AGREEMENT])
     else:
-        parts = [_named(name, model) for name in os.fspath(given).split(AND)]
-        policies = tuple(part.policy for part in parts)
-        one = policies[0] if len(policies) == 1 else AllOf(*policies)
-        found = CommitPolicy(one, max(part.n_hypotheses for part in parts), policies)
+        groups = [_all_of(group, model) for group in os.fspath(given).split(OR)]
+        found = _joined(groups, AnyOf)
     if not aligned and any(isinstance(p, AlignAtt) for p in (found.policy, *found.parts)):
         raise UsageError(
             f"{model}: alignatt needs a decoder that gives its cross-attention, as"
@@ -74,9 +73,22 @@ def commit_policy(
 
 
 def without_alignment(policy: str) -> str:
-    """The policy's parts that need no cross-attention; local agreement if there are none."""
-    parts = [part for part in policy.split(AND) if not part.startswith(ALIGNATT)]
-    return AND.join(parts) or LOCAL_AGREEMENT
+    """The first group's parts that need no cross-attention; local agreement if there are none."""
+    first = policy.split(OR)[0]
+    return AND.join(p for p in first.split(AND) if not p.startswith(ALIGNATT)) or LOCAL_AGREEMENT
+
+
+def _all_of(group: str, model: str) -> CommitPolicy:
+    return _joined([_named(name, model) for name in group.split(AND)], AllOf)
+
+
+def _joined(parts: list[CommitPolicy], join: type[AllOf] | type[AnyOf]) -> CommitPolicy:
+    """One policy of several, and all that it is made of."""
+    if len(parts) == 1:
+        return parts[0]
+    policies = tuple(part.policy for part in parts)
+    inner = tuple(each for part in parts for each in part.parts)
+    return CommitPolicy(join(*policies), max(p.n_hypotheses for p in parts), (*policies, *inner))
 
 
 def _named(text: str, model: str) -> CommitPolicy:
@@ -85,7 +97,7 @@ def _named(text: str, model: str) -> CommitPolicy:
     if name not in USUAL or (colon and not digits.isdecimal()) or not 0 < number <= MAX_NUMBER:
         known = ", ".join(f"{each}:{number}" for each, number in USUAL.items())
         raise UsageError(
-            f"{model}: policy {text!r:.80}: try {known}, or two of them with + between"
+            f"{model}: policy {text!r:.80}: try {known}; + between two for both, | for either"
         )
     if name == LOCAL_AGREEMENT:
         return CommitPolicy(LocalAgreement(), number)

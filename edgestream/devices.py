@@ -71,6 +71,8 @@ def find_device(wanted: str | int | None) -> Device:
     A name matches whole or in part, in any case; digits are an index. Raises DeviceError if there
     is no microphone at all, UsageError if none or more than one is meant.
     """
+    if isinstance(wanted, bool) or not isinstance(wanted, (str, int, type(None))):
+        raise UsageError(f"microphone {wanted!r:.40}: give its name or its index")
     devices = list_devices()
     if not devices:
         raise DeviceError("microphone: this machine has none; plug one in or name an audio file")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +49,7 @@ def load(
 
 
 def listen(
-    source: str | os.PathLike[str] | Source | None = None,
+    source: str | os.PathLike[str] | Source | Callable[[], Source] | None = None,
     *,
     model: str | os.PathLike[str] | Model | ReencodedModel = DEFAULT_MODEL,
     delay: str | None = None,
@@ -67,7 +68,8 @@ def listen(
     """Captions of a microphone, a file or any other source, as an iterator of events.
 
     Args:
-        source: the microphone if None; the path of an audio file; or any Source.
+        source: the microphone if None; the path of an audio file; any Source; or what opens one,
+            called once the model is loaded.
         model: name, folder, or a Model that is loaded already.
         delay: how soon a word is written: `low`, `normal` or `sure`, the model's usual if None.
         delay_ms: instead, how long after its end, of a model that has a delay in milliseconds.
@@ -108,15 +110,21 @@ def listen(
 
 
 def open_source(
-    source: str | os.PathLike[str] | Source | None, *, device: str | int | None, fast: bool
+    source: str | os.PathLike[str] | Source | Callable[[], Source] | None,
+    *,
+    device: str | int | None,
+    fast: bool,
 ) -> Source:
-    """The microphone for None, a file for a path; anything else is a source already."""
+    """The microphone for None, a file for a path; what opens a source is called; anything else is a
+    source already."""
     if source is None:
         from edgestream.microphone import MicrophoneSource  # PortAudio only when it is needed
 
         return MicrophoneSource(device)
     if isinstance(source, (str, os.PathLike)):
         return FileSource(Path(source), pace=not fast)
+    if callable(source):
+        return source()
     if not hasattr(source, "rate_hz"):
         raise UsageError(f"source: {type(source).__name__} is none; give a path or a Source")
     return source

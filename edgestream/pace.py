@@ -38,12 +38,13 @@ class Pace:
 
     def is_due(self, n_waiting: int) -> bool:
         """Whether the window is decoded with so many new rows."""
-        if n_waiting < self._unit_rows:
+        return n_waiting >= self._unit_rows and not self.can_wait(n_waiting)
+
+    def can_wait(self, n_waiting: int) -> bool:
+        """Whether a live source is so far ahead that more is read first."""
+        if self._behind_ms is None or n_waiting * self._row_ms >= MAX_UNIT_MS:
             return False
-        hurried = (
-            self._behind_ms is not None and self._behind_ms() >= self._unit_rows * self._row_ms
-        )
-        return not hurried or n_waiting * self._row_ms >= MAX_UNIT_MS
+        return self._behind_ms() >= self._unit_rows * self._row_ms
 
     def told(self, n_rows: int) -> list[Lag]:
         """What is said of a window decoded after `n_rows`: each doubling once, until it is over.

@@ -14,11 +14,12 @@ from edgestream.errors import SourceError
 from edgestream.pcm import ByteStream, PcmSource, refuse_kind
 from edgestream.sound import UNREADABLE, Sound
 from edgestream.sound_kind import HEAD_BYTES, Kind, kind_of
-from edgestream.sound_parts import ENDLESS, find_parts
+from edgestream.sound_parts import ENDLESS, find_parts, wave_format
 from edgestream.source import BLOCK_MS, Block, Source, check_rate, open_sound
 
 KEPT_BYTES = 1 << 22  # of the beginning, where a decoder goes back to
 READ_BYTES = 1 << 16
+PLAIN = (1, 3, 6, 7, 0xFFFE)  # formats of WAVE in which each sample has its bytes
 NAME = "stdin"
 
 
@@ -57,15 +58,25 @@ class PipedSound:
 
     def __init__(self, data: ByteStream, file: BinaryIO | None, kind: Kind) -> None:
         self._data = data
-        self._file = file if file or kind.streamed else _spooled(data)
-        self._sound = open_sound(self._file, NAME) if self._file else _streamed(data, kind)
-        self.rate_hz = self._sound.rate_hz
+        self._file = file
+        sound = _streamed(data, kind) if file is None and kind.streamed else None
+        if sound is None or isinstance(sound, ForwardFile):
+            self._file = file or _spooled(sound or data)
+            sound = open_sound(self._file, NAME)
+        self._sound = sound
+        self.rate_hz = sound.rate_hz
 
     def __iter__(self) -> Iterator[Block]:
+        heard = False
         for piece in self._sound.pieces(BLOCK_MS):
             if self._file is not None and self._data.stopped:
                 return
+            heard |= len(piece.samples) > 0
+            if not heard and piece.lost_samples:
+                break
             yield Block(piece.samples, piece.lost_samples, piece.reason, piece.notice)
+        if not heard and not self._data.stopped:
+            raise SourceError(f"{NAME}: it ended before there was any sound")
 
     def stop(self) -> None:
         self._data.stopped = True
@@ -133,7 +144,7 @@ def _redirected(stream: BinaryIO) -> BinaryIO | None:
         return None
 
 
-def _spooled(data: ByteStream) -> BinaryIO:
+def _spooled(data: ByteStream | ForwardFile) -> BinaryIO:
     """All bytes of the stream in a file that has no name."""
     file = tempfile.TemporaryFile()  # noqa: SIM115  # the source closes it
     try:
@@ -146,10 +157,15 @@ def _spooled(data: ByteStream) -> BinaryIO:
     return cast(BinaryIO, file)
 
 
-def _streamed(data: ByteStream, kind: Kind) -> Sound:
-    file = cast(BinaryIO, ForwardFile(data))
+def _streamed(data: ByteStream, kind: Kind) -> Sound | ForwardFile:
+    """The sound as it comes; or the file, to be put aside, where samples come in packets."""
+    forward = ForwardFile(data)
+    file = cast(BinaryIO, forward)
     try:
         parts = find_parts(file, ENDLESS)
+        if kind.name == "wav" and parts[0].head and wave_format(parts[0].head) not in PLAIN:
+            forward.seek(0)
+            return forward
         return Sound(file, parts, lambda rate_hz, channels: check_rate(rate_hz, channels, NAME))
     except UNREADABLE:
         raise SourceError(

@@ -44,15 +44,11 @@ class ReencodedStages:
     _waiting: Floats = field(init=False)  # rows of the utterance, not decoded yet
     _first_row: int = field(default=0, init=False)  # of the utterance
     _heard_rows: deque[int] = field(init=False)  # of it, when each newest window was decoded
+    _is_over: bool = field(default=False, init=False)  # and its end waits for a slow machine
 
     def __post_init__(self) -> None:
         self._heard_rows = deque(maxlen=self.n_hypotheses)
-        self._waiting = np.empty((0, self.loop_width), np.float32)
-
-    @property
-    def loop_width(self) -> int:
-        """Numbers of a row."""
-        return self.decoder.n_embd
+        self._waiting = np.empty((0, self.decoder.n_embd), np.float32)
 
     def reset(self) -> None:
         """Back to an empty stream."""
@@ -64,7 +60,10 @@ class ReencodedStages:
     def push(self, samples: Floats) -> list[Event]:
         """Samples [n] at the source's rate to the events that they make."""
         rows, voices = self.window_rows.push(self.resampler.push(samples))
-        return self._hear(rows, voices)
+        events = self._hear(rows, voices)
+        if self._is_over and not self.pace.can_wait(len(self._waiting)):
+            events += self._end()
+        return events
 
     def finish(self, silence: Floats) -> list[Event]:
         """Commits what is left and closes the open line; needs no `silence` behind the end."""
@@ -73,7 +72,8 @@ class ReencodedStages:
 
     def close_line(self) -> list[Event]:
         """What is said is over: the rest of it is committed, and the line ends."""
-        return [event for piece in self.utterances.finish() for event in self._take(piece)]
+        events = [event for piece in self.utterances.finish() for event in self._take(piece)]
+        return events + (self._end() if self._is_over else [])
 
     def _hear(self, rows: Floats, voices: Floats) -> list[Event]:
         pieces = self.utterances.push(rows, voices)
@@ -81,17 +81,31 @@ class ReencodedStages:
 
     def _take(self, piece: Piece) -> list[Event]:
         """Reads rows up to the end of each unit."""
-        if piece.begins:
-            self._begin(piece.first_row)
-        events, rows = [], piece.rows
+        events: list[Event] = []
+        rows = self._opened(piece, events) if piece.begins else piece.rows
         while len(rows):
             n = self.pace.rows_to_go(len(self._waiting))
             self._waiting, rows = np.concatenate([self._waiting, rows[:n]]), rows[n:]
             if self.pace.is_due(len(self._waiting)):
                 events += self._decode()
-        if piece.mark is not Mark.MORE and len(self._waiting):
-            events += self._decode()
-        return events + (self._end() if piece.mark is Mark.END else [])
+        if piece.mark is Mark.MORE:
+            return events
+        if self.pace.can_wait(len(self._waiting)):
+            self._is_over = piece.mark is Mark.END
+            return events
+        return events + (self._end() if piece.mark is Mark.END else self._decode())
+
+    def _opened(self, piece: Piece, events: list[Event]) -> Floats:
+        """The first rows of an utterance. One that waits for a slow machine goes on in it, with the
+        silence between them, if that is not long; else its events are told before."""
+        if self._is_over:
+            n_between = piece.first_row - self._first_row - self._n_heard - len(self._waiting)
+            if self.pace.can_wait(len(self._waiting) + n_between):
+                self._is_over = False
+                return np.concatenate([self.window_rows.silence(n_between), piece.rows])
+            events += self._end()
+        self._begin(piece.first_row)
+        return piece.rows
 
     def _begin(self, first_row: int) -> None:
         """An utterance has a window of its own."""
@@ -100,15 +114,19 @@ class ReencodedStages:
         self.decoder.doubt_language()
         self._waiting, self._first_row = self._waiting[:0], first_row
         self._heard_rows.clear()
+        self._is_over = False
 
     def _end(self) -> list[Event]:
         """Nobody speaks any more: the last hypothesis is final, without another look."""
+        events, self._is_over = self._decode(), False
         tokens, _, _ = self._run(self.loop.finish)
-        return self._caption(tokens, self._n_heard) + self.caption.finish()
+        return [*events, *self._caption(tokens, self._n_heard), *self.caption.finish()]
 
     def _decode(self) -> list[Event]:
-        """The window with the rows that wait."""
+        """The window with the rows that wait, if there are any."""
         rows, self._waiting = self._waiting, self._waiting[:0]
+        if not len(rows):
+            return []
         known = self._heard_rows[0] if len(self._heard_rows) == self.n_hypotheses else 0
         tokens, _, _ = self._run(lambda: self.loop.push_unit(np.ascontiguousarray(rows)))
         self._heard_rows.append(self._n_heard + len(rows))

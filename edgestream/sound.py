@@ -74,6 +74,11 @@ class Sound:
                 continue
         return round(total)
 
+    @property
+    def is_endless(self) -> bool:
+        """Whether the first part's header does not state a length."""
+        return self._stated(self._file, self._parts[0]) == 0 and self._file.frames > 0
+
     def seek(self, frame: int) -> None:
         """Begins at this frame; call it before the first piece."""
         while len(self._parts) > 1 and frame >= self._stated(self._file, self._parts[0]):
@@ -81,7 +86,7 @@ class Sound:
             self._file.close()
             self._parts = self._parts[1:]
             self._file = self._open(self._parts[0])
-        self._skip = min(frame, self._file.frames)
+        self._skip = min(frame, int(self._file.frames))
         self._file.seek(self._skip)
 
     def pieces(self, block_ms: int) -> Iterator[Piece]:
@@ -132,7 +137,7 @@ class Sound:
             if last:
                 break
         missing = self._stated(file, part) - n_read
-        if missing * 1000 > HEADER_SLACK_MS * rate_hz:
+        if missing * 1000 > HEADER_SLACK_MS * rate_hz and not part.guessed:
             yield Piece(NOTHING, round(missing * self.rate_hz / rate_hz), DAMAGED)
         elif part.cut:  # nobody knows how much
             yield Piece(NOTHING, 1, DAMAGED)
@@ -140,8 +145,8 @@ class Sound:
     def _stated(self, file: Any, part: Part) -> int:
         """Frames that the part should have."""
         n_frames = int(file.frames)
-        if part.end >= ENDLESS:  # a flac states it nevertheless
-            return 0 if part.head or n_frames >= MAX_FRAMES else n_frames
+        if n_frames >= MAX_FRAMES or (part.end >= ENDLESS and part.head):
+            return 0  # a flac out of a pipe may state it
         n_bytes = max(1, part.end - part.start)
         return n_frames + round(n_frames * part.missing / n_bytes)
 
@@ -149,9 +154,10 @@ class Sound:
 def _read(file: Any, n_frames: int) -> tuple[Samples, bool]:
     """The next frames, and whether the decoder complained."""
     noise: Any = caught() if file.format == "MP3" else nullcontext(Caught())
+    out = np.full((n_frames, file.channels), np.nan, np.float32)
     with noise as said:
         try:
-            frames: Samples = file.read(n_frames, dtype="float32", always_2d=True)
-        except (soundfile.SoundFileError, OSError):  # damage ends the part here
-            frames = np.zeros((0, file.channels), np.float32)
+            frames: Samples = file.read(out=out)
+        except (soundfile.SoundFileError, OSError):  # damage ends the part behind what was decoded
+            frames = out[: np.append(np.isnan(out).all(axis=1), True).argmax()]
     return frames, any(DAMAGE.search(line) for line in said.lines)

@@ -53,7 +53,7 @@ def kind_of(head: bytes, *, ended: bool) -> Kind | None:
     waiting = False
     for name, mark, also_at, also in DECODED:
         first, second = _fits(head, 0, mark), _fits(head, also_at, also)
-        if first and second:
+        if first and (second or (ended and second is None)):
             return Kind(name, True, name in STREAMED)
         waiting |= first is not False and second is not False
     for name, at, mark in REFUSED:
@@ -62,11 +62,11 @@ def kind_of(head: bytes, *, ended: bool) -> Kind | None:
             return Kind(name)
         waiting |= fits is None
     frames = _mpeg(head)
-    if frames is not False:
-        name = "mp3" if _adts_bytes(head) == 0 else "aac (adts)"
-        if frames:
-            return Kind(name, name == "mp3")
-        waiting = True
+    waiting |= frames is None
+    at = 0 if frames else _frames_within(head)
+    if at >= 0:
+        name = "mp3" if _adts_bytes(head[at:]) == 0 else "aac (adts)"
+        return Kind(name, name == "mp3")
     if head[:4] == b"RIFF" and not waiting:
         return Kind("wav", True, True)  # of a form that nobody knows
     return SAMPLES if ended or not waiting or len(head) >= HEAD_BYTES else None
@@ -91,6 +91,16 @@ def _mpeg(head: bytes) -> bool | None:
             return False
         at += n_bytes
     return True
+
+
+def _frames_within(head: bytes) -> int:
+    """Where frames of MPEG audio begin to follow each other, as in a radio's stream; or -1."""
+    at = head.find(b"\xff", 1)
+    while at >= 0:
+        if _mpeg(head[at:]):
+            return at
+        at = head.find(b"\xff", at + 1)
+    return -1
 
 
 def _adts_bytes(header: bytes) -> int:

@@ -19,6 +19,7 @@ ENDLESS = 1 << 40  # bytes of what has no end yet, such as a pipe
 UNKNOWN_BYTES = 0x7FFF0000  # programs that cannot go back to a header state this or more
 MAX_CHUNKS = 1000
 KEPT_CHUNK_BYTES = 1 << 16
+PLAIN_CAF = (b"lpcm", b"ulaw", b"alaw")
 KEPT_CHUNKS = (b"fmt ", b"fact")
 WORD = 1 << 32
 
@@ -28,7 +29,7 @@ class Part:
     """Bytes `start` to `end` of a file behind a `head` of their own.
 
     `missing`: bytes that the file should have beyond its end. `cut`: some are missing, nobody knows
-    how many.
+    how many. `guessed`: its decoder states a length that is none of the file's.
     """
 
     start: int
@@ -36,6 +37,7 @@ class Part:
     head: bytes = b""
     missing: int = 0
     cut: bool = False
+    guessed: bool = False
 
 
 class PartFile(io.RawIOBase):
@@ -157,6 +159,11 @@ def wave_head(chunks: bytes, n_bytes: int) -> bytes:
     return begin + long_chunk + chunks + struct.pack("<4sI", b"data", WORD - 1)
 
 
+def wave_format(head: bytes) -> int:
+    """The format tag in a header that `wave_head` made."""
+    return int.from_bytes(head[(at := head.index(b"fmt ") + 8) : at + 2], "little")
+
+
 def _end_of_data(file: BinaryIO, begin: int, stated: int, size: int) -> tuple[int, int]:
     """Where samples end that are said to be `stated` bytes, and how many bytes are missing.
 
@@ -252,8 +259,8 @@ def _find_caf(file: BinaryIO, size: int) -> list[Part]:
             missing = max(0, stated - available)
             head += struct.pack(">4sq", name, n_bytes)
             return [Part(at + 12, at + 12 + n_bytes, head, missing)]
-        if stated < 0:
-            return []
+        if stated < 0 or (name == b"desc" and _at(file, at + 20, 4) not in PLAIN_CAF):
+            return []  # packets are counted elsewhere
         if stated <= KEPT_CHUNK_BYTES:
             head += header + _at(file, at + 12, stated)
         at += 12 + stated

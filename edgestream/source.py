@@ -11,18 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from edgestream.chained import find_links
+from edgestream.chained import FINDERS, find_links
 from edgestream.channels import Samples as Samples  # what a Block holds
 from edgestream.checks import finite
 from edgestream.errors import SourceError, UsageError
-from edgestream.sound import UNREADABLE, Sound
+from edgestream.sound import MAX_FRAMES, UNREADABLE, Sound
 from edgestream.sound_kind import HEAD_BYTES, SAMPLES, kind_of
 from edgestream.sound_parts import find_parts
 
 BLOCK_MS = 40  # half a model step: short enough not to add delay, long enough to be cheap
 MIN_RATE_HZ = 1_000  # below this no speech is left
 MAX_RATE_HZ = 768_000  # the fastest audio hardware sold; beyond it a header is damaged
-CHAINED = ("ogg", "mp3")  # that go on where they are joined
 MAX_CHANNELS = 1_024  # libsndfile's own limit
 
 
@@ -109,8 +108,8 @@ class FileSource:
 
     @property
     def duration_ms(self) -> float:
-        """Length from `start_s` to the end, as the header states it."""
-        return float(self._sound.n_frames - self._start_frame) * 1000.0 / self.rate_hz
+        """Length from `start_s` to the end, as the header states it; 0 where it does not."""
+        return max(0.0, (self._sound.n_frames - self._start_frame) * 1000.0 / self.rate_hz)
 
     @property
     def behind_ms(self) -> float:
@@ -135,6 +134,7 @@ class FileSource:
     def _seek(self, start_s: float) -> int:
         start_s = finite(start_s, f"{self._name}: start_s", "pass seconds")
         n_frames, start_frame = self._sound.n_frames, round(start_s * self.rate_hz)
+        n_frames = MAX_FRAMES if self._sound.is_endless else n_frames
         if not 0 <= start_frame < n_frames:
             raise SourceError(
                 f"{self._name}: cannot start at {start_s:g} s, "
@@ -176,9 +176,8 @@ def _open_regular(path: Path) -> BinaryIO:
 def open_sound(handle: BinaryIO, name: str) -> Sound:
     """The sound of an open file, all of its parts; raises SourceError on what is none."""
     size = os.fstat(handle.fileno()).st_size
-    head = handle.read(HEAD_BYTES)
-    kind = kind_of(head.lstrip(b"\0"), ended=True) or SAMPLES  # some encoders begin with zeros
-    chained = find_links(handle, kind.name) if kind.name in CHAINED else []
+    kind = kind_of(handle.read(HEAD_BYTES), ended=True) or SAMPLES
+    chained = find_links(handle, kind.name) if kind.name in FINDERS else []
     parts = chained or find_parts(handle, size)
     try:
         sound = Sound(handle, parts, lambda rate_hz, channels: check_rate(rate_hz, channels, name))
@@ -189,7 +188,7 @@ def open_sound(handle: BinaryIO, name: str) -> Sound:
             f"{name}: not audio that can be read{it_is}; give wav, flac, ogg or mp3 "
             f"(for others: ffmpeg -i {name} speech.wav)"
         ) from None
-    if sound.n_frames <= 0:
+    if sound.n_frames <= 0 and not sound.is_endless:
         sound.close()
         raise SourceError(f"{name}: there is no sound in it (0 samples)")
     return sound

@@ -93,14 +93,15 @@ def run_command() -> int:
 
 
 def _flush() -> int:
-    """Writes what Python still holds; 1 if that fails, and then the interpreter will not try it."""
+    """Writes what Python still holds, or the interpreter would try it; 1 if stdout takes it not."""
     failed = 0
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None:
                 stream.flush()
-        except (OSError, ValueError):  # a full disk, a closed terminal
-            failed = int(not isinstance(sys.exc_info()[1], BrokenPipeError))
+        except (OSError, ValueError) as error:  # a full disk, a closed terminal
+            gone = stream is sys.stderr or isinstance(error, BrokenPipeError)
+            failed = failed if gone else 1
             forget(stream)
     return failed
 

@@ -12,6 +12,7 @@ import cv2
 
 from edgestream.asking import AskedSession
 from edgestream.camera import CameraSource
+from edgestream.checks import whole
 from edgestream.commentator_model import CommentatorModel
 from edgestream.config import COMMENTATOR, DEFAULT_COMMENTATOR, MANIFEST, VLM
 from edgestream.errors import ModelError, UsageError
@@ -22,6 +23,8 @@ from edgestream.picture_source import is_address, is_camera, is_pipeline, open_c
 from edgestream.picture_stream import PictureStream
 from edgestream.session import Session
 from edgestream.video_file import VideoFileSource
+
+MAX_SIDE_PX = 99_999  # that a camera is asked for
 
 
 class Watcher(Protocol):
@@ -159,6 +162,12 @@ def open_pictures(
     source = 0 if where is None else where
     if isinstance(source, str) and source.isdecimal():
         source = int(source)
+    if isinstance(source, bool) or not isinstance(source, (str, int, os.PathLike)):
+        raise UsageError(f"source: {source!r:.40} is none; give a camera, address or path")
+    if size is not None and (not isinstance(size, tuple) or len(size) != 2):
+        raise UsageError(f"size is {size!r:.40}; give (width, height) in pixels")
+    for side in size or ():
+        whole(side, "size", 1, MAX_SIDE_PX)
     if size is not None and not is_camera(source):
         raise UsageError(f"{source}: a size can only be asked of a camera; leave it out")
     if isinstance(source, int) or is_camera(source) or is_pipeline(source):

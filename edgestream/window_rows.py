@@ -26,6 +26,8 @@ class CentredMel:
     (`WhisperFeatureExtractor` of transformers, n_fft 400, hop 160, Slaney mel).
     """
 
+    silence = -10.0  # of each number of a frame: log10 of its floor
+
     def __init__(self, n_mels: int) -> None:
         self._mel = LogMel(
             sample_rate_hz=RATE_HZ, window_samples=WINDOW_SAMPLES, hop_samples=HOP_SAMPLES,
@@ -72,6 +74,8 @@ class CentredMel:
 class SampleFrames:
     """Raw samples in frames of 10 ms, for a model that hears samples."""
 
+    silence = 0.0  # of each sample
+
     def __init__(self) -> None:
         self.reset()
 
@@ -109,6 +113,10 @@ class WindowRows:
         self._waiting: Floats = np.empty((0, PAYLOAD + self._width), np.float32)
         self._voices: Floats = np.empty(0, np.float32)
 
+    def silence(self, n_rows: int) -> Floats:
+        """Rows [n_rows, 1 + width] in which there is no sound."""
+        return self._as_rows(np.full((n_rows, self._width), self._frames.silence, np.float32))
+
     def push(self, samples: Floats) -> tuple[Floats, Floats]:
         """Samples [n] to rows [m, 1 + width] and the probability of a voice in each [m]."""
         self._wait_for(self._frames.push(samples))
@@ -127,10 +135,13 @@ class WindowRows:
         return self._take(len(self._waiting))
 
     def _wait_for(self, frames: Floats) -> None:
+        self._waiting = np.concatenate([self._waiting, self._as_rows(frames)])
+
+    def _as_rows(self, frames: Floats) -> Floats:
         rows = np.zeros((len(frames), PAYLOAD + self._width), np.float32)
         rows[:, CODE] = -frames.shape[1]
         rows[:, PAYLOAD : PAYLOAD + frames.shape[1]] = frames
-        self._waiting = np.concatenate([self._waiting, rows])
+        return rows
 
     def _take(self, n_rows: int) -> tuple[Floats, Floats]:
         rows, self._waiting = self._waiting[:n_rows], self._waiting[n_rows:]

@@ -9,6 +9,7 @@ import warnings
 
 import numpy as np
 import pytest
+from fake_sounddevice import FakeSoundDevice
 from test_cli import SAMPLE
 from test_session import ListSource, caption, speech  # noqa: F401  # a fixture
 from test_video_file import write as write_video
@@ -117,6 +118,19 @@ def test_what_is_no_source_and_no_model(model, watcher, thing):
     refused(lambda: es.listen(SAMPLE, model=thing))
     refused(lambda: es.load(thing))
     refused(lambda: FileSource(SAMPLE, pace=False, start_s=thing))
+
+
+@pytest.mark.parametrize("device", [5.5, b"x", True, [1]])
+def test_what_is_no_microphone(device, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sounddevice", FakeSoundDevice())
+    refused(lambda: es.listen(device=device, model="synthetic-en"))
+
+
+@pytest.mark.parametrize(
+    "size", [5, "640x480", (640,), ("640", 480), (0, 0), (-1, 5), (math.nan, 1), (640.5, 480)]
+)
+def test_what_is_no_size(watcher, size):
+    refused(lambda: es.watch(0, model=watcher, size=size))
 
 
 # Sessions.

@@ -3,6 +3,7 @@
 
 import json
 import shutil
+import sys
 
 import gguf
 import numpy as np

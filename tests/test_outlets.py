@@ -108,7 +108,9 @@ def with_a_terminal(*args, ignored=()):
 @pytest.mark.parametrize("ignored", [(), (signal.SIGHUP,)])
 def test_a_terminal_that_is_closed_takes_no_captions_along(ignored, clip, tmp_path, expected):
     path = tmp_path / "captions.txt"
-    process, main = with_a_terminal("listen", *SYNTHETIC, clip, "-o", path, ignored=ignored)
+    process, main = with_a_terminal(
+        "listen", *SYNTHETIC, clip, "-o", path, "--stats", ignored=ignored
+    )
     while not (path.exists() and path.read_text()):
         os.read(main, 65536)
     os.close(main)

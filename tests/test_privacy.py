@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from loopback_hub import Hub, Repository
 from test_video_file import write as write_video
 
 import edgestream
@@ -61,6 +62,19 @@ def test_nothing_reports_to_anybody(name, tmp_path):
     ours = {"edgestream", "pulse"}  # the sound server's own client makes the second
     kept = {at.relative_to(tmp_path / "home").parts[1] for at in (tmp_path / "home").glob("*/*")}
     assert kept <= ours
+
+
+@pytest.mark.skipif(STRACE is None, reason="strace is not installed")
+def test_a_pull_talks_to_its_hub_alone(tmp_path, tiny, monkeypatch):
+    with Hub() as hub:
+        hub.repositories["someone/model"] = Repository(tiny)
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        monkeypatch.setenv("EDGESTREAM_HOME", str(tmp_path / "home" / "edgestream"))
+        calls = traced([*COMMAND, "models", "pull", "someone/model"], tmp_path)
+        reached = {call for call in calls if "connect(" in call and "AF_INET" in call}
+        assert reached
+        assert all(f"htons({hub.server_port})" in call for call in reached)
+    assert [at.name for at in (tmp_path / "home").iterdir()] == ["edgestream"]
 
 
 def test_what_a_user_had_switched_on_is_off_before_the_first_library_comes():

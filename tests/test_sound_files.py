@@ -332,3 +332,59 @@ def test_damaged_frames_print_nothing_where_a_program_reads_them(damaged):
     done = subprocess.run([sys.executable, "-c", code, damaged], capture_output=True, text=True)
     assert done.stdout.count("damaged") == 1
     assert done.stderr == ""
+
+
+# What recorders, radios and encoders that write to pipes leave.
+
+
+@pytest.mark.parametrize("subtype", ["IMA_ADPCM", "MS_ADPCM", "GSM610", "ULAW", "FLOAT"])
+def test_a_wav_of_packets_through_a_pipe_is_heard_as_by_its_name(subtype, tmp_path):
+    data = io.BytesIO()
+    soundfile.write(data, noise(3), RATE_HZ, format="WAV", subtype=subtype)
+    path = tmp_path / "speech.wav"
+    for n_bytes in (len(data.getvalue()), len(data.getvalue()) * 2 // 3):
+        path.write_bytes(data.getvalue()[:n_bytes])
+        expected, lost, _ = read(path)
+        samples, _, lost_in_pipe = piped(path.read_bytes(), 1000)
+        assert np.array_equal(samples, expected)
+        assert abs(lost - lost_in_pipe) <= 1
+
+
+def test_a_flac_that_states_no_length_and_two_that_were_joined(tmp_path):
+    flac = bytearray(contained(noise(2), "flac"))
+    path = tmp_path / "joined.flac"
+    path.write_bytes(bytes(flac) * 2)
+    assert len(read(path)[0]) == 4 * RATE_HZ
+    flac[21] &= 0xF0  # of the 36 bits of its length
+    flac[22:26] = bytes(4)
+    path.write_bytes(flac)
+    samples, lost, _ = read(path)
+    assert (len(samples), lost) == (2 * RATE_HZ, 0)
+    assert len(piped(bytes(flac))[0]) == 2 * RATE_HZ
+
+
+def test_an_mp3_that_begins_within_a_frame_is_heard_and_guesses_no_loss(tmp_path):
+    mp3 = contained(noise(4), "mp3")[1000:]
+    path = tmp_path / "radio.mp3"
+    path.write_bytes(mp3)
+    samples, lost, _ = read(path)
+    assert (len(samples) > 3 * RATE_HZ, lost) == (True, 0)
+    assert len(piped(mp3)[0]) == len(samples)
+
+
+def test_an_ogg_that_was_cut_before_another_followed_says_so(tmp_path):
+    ogg = contained(noise(3), "ogg")
+    path = tmp_path / "joined.ogg"
+    path.write_bytes(ogg[: len(ogg) // 2] + ogg)
+    samples, lost, reasons = read(path)
+    assert len(samples) > 3.5 * RATE_HZ
+    assert (lost >= 1, reasons) == (True, {"damaged file"})
+
+
+@pytest.mark.parametrize("n_bytes", [4, 13, 44])
+def test_a_header_alone_in_a_pipe_is_one_line(n_bytes):
+    with (
+        Pipe(contained(noise(1), "wav")[:n_bytes], 100) as pipe,
+        pytest.raises(SourceError, match="stdin: "),
+    ):
+        list(open_piped(pipe.stream, RATE_HZ))

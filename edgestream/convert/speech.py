@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ WRITERS = {"whisper": write_whisper, "moonshine": write_moonshine}
 # Types of weights, and what their files are called in public repositories.
 SUFFIX = {"f32": "", "f16": "_fp16", "int8": "_quantized", "q4": "_q4"}
 USUAL = "f32"
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")  # in JSON's escapes; UTF-8 has none
 # What a checkpoint that lies about itself makes of shapes and counts.
 LIES = (
     KeyError, TypeError, ValueError, IndexError, StopIteration, OverflowError, ZeroDivisionError,
@@ -67,7 +69,8 @@ def write(checkpoint: Checkpoint, folder: Path, request: Request, progress: Prog
 
 def _compact(data: dict[str, Any]) -> str:
     """JSON without spaces; what it holds and its order stay."""
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":")) + "\n"
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":")) + "\n"
+    return LONE_SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _manifest(checkpoint: Checkpoint, folder: Path, request: Request) -> Manifest:

@@ -100,9 +100,11 @@ void ReencodedLoop::leave_sentences() {
 
 void ReencodedLoop::trim(int64_t n_read) {
   int64_t boundary = n_read - config_.keep_rows;
-  const auto later = std::ranges::upper_bound(committed_, boundary, {}, &Committed::since);
-  if (later != committed_.begin() && std::prev(later)->since > n_left_) {
-    boundary = std::prev(later)->since;
+  // Where a token is over: at its end, or if that is not known, when it came to stay.
+  const auto over = [](const Committed& c) { return c.end < 0 ? c.since : c.end; };
+  const auto later = std::ranges::upper_bound(committed_, boundary, {}, over);
+  if (later != committed_.begin() && over(*std::prev(later)) > n_left_) {
+    boundary = over(*std::prev(later));
   }
   committed_.erase(committed_.begin(), later);
   leave(boundary - n_left_);
