@@ -13,7 +13,7 @@ from edgestream.commit_policy import (
     without_alignment,
 )
 from edgestream.errors import UsageError
-from edgestream.policy import Action, AlignAtt, AllOf, LocalAgreement, Observation
+from edgestream.policy import Action, AlignAtt, AllOf, AnyOf, LocalAgreement, Observation
 
 
 @pytest.mark.parametrize(
@@ -28,13 +28,16 @@ from edgestream.policy import Action, AlignAtt, AllOf, LocalAgreement, Observati
         ("local-agreement:3+alignatt:20", AllOf, 3),
         ("wait-k+alignatt", AllOf, 1),
         ("alignatt:20+local-agreement+wait-k", AllOf, 2),
+        ("local-agreement:3+alignatt:20|alignatt:100", AnyOf, 3),
+        ("alignatt|wait-k", AnyOf, 1),
     ],
 )
 def test_a_policy_by_its_name(name, kind, n_hypotheses):
     found = commit_policy(name, "m", aligned=True)
     assert isinstance(found.policy, kind)
     assert found.n_hypotheses == n_hypotheses
-    assert len(found.parts) == name.count("+") + 1
+    joined = name.count("+") + name.count("|")  # the native policy holds bare pointers
+    assert len(found.parts) >= joined + bool(joined)
 
 
 def test_all_parts_must_agree():
@@ -45,10 +48,18 @@ def test_all_parts_must_agree():
         assert (agree.decide(seen) is Action.WRITE) == writes
 
 
+def test_either_of_two_groups_writes():
+    either = commit_policy("local-agreement:3+alignatt:20|alignatt:100", "m", aligned=True).policy
+    for agreed, lag, writes in ((1, 20, True), (0, 99, False), (0, 100, True), (1, 19, False)):
+        seen = Observation()
+        seen.agreed, seen.attended_lag = agreed, lag
+        assert (either.decide(seen) is Action.WRITE) == writes
+
+
 @pytest.mark.parametrize(
     "name",
-    ["", "agree", "wait-k:", "wait-k:0", "wait-k:65", "wait-k:-1", "alignatt:x", "alignatt:1.5",
-     "local-agreement+", "+alignatt", "local-agreement,alignatt", "local-agreement:2:3",
+    ["", "agree", "wait-k:", "wait-k:0", "wait-k:1001", "wait-k:-1", "alignatt:x", "alignatt:1.5",
+     "local-agreement+", "|alignatt", "alignatt|", "+alignatt", "local-agreement,alignatt", "local-agreement:2:3",
      "x" * 5000, "local-agreement\nalignatt"],
 )  # fmt: skip
 def test_a_name_that_is_none_is_one_line_with_those_there_are(name):
@@ -61,7 +72,9 @@ def test_a_name_that_is_none_is_one_line_with_those_there_are(name):
     assert "local-agreement:2, alignatt:25, wait-k:3" in said
 
 
-@pytest.mark.parametrize("given", ["alignatt", "local-agreement+alignatt:9", AlignAtt(25)])
+@pytest.mark.parametrize(
+    "given", ["alignatt", "local-agreement+alignatt:9", "wait-k|wait-k+alignatt", AlignAtt(25)]
+)
 def test_alignatt_needs_cross_attention(given):
     with pytest.raises(UsageError, match="tiny: alignatt needs a decoder that gives its cross-att"):
         commit_policy(given, "tiny", aligned=False)
