@@ -59,7 +59,8 @@ def test_either_of_two_groups_writes():
 @pytest.mark.parametrize(
     "name",
     ["", "agree", "wait-k:", "wait-k:0", "wait-k:1001", "wait-k:-1", "alignatt:x", "alignatt:1.5",
-     "local-agreement+", "|alignatt", "alignatt|", "+alignatt", "local-agreement,alignatt", "local-agreement:2:3",
+     "local-agreement+", "|alignatt", "alignatt|", "+alignatt", "local-agreement,alignatt",
+     "local-agreement:2:3",
      "x" * 5000, "local-agreement\nalignatt"],
 )  # fmt: skip
 def test_a_name_that_is_none_is_one_line_with_those_there_are(name):
@@ -96,6 +97,6 @@ def test_every_delay_is_a_policy_and_has_one_without_attention():
 
 @pytest.mark.parametrize("name", ["fast", "Low", "400", "x" * 5000])
 def test_a_delay_that_is_none_is_one_line(name):
-    with pytest.raises(UsageError, match="tiny: delay .*: choose low, normal, sure") as caught:
+    with pytest.raises(UsageError, match=r"tiny: delay .*: choose low, normal, sure") as caught:
         delay_of(name, "tiny")
     assert len(str(caught.value)) < 200
