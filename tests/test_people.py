@@ -181,7 +181,8 @@ def test_four_minutes_lose_nothing_and_memory_stays_flat(model, clips, heard):
         memory_mb.append(process.memory_info().rss / 1e6)
     together.add(reference, found + words_of(stream.finish()))
     assert turns > 1
-    assert together.errors <= 1.1 * turns * alone.errors + 4
+    # Another delay than alone, for less work, and other windows: two words in a hundred of slack.
+    assert together.errors <= 1.1 * turns * alone.errors + 0.02 * together.words
     assert memory_mb[-1] - memory_mb[0] < 50
 
 
