@@ -17,10 +17,10 @@ import numpy as np
 
 from edgestream.bench_speech import RATE_HZ
 from edgestream.errors import OperationError
+from edgestream.sound_kind import HEAD_BYTES
 from edgestream.source import Samples
 
 PAGE_BYTES = 4096  # what a pipe takes or leaves as one
-SAMPLE_BYTES = 2  # s16le
 WARM_MINUTES = 1.0  # memory counts as settled from here on
 
 
@@ -69,17 +69,25 @@ def startup_s(model: Path, repeats: int) -> list[float]:
 def _start_s(model: Path) -> float:
     start_s = time.perf_counter()
     with _listening(model) as process:
-        fd = _stdin(process)
+        fd, n_taken = _stdin(process), 0
         os.set_blocking(fd, False)
-        try:
-            while True:
-                os.write(fd, bytes(PAGE_BYTES))
-        except BlockingIOError:
-            select.select([], [fd], [])  # until a page is taken
-        os.write(fd, bytes(SAMPLE_BYTES))  # fails if the reader has gone
+        _fill(fd)
+        while n_taken <= HEAD_BYTES:  # looked at before the model is there
+            select.select([], [fd], [])
+            n_taken += _fill(fd)
         took_s = time.perf_counter() - start_s
         process.kill()
     return took_s
+
+
+def _fill(fd: int) -> int:
+    """Writes zeros until a pipe takes no more; how many. Fails if the reader has gone."""
+    n_written = 0
+    try:
+        while True:
+            n_written += os.write(fd, bytes(PAGE_BYTES))
+    except BlockingIOError:
+        return n_written
 
 
 def feed(

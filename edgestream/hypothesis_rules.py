@@ -83,8 +83,6 @@ class HypothesisRules:
             logits[first : times[-1] + (not may_repeat)] = FORBIDDEN
         if not written:
             logits[:first] = FORBIDDEN
-            if self._config.max_first_time is not None:
-                logits[first + self._config.max_first_time + 1 :] = FORBIDDEN
         scores = _log_softmax(logits)
         if np.logaddexp.reduce(scores[first:]) > scores[:first].max():
             logits[:first] = FORBIDDEN

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 
 from edgestream.events import Final, Word
 from edgestream.line_breaks import (
-    CLAUSE,
     COLUMNS,
     NEVER,
     SENTENCE,
@@ -97,8 +96,6 @@ class Lines:
 
         def cost(at: int) -> tuple[float, int]:
             quality = place(units, at)
-            if self.words[at].segment and quality < NEVER:
-                quality = min(quality, CLAUSE)
             rest = units[at : next((end for end in ends if end > at), len(units))]
             worse = EARLY * (columns(text_of(units[:at])) < COLUMNS)
             worse += EARLY * (quality != SENTENCE and words_in(rest) < LINE_WORDS)

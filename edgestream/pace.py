@@ -47,7 +47,10 @@ class Pace:
         return self._behind_ms() >= self._unit_rows * self._row_ms
 
     def told(self, n_rows: int) -> list[Lag]:
-        """What is said of a window decoded after `n_rows`: each doubling once, until it is over."""
+        """What is said of a window decoded after `n_rows`: each doubling once, until it is over.
+        Fewer rows than a unit, before a pause, say nothing of the machine."""
+        if n_rows < self._unit_rows:
+            return []
         if n_rows < 2 * self._unit_rows:
             self._told_rows = self._unit_rows
             return []

@@ -53,7 +53,7 @@ ENCODER, DECODER = "encoder_model", "decoder_model_merged"
 # and float16 the slowest.
 SUFFIXES = ("_quantized", "_int8", "_uint8", "", "_q4", "_bnb4", "_fp16", "_q4f16")
 SENTENCE_ENDS = tuple(mark.encode() for mark in ".?!\u3002\uff1f\uff01")
-PLACE_ROWS = 2  # Whisper's times are 20 ms apart
+STATE_ROWS = 2  # that a state of Whisper's encoder hears, 20 ms
 HOLD_MS = 200.0  # before a token that one hypothesis alone has is shown
 # Nobody speaks six tokens in a fifth of a second: what is heard so is invented.
 CROWD_TOKENS, CROWD_ROWS = 6, 20
@@ -186,7 +186,7 @@ class ReencodedModel:
             n_draft=n_draft,
             first_time=-1 if first_time is None else first_time,
             sentence_ends=self._sentence_ends,
-            lag_rows=PLACE_ROWS,
+            lag_rows=STATE_ROWS,
             loyalty=LOYALTY,
             crowd_tokens=CROWD_TOKENS,
             crowd_rows=CROWD_ROWS,

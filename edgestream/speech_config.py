@@ -50,7 +50,6 @@ class SpeechConfig:
     no_times: int | None
     suppressed: tuple[int, ...]
     suppressed_first: tuple[int, ...]
-    max_first_time: int | None
     alignment_heads: tuple[tuple[int, int], ...]  # (layer, head) that look where a word is heard
 
     @property
@@ -101,7 +100,6 @@ def read_speech_config(folder: Path) -> SpeechConfig:
         no_times=no_times,
         suppressed=generation.list_of_tokens("suppress_tokens", n_vocab),
         suppressed_first=generation.list_of_tokens("begin_suppress_tokens", n_vocab),
-        max_first_time=generation.token("max_initial_timestamp_index", n_vocab),
         alignment_heads=generation.heads("alignment_heads"),
     )
 
@@ -117,7 +115,7 @@ def _moonshine_assets(folder: Path) -> SpeechConfig:
         kind="moonshine", n_mels=0, n_vocab=len(pieces), max_tokens=MOONSHINE_TOKENS,
         start=pieces.index(binary_tokenizer.START), end=pieces.index(binary_tokenizer.END),
         languages={}, tasks={}, previous=None, no_speech=None, no_times=None, suppressed=(),
-        suppressed_first=(), max_first_time=None, alignment_heads=(),
+        suppressed_first=(), alignment_heads=(),
     )  # fmt: skip
 
 

@@ -81,7 +81,7 @@ class Utterances:
         """The stream has ended: so has the utterance, even one too short to be sure of."""
         if self._speaks or self._n_voiced:
             yield self._piece(Mark.END, 0, begins=not self._speaks)
-        self._speaks, self._n_voiced = False, 0
+        self._held, self._speaks, self._n_voiced = self._held[:0], False, 0
 
     def _wait(self, voice: float, n_ahead: int) -> Iterator[Piece]:
         """A row before an utterance: it begins once there are enough of them."""

@@ -35,7 +35,6 @@ class TimedWord:
     start_ms: float
     end_ms: float
     emitted_ms: float
-    segment: bool = False
     lost: bool = False
 
 
@@ -84,7 +83,7 @@ class WordTimes:
 
     def _timed(self, word: SpokenWord) -> TimedWord:
         assert word.begin_ms is not None
-        begin_ms = max(self._ended_ms, word.begin_ms, min(word.after_ms, word.end_ms))
+        begin_ms = max(self._ended_ms, word.begin_ms)
         end_ms = max(begin_ms, word.end_ms)
         begin_ms, end_ms = self._capped(word, begin_ms, end_ms)
         self._lengths.append(end_ms - begin_ms)
@@ -97,7 +96,7 @@ class WordTimes:
         self._after_pause = _is_before_pause(word)
         return TimedWord(
             word.text, word.spaced, start_ms, stop_ms,
-            max(stop_ms, self._clock.source_ms(word.shown_ms)), word.segment, lost,
+            max(stop_ms, self._clock.source_ms(word.shown_ms)), lost,
         )  # fmt: skip
 
     def _capped(self, word: SpokenWord, begin_ms: float, end_ms: float) -> tuple[float, float]:
@@ -122,8 +121,7 @@ class WordTimes:
             latest_ms = min(word.end_ms, word.begun_ms + length_ms)
             at_latest.append(latest_ms <= after_ms)
             word.end_ms = min(latest_ms, after_ms)
-            begin_ms = max(word.end_ms - length_ms, min(word.after_ms, word.end_ms))
-            word.begin_ms = after_ms = begin_ms
+            word.begin_ms = after_ms = word.end_ms - length_ms
         if after_ms < self._ended_ms:  # they spoke faster than that
             n = [*reversed(at_latest), True].index(True) + 1  # the others have the time they need
             ended_ms = unknown[:n][-1].end_ms

@@ -35,8 +35,6 @@ class SpokenWord:
     end_ms: float
     shown_ms: float
     begun_ms: float  # it began before that
-    segment: bool = False  # the model says that a segment begins here
-    after_ms: float = 0.0  # and that the word begins no earlier
     last: bool = False  # nothing is heard right behind it
 
     @property
@@ -55,9 +53,8 @@ class WordBuilder:
         """Back to an empty stream."""
         self._decoder = codecs.getincrementaldecoder("utf-8")("ignore")
         self.open: list[SpokenWord] = []  # not known to be whole
-        self._space = self._segment = False  # stand before what follows
+        self._space = False  # stands before what follows
         self._space_ms: float | None = None  # when the space told that a word has ended
-        self._after_ms = 0.0
 
     @property
     def open_text(self) -> str:
@@ -74,11 +71,6 @@ class WordBuilder:
     def lacks_bytes(self) -> bool:
         """Whether a character is not whole."""
         return bool(self._decoder.getstate()[0])
-
-    def mark_segment(self, place_ms: float) -> None:
-        """The model says that a segment ends or begins here, and so does a word."""
-        self._space = self._segment = True
-        self._after_ms = place_ms
 
     def push(
         self, token: bytes, begin_ms: float | None, end_ms: float, shown_ms: float, *, first: bool
@@ -120,8 +112,6 @@ class WordBuilder:
 
     def _begin(self, word: SpokenWord) -> None:
         self._settle()
-        word.segment, self._segment = self._segment, False
-        word.after_ms = self._after_ms
         self.open.append(word)
 
     def _extend(
@@ -156,7 +146,7 @@ class WordBuilder:
             if word.is_mark:  # it opens the next
                 follower = self.open[0]
                 follower.text = f"{word.text}{' ' * follower.spaced}{follower.text}"
-                follower.spaced, follower.segment = word.spaced, word.segment or follower.segment
+                follower.spaced = word.spaced
             else:
                 words.append(word)
         return words

@@ -12,7 +12,7 @@ from edgestream.segment_caption import SegmentCaption
 
 def caption_of(tokens: Sequence[bytes], clock: Clock | None = None) -> SegmentCaption:
     """Its tokens are 0, 1, 2, ... in the order in which they are spoken."""
-    return SegmentCaption(list(tokens), clock or Clock(), first_time=None, place_ms=20)
+    return SegmentCaption(list(tokens), clock or Clock())
 
 
 def events_of(

@@ -85,8 +85,12 @@ def test_output_holds_the_words_of_stdout(format, tmp_path, expected):
         ([SAMPLE, "-m", "nothing"], 2, "synthetic-en"),
         ([SAMPLE, "-m", "/"], 2, "model.toml"),
         ([5000 * "a", "-o", "/nothing/here.srt"], 2, "cannot be read"),
-        ([SAMPLE, "--delay", "9000"], 2, "80 to 640 ms"),
-        ([SAMPLE, "--confidence", "7"], 2, "0 to 1"),
+        ([SAMPLE, "-m", "synthetic-en", "--delay", "9000"], 2, "80 to 640 ms"),
+        ([SAMPLE, "-m", "synthetic-en", "--confidence", "7"], 2, "0 to 1"),
+        ([SAMPLE, "--delay", "9000"], 2, "give low, normal or sure"),
+        ([SAMPLE, "--delay", "soon"], 2, "choose low, normal, sure"),
+        ([SAMPLE, "--confidence", "0.5"], 2, "confidence is for models of another family"),
+        ([SAMPLE, "--vad", "nothing"], 2, "nothing"),
         ([SAMPLE, "--output", "/nothing/here.srt"], 1, "/nothing/here.srt"),
         (["-", "--rate", "0"], 2, "rate"),
         (["-", "--channels", "0"], 2, "channels"),
@@ -165,7 +169,7 @@ def test_raw_pcm_on_stdin_is_heard_as_the_file_is(sample, expected):
     pcm = (sample * 32768).round().astype("<i2")  # exactly the file's 16 bits
     stereo = np.repeat(pcm[:, None], 2, axis=1)
     for data, args in [(pcm, []), (stereo, ["--channels", "2"])]:
-        done = run("listen", "-", *args, input=data.tobytes(), text=False)
+        done = run("listen", "-m", "synthetic-en", "-", *args, input=data.tobytes(), text=False)
         assert done.returncode == 0
         assert done.stdout.decode().split() == expected.split()
 

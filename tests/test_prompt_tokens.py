@@ -60,11 +60,13 @@ def test_the_prompt_stands_before_the_start_and_changes_the_text(folder):
     model = ReencodedModel(folder)
     events = []
     for prompt in (None, "the and the house"):
-        stream = model.stream(language="en", prompt=prompt)
+        stream = model.stream(language="en", prompt=prompt, vad="off")
         events.append(stream.push(sound(3)) + stream.finish())
     tokens = stream._stages.decoder.prompt
     assert tokens[0] == tiny.PREVIOUS
-    assert tokens[-3:] == [tiny.START, tiny.FIRST_LANGUAGE, tiny.TRANSCRIBE]
+    assert tokens[-4:] == [
+        tiny.START, tiny.FIRST_LANGUAGE, tiny.TRANSCRIBE, tiny.FIRST_TIME,
+    ]  # fmt: skip
     assert events[0] != events[1]
 
 

@@ -11,7 +11,6 @@ from spoken_tokens import caption_of, events_of, finals, texts
 from edgestream.clock import Clock
 from edgestream.cues import CueCutter
 from edgestream.events import Draft, Final
-from edgestream.segment_caption import SegmentCaption
 
 
 def drafts(events):
@@ -129,39 +128,6 @@ def test_no_word_and_no_cue_stands_in_a_gap():
             assert cue.end_ms <= 8500 or cue.start_ms >= 37_000
 
 
-TIMES = 100
-
-
-def segments(*parts):
-    """Events of texts between time tokens: (begin, text, end) in steps of 20 ms."""
-    tokens, ids = [text.encode() for _, text, _ in parts], []
-    for i, (begin, _, end) in enumerate(parts):
-        ids += [TIMES + begin, i, TIMES + end]
-    caption = SegmentCaption(tokens, Clock(), first_time=TIMES, place_ms=20)
-    events = caption.push(ids, [], window_ms=0, known_ms=9000, now_ms=10_000)
-    return finals(events + caption.finish())
-
-
-def test_a_segment_that_ends_inside_a_sentence_ends_no_line():
-    found = segments((0, " in the best of my", 50), (50, " belief", 75), (75, ", for good", 120))
-    assert texts(found) == ["in the best of my belief, for good"]
-    times = [(w.start_ms, w.end_ms) for w in found[0].words]
-    assert times[4][1] <= 1000 <= times[5][0]
-    assert times[-1][1] == 2400
-
-
-def test_a_segment_is_a_good_place_for_a_lines_end():
-    one = " the long way that they walked home over cold stones again was made"
-    (first, second) = segments((0, one, 150), (150, " longer all night there", 200))
-    assert (first.text, second.text) == (one.strip(), "longer all night there")
-
-
-def test_a_segment_that_ends_inside_a_name_is_no_place_at_all():
-    one = " the long way that they walked home over cold stones was for John Fitzgerald"
-    found = segments((0, one, 150), (150, " Kennedy who had gone there", 200))
-    assert any("John Fitzgerald Kennedy" in line.text for line in found)
-
-
 def test_no_word_begins_before_the_window_that_opens_behind_a_pause():
     caption = caption_of([b" so", b" it", b" is"])
     push(caption, [0], [1], known_ms=1000, begins_ms=[500, 900])
@@ -170,12 +136,6 @@ def test_no_word_begins_before_the_window_that_opens_behind_a_pause():
     push(caption, [1, 2], known_ms=7000, begins_ms=begins_ms, window_ms=6000)
     (line,) = finals(caption.finish())
     assert [(w.start_ms, w.end_ms) for w in line.words] == [(6000, 6500), (6500, 7000)]
-
-
-def test_a_silence_between_segments_ends_a_line_and_no_word_begins_in_it():
-    first, second = segments((0, " so it", 50), (350, " is then", 400))
-    assert (first.text, first.end_ms) == ("so it", 1000)
-    assert (second.text, second.start_ms >= 7000, second.end_ms) == ("is then", True, 8000)
 
 
 def test_a_line_is_not_said_twice_at_once():

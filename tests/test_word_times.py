@@ -18,11 +18,13 @@ from typer.testing import CliRunner
 from edgestream._native import TokenAligner
 from edgestream.cli import app
 from edgestream.clock import Clock
+from edgestream.commit_policy import CommitPolicy
 from edgestream.errors import ModelError, UsageError
 from edgestream.events import Final
 from edgestream.policy import AlignAtt
 from edgestream.reencoded_model import ReencodedModel, WindowSpec
 from edgestream.segment_caption import SegmentCaption
+from edgestream.steady_draft import SteadyDraft
 
 EXPECTED = json.loads(ANSWERS.read_text(encoding="utf-8"))
 SPOKEN = np.concatenate([sound(i, 2.5) for i in range(4)])
@@ -91,7 +93,7 @@ def words_of(events):
 
 def stream_of(model, **options):
     language = "en" if model.config.languages else None
-    return model.stream(language=language, **options)
+    return model.stream(language=language, vad="off", **options)
 
 
 def events_of(stream, sizes):
@@ -122,25 +124,33 @@ def test_any_cutting_gives_the_captions_of_the_whole(model, sizes, policy):
     assert events_of(stream_of(model, policy=policy), [*sizes, 20000]) == whole
 
 
-def test_alignatt_commits_what_is_heard_before_the_last_frames_alone(model):
+@pytest.fixture
+def whole(monkeypatch):
+    """Captions are given each hypothesis whole, as the policy saw it."""
+    monkeypatch.setattr("edgestream.reencoded_model.CROWD_ROWS", 0)
+    monkeypatch.setattr(SteadyDraft, "shown", lambda self, hypothesis, *_: list(hypothesis))
+
+
+def test_alignatt_commits_what_is_heard_before_the_last_frames_alone(model, whole):
     """Against the attention itself, read when each token was committed; with drafts and without."""
     frames, written = 20, []
     for n_draft in (0, 64):
         stream = stream_of(model, times=False)
         stages = stream._stages
+        decides = CommitPolicy(AlignAtt(frames), 1)
         stages.loop = loop = model.loop(
-            stages.decoder, AlignAtt(frames), stages.decoder.prompt, times=False, n_draft=n_draft
+            stages.decoder, decides, stages.decoder.prompt, times=False, n_draft=n_draft
         )
         committed = []
 
         def push(tokens, hypothesis, *, stages=stages, loop=loop, found=committed, **_):
             decoder, found_now = stages.decoder, len(tokens)
             found.append(list(tokens))
-            first = decoder.n_tokens - len(hypothesis) - found_now
-            newest = stages._n_rows - 1
+            first = len(decoder._tokens) - len(hypothesis) - found_now
+            newest = loop.n_left + decoder._n_input - 1
             for i in range(found_now + bool(hypothesis)):
                 weights = decoder._seen[first + i - 1].mean(0)
-                places = np.arange(stages._n_rows - loop.n_left)
+                places = np.arange(decoder._n_input)
                 spread = weights[places * len(weights) // len(places)]
                 looked = newest - int(np.argmax(spread[::-1]))
                 assert (newest // 2 - looked // 2 >= frames) == (i < found_now)
@@ -153,21 +163,22 @@ def test_alignatt_commits_what_is_heard_before_the_last_frames_alone(model):
     assert sum(map(len, written[0])) > 3
 
 
-def test_wait_k_keeps_the_newest_tokens_back(model):
+def test_wait_k_keeps_the_newest_tokens_back(model, whole):
     """Of each hypothesis; the end of the sound brings them, too."""
-    stream, n_kept = stream_of(model, times=False, policy="wait-k:4"), []
+    stream, n_kept, committed = stream_of(model, times=False, policy="wait-k:4"), [], []
     usual = stream._stages.caption.push
 
     def push(tokens, hypothesis, **options):
         if not tokens:
             assert len(hypothesis) <= 4
         n_kept.extend([len(hypothesis)] * bool(tokens))
+        committed.extend(tokens)
         return usual(tokens, hypothesis, **options)
 
     stream._stages.caption.push = push
-    words = words_of(stream.push(SPOKEN))
+    stream.push(SPOKEN)
     assert set(n_kept) == {4}
-    assert len(words) > 3
+    assert len(committed) > 3
     assert words_of(stream.finish())
     assert n_kept[-1] == 0
 
@@ -175,7 +186,7 @@ def test_wait_k_keeps_the_newest_tokens_back(model):
 def test_padding_is_not_looked_at(tmp_path):
     model = ReencodedModel(tiny_whisper.write(tmp_path / "m"), SHORT)
     model.weights.padded = True
-    stream = model.stream(language="en", policy="alignatt:20")
+    stream = model.stream(language="en", policy="alignatt:20", vad="off")
     words = words_of(stream.push(sound(0, 3.0)) + stream.finish())
     assert words
     decoder = stream._stages.decoder
@@ -214,9 +225,10 @@ def test_the_heads_that_are_named_are_looked_at(tmp_path):
     generation = {**tiny_whisper.GENERATION, "alignment_heads": [[0, 3], [1, 1]]}
     folder = tiny_whisper.write(tmp_path / "m", generation=generation)
     model = ReencodedModel(folder)
+    model.weights.silence_rows = 0
     assert model.weights.aligned_heads == [(0, 3), (1, 1)]
-    rows = np.ones((200, 82), np.float32)
-    rows[:, 2:] = np.random.default_rng(0).normal(-1, 0.3, (200, 80))
+    rows = np.ones((200, 81), np.float32)
+    rows[:, 1:] = np.random.default_rng(0).normal(-1, 0.3, (200, 80))
     states = model.weights.encode(rows)
     both = model.weights.decode([model.config.start, 5, 6], states, {}, look=True).attention
     assert both.shape == (2, 3, 100)
@@ -228,7 +240,7 @@ def test_the_heads_that_are_named_are_looked_at(tmp_path):
 
 def captions(tokens, begins_ms):
     texts = [b" the", b" ha", b"t", b",", b" it"]
-    caption = SegmentCaption(texts, Clock(), first_time=None, place_ms=20)
+    caption = SegmentCaption(texts, Clock())
     events = caption.push(
         tokens, [], begins_ms=begins_ms, window_ms=0, known_ms=900, now_ms=2000
     ) + caption.finish()  # fmt: skip

@@ -5,8 +5,8 @@
 
 Prints three tables. Needles: how often the decoder of retention_needle.py still finds a value, by
 how many rows ago it came. Marked values draw attention from every row, alone or with many others;
-unmarked ones from none until they are asked for. Perplexity: of synthetic-en on the tokens that it wrote
-itself, with its own window, over bundled speech. Cost: processor time of a step of synthetic-en's
+unmarked ones from none until they are asked for. Perplexity: of synthetic-en on the tokens that it
+wrote itself, with its own window, over bundled speech. Cost: processor time of a step of its
 decoder, blocks of steps in turn.
 """
 

@@ -238,7 +238,8 @@ Proposal ReencodedLoop::propose() {
 
 void ReencodedLoop::write_token(int32_t token) {
   const size_t after = n_placed_ + n_committed_ + 1;  // of places_: where it ended
-  const int64_t end = after < places_.size() ? n_left_ + places_[after] : -1;
+  int64_t end = after < places_.size() ? n_left_ + places_[after] : -1;
+  if (!committed_.empty()) end = std::max(end, committed_.back().end);  // as it was heard then
   committed_.push_back({token, since_[n_committed_], end});
   ++n_committed_;
 }

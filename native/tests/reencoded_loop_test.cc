@@ -43,15 +43,17 @@ class Definition {
     const size_t unit = static_cast<size_t>(config_.loop.unit_rows) * kToyWidth;
     for (int64_t now = 1; (now - 1) * unit < rows.size(); ++now) {
       const size_t end = std::min(rows.size(), now * unit);
-      if ((now - left_) * config_.loop.unit_rows > config_.max_rows) trim(now);
-      const auto hypothesis = decode(rows.subspan(left_ * unit, end - left_ * unit));
+      const auto read = static_cast<int64_t>(end / kToyWidth);
+      if (read - left_ > config_.max_rows) trim(read);
+      const size_t first = static_cast<size_t>(left_) * kToyWidth;
+      const auto hypothesis = decode(rows.subspan(first, end - first));
       int64_t agreed = std::ssize(hypothesis);
       for (int back = 1; back < config_.n_hypotheses; ++back) {
         agreed = std::min(agreed, std::ssize(texts_) < back ? 0 : same(hypothesis, back));
       }
       texts_.push_back(text(hypothesis));
       while (std::ssize(since_) > std::ssize(tokens_)) since_.pop_back();
-      since_.resize(texts_.back().size(), now);
+      since_.resize(texts_.back().size(), read);
       if (texts_.size() > 1) {
         const int64_t stayed = std::ssize(tokens_) + same(hypothesis, 2);
         for (int64_t i = std::ssize(tokens_); i < stayed; ++i) since_[i] = last_since_[i];
@@ -65,14 +67,12 @@ class Definition {
   }
 
  private:
-  int64_t keep_units() const { return config_.keep_rows / config_.loop.unit_rows; }
-
-  void trim(int64_t now) {
+  void trim(int64_t read) {
     int64_t boundary = -1;
     for (size_t i = 0; i < tokens_.size(); ++i) {
-      if (since_[i] <= now - keep_units()) boundary = since_[i];
+      if (since_[i] <= read - config_.keep_rows) boundary = since_[i];
     }
-    left_ = boundary > left_ ? boundary : now - keep_units();
+    left_ = boundary > left_ ? boundary : read - config_.keep_rows;
   }
 
   std::vector<int32_t> decode(std::span<const float> window) {
@@ -134,9 +134,9 @@ class Definition {
   }
 
   const ReencodedConfig& config_;
-  int64_t left_ = 0;
+  int64_t left_ = 0;  // rows
   std::vector<int32_t> tokens_;
-  std::vector<int64_t> since_;
+  std::vector<int64_t> since_;  // rows read when each came
   std::vector<int64_t> last_since_;
   std::vector<std::vector<int32_t>> texts_;
   std::vector<std::pair<int32_t, int64_t>> written_;
@@ -197,14 +197,18 @@ TEST_CASE("what is committed is never taken back, and the rest may change") {
   CHECK(policy.most_agreed > 0);
 }
 
-// A scripted model that writes times: a segment of two tokens and its end, place 1 + how many units
-// of the window it has heard, as a token from 8 on.
+// A scripted model: for every kRowsOfToken input rows it has heard a token, "a" (3), "." (4) and so
+// on, between times from 8 on; it knows where it heard each. Rows of input are marked -1 less how
+// far the stream is, so that it hears the same after some have left.
 class Narrator final : public Decoder {
  public:
+  static constexpr int kRowsOfToken = 2, kFirstTime = 8;
+
+  explicit Narrator(bool knows_places = true) : knows_places_(knows_places) {}
   int n_embd() const override { return 1; }
   int n_vocab() const override { return 16; }
   int n_regions() const override { return 1; }
-  int max_proposal() const override { return 16; }
+  int max_proposal() const override { return 64; }
   void token_embedding(int32_t token, std::span<float> out) const override {
     out[0] = static_cast<float>(token);
   }
@@ -212,69 +216,215 @@ class Narrator final : public Decoder {
     return take(groups);
   }
   std::span<const float> propose(std::span<const RegionRows> groups) override {
+    proposed_.push_back(tokens.size());
     return take(groups);
   }
-  void keep(int) override {}
+  void keep(int n_rows) override {
+    tokens.resize(proposed_.front() + static_cast<size_t>(n_rows));
+    proposed_.clear();
+  }
   std::span<const float> attention(int) const override { return {}; }
   std::unique_ptr<Decoder> fork() const override { return nullptr; }
-  int64_t pos() const override { return n_heard + std::ssize(tokens); }
+  int64_t pos() const override { return std::ssize(heard) + std::ssize(tokens); }
   void reset() override {
-    n_heard = n_written_ = 0;
+    heard.clear();
     tokens.clear();
+    proposed_.clear();
   }
 
-  int n_heard = 0;  // input rows, marked -1
-  std::vector<int32_t> tokens;
+  std::span<const int32_t> heard_at(int n) const override {
+    if (!knows_places_) return {};
+    places_.clear();
+    int32_t at = 0;
+    for (size_t i = 1; i < tokens.size(); ++i) {
+      places_.push_back(at);
+      if (tokens[i] < kFirstTime) at += crowded ? 0 : kRowsOfToken;
+    }
+    places_.push_back(at);
+    return std::span<const int32_t>(places_).last(static_cast<size_t>(n) + 1);
+  }
+
+  static float row(int at) { return static_cast<float>(-1 - at); }
+  static int32_t word(int i) { return i % 3 == 2 ? 4 : 3; }  // every third one ends a sentence
+
+  bool crowded = false;         // everything is heard at once
+  std::vector<int> heard;       // places in the stream of the window's rows
+  std::vector<int32_t> tokens;  // after_window first
 
  private:
   std::span<const float> take(std::span<const RegionRows> groups) {
+    logits_.clear();
     for (const RegionRows& group : groups) {
       for (const float row : group.embeddings) {
         if (row < 0) {
-          ++n_heard;
-        } else {
-          tokens.push_back(static_cast<int32_t>(row));
+          heard.push_back(static_cast<int>(-1 - row));
+          continue;
         }
+        tokens.push_back(static_cast<int32_t>(row));
+        logits_.resize(logits_.size() + 16, 0.F);
+        logits_[logits_.size() - 16 + static_cast<size_t>(next())] = 9.F;
       }
     }
-    n_written_ = static_cast<int>(tokens.size()) - 1;  // the first one is after_window
-    logits_.assign(16, 0.F);
-    const int32_t end_place = 8 + std::min(2, n_heard / 4);
-    const int32_t next = n_written_ < 2 ? 3 + n_written_ : n_written_ == 2 ? end_place : 7;
-    logits_[next] = 9.F;
     return logits_;
   }
 
-  int n_written_ = 0;
+  // A time, then the words that were heard, and a time before the end.
+  int32_t next() const {
+    const auto is_time = [](int32_t token) { return token >= kFirstTime; };
+    const auto n_times = std::ranges::count_if(tokens, is_time);
+    const int n_words = static_cast<int>(std::ssize(tokens) - 1 - n_times);
+    const int first = heard.empty() ? 0 : heard.front() / kRowsOfToken;
+    const int n_heard = static_cast<int>(heard.size()) / kRowsOfToken;
+    if (n_words < n_heard) {
+      const bool sentence = n_words > 0 && tokens.back() == 4;  // a time lies between sentences
+      return sentence ? kFirstTime + 1 : word(first + n_words);
+    }
+    return is_time(tokens.back()) ? 7 : kFirstTime + 2;
+  }
+
+  bool knows_places_;
+  std::vector<size_t> proposed_;
+  mutable std::vector<int32_t> places_;
   std::vector<float> logits_;
 };
 
-TEST_CASE("rows before a committed end of a segment leave, and with them its tokens") {
+ReencodedConfig narrated(int keep_rows, int max_rows) {
   ReencodedConfig config;
   config.loop.unit_rows = 4;
   config.loop.end_of_turn = {7};
   config.after_window = {1};
-  config.max_rows = 36;
-  config.keep_rows = 8;
-  config.first_time = 8;
-  config.time_rows = 2;
+  config.max_rows = max_rows;
+  config.keep_rows = keep_rows;
+  config.first_time = Narrator::kFirstTime;
+  config.sentence_ends = {4};
+  return config;
+}
+
+std::vector<float> narrated_rows(int first, int n) {
+  std::vector<float> rows;
+  for (int i = first; i < first + n; ++i) rows.push_back(Narrator::row(i));
+  return rows;
+}
+
+TEST_CASE("times are heard and are in no hypothesis, with drafts and without") {
+  for (const int n_draft : {0, 20}) {
+    auto config = narrated(100, 100);
+    config.n_draft = n_draft;
+    Narrator decoder;
+    const Agreement policy;
+    ReencodedLoop loop(decoder, policy, config);
+    std::vector<int32_t> written;
+    bool heard_times = false;
+    for (int i = 0; i < 6; ++i) {
+      for (const Written& one : loop.push(narrated_rows(4 * i, 4))) written.push_back(one.token);
+      for (const int32_t token : loop.hypothesis()) CHECK(token < Narrator::kFirstTime);
+      CHECK(std::ssize(written) + std::ssize(loop.hypothesis()) == 2 * (i + 1));
+      CHECK(std::ssize(written) == 2 * i);  // what the last hypothesis had, too
+      heard_times |= std::ranges::any_of(decoder.tokens, [](int32_t t) { return t == 9; });
+    }
+    CHECK(heard_times);
+    for (const Written& one : loop.finish()) written.push_back(one.token);
+    REQUIRE(written.size() == 12);
+    for (int i = 0; i < 12; ++i) CHECK(written[i] == Narrator::word(i));
+    CHECK((loop.draft_counts().verified > 0) == (n_draft > 0));
+  }
+}
+
+TEST_CASE("places are those of the tokens just written, of the hypothesis, and of what follows") {
   Narrator decoder;
   const Agreement policy;
-  ReencodedLoop loop(decoder, policy, config);
-  const std::vector<float> unit(4, -1.F);
+  ReencodedLoop loop(decoder, policy, narrated(100, 100));
+  const auto places = [&] { return std::vector(loop.places().begin(), loop.places().end()); };
+  loop.push(narrated_rows(0, 4));
+  CHECK(places() == std::vector<int32_t>{0, 2, 4});
+  CHECK(loop.push(narrated_rows(4, 4)).size() == 2);
+  CHECK(places() == std::vector<int32_t>{0, 2, 4, 6, 8});
+  CHECK(loop.push(narrated_rows(8, 4)).size() == 2);
+  CHECK(places() == std::vector<int32_t>{4, 6, 8, 10, 12});  // the first two were written before
+  CHECK(loop.finish().size() == 2);
+  CHECK(places() == std::vector<int32_t>{8, 10, 12});
+  Narrator unknowing(false);
+  ReencodedLoop without(unknowing, policy, narrated(100, 100));
+  without.push(narrated_rows(0, 4));
+  CHECK(without.places().empty());
+}
+
+TEST_CASE("a hypothesis ends where more is heard at once than anybody says") {
+  for (const bool crowded : {false, true}) {
+    auto config = narrated(100, 100);
+    config.crowd_tokens = 3;
+    config.crowd_rows = 6;
+    Narrator decoder;
+    decoder.crowded = crowded;
+    const Agreement policy;
+    ReencodedLoop loop(decoder, policy, config);
+    loop.push(narrated_rows(0, 16));
+    std::vector<int32_t> written;
+    for (const Written& one : loop.finish()) written.push_back(one.token);
+    CHECK(written.size() == (crowded ? 0 : 2));  // beyond what two hypotheses had agreed on
+    CHECK(loop.written() == (crowded ? 0 : 8));
+    CHECK(loop.places().size() == written.size() + 1);
+  }
+}
+
+TEST_CASE("sentences that were committed leave a long window, rows and tokens") {
+  Narrator decoder;
+  const Agreement policy;
+  ReencodedLoop loop(decoder, policy, narrated(12, 100));
   std::vector<int32_t> written;
-  for (int i = 0; i < 4; ++i) {
-    for (const Written& one : loop.push(unit)) written.push_back(one.token);
+  int64_t longest = 0;
+  for (int i = 0; i < 30; ++i) {
+    for (const Written& one : loop.push(narrated_rows(4 * i, 4))) written.push_back(one.token);
+    CHECK(loop.n_left() % 6 == 0);  // a sentence has three tokens of two rows
+    CHECK(decoder.heard.front() == loop.n_left());
+    longest = std::max(longest, static_cast<int64_t>(decoder.heard.size()));
   }
-  // Heard whole from the third unit on; committed then, gone (2 places of 2 rows) with the fourth.
-  CHECK(written == std::vector<int32_t>{3, 4, 10});
-  CHECK(loop.n_left() == 4);
-  CHECK(decoder.n_heard == 12);  // 16 rows were read
-  // What is written next was begun without the segment's tokens.
-  for (int i = 0; i < 2; ++i) {
-    for (const Written& one : loop.push(unit)) written.push_back(one.token);
+  CHECK(loop.n_left() > 90);
+  CHECK(longest <= 12 + 4 + 6);
+  for (const Written& one : loop.finish()) written.push_back(one.token);
+  REQUIRE(written.size() == 60);  // none twice, none lost
+  for (int i = 0; i < 60; ++i) CHECK(written[i] == Narrator::word(i));
+
+  Narrator unknowing(false);  // no places: only what does not fit leaves
+  ReencodedLoop without(unknowing, policy, narrated(12, 24));
+  for (int i = 0; i < 6; ++i) without.push(narrated_rows(4 * i, 4));
+  CHECK(without.n_left() == 0);
+  without.push(narrated_rows(24, 4));
+  CHECK(without.n_left() > 0);
+}
+
+TEST_CASE("units of any length are heard whole, and units of the usual one are as pushed rows") {
+  const Agreement policy;
+  const auto of_rows = [](int n) { return std::vector<int>{n}; };
+  for (unsigned seed = 0; seed < 10; ++seed) {
+    const auto config = speech_config();
+    const auto rows = toy_rows(60, seed);
+    ToyDecoder decoder;
+    ToyDecoder other;
+    ReencodedLoop pushed(decoder, policy, config);
+    ReencodedLoop by_unit(other, policy, config);
+    std::vector<Written> expected = run_stream(pushed, rows, std::vector<int>{60});
+    std::vector<Written> found;
+    const auto add = [&found](std::span<const Written> some) {
+      found.insert(found.end(), some.begin(), some.end());
+    };
+    for (int at = 0; at < 60; at += 2) {
+      add(by_unit.push_unit(std::span(rows).subspan(at * kToyWidth, 2 * kToyWidth), of_rows(2)));
+    }
+    add(by_unit.finish());
+    CHECK(found == expected);
   }
-  CHECK(written == std::vector<int32_t>{3, 4, 10, 3, 4, 10});
+  Narrator decoder;
+  ReencodedLoop loop(decoder, policy, narrated(100, 100));
+  int at = 0;
+  for (const int n : {1, 7, 2, 12, 3, 5}) {
+    loop.push_unit(narrated_rows(at, n), of_rows(n));
+    at += n;
+    CHECK(std::ssize(decoder.heard) == at);
+    CHECK(loop.written() + std::ssize(loop.hypothesis()) == at / 2);
+  }
+  loop.finish();
+  CHECK(loop.written() == at / 2);
 }
 
 TEST_CASE("the cost of a unit stays bounded") {
@@ -306,6 +456,9 @@ TEST_CASE("numbers out of range and samplers that are not greedy are refused") {
   refuses([](auto& c) { c.max_hypothesis = 0; });
   refuses([](auto& c) { c.n_hypotheses = 0; });
   refuses([](auto& c) { c.n_draft = -1; });
+  refuses([](auto& c) { c.lag_rows = -1; });
+  refuses([](auto& c) { c.crowd_tokens = 0; });
+  refuses([](auto& c) { c.sentence_ends = {kToyVocab}; });
   refuses([](auto& c) { c.before_window = {kToyVocab}; });
   refuses([](auto& c) { c.after_window = {-1}; });
   refuses([](auto& c) { c.loop.sampler.temperature = 1.F; });
