@@ -51,8 +51,8 @@ def delay_of(name: str | None, model: str) -> Delay:
 def commit_policy(
     given: Policy | Head | str | os.PathLike[str], model: str, *, aligned: bool
 ) -> CommitPolicy:
-    """The policy by its name, `local-agreement:3`, by names with + (both) and | (either, the weaker)
-    between; or as it is given.
+    """The policy by its name, `local-agreement:3`, or by names with + (both) and | (either, binds
+    less) between; or as it is given.
 
     `aligned`: the decoder gives its cross-attention. Raises UsageError on a name or number that is
     not known, and on alignatt without cross-attention.
