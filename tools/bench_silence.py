@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How much silence a model needs behind the sound: errors and cost for each length.
 
-    python tools/bench_silence.py [FOLDER] [-m MODEL ...] [--lengths-ms 0 1000 2000 4000 6000 8000 12000]
-                                  [name=value ...] [--json FILE]
+    python tools/bench_silence.py [FOLDER] [name=value ...] [-m MODEL ...]
+                                  [--lengths-ms 0 1000 2000 4000 6000 8000 12000] [--json FILE]
 
 FOLDER is speech as tools/score_speech.py takes it; the bundled people if there is none. name=value
 are options of the stream. The default lengths are those of the table in docs/whisper.md.
