@@ -43,7 +43,7 @@ def load(
         return Model(folder, decoder_device=decoder_device)
     if decoder_device is not None:
         raise UsageError(f"{folder.name}: decoder_device is for GGUF decoders; leave it out")
-    from edgestream.reencoded_model import ReencodedModel  # the default model does without
+    from edgestream.reencoded_model import ReencodedModel  # other families do without
 
     return ReencodedModel(folder)
 

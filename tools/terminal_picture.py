@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Takes an SVG picture of a command at work in a terminal, N seconds after its start.
 
-    python tools/terminal_picture.py docs/listen.svg 10.2 \\
-        edgestream listen edgestream/data/sample.flac
+    python tools/terminal_picture.py docs/listen.svg 10.8 \\
+        edgestream listen edgestream/data/person.flac
 
 The command runs for real on a pseudo-terminal; the picture shows what it has drawn by then.
 """
