@@ -29,7 +29,7 @@ MIN_SAMPLES = 1024  # Moonshine's convolutions need 895 for their first row
 # Of silence that the encoder hears behind the sound, by kind: a Whisper was trained on sound that
 # ends in silence, and without it says the last sentence again. docs/whisper.md has the errors and
 # the cost of other lengths; Moonshine was trained on sound as long as it is.
-SILENCE_MS = {"whisper": 8000, "moonshine": 0}
+SILENCE_MS = {"whisper": 6000, "moonshine": 0}
 DYNAMIC_RANGE = 8.0  # decades below the loudest bin of a window that Whisper hears
 CODE, PAYLOAD = 0, 1  # columns of a row: what it is, and from there on its numbers
 ALSO = {"cache_position", "encoder_attention_mask"}  # inputs that some exports have
