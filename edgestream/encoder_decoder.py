@@ -14,8 +14,8 @@ from edgestream.hypothesis_rules import HypothesisRules
 from edgestream.speech_weights import CODE, PAYLOAD, EncoderDecoderModel, Floats
 
 MAX_PROPOSAL = 1024
-LANGUAGE_ROWS = 300  # of a window, from which on the language heard in it stays
-LANGUAGE_MARGIN = 1.4  # by which the score of another must be higher: four times as likely
+LANGUAGE_ROWS = 400  # of a window, from which on the language heard in it stays
+LANGUAGE_MARGIN = 0.7  # by which the score of another must be higher: twice as likely
 
 
 class EncoderDecoder(Decoder):

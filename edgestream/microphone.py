@@ -19,7 +19,7 @@ from edgestream.library_noise import caught
 from edgestream.resample import Resampler
 from edgestream.source import Block, Samples, check_rate
 
-RING_S = 4.0  # how long the rest may stall before samples are lost
+RING_S = 12.0  # how long the rest may stall, as a slow decoder does, before samples are lost
 BLOCK_MS = 20  # what the device hands over at a time
 # Room in the device's own buffer. With PortAudio's "high" for ALSA (35 ms) a PulseAudio device
 # lost a fifth of its samples without a word; with this it lost none, a second's stall included.
