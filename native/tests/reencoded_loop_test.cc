@@ -247,6 +247,7 @@ class Narrator final : public Decoder {
   static float row(int at) { return static_cast<float>(-1 - at); }
   static int32_t word(int i) { return i % 3 == 2 ? 4 : 3; }  // every third one ends a sentence
 
+  float rival = 0.F;            // logit of token 5 wherever a token is written; that one has 9
   bool crowded = false;         // everything is heard at once
   std::vector<int> heard;       // places in the stream of the window's rows
   std::vector<int32_t> tokens;  // after_window first
@@ -262,6 +263,7 @@ class Narrator final : public Decoder {
         }
         tokens.push_back(static_cast<int32_t>(row));
         logits_.resize(logits_.size() + 16, 0.F);
+        logits_[logits_.size() - 16 + 5] = rival;
         logits_[logits_.size() - 16 + static_cast<size_t>(next())] = 9.F;
       }
     }
@@ -367,6 +369,25 @@ TEST_CASE("a hypothesis ends where more is heard at once than anybody says") {
   }
 }
 
+TEST_CASE("a token of the last hypothesis stays unless another is clearly likelier") {
+  for (const float loyalty : {0.F, 0.3F, 0.5F}) {
+    auto config = narrated(100, 100);
+    config.max_hypothesis = 8;
+    config.loyalty = loyalty;
+    Narrator decoder;
+    const WaitK never(1000);
+    ReencodedLoop loop(decoder, never, config);
+    loop.push(narrated_rows(0, 4));
+    CHECK(loop.hypothesis()[0] == Narrator::word(0));
+    decoder.rival = 9.4F;
+    loop.push(narrated_rows(4, 4));
+    const int32_t rival = 5;
+    CHECK(loop.hypothesis()[0] == (loyalty < 0.4F ? rival : Narrator::word(0)));
+    CHECK(loop.hypothesis()[1] == (loyalty < 0.4F ? rival : Narrator::word(1)));
+    CHECK(loop.hypothesis()[2] == rival);  // the last hypothesis was no longer
+  }
+}
+
 TEST_CASE("sentences that were committed leave a long window, rows and tokens") {
   Narrator decoder;
   const Agreement policy;
@@ -458,6 +479,7 @@ TEST_CASE("numbers out of range and samplers that are not greedy are refused") {
   refuses([](auto& c) { c.n_draft = -1; });
   refuses([](auto& c) { c.lag_rows = -1; });
   refuses([](auto& c) { c.crowd_tokens = 0; });
+  refuses([](auto& c) { c.loyalty = -0.1F; });
   refuses([](auto& c) { c.sentence_ends = {kToyVocab}; });
   refuses([](auto& c) { c.before_window = {kToyVocab}; });
   refuses([](auto& c) { c.after_window = {-1}; });
