@@ -2,6 +2,7 @@
 """For all tests: an empty folder to work in, and property tests that may take their time."""
 
 import os
+import signal
 
 import hypothesis
 import pytest
@@ -11,6 +12,9 @@ import edgestream as es
 # No timed assertions: a busy machine must not fail a test.
 hypothesis.settings.register_profile("edgestream", deadline=None)
 hypothesis.settings.load_profile("edgestream")
+
+# A job in the background ignores Ctrl-C, and so would the commands that tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -209,7 +209,7 @@ def test_the_language_is_heard_again_after_a_pause(spoken):
         assert language == decoder._language
         return next(name for name, token in languages.items() if token == language)
 
-    assert language_of(sound(0, 4.0)) == "en"
+    assert language_of(sound(0, 5.0)) == "en"
     n_asked = len(asked)
     assert n_asked > 1  # it was not sure at once
     scores["de"] = 20.0
