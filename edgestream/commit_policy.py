@@ -11,7 +11,7 @@ from edgestream.policy import AlignAtt, AllOf, AnyOf, Head, LocalAgreement, Poli
 
 LOCAL_AGREEMENT, ALIGNATT, WAIT_K = "local-agreement", "alignatt", "wait-k"
 USUAL = {LOCAL_AGREEMENT: 2, ALIGNATT: 25, WAIT_K: 3}  # by name, each with its usual number
-MAX_NUMBER = 1000
+MOST = {LOCAL_AGREEMENT: 64, ALIGNATT: 1000, WAIT_K: 64}  # numbers of each
 AND, OR = "+", "|"  # between policies that must all agree, and between such groups
 
 
@@ -94,7 +94,7 @@ def _joined(parts: list[CommitPolicy], join: type[AllOf] | type[AnyOf]) -> Commi
 def _named(text: str, model: str) -> CommitPolicy:
     name, colon, digits = text.partition(":")
     number = int(digits) if digits.isdecimal() else USUAL.get(name, 0)
-    if name not in USUAL or (colon and not digits.isdecimal()) or not 0 < number <= MAX_NUMBER:
+    if name not in USUAL or (colon and not digits.isdecimal()) or not 0 < number <= MOST[name]:
         known = ", ".join(f"{each}:{number}" for each, number in USUAL.items())
         raise UsageError(
             f"{model}: policy {text!r:.80}: try {known}; + between two for both, | for either"

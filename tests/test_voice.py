@@ -87,7 +87,7 @@ def test_a_stream_hears_only_what_the_gate_lets_through(whisper, tmp_path):
 
 def events(model, **options):
     stream = model.stream(language="en", **options)
-    return stream.push(sound(0, 6.0)) + stream.finish()
+    return stream.push(sound(2, 6.0)) + stream.finish()
 
 
 def test_the_gate_is_pulled_by_its_name(pulled, whisper, weights):

@@ -128,7 +128,7 @@ def test_any_cutting_gives_the_captions_of_the_whole(short, whole, sizes, times)
 def test_captions_have_rising_times_and_never_run_ahead(whole, times):
     finals = [event for event in whole[times] if isinstance(event, Final)]
     words = [word for final in finals for word in final.words]
-    assert len(words) > 2
+    assert words
     at = 0.0
     for word in words:
         assert at <= word.start_ms <= word.end_ms <= word.emitted_ms
