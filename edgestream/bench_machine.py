@@ -57,9 +57,10 @@ def describe(model: Model | ReencodedModel | CommentatorModel) -> dict[str, Any]
 
 
 def _names_its_files(folder: Path) -> Path:
-    """The manifest, with the checksums of all others; a public repository has its config alone."""
-    manifest = folder / MANIFEST
-    return manifest if manifest.exists() else folder / "config.json"
+    """The manifest, with the checksums of all others; a public repository has its config alone, and
+    Moonshine's makers give neither."""
+    names = (MANIFEST, "config.json", "tokenizer.bin")
+    return next(folder / name for name in names if (folder / name).exists())
 
 
 def _commit() -> str | None:
