@@ -204,7 +204,10 @@ def test_without_cross_attention_there_are_times_of_segments_and_no_alignatt(tmp
             stream_of(model, policy=policy)
 
 
-@pytest.mark.parametrize("policy", ["alignatt:0", "wait-k:x", "agree", "alignatt:9999", "local-agreement:65"])
+BAD_POLICIES = ["alignatt:0", "wait-k:x", "agree", "alignatt:9999", "local-agreement:65"]
+
+
+@pytest.mark.parametrize("policy", BAD_POLICIES)
 def test_a_policy_that_is_none_is_refused_in_one_line(tmp_path, policy):
     folder = tiny_whisper.write(tmp_path / "m")
     result = CliRunner().invoke(app, ["listen", "-m", str(folder), "--policy", policy, "-"])
