@@ -222,6 +222,8 @@ def _series(run: LongRun) -> dict[str, list[float]]:
 
 
 def _not_measured(figures: dict[str, Any], plan: Plan) -> list[str]:
+    from edgestream.bench_machine import of_the_machine
+
     if "joined" in figures:
         said = ["People read or speak alone, into good microphones; two at once were not measured"]
         if not plan.conditions:
@@ -230,12 +232,7 @@ def _not_measured(figures: dict[str, Any], plan: Plan) -> list[str]:
         said = ["Speech is synthetic; people, rooms and microphones were not measured"]
     if plan is QUICK:
         said.append("Quick: short samples of everything; an hour of each sound takes --quick off")
-    if figures["rss_mb"] is None:
-        said.append("Memory is measured on Linux only")
-    load = figures["machine"]["load_average_1min"]
-    if load and load > 1:
-        said.append(f"The machine was busy with other work (load {load:.1f}): times are too long")
-    return said
+    return said + of_the_machine(figures)
 
 
 def _middle(values: list[float]) -> float | None:

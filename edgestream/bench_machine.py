@@ -56,6 +56,17 @@ def describe(model: Model | ReencodedModel | CommentatorModel) -> dict[str, Any]
     }
 
 
+def of_the_machine(figures: dict[str, Any]) -> list[str]:
+    """What this machine could not measure, or only badly; `figures` as `describe` begins them."""
+    said = []
+    if figures["rss_mb"] is None:
+        said.append("Memory is measured on Linux only")
+    load = figures["machine"]["load_average_1min"]
+    if load and load > 1:
+        said.append(f"The machine was busy with other work (load {load:.1f}): times are too long")
+    return said
+
+
 def _names_its_files(folder: Path) -> Path:
     """The manifest, with the checksums of all others; a public repository has its config alone, and
     Moonshine's makers give neither."""

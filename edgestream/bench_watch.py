@@ -14,7 +14,7 @@ import numpy as np
 
 from edgestream.bench_events import EventScore, most_in_a_circle
 from edgestream.bench_glass import CAMERA_FPS, watch_glass
-from edgestream.bench_machine import describe, one_core
+from edgestream.bench_machine import describe, of_the_machine, one_core
 from edgestream.bench_process import Memory
 from edgestream.bench_scenes import SCENE_MS, scene
 from edgestream.bench_stateless import SCENES, compare
@@ -156,12 +156,7 @@ def _not_measured(figures: dict[str, Any]) -> list[str]:
         said.append("Quick: few scenes, seconds of a live camera, minutes of a file")
     if "compute_missing" in figures:
         said.append(f"Computing beside the stateless way: {figures['compute_missing']}")
-    if figures["rss_mb"] is None:
-        said.append("Memory is measured on Linux only")
-    load = figures["machine"]["load_average_1min"]
-    if load and load > 1:
-        said.append(f"The machine was busy with other work (load {load:.1f}): times are too long")
-    return said
+    return said + of_the_machine(figures)
 
 
 def _say(what: str) -> None:

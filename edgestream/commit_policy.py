@@ -38,7 +38,7 @@ class CommitPolicy:
 
     policy: Policy
     n_hypotheses: int
-    parts: tuple[Policy, ...] = ()  # of which the native one holds bare pointers
+    parts: tuple[Policy, ...] = ()  # that it is made of, if of several
 
 
 def delay_of(name: str | None, model: str) -> Delay:

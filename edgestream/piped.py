@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import stat
 import tempfile
@@ -14,7 +13,7 @@ from edgestream.errors import SourceError
 from edgestream.pcm import ByteStream, PcmSource, refuse_kind
 from edgestream.sound import UNREADABLE, Sound
 from edgestream.sound_kind import HEAD_BYTES, Kind, kind_of
-from edgestream.sound_parts import ENDLESS, find_parts, wave_format
+from edgestream.sound_parts import ENDLESS, ReadOnlyFile, find_parts, wave_format
 from edgestream.source import BLOCK_MS, Block, Source, check_rate, open_sound
 
 KEPT_BYTES = 1 << 22  # of the beginning, where a decoder goes back to
@@ -87,28 +86,14 @@ class PipedSound:
             self._file.close()
 
 
-class ForwardFile(io.RawIOBase):
+class ForwardFile(ReadOnlyFile):
     """A byte stream as a file of endless length; only its beginning can be gone back to."""
 
     def __init__(self, data: ByteStream) -> None:
+        super().__init__(ENDLESS)
         self._data = data
         self._kept = bytearray()
-        self._at = 0
         self._come = 0  # bytes that were read from the stream
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        begins = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: ENDLESS}
-        self._at = max(0, begins[whence] + offset)
-        return self._at
 
     def readinto(self, buffer: Any) -> int:
         """Waits until the buffer is full, or the stream at its end: half a sample is none."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from edgestream._native import LoopConfig, ReencodedLoop
@@ -92,8 +93,6 @@ class ReencodedModel:
             token for token, text in enumerate(self.token_bytes) if text.endswith(SENTENCE_ENDS)
         ]
         self.weights = EncoderDecoderModel(encoder, decoder, self.config)
-        voice = folder / VOICE_FILE
-        self.voice = VoiceWeights(voice) if voice.exists() else None
 
     def stream(
         self,
@@ -192,6 +191,12 @@ class ReencodedModel:
             crowd_rows=CROWD_ROWS,
         )
 
+    @cached_property
+    def _voice(self) -> VoiceWeights:
+        """The gate of the folder, else the one that ships; loaded for the first stream with one."""
+        own = self.folder / VOICE_FILE
+        return VoiceWeights(own) if own.exists() else load_voice(DEFAULT_VOICE)
+
     def _delay(self, name: str | None, policy: object) -> Delay:
         """The delay as this model can have it: some exports hear no attention, some 30 s only."""
         if name is not None and policy is not None:
@@ -208,7 +213,7 @@ class ReencodedModel:
         frames = CentredMel(self.config.n_mels) if self.config.n_mels else SampleFrames()
         if vad == VOICE_OFF:
             return WindowRows(frames, self.weights.payload, None)
-        voice = load_voice(vad) if vad is not None else self.voice or load_voice(DEFAULT_VOICE)
+        voice = self._voice if vad is None else load_voice(vad)
         return WindowRows(frames, self.weights.payload, VoiceGate(voice))
 
     def _prompt(

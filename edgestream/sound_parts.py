@@ -40,12 +40,11 @@ class Part:
     guessed: bool = False
 
 
-class PartFile(io.RawIOBase):
-    """A part of a file as a file; its handle may be used by one at a time."""
+class ReadOnlyFile(io.RawIOBase):
+    """A file of a known length that is read from a place that can be chosen."""
 
-    def __init__(self, handle: BinaryIO, part: Part) -> None:
-        self._handle, self._part, self._at = handle, part, 0
-        self._length = len(part.head) + part.end - part.start
+    def __init__(self, length: int) -> None:
+        self._length, self._at = length, 0
 
     def readable(self) -> bool:
         return True
@@ -60,6 +59,14 @@ class PartFile(io.RawIOBase):
         begins = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._length}
         self._at = max(0, begins[whence] + offset)
         return self._at
+
+
+class PartFile(ReadOnlyFile):
+    """A part of a file as a file; its handle may be used by one at a time."""
+
+    def __init__(self, handle: BinaryIO, part: Part) -> None:
+        super().__init__(len(part.head) + part.end - part.start)
+        self._handle, self._part = handle, part
 
     def readinto(self, buffer: Any) -> int:
         view = memoryview(buffer).cast("B")

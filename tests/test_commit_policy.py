@@ -36,24 +36,28 @@ def test_a_policy_by_its_name(name, kind, n_hypotheses):
     found = commit_policy(name, "m", aligned=True)
     assert isinstance(found.policy, kind)
     assert found.n_hypotheses == n_hypotheses
-    joined = name.count("+") + name.count("|")  # the native policy holds bare pointers
+    joined = name.count("+") + name.count("|")
     assert len(found.parts) >= joined + bool(joined)
 
 
-def test_all_parts_must_agree():
-    agree = commit_policy("local-agreement:3+alignatt:20", "m", aligned=True).policy
-    for agreed, lag, writes in ((1, 20, True), (0, 99, False), (1, 19, False), (0, 0, False)):
-        seen = Observation()
-        seen.agreed, seen.attended_lag = agreed, lag
-        assert (agree.decide(seen) is Action.WRITE) == writes
+BOTH = [(1, 20, True), (0, 99, False), (1, 19, False), (0, 0, False)]
+EITHER = [(1, 20, True), (0, 99, False), (0, 100, True), (1, 19, False)]
 
 
-def test_either_of_two_groups_writes():
-    either = commit_policy("local-agreement:3+alignatt:20|alignatt:100", "m", aligned=True).policy
-    for agreed, lag, writes in ((1, 20, True), (0, 99, False), (0, 100, True), (1, 19, False)):
+@pytest.mark.parametrize(
+    ("name", "cases"),
+    [
+        ("local-agreement:3+alignatt:20", BOTH),
+        ("local-agreement:3+alignatt:20|alignatt:100", EITHER),
+    ],
+    ids=["all parts must agree", "either of two groups writes"],
+)
+def test_policies_are_joined(name, cases):
+    policy = commit_policy(name, "m", aligned=True).policy
+    for agreed, lag, writes in cases:
         seen = Observation()
         seen.agreed, seen.attended_lag = agreed, lag
-        assert (either.decide(seen) is Action.WRITE) == writes
+        assert (policy.decide(seen) is Action.WRITE) == writes
 
 
 @pytest.mark.parametrize(

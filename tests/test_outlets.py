@@ -105,6 +105,17 @@ def with_a_terminal(*args, ignored=()):
     return process, main
 
 
+def all_shown(main):
+    """What a program shows until it closes its end of a terminal."""
+    shown = b""
+    try:
+        while piece := os.read(main, 65536):
+            shown += piece
+    except OSError:  # the other end has closed
+        os.close(main)
+    return shown
+
+
 @pytest.mark.parametrize("ignored", [(), (signal.SIGHUP,)])
 def test_a_terminal_that_is_closed_takes_no_captions_along(ignored, clip, tmp_path, expected):
     path = tmp_path / "captions.txt"
@@ -124,12 +135,7 @@ def test_a_terminal_that_is_closed_takes_no_captions_along(ignored, clip, tmp_pa
 
 def test_a_full_disk_does_not_end_the_display(clip, expected):
     process, main = with_a_terminal("listen", *SYNTHETIC, clip, "--fast", "-o", "/dev/full")
-    shown = b""
-    try:
-        while piece := os.read(main, 65536):
-            shown += piece
-    except OSError:  # the other end has closed
-        os.close(main)
+    shown = all_shown(main)
     assert process.wait(timeout=PATIENCE_S) == 1
     text = shown.decode()
     assert expected.splitlines()[-1] in text

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 from test_cli import COMMAND, SAMPLE, run
-from test_outlets import SYNTHETIC, with_a_terminal
+from test_outlets import SYNTHETIC, all_shown, with_a_terminal
 from test_sound_files import RATE_HZ, Pipe, contained, noise, read
 from test_video_file import write as write_video
 
@@ -97,12 +97,7 @@ def test_a_healthy_mp3_is_not_called_damaged(tag, speech, tmp_path):
 def test_a_terminal_of_another_encoding(encoding, monkeypatch):
     monkeypatch.setenv("PYTHONIOENCODING", encoding)
     process, main = with_a_terminal("listen", *SYNTHETIC, SAMPLE, "--fast")
-    shown = b""
-    try:
-        while piece := os.read(main, 65536):
-            shown += piece
-    except OSError:  # the other end has closed
-        os.close(main)
+    shown = all_shown(main)
     assert process.wait() == 0
     assert b"Traceback" not in shown
     assert run("listen", *SYNTHETIC, SAMPLE, "--fast").stdout.splitlines()[0].encode() in shown

@@ -6,22 +6,14 @@ python tools/bench_people_tables.py OUT docs/benchmarks.md
 
 from __future__ import annotations
 
-import argparse
-import json
 from pathlib import Path
 
-from bench_tables import Figures, about, percent, table
+from bench_tables import Figures, about, percent, read, table, write_page
 
 from edgestream.bench_people_report import speech_rows, stream_rows
 from edgestream.bench_report import number, sound_rows
 
 START, END = "<!-- people -->", "<!-- /people -->"
-
-
-def read(path: Path) -> Figures:
-    """A file of figures."""
-    figures: Figures = json.loads(path.read_text(encoding="utf-8"))
-    return figures
 
 
 def conditions(f: Figures) -> str:
@@ -66,16 +58,5 @@ def measured(folder: Path) -> str:
     return "\n\n".join(parts)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("page", type=Path)
-    args = parser.parse_args()
-    before, rest = args.page.read_text(encoding="utf-8").split(START)
-    after = rest.split(END)[1]
-    text = f"{before}{START}\n\n{measured(args.folder)}\n\n{END}{after}"
-    args.page.write_text(text, encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    write_page(__doc__, measured, START, END)

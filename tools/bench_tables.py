@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,24 @@ def table(heading: str, *rows: Iterable[str]) -> str:
     cells = [cell.strip() for cell in heading.split("|")]
     lines = [cells, ["---"] + ["--:"] * (len(cells) - 1), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def read(path: Path) -> Figures:
+    """A file of figures."""
+    figures: Figures = json.loads(path.read_text(encoding="utf-8"))
+    return figures
+
+
+def write_page(about: str | None, measured: Callable[[Path], str], start: str, end: str) -> None:
+    """Runs a tool OUT PAGE: what is `measured` in the folder OUT goes between the page's marks."""
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("page", type=Path)
+    args = parser.parse_args()
+    before, rest = args.page.read_text(encoding="utf-8").split(start)
+    after = rest.split(end)[1]
+    text = f"{before}{start}\n\n{measured(args.folder)}\n\n{end}{after}"
+    args.page.write_text(text, encoding="utf-8")
 
 
 def percent(value: float) -> str:
@@ -120,8 +138,7 @@ def soak(f: Figures) -> str:
 def measured(folder: Path) -> str:
     """All sections."""
     listen, quick, trade, hours = (
-        json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
-        for name in ("listen", "quick", "delays", "soak")
+        read(folder / f"{name}.json") for name in ("listen", "quick", "delays", "soak")
     )
     parts = [
         about(listen), listening(listen), "![latency, steps, memory](benchmarks-listen.png)",
@@ -134,17 +151,5 @@ def measured(folder: Path) -> str:
     return "\n\n".join(parts)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("page", type=Path)
-    args = parser.parse_args()
-    page = args.page.read_text(encoding="utf-8")
-    before, rest = page.split(START)
-    after = rest.split(END)[1]
-    text = f"{before}{START}\n\n{measured(args.folder)}\n\n{END}{after}"
-    args.page.write_text(text, encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    write_page(__doc__, measured, START, END)

@@ -6,22 +6,14 @@ python tools/bench_watch_tables.py OUT docs/benchmarks.md
 
 from __future__ import annotations
 
-import argparse
-import json
 from pathlib import Path
 
 import numpy as np
-from bench_tables import Figures, about, megabytes, table
+from bench_tables import Figures, about, megabytes, read, table, write_page
 
 from edgestream.bench_watch_report import rows
 
 START, END = "<!-- watch -->", "<!-- /watch -->"
-
-
-def read(path: Path) -> Figures:
-    """A file of figures."""
-    figures: Figures = json.loads(path.read_text(encoding="utf-8"))
-    return figures
 
 
 def summary(f: Figures) -> str:
@@ -88,15 +80,12 @@ def slow(f: Figures) -> str:
     return table(heading, *lines)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("page", type=Path)
-    args = parser.parse_args()
+def measured(folder: Path) -> str:
+    """All sections."""
     full, soak, pacing = (
-        read(args.folder / f"{name}.json") for name in ("watch", "watch-soak", "watch-pacing")
+        read(folder / f"{name}.json") for name in ("watch", "watch-soak", "watch-pacing")
     )
-    text = "\n\n".join(
+    return "\n\n".join(
         [
             about(full), summary(full), "![latency and memory](benchmarks-watch.png)",
             "### Three hours of video", about(soak), hours(soak),
@@ -104,11 +93,7 @@ def main() -> None:
             "### Before a slow decoder", about(pacing), slow(pacing),
         ]
     )  # fmt: skip
-    page = args.page.read_text(encoding="utf-8")
-    before, rest = page.split(START)
-    after = rest.split(END)[1]
-    args.page.write_text(f"{before}{START}\n\n{text}\n\n{END}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    write_page(__doc__, measured, START, END)
