@@ -14,8 +14,8 @@ listen: $(VENV)/.installed
 test: $(VENV)/.tested
 	$(BIN)/pytest -q
 
-$(VENV)/.python: tools/preflight.py
-	@$(PYTHON) tools/preflight.py
+$(VENV)/.python: tools/check/preflight.py
+	@$(PYTHON) tools/check/preflight.py
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@touch $@
 

@@ -7,14 +7,14 @@ watch() -> events from a camera; load_watcher() -> a model, likewise.
 
 from __future__ import annotations
 
-from edgestream import reporting
+from edgestream.system import reporting
 
 TYPE_CHECKING = False  # as typing has it, which takes a while to come
 if TYPE_CHECKING:
     from edgestream.errors import EdgestreamError
     from edgestream.events import Answer, Comment, Draft, Final, Gap, Lag, Notice, Word
-    from edgestream.listening import listen, load
-    from edgestream.watching import load_watcher, watch
+    from edgestream.speech.listen import listen, load
+    from edgestream.vision.watch import load_watcher, watch
 
 __all__ = [
     "Answer", "Comment", "Draft", "EdgestreamError", "Final", "Gap", "Lag", "Notice", "Word",
@@ -25,8 +25,8 @@ reporting.switch_off()  # here, where every import of a part of edgestream passe
 MODULES = {
     "edgestream.errors": ("EdgestreamError",),
     "edgestream.events": ("Answer", "Comment", "Draft", "Final", "Gap", "Lag", "Notice", "Word"),
-    "edgestream.listening": ("listen", "load"),
-    "edgestream.watching": ("load_watcher", "watch"),
+    "edgestream.speech.listen": ("listen", "load"),
+    "edgestream.vision.watch": ("load_watcher", "watch"),
 }
 
 

@@ -1,4 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-from edgestream.start import main
+from edgestream.cli.start import main
 
 main()

@@ -15,6 +15,9 @@ Each message is one line: what, where, and the way out. Names in it come from an
 steer a terminal or is no Unicode is shown as an escape.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 JOINERS = "\u200c\u200d"  # unprintable for Python, but parts of words
 
 
@@ -54,6 +57,15 @@ class ModelError(UsageError):
 
 class OperationError(EdgestreamError):
     """Something failed while running."""
+
+
+@contextmanager
+def computing() -> Iterator[None]:
+    """Native code that fails at work is one line: weights that give no numbers, a lost device."""
+    try:
+        yield
+    except (RuntimeError, ValueError) as error:
+        raise OperationError(str(error)) from None
 
 
 class DeviceError(OperationError):

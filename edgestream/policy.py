@@ -26,7 +26,7 @@ from edgestream._native import (
     head_features,
 )
 from edgestream.errors import ModelError, OutputError, UsageError
-from edgestream.toml_file import read_toml
+from edgestream.library.toml_file import read_toml
 
 __all__ = [
     "Action", "AlignAtt", "AllOf", "AnyOf", "ConfidenceThreshold", "EntropyThreshold", "Head",
@@ -92,12 +92,14 @@ def checksum(numbers: Sequence[float]) -> str:
 
 
 def read_head(path: Path) -> Head:
-    """Reads a head, a TOML file that tools/train_policy.py wrote.
+    """Reads a head, a TOML file that tools/train/policy/train_policy.py wrote.
 
     Raises:
         ModelError: the file is missing, damaged or made for other features; one line says which.
     """
-    head = read_toml(path, Head, way_out="make a policy head with tools/train_policy.py")
+    head = read_toml(
+        path, Head, way_out="make a policy head with tools/train/policy/train_policy.py"
+    )
     _check(head, path)
     return head
 
@@ -132,7 +134,9 @@ def _numbers(head: Head) -> list[float]:
 
 def write_head(head: Head, path: Path) -> None:
     """Writes a head with the checksum of its numbers; raises OutputError if it cannot."""
-    lines = ["# A trained policy; see docs/policies.md. Written by tools/train_policy.py."]
+    lines = [
+        "# A trained policy; see docs/policies.md. Written by tools/train/policy/train_policy.py."
+    ]
     for name in Head.__slots__:
         value = checksum(_numbers(head)) if name == "sha256" else getattr(head, name)
         lines.append(f"{name} = {_toml(value)}")

@@ -14,12 +14,12 @@ from typing import Any, Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from edgestream.checks import whole
-from edgestream.clock import Clock
+from edgestream.captions.clock import Clock
 from edgestream.errors import UsageError
 from edgestream.events import Event, Final, Gap, Lag, Notice
 from edgestream.meter import Meter
-from edgestream.source import Block, whole_rate
+from edgestream.sources.block import Block, whole_rate
+from edgestream.system.checks import whole
 
 # Silence behind the end so that the last word, which comes after the delay and may have many
 # tokens, is written; and into a gap, so that what was said before it is written in time.
@@ -78,11 +78,12 @@ class Stream:
     """One stream of audio through a model: push samples, get events.
 
     Any cutting of the samples gives the same events. One thread at a time (a second one waits);
-    streams of one model may run in different threads.
+    streams of one model may run in different threads. `stages` are what computes, for those who
+    measure it.
     """
 
     def __init__(self, stages: Stages, clock: Clock, *, rate_hz: int, delay_ms: float) -> None:
-        self._stages = stages
+        self.stages = stages
         self._clock = clock
         self._busy = threading.Lock()  # the stages compute without the interpreter's lock
         self.rate_hz = whole_rate(rate_hz, "stream")
@@ -92,7 +93,7 @@ class Stream:
     def reset(self) -> None:
         """Back to an empty stream; its clock starts at 0 again."""
         with self._busy:
-            self._stages.reset()
+            self.stages.reset()
             self._clock.reset()
             self._fed_samples = 0  # through the stages, silence put into gaps included
             self.level_dbfs = SILENCE_DBFS  # RMS of the last block
@@ -153,11 +154,11 @@ class Stream:
             self._finished = True
             silence = np.zeros(self._samples(self.delay_ms + SETTLE_MS), np.float32)
             self._fed_samples += len(silence)
-            return self._stages.finish(silence)
+            return self.stages.finish(silence)
 
     def _feed(self, samples: NDArray[np.float32]) -> list[Event]:
         self._fed_samples += len(samples)
-        return self._stages.push(samples)
+        return self.stages.push(samples)
 
     def _lose(self, lost_samples: int, reason: str) -> list[Event]:
         """Hears silence for the start of a gap and lets the clock run over the rest."""
@@ -165,7 +166,7 @@ class Stream:
         silent = min(lost_samples, self._samples(self.delay_ms + SETTLE_MS))
         events = self._feed(np.zeros(silent, np.float32))
         if lost_samples > silent:
-            events += self._stages.close_line()  # no line runs on over what was not heard
+            events += self.stages.close_line()  # no line runs on over what was not heard
             self._clock.forget_before(self._fed_ms)  # what came before is written
             self._clock.skip(self._fed_ms, 1000 * (lost_samples - silent) / self.rate_hz)
         return [Gap(start_ms, start_ms + lost_ms, reason), *events]

@@ -14,7 +14,7 @@ from test_video_file import write as write_video
 from tiny_checkpoint import write_checkpoint
 from tiny_llama import TinyShape, random_weights, write_gguf
 
-from edgestream.cli import app
+from edgestream.cli.main import app
 from edgestream.convert.run import Wish, convert
 
 ROOT = Path(__file__).resolve().parent.parent

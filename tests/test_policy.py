@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgestream.errors import ModelError, UsageError
-from edgestream.model import load
+from edgestream.library.toml_file import TOML_LIMIT_BYTES
 from edgestream.policy import (
     FEATURES,
     FORMAT,
@@ -33,7 +33,7 @@ from edgestream.policy import (
     read_head,
     write_head,
 )
-from edgestream.toml_file import TOML_LIMIT_BYTES
+from edgestream.speech.concatenated.model import load
 
 probabilities = st.floats(0, 1, width=32)
 counts = st.integers(0, 50)

@@ -16,8 +16,8 @@ from test_outlets import SYNTHETIC, all_shown, with_a_terminal
 from test_sound_files import RATE_HZ, Pipe, contained, noise, read
 from test_video_file import write as write_video
 
-from edgestream.piped import open_piped
-from edgestream.video_file import VideoFileSource
+from edgestream.sources.piped import open_piped
+from edgestream.sources.video_file import VideoFileSource
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import edgestream as es
 from edgestream.errors import OperationError, UsageError
 from edgestream.session import Session
-from edgestream.source import Block
+from edgestream.sources.block import Block
 
 SAMPLE = Path(es.__file__).parent / "data" / "sample.flac"
 RATE_HZ = 16000
@@ -186,7 +186,7 @@ def test_four_threads_share_one_copy_of_the_weights(model, speech):
 def test_an_encoder_that_gives_no_numbers_is_one_error(model, speech):
     stream = model.stream()
     width = model.decoder.n_embd
-    stream._stages.encoder = SimpleNamespace(
+    stream.stages.encoder = SimpleNamespace(
         push=lambda chunks: np.full((len(chunks), width), np.nan, np.float32)
     )
     with pytest.raises(OperationError, match="not finite"):
@@ -240,7 +240,7 @@ def test_a_long_gap_ends_the_line(model):
     word = next(i for i, text in enumerate(model.token_texts) if len(text) > 2 and text[0] == "▁")
     stream = model.stream()
     token, waited = np.array([word], np.int32), np.zeros(1, np.int32)
-    stream._stages.caption.push(token, waited)  # a line that has no full stop yet
+    stream.stages.caption.push(token, waited)  # a line that has no full stop yet
     events = stream.push([], lost_samples=600 * RATE_HZ, reason="test")
     assert [len(final.words) for final in finals(events)] == [1]
     assert finals(events)[0].end_ms < 1000

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The walk: files import only what comes before them, stay small, and the core has no Python."""
+"""The rooms: imports go down their list, files stay small, private names stay at home."""
 
 import ast
+import collections
+import graphlib
 import re
 import subprocess
 import sys
@@ -10,66 +12,107 @@ from pathlib import Path
 import pytest
 
 import edgestream
-from edgestream.doctor import LLAMA_CPP_PYTHON
+from edgestream.cli.doctor import LLAMA_CPP_PYTHON
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "edgestream"
-# In the order that data takes. model.py builds the stages, session.py runs them.
-WALK = [
-    "reporting", "errors", "process", "names", "checks", "stand_in", "events", "json_file",
-    "toml_file", "ring_spec", "config", "commentator_config", "decoder_config", "vlm_config",
-    "manifest", "dialects", "onnx_weights", "library", "entry",
-    "library_noise", "channels", "sound_parts", "chained", "sound_kind", "sound",
-    "source", "pcm", "piped", "resample", "waveform", "devices", "microphone",
-    "picture", "picture_source", "container", "video_file", "cameras", "camera",
-    "picture_gate", "encoder",
-    "rope", "onnx_session", "onnx_operators", "onnx_model", "onnx_ring", "onnx_layouts",
-    "onnx_decoder", "decoder_file", "tokenizer",
-    "vision_tower", "chat_turns",
-    "decoder_model", "policy", "commit_policy", "decoder", "clock", "pieces",
-    "governor",
-    "shown_text", "writing_systems", "words", "line_tables", "line_breaks", "word_times", "lines",
-    "caption", "cues", "screen", "sink", "writer", "outlet", "meter", "session", "window",
-    "concatenated",
-    "model", "special_tokens", "binary_tokenizer", "speech_config", "prompt_tokens", "voice",
-    "hypothesis_rules", "speech_weights",
-    "encoder_decoder", "window_rows", "utterances", "pace", "steady_draft", "segment_caption",
-    "reencoded", "reencoded_model",
-    "listening", "chattiness", "commentator", "picture_stream", "commentator_model",
-    "vlm_units", "vlm_answer", "vlm_commentator", "vlm_model", "asking", "watching",
-    "gguf_header", "fit", "hub", "pull", "doctor", "bench", "convert",
-    "cli_bars", "cli_models", "cli_convert", "cli_session", "cli_watch", "cli", "start", "__main__",
+# In the order that data takes, and models before it. A room imports only rooms above it.
+ROOMS = [
+    "errors", "events", "data", "system", "library", "sources", "onnx", "decoder", "policy",
+    "captions", "meter", "session", "speech", "vision", "outlets", "hub", "scoring", "convert",
+    "bench", "cli", "__main__",
 ]  # fmt: skip
 FILE_LINES = 300
 FUNCTION_LINES = 40
 
 
-def modules():
-    return sorted(p.stem for p in PACKAGE.glob("*.py") if p.stem != "__init__")
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
 
 
-def rank(name):
-    return WALK.index("bench" if name.startswith("bench") else name)
+def module_of(path):
+    """The dotted name below edgestream; a folder's is its `__init__`'s."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imported(path):
-    """Names of edgestream's modules that a file imports anywhere."""
+def imports(path):
+    """What a file imports of edgestream, anywhere: (module, names)."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path.name}: relative import"
-            if (node.module or "").startswith("edgestream."):
-                yield node.module.split(".")[1]
+            base, _, module = (node.module or "").partition(".")
+            if base == "edgestream":
+                yield module, [alias.name for alias in node.names]
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                base, _, module = alias.name.partition(".")
+                if base == "edgestream":
+                    yield module, []
 
 
-@pytest.mark.parametrize("name", modules())
-def test_a_module_imports_only_what_is_before_it(name):
-    for other in imported(PACKAGE / f"{name}.py"):
-        if other != "_native" and not (name.startswith("bench") and other.startswith("bench")):
-            assert rank(other) < rank(name), f"{name} imports {other}, which comes after it"
+def imported(path):
+    """The modules that a file imports, by name."""
+    known = {module_of(other) for other in FILES}
+    for module, names in imports(path):
+        inner = {f"{module}.{name}".lstrip(".") for name in names} & known
+        yield from inner or {module} & known
 
 
-def test_every_module_has_its_place_in_the_walk():
-    assert {rank(name) for name in modules()} <= set(range(len(WALK)))
+@pytest.mark.parametrize("path", FILES, ids=module_of)
+def test_a_room_imports_only_rooms_above_it(path):
+    room = module_of(path).split(".")[0]
+    for other in {module.split(".")[0] for module in imported(path)} - {room}:
+        assert ROOMS.index(other) < ROOMS.index(room), f"{path} imports from {other}, below it"
+
+
+def test_no_file_imports_itself_by_way_of_others():
+    graph = {module_of(path): set(imported(path)) for path in FILES}
+    order = list(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError
+    assert len(order) >= len(FILES)
+
+
+def test_every_room_has_its_place_and_says_what_it_is_for():
+    assert {module_of(path).split(".")[0] for path in FILES} == set(ROOMS)
+    for folder in {path.parent for path in FILES} - {PACKAGE}:
+        tree = ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))
+        assert len((ast.get_docstring(tree) or "").splitlines()[0]) > 20
+        if folder.name not in ("data", "decoder"):  # a constant; names that are public
+            assert len(tree.body) == 1, f"{folder.name}/__init__.py does more than say so"
+
+
+def private_names(tree):
+    """Private names that a file imports, or reaches for in things that are not its own."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("edgestream"):
+            yield from (alias.name for alias in node.names if alias.name.startswith("_"))
+        elif isinstance(node, ast.Attribute) and not (
+            isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
+        ):
+            yield node.attr
+
+
+def own_names(tree):
+    """Private names that a file gives."""
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            yield node.name
+        elif isinstance(node, ast.Name):
+            yield node.id
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            yield node.attr if node.value.id in ("self", "cls") else node.value.id
+
+
+def test_private_names_stay_in_their_room():
+    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
+    given = collections.defaultdict(set)
+    for path, tree in trees.items():
+        for name in own_names(tree):
+            if re.match(r"_[a-z]", name) and name != "_native":
+                given[name].add(module_of(path).split(".")[0])
+    for path, tree in trees.items():
+        room = module_of(path).split(".")[0]
+        for name in set(private_names(tree)) & given.keys():
+            assert room in given[name], f"{path} uses {name} of {given[name]}"
 
 
 def test_public_names_are_these():
@@ -105,12 +148,12 @@ def test_functions_are_small(path):
 def test_a_start_with_one_family_loads_no_other():
     code = "import sys, edgestream; edgestream.load('synthetic-en'); print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "edgestream.model" in run.stdout.split()
-    assert "edgestream.reencoded_model" not in run.stdout.split()
+    assert "edgestream.speech.concatenated.model" in run.stdout.split()
+    assert "edgestream.speech.reencoded.model" not in run.stdout.split()
 
 
 def test_the_core_knows_neither_python_nor_ggml():
-    for path in (ROOT / "native" / "core").iterdir():
+    for path in (ROOT / "native" / "core").rglob("*.*"):
         text = path.read_text(encoding="utf-8")
         found = re.findall(r'#include\s+[<"](Python\.h|nanobind|ggml|gguf|llama)', text)
         assert not found, f"{path.name} includes {found}"

@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgestream.config import PLAIN_NAME
-from edgestream.dialects import CONVERT, CTRANSLATE2, foreign
 from edgestream.errors import ModelError
-from edgestream.json_file import Fields, read_json
-from edgestream.onnx_session import one_line
-from edgestream.stand_in import refuse_stand_in
+from edgestream.library.foreign import CONVERT, CTRANSLATE2, foreign
+from edgestream.library.json_file import Fields, read_json
+from edgestream.library.manifest.concatenated import PLAIN_NAME
+from edgestream.library.stand_in import refuse_stand_in
+from edgestream.onnx.session import one_line
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 # Of models that hear or see; newer ones that see have it within the other.

@@ -9,19 +9,19 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
-from edgestream.config import Manifest
-from edgestream.convert.architecture import ARCHITECTURES, SEEING
 from edgestream.convert.checkpoint import Checkpoint
+from edgestream.convert.models.decoder_shape import ARCHITECTURES, SEEING
 from edgestream.errors import ModelError
+from edgestream.library.manifest.concatenated import Manifest
 
 Progress = Callable[[str, int, int], None]  # what is done, how much of it, of how much
 # `model_type` of config.json: the module of its converter.
-CONVERTERS = dict.fromkeys(ARCHITECTURES, "edgestream.convert.decoder")
-CONVERTERS |= dict.fromkeys(("whisper", "moonshine"), "edgestream.convert.speech")
-CONVERTERS |= dict.fromkeys(SEEING, "edgestream.convert.vlm")
+CONVERTERS = dict.fromkeys(ARCHITECTURES, "edgestream.convert.models.decoder")
+CONVERTERS |= dict.fromkeys(("whisper", "moonshine"), "edgestream.convert.models.speech")
+CONVERTERS |= dict.fromkeys(SEEING, "edgestream.convert.models.vlm")
 CONVERTERS |= {
-    "kyutai_speech_to_text": "edgestream.convert.kyutai",
-    "voxtral_realtime": "edgestream.convert.voxtral",
+    "kyutai_speech_to_text": "edgestream.convert.models.kyutai",
+    "voxtral_realtime": "edgestream.convert.models.voxtral",
 }
 
 

@@ -10,11 +10,8 @@ from pathlib import Path
 
 import psutil
 
-from edgestream import library
-from edgestream.config import MANIFEST, PLAIN_NAME, Manifest
 from edgestream.convert.checkpoint import Checkpoint
-from edgestream.convert.ctranslate2_whisper import CTranslate2Checkpoint, is_ctranslate2
-from edgestream.convert.folder import whole_folder
+from edgestream.convert.models.ctranslate2_whisper import CTranslate2Checkpoint, is_ctranslate2
 from edgestream.convert.registry import (
     Compared,
     Converter,
@@ -22,11 +19,14 @@ from edgestream.convert.registry import (
     Request,
     find_converter,
 )
+from edgestream.convert.whole_folder import whole_folder
 from edgestream.errors import ConversionError, OperationError, UsageError
-from edgestream.fit import mb
-from edgestream.manifest import read_manifest
-from edgestream.names import native_name
-from edgestream.process import address_space
+from edgestream.hub.fit import mb
+from edgestream.library import folders
+from edgestream.library.manifest.concatenated import MANIFEST, PLAIN_NAME, Manifest
+from edgestream.library.manifest.read import read_manifest
+from edgestream.system.names import native_name
+from edgestream.system.process import address_space
 
 IN_GRAPHS = ("whisper", "moonshine")  # written as ONNX whatever is asked for
 COPIES = 6  # of all weights at once, while a graph is made
@@ -80,7 +80,7 @@ def require_packages(what: str) -> None:
 
 def entry_of(name: str) -> Manifest | None:
     """What the catalogue says of the model `name`; None if it does not have it."""
-    folder = library.catalogue().get(name)
+    folder = folders.catalogue().get(name)
     return read_manifest(folder / MANIFEST, Manifest) if folder else None
 
 
@@ -112,7 +112,7 @@ def _convert_checkpoint(
 ) -> tuple[int, Compared | None]:
     """Bytes of the source's weights, and how near the result is, if that is asked for."""
     if wish.verify:
-        from edgestream.convert.verify import require_transformers
+        from edgestream.convert.verify.decoder import require_transformers
 
         require_transformers()
     checkpoint, origin, entry = _find(source, progress)
@@ -125,13 +125,13 @@ def _shrink_encoder(
     source: str, folder: Path, name: str, wish: Wish, progress: Progress
 ) -> tuple[int, Compared | None]:
     """Bytes of the source's files, and how near the result is, if that is asked for."""
-    from edgestream.convert.encoder import compare_words, write_with_small_encoder
+    from edgestream.convert.shrink import compare_words, write_with_small_encoder
 
     if wish.quant:
         raise UsageError("--quant is for decoders of checkpoints; leave it or --quant-encoder out")
     if not PLAIN_NAME.fullmatch(name):
         raise UsageError(f"{name!r:.80}: not a name for a model; letters, digits and _ . + -")
-    model = library.find(source)
+    model = folders.find(source)
     assert wish.encoder_quant  # else there is nothing to do here
     before = write_with_small_encoder(model, folder, name, wish.encoder_quant)
     return before, compare_words(model, folder) if wish.verify else None
@@ -140,9 +140,9 @@ def _shrink_encoder(
 def _find(source: str, progress: Progress) -> tuple[Checkpoint, str, Manifest | None]:
     """The checkpoint, what its manifest says of its origin, and the catalogue's entry."""
     path = Path(source)
-    on_hub = library.REPOSITORY.fullmatch(source) or source in library.catalogue()
+    on_hub = folders.REPOSITORY.fullmatch(source) or source in folders.catalogue()
     if not path.exists() and on_hub:
-        from edgestream.convert.hub_checkpoint import fetch_checkpoint, look_up
+        from edgestream.convert.fetch import fetch_checkpoint, look_up
 
         folder, origin = fetch_checkpoint(look_up(source), progress)
         return Checkpoint(folder), origin, entry_of(source)

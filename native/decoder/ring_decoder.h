@@ -8,15 +8,15 @@
 #include <string>
 #include <vector>
 
-#include "core/decoder.h"
-#include "core/ring_plan.h"
-#include "decoder/captured_attention.h"
-#include "decoder/early_exit.h"
-#include "decoder/gguf_model.h"
-#include "decoder/kv_ring.h"
-#include "decoder/ring_config.h"
-#include "decoder/ring_graphs.h"
-#include "decoder/ring_state.h"
+#include "core/ring/decoder.h"
+#include "core/ring/ring_plan.h"
+#include "decoder/graph/captured_attention.h"
+#include "decoder/graph/early_exit.h"
+#include "decoder/file/gguf_model.h"
+#include "decoder/ring/kv_ring.h"
+#include "decoder/ring/ring_config.h"
+#include "decoder/graph/ring_graphs.h"
+#include "decoder/ring/ring_state.h"
 
 namespace edgestream {
 

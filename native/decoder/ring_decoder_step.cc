@@ -4,7 +4,7 @@
 #include <stdexcept>
 
 #include "decoder/ring_decoder.h"
-#include "decoder/row_walk.h"
+#include "decoder/ring/row_walk.h"
 
 namespace edgestream {
 

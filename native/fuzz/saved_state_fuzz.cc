@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "decoder/ring_decoder.h"
-#include "decoder/ring_state.h"
+#include "decoder/ring/ring_state.h"
 #include "tests/tiny_gguf.h"
 
 namespace {

@@ -5,7 +5,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "core/chunker.h"
+#include "core/sound/chunker.h"
 #include "owned_array.h"
 
 namespace nb = nanobind;

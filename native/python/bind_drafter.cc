@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <nanobind/nanobind.h>
 
-#include "core/drafter.h"
+#include "core/loop/drafter.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "decoder/gguf_model.h"
+#include "decoder/file/gguf_model.h"
 
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>

@@ -10,7 +10,7 @@
 #include <tuple>
 #include <vector>
 
-#include "core/concatenated_loop.h"
+#include "core/loop/concatenated_loop.h"
 #include "owned_array.h"
 
 namespace nb = nanobind;

@@ -2,7 +2,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 
-#include "core/mel.h"
+#include "core/sound/mel.h"
 #include "owned_array.h"
 
 namespace nb = nanobind;

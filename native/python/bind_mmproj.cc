@@ -2,7 +2,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/string.h>
 
-#include "decoder/mmproj.h"
+#include "decoder/file/mmproj.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;

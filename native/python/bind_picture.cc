@@ -5,9 +5,9 @@
 
 #include <tuple>
 
-#include "core/picture.h"
-#include "core/tile_gate.h"
-#include "core/token_gate.h"
+#include "core/picture/picture.h"
+#include "core/picture/tile_gate.h"
+#include "core/picture/token_gate.h"
 #include "owned_array.h"
 
 namespace nb = nanobind;

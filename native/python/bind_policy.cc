@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include "core/policy.h"
-#include "core/policy_head.h"
+#include "core/policy/policy.h"
+#include "core/policy/policy_head.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;

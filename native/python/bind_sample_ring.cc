@@ -2,7 +2,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 
-#include "core/sample_ring.h"
+#include "core/sound/sample_ring.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "core/token_aligner.h"
+#include "core/policy/token_aligner.h"
 #include "owned_array.h"
 
 namespace nb = nanobind;

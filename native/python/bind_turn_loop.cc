@@ -15,9 +15,9 @@
 #include <utility>
 #include <vector>
 
-#include "core/grouped_loop.h"
-#include "core/interleaved_loop.h"
-#include "core/reencoded_loop.h"
+#include "core/loop/grouped_loop.h"
+#include "core/loop/interleaved_loop.h"
+#include "core/loop/reencoded_loop.h"
 #include "owned_array.h"
 
 namespace nb = nanobind;

@@ -9,7 +9,7 @@
 #include <memory>
 #include <span>
 
-#include "core/decoder.h"
+#include "core/ring/decoder.h"
 
 /// The Python side of edgestream::Decoder: keeps the rules of the interface (which calls fit, what
 /// counts) and leaves the rest to methods of the Python class, called with the GIL held:

@@ -8,7 +8,7 @@
 #include <random>
 #include <vector>
 
-#include "core/mel.h"
+#include "core/sound/mel.h"
 
 namespace {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/chunker.h"
+#include "core/sound/chunker.h"
 
 #include <doctest/doctest.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The read/write loop against a decoder whose logits are a known function of all rows so far.
-#include "core/concatenated_loop.h"
+#include "core/loop/concatenated_loop.h"
 
 #include <doctest/doctest.h>
 

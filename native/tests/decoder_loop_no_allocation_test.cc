@@ -8,7 +8,7 @@
 #include <span>
 #include <vector>
 
-#include "core/interleaved_loop.h"
+#include "core/loop/interleaved_loop.h"
 #include "counted_new.h"
 #include "decoder/ring_decoder.h"
 #include "tiny_gguf.h"

@@ -9,10 +9,10 @@
 #include <string>
 #include <vector>
 
-#include "core/concatenated_loop.h"
-#include "core/grouped_loop.h"
-#include "core/interleaved_loop.h"
-#include "core/reencoded_loop.h"
+#include "core/loop/concatenated_loop.h"
+#include "core/loop/grouped_loop.h"
+#include "core/loop/interleaved_loop.h"
+#include "core/loop/reencoded_loop.h"
 #include "counted_new.h"
 #include "decoder/ring_decoder.h"
 #include "tiny_gguf.h"

@@ -10,7 +10,7 @@
 #include <numeric>
 #include <vector>
 
-#include "core/interleaved_loop.h"
+#include "core/loop/interleaved_loop.h"
 #include "toy_stream.h"
 
 namespace edgestream {

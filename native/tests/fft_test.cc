@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/fft.h"
+#include "core/sound/fft.h"
 
 #include <doctest/doctest.h>
 

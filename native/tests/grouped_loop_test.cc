@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The grouped loop against its own definition: one row at a time, nothing proposed.
-#include "core/grouped_loop.h"
+#include "core/loop/grouped_loop.h"
 
 #include <doctest/doctest.h>
 

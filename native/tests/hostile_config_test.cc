@@ -11,8 +11,8 @@
 #include <stdexcept>
 #include <vector>
 
-#include "core/chunker.h"
-#include "core/mel.h"
+#include "core/sound/chunker.h"
+#include "core/sound/mel.h"
 
 using edgestream::Chunker;
 using edgestream::ChunkerConfig;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The interleaved loop against its own definition, spelled out row by row.
-#include "core/interleaved_loop.h"
+#include "core/loop/interleaved_loop.h"
 
 #include <doctest/doctest.h>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Retention by attention against a brute-force reference: it starts anew from the first row every
 // time, remembers for each kept row which rows it stands for, and never takes anything back.
-#include "core/kept_rows.h"
+#include "core/ring/kept_rows.h"
 
 #include <doctest/doctest.h>
 
@@ -11,7 +11,7 @@
 #include <stdexcept>
 #include <vector>
 
-#include "core/ring_plan.h"
+#include "core/ring/ring_plan.h"
 
 using edgestream::Retention;
 using edgestream::RingPlan;

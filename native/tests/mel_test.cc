@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/mel.h"
+#include "core/sound/mel.h"
 
 #include <doctest/doctest.h>
 

@@ -6,15 +6,15 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/chunker.h"
-#include "core/mel.h"
-#include "core/picture.h"
-#include "core/policy.h"
-#include "core/policy_head.h"
-#include "core/sample_ring.h"
-#include "core/tile_gate.h"
-#include "core/token_aligner.h"
-#include "core/token_gate.h"
+#include "core/sound/chunker.h"
+#include "core/sound/mel.h"
+#include "core/picture/picture.h"
+#include "core/policy/policy.h"
+#include "core/policy/policy_head.h"
+#include "core/sound/sample_ring.h"
+#include "core/picture/tile_gate.h"
+#include "core/policy/token_aligner.h"
+#include "core/picture/token_gate.h"
 #include "counted_new.h"
 
 using edgestream::allocations;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/picture.h"
+#include "core/picture/picture.h"
 
 #include <doctest/doctest.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/policy_head.h"
+#include "core/policy/policy_head.h"
 
 #include <doctest/doctest.h>
 

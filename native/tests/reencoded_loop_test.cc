@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The re-encoded loop against its own definition: decoded from nothing, no drafts.
-#include "core/reencoded_loop.h"
+#include "core/loop/reencoded_loop.h"
 
 #include <doctest/doctest.h>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The plan against a brute-force reference: it remembers every row ever, finds what a row sees by
 // looking through all of them, and works out each distance from the layout's definition.
-#include "core/ring_plan.h"
+#include "core/ring/ring_plan.h"
 
 #include <doctest/doctest.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/sample_ring.h"
+#include "core/sound/sample_ring.h"
 
 #include <doctest/doctest.h>
 

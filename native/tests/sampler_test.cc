@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Samplers against the distributions they promise, with fixed seeds.
-#include "core/sampler.h"
+#include "core/policy/sampler.h"
 
 #include <doctest/doctest.h>
 

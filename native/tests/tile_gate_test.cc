@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/tile_gate.h"
+#include "core/picture/tile_gate.h"
 
 #include <doctest/doctest.h>
 
@@ -11,7 +11,7 @@
 #include <stdexcept>
 #include <vector>
 
-#include "core/token_gate.h"
+#include "core/picture/token_gate.h"
 
 using edgestream::TileChange;
 using edgestream::TileGate;

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "decoder/ggml_handles.h"
+#include "decoder/device/ggml_handles.h"
 
 namespace edgestream {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/token_aligner.h"
+#include "core/policy/token_aligner.h"
 
 #include <doctest/doctest.h>
 

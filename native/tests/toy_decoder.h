@@ -13,7 +13,7 @@
 #include <stdexcept>
 #include <vector>
 
-#include "core/decoder.h"
+#include "core/ring/decoder.h"
 
 namespace edgestream {
 

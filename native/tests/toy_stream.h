@@ -7,9 +7,9 @@
 #include <span>
 #include <vector>
 
-#include "core/drafter.h"
-#include "core/policy.h"
-#include "core/turn_loop.h"
+#include "core/loop/drafter.h"
+#include "core/policy/policy.h"
+#include "core/loop/turn_loop.h"
 #include "toy_decoder.h"
 
 namespace edgestream {

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What waiting longer before a word is written gives, and what it costs."""

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs commentary under measurement: speed, events, still scenes, memory of the command itself."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edgestream.bench.process import Reading, read_process
+from edgestream.bench.watch.events import EventScore
+from edgestream.bench.watch.scenes import HEIGHT, SCENE_MS, WIDTH, Happening, scene
+from edgestream.errors import OperationError
+from edgestream.events import Comment
+from edgestream.vision.commentator.stages import BuiltInCommentator, Counts
+
+if TYPE_CHECKING:
+    from edgestream._native import InterleavedLoop
+    from edgestream.vision.commentator.model import CommentatorModel
+    from edgestream.vision.stream import PictureStream
+
+FILE_FPS = 5.0
+STILL_MS = 60_000.0
+STILL_SEED = 1 << 20  # still scenes have other numbers than those of events
+READ_EVERY_MINUTES = 0.5
+
+
+class TimedLoop:
+    """A commentator's loop that notes its tokens and the time for them."""
+
+    def __init__(self, loop: InterleavedLoop) -> None:
+        self._loop = loop
+        self.reset, self.limit_turns = loop.reset, loop.limit_turns
+        self.tokens = 0
+        self.write_ms = 0.0
+
+    @property
+    def read_ms(self) -> float:
+        return self._loop.read_ms
+
+    @property
+    def cut_off(self) -> bool:
+        return self._loop.cut_off
+
+    def push(
+        self, rows: NDArray[np.float32]
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int64]]:
+        """As the loop's own."""
+        start_ns = time.perf_counter_ns()
+        written = self._loop.push(rows)
+        if len(written[0]):
+            self.tokens += len(written[0])
+            self.write_ms += (time.perf_counter_ns() - start_ns) / 1e6 - self._loop.read_ms
+        return written
+
+
+@dataclass(slots=True)
+class Told:
+    """What a stream of scenes gave."""
+
+    score: EventScore = field(default_factory=EventScore)
+    counts: Counts = field(default_factory=Counts)
+    compute_s: float = 0.0
+    cpu_s: float = 0.0
+    tokens_per_s: float = 0.0
+
+
+def tell_scenes(model: CommentatorModel, n_scenes: int) -> Told:
+    """Each scene as a stream of its own, on pictures that are drawn before the clock runs."""
+    told, stream = Told(), model.stream()
+    loop = _timed(stream)
+    for number in range(n_scenes):
+        made = scene(number)
+        pictures = list(made.pictures(FILE_FPS, seed=number))
+        stream.reset()
+        cpu_ns, start_ns = time.process_time_ns(), time.perf_counter_ns()
+        events = stream.push(pictures) + stream.finish()
+        told.compute_s += (time.perf_counter_ns() - start_ns) / 1e9
+        told.cpu_s += (time.process_time_ns() - cpu_ns) / 1e9
+        told.score.add([e for e in events if isinstance(e, Comment)], made.happenings)
+        _add(told.counts, stream.counts)
+    told.tokens_per_s = 1000 * loop.tokens / loop.write_ms if loop.tokens else 0.0
+    return told
+
+
+def _timed(stream: PictureStream) -> TimedLoop:
+    commentator = stream.commentator
+    assert isinstance(commentator, BuiltInCommentator)
+    loop = TimedLoop(commentator.loop)
+    commentator.loop = loop  # type: ignore[assignment]
+    return loop
+
+
+def _add(total: Counts, some: Counts) -> None:
+    for each in fields(Counts):
+        setattr(total, each.name, getattr(total, each.name) + getattr(some, each.name))
+
+
+def count_false(model: CommentatorModel, minutes: float) -> int:
+    """Comments on noisy scenes in which nothing happens, a minute each."""
+    stream, n = model.stream(), 0
+    for number in range(max(1, round(60_000 * minutes / STILL_MS))):
+        still = scene(STILL_SEED + number, still=True, length_ms=min(STILL_MS, 60_000 * minutes))
+        stream.reset()
+        events = stream.push(still.pictures(FILE_FPS, seed=number)) + stream.finish()
+        n += sum(isinstance(event, Comment) for event in events)
+    return n
+
+
+def write_video(path: Path, minutes: float) -> list[Happening]:
+    """Scenes after each other as a video file of Motion JPEG; what happens in them."""
+    happenings: list[Happening] = []
+    fourcc = cv2.VideoWriter.fourcc(*"MJPG")
+    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, fourcc, FILE_FPS, (WIDTH, HEIGHT))
+    if not writer.isOpened():
+        raise OperationError(f"bench: {path} cannot be written by this OpenCV")
+    for number in range(max(1, round(60_000 * minutes / SCENE_MS))):
+        made, start_ms = scene(number), number * SCENE_MS
+        for picture in made.pictures(FILE_FPS, seed=number):
+            writer.write(cv2.cvtColor(picture.rgb, cv2.COLOR_RGB2BGR))
+        for happening in made.happenings:
+            happenings.append(Happening(start_ms + happening.visible_ms, happening.text))
+    writer.release()
+    return happenings
+
+
+@dataclass(slots=True)
+class WatchedFile:
+    """What `edgestream watch --fast` wrote on a file, and what it used meanwhile."""
+
+    comments: list[Comment] = field(default_factory=list)
+    readings: list[Reading] = field(default_factory=list)  # by the minute of the video
+    stats: str = ""  # as --stats tells them
+
+
+def watch_file(model: Path, video: Path) -> WatchedFile:
+    """The command itself as a process; its memory is read whenever it has said something.
+
+    Raises OperationError with what it said if it failed.
+    """
+    watched, next_minute = WatchedFile(), 0.0
+    command = [sys.executable, "-m", "edgestream", "watch", str(video), "--fast", "--stats"]
+    command += ["-m", str(model.resolve()), "--format", "jsonl"]
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=Path(__file__).parents[3],  # so that it imports this very package
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        for comment in _comments(process.stdout):
+            watched.comments.append(comment)
+            minute = comment.picture_ms / 60_000
+            if minute >= next_minute and sys.platform == "linux":
+                next_minute = minute + READ_EVERY_MINUTES
+                reading = read_process(process.pid, minute)
+                watched.readings += [reading] if reading.rss_mb else []  # it may have ended
+        said = process.stderr.read().decode(errors="replace").strip()
+        if process.wait() != 0:
+            raise OperationError(f"bench: edgestream watch ended early: {said}")
+        watched.stats = said
+    return watched
+
+
+def _comments(lines: Iterator[bytes]) -> Iterator[Comment]:
+    for line in lines:
+        record = json.loads(line)
+        if record["type"] == "final":
+            yield Comment.of(record["text"], record["picture_ms"])

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tokens become words with times, and words become lines that people can read."""

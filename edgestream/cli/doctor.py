@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`edgestream doctor`: what is there, what really runs, and the line that mends what does not."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.metadata
+import os
+import platform
+import re
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+import edgestream
+from edgestream.data import DATA
+from edgestream.errors import EdgestreamError, ModelError, shown
+from edgestream.events import Final
+from edgestream.library.manifest.concatenated import SYNTHETIC_MODEL
+
+if TYPE_CHECKING:
+    from edgestream.sources.picture import Picture
+
+LLAMA_CPP_PYTHON = "0.3.36"  # as pinned in pyproject.toml: the native decoder is linked to its ggml
+SAMPLE = DATA / "sample.flac"
+CROSSING = ["red thing enters from the left", "leaves to the right"]
+SELF_TEST_LIKENESS = 0.7  # share of the sample's words that a working installation gets right
+
+
+class Finding(NamedTuple):
+    """One line of the report; `ok` None is a remark that fails nothing."""
+
+    ok: bool | None
+    what: str
+    found: str
+
+
+def examine() -> bool:
+    """Prints the report to stdout; True if captions of a file work on this machine."""
+    from rich.console import Console
+
+    console = Console(highlight=False, soft_wrap=True)
+    checks: list[Callable[[], Iterator[Finding]]] = [
+        _machine,
+        _llama_cpp,
+        _onnxruntime,
+        _microphones,
+        _cameras,
+        _self_test,
+        _watching_self_test,
+    ]
+    healthy = True
+    for check in checks:
+        try:
+            findings = list(check())
+        except Exception as error:  # a check must never hide the ones after it
+            findings = [
+                Finding(
+                    False,
+                    check.__name__.strip("_"),
+                    str(error).partition("\n")[0] or type(error).__name__,
+                )
+            ]
+        for ok, what, found in findings:
+            healthy &= ok is not False
+            mark = {True: "[green]ok  [/]", False: "[red]FAIL[/]", None: "[yellow]note[/]"}[ok]
+            console.print(mark, f"{what}:", end=" ")
+            console.print(shown(found), markup=False)
+    return healthy
+
+
+def _machine() -> Iterator[Finding]:
+    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    yield Finding(
+        True, "edgestream", f"{edgestream.__version__}, Python {platform.python_version()}"
+    )
+    yield Finding(
+        True,
+        "machine",
+        f"{platform.system()} {platform.machine()}, {threads} threads may be used;"
+        " the built-in model uses one",
+    )
+
+
+def _llama_cpp() -> Iterator[Finding]:
+    found = importlib.metadata.version("llama-cpp-python")
+    mend = (
+        "" if found == LLAMA_CPP_PYTHON else f"; pip install llama-cpp-python=={LLAMA_CPP_PYTHON}"
+    )
+    yield Finding(not mend, "llama-cpp-python", f"{found}, built for {LLAMA_CPP_PYTHON}{mend}")
+    from edgestream._native import device_names, idle_backends
+
+    yield Finding(True, "decoders can run on", device_names())
+    if idle := idle_backends():
+        yield Finding(
+            None,
+            "decoders",
+            f"ggml is built for {idle} too, which finds no device (a missing driver?);"
+            " the CPU computes",
+        )
+
+
+def _onnxruntime() -> Iterator[Finding]:
+    names = {d.metadata["Name"].lower() for d in importlib.metadata.distributions()}
+    builds = sorted(names & {"onnxruntime", "onnxruntime-gpu"})
+    wanted = builds[-1] if builds else "onnxruntime"
+    mend = f"pip uninstall -y onnxruntime onnxruntime-gpu; pip install {wanted}"
+    if len(builds) != 1:
+        yield Finding(
+            False,
+            "onnxruntime",
+            f"{' and '.join(builds) or 'nothing'} installed, must be exactly one; {mend}",
+        )
+        return
+    try:
+        import onnxruntime as ort
+
+        providers = ort.get_available_providers()
+    except (ImportError, AttributeError):
+        yield Finding(False, "onnxruntime", f"{builds[0]} cannot be imported; {mend}")
+        return
+    from edgestream.speech.concatenated.model import load
+
+    yield Finding(True, "onnxruntime", f"{builds[0]} {ort.__version__}")
+    yield Finding(True, "providers built in", ", ".join(providers))
+    yield Finding(True, "encoder runs on", ", ".join(load(SYNTHETIC_MODEL).encoder.providers))
+    # TensorRT is a download of its own, which nobody is asked to make.
+    yield from _onnx_decoders(tuple(p for p in providers if not p.startswith("Tensorrt")))
+
+
+def _onnx_decoders(asked: tuple[str, ...]) -> Iterator[Finding]:
+    """A remark only: the built-in model's decoder is GGUF."""
+    import onnxruntime as ort
+
+    from edgestream.onnx.operators import check_operators, providers_used
+
+    try:
+        operators = check_operators()
+    except ModelError as error:
+        yield Finding(None, "ONNX decoders", str(error))
+        return
+    yield Finding(
+        True, "ONNX decoders", f"operators compute as they should: {', '.join(operators)}"
+    )
+    ort.set_default_logger_severity(4)  # what is missing is told below
+    used = providers_used(asked)
+    lost = [name for name in asked if name not in used]
+    without = f"; asked for and not there: {', '.join(lost)}" if lost else ""
+    yield Finding(None if lost else True, "ONNX decoders run on", ", ".join(used) + without)
+
+
+def _microphones() -> Iterator[Finding]:
+    try:
+        from edgestream.sources.microphones import list_devices
+
+        devices = list_devices()
+    except EdgestreamError as error:
+        yield Finding(None, "microphone", str(error))
+        return
+    if not devices:
+        yield Finding(None, "microphone", "none found; captions of files and pipes still work")
+    for device in devices:
+        default = ", the default" if device.default else ""
+        yield Finding(True, f"microphone {device.index}", f"{device.name}{default}")
+
+
+def _cameras() -> Iterator[Finding]:
+    from edgestream.sources.cameras import list_cameras
+
+    try:
+        cameras = list_cameras()
+    except EdgestreamError as error:
+        yield Finding(None, "camera", str(error))
+        return
+    if not cameras:
+        yield Finding(None, "camera", "none found; comments on files and streams still work")
+    for camera in cameras:
+        yield Finding(True, f"camera {camera.index}", f"{camera.name}, {camera.path}")
+
+
+def _self_test() -> Iterator[Finding]:
+    """Captions the bundled sample and compares it with what was spoken."""
+    from edgestream.speech.listen import listen
+
+    session = listen(SAMPLE, fast=True)
+    heard = " ".join(event.text for event in session if isinstance(event, Final))
+    spoken = SAMPLE.with_suffix(".txt").read_text(encoding="utf-8")
+    likeness = difflib.SequenceMatcher(None, _words(spoken), _words(heard)).ratio()
+    yield Finding(
+        likeness >= SELF_TEST_LIKENESS,
+        "self-test",
+        f"text {100 * likeness:.0f}% like the sample's,"
+        f" {session.meter.real_time_factor:.3f} of real time on one thread",
+    )
+
+
+def _watching_self_test() -> Iterator[Finding]:
+    """Comments on a drawn scene and compares them with what happens there."""
+    from edgestream.vision.watch import load_watcher
+
+    stream = load_watcher().stream()
+    start_s = time.perf_counter()
+    comments = [event for event in stream.push(_crossing()) if isinstance(event, Final)]
+    share = (time.perf_counter() - start_s) / (stream.heard_ms / 1000)
+    said = " ".join(comment.text for comment in comments)
+    seen = [what for what in CROSSING if what in said]
+    yield Finding(
+        seen == CROSSING,
+        "watching self-test",
+        f"{len(seen)} of the scene's {len(CROSSING)} events seen, {share:.3f} of real time",
+    )
+
+
+def _crossing() -> Iterator[Picture]:
+    """A red disc comes into a grey room from the left and goes out at the right."""
+    from edgestream.sources.picture import Picture
+
+    random = np.random.default_rng(0)
+    y, x = np.mgrid[:120, :160]
+    room = 120 + 30 * np.sin(x / 23) * np.cos(y / 17)
+    for turn in range(55):  # 11 s at five pictures a second
+        rgb = np.repeat(room[..., None], 3, axis=2) + random.normal(0, 2, (120, 160, 3))
+        rgb[(x + 30 - 8 * (turn - 15)) ** 2 + (y - 60) ** 2 < 18**2] = (215, 45, 40)
+        yield Picture(rgb.clip(0, 255).astype(np.uint8), 200.0 * turn)
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"[a-z']+", text.lower())

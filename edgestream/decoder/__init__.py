@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The parts of a stream of your own: a decoder's memory and a loop that reads and writes.
+
+    model = GgufModel(path)                                # weights, shared by streams
+    decoder = RingDecoder(model, n_sinks=4, window=1020)   # one stream's memory
+    loop = InterleavedLoop(decoder, WaitK(3))              # a policy of edgestream.policy
+    tokens, probabilities, read = loop.push_tokens([...])
+
+All of these are native; docs/embedding.md shows their use. load_decoder(folder) opens what
+`edgestream convert` wrote, weights and tokenizer.
+"""
+
+from edgestream._native import (
+    ConcatenatedLoop,
+    Decoder,
+    DecoderDrafter,
+    DraftCounts,
+    Drafter,
+    GgufModel,
+    GroupedLoop,
+    InterleavedLoop,
+    Loop,
+    LoopConfig,
+    NgramDrafter,
+    ReencodedLoop,
+    RingDecoder,
+    SamplerConfig,
+    SpecialTokens,
+    TurnLoop,
+    device_names,
+)
+from edgestream.decoder.model import DecoderModel, load_decoder
+from edgestream.decoder.tokenizer import Tokenizer
+
+__all__ = [
+    "ConcatenatedLoop", "Decoder", "DecoderDrafter", "DecoderModel", "DraftCounts", "Drafter",
+    "GgufModel", "GroupedLoop", "InterleavedLoop", "Loop", "LoopConfig", "NgramDrafter",
+    "ReencodedLoop", "RingDecoder", "SamplerConfig", "SpecialTokens", "Tokenizer", "TurnLoop",
+    "device_names", "load_decoder",
+]  # fmt: skip

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Models on disk: found, checked against their checksums, described by `model.toml`."""

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the captions of the command line go: the live display, a file, a pipe, a window."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgestream.errors import EdgestreamError, OutputError
+from edgestream.events import Event, Gap, Notice
+from edgestream.outlets.screen import Screen
+from edgestream.outlets.writers import Writer, open_writer
+from edgestream.system.process import forget, tell
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+NOBODY = "the terminal was closed; write the captions with --output FILE"
+
+
+class Outlets:
+    """The live display when a person looks on; the written captions otherwise or as well.
+
+    Each fails alone: one that does is left, the others go on. `open` is false once there is none
+    left. `see` are others that take the events, such as a window.
+    """
+
+    def __init__(
+        self,
+        format: str,
+        output: Path | None,
+        *,
+        drafts: bool,
+        sense: str,
+        see: Sequence[Callable[[list[Event]], None]] = (),
+    ) -> None:
+        terminal = sys.stdout is not None and sys.stdout.isatty()  # None where it is closed
+        watched = terminal and (output is not None or format == "text")
+        written = output is not None or not watched
+        self._writer: Writer | None = (
+            open_writer(format, output, drafts=drafts) if written else None
+        )
+        self.screen: Screen | None = Screen() if watched else None
+        self.failure: EdgestreamError | None = None
+        self._see = see
+        self._sense = sense
+        self._tells = format != "jsonl"  # which holds its gaps and notices itself
+
+    @property
+    def open(self) -> bool:
+        """Whether anybody still takes the events."""
+        return self._writer is not None or self.screen is not None
+
+    def push(self, events: list[Event]) -> None:
+        """Gives each event to what is open."""
+        for event in events:
+            self._write(event)
+            self._draw(lambda screen, event=event: screen.push(event))  # type: ignore[misc]
+        if self._tells and self.screen is None:
+            for event in events:
+                self._tell(event)
+        for each in self._see:
+            each(events)
+
+    def status(self, time_ms: float, behind_ms: float, gauge: Callable[[], Text]) -> None:
+        """What the live display shows of the input."""
+        self._draw(lambda screen: screen.status(time_ms, behind_ms, gauge()))
+
+    def finish(self, *, failed: bool) -> None:
+        """Closes all; an old file stays as it was if the run `failed` before a word was written."""
+        self._draw(lambda screen: screen.finish())
+        writer, self._writer = self._writer, None
+        try:
+            if writer is not None:
+                writer.abandon() if failed else writer.finish()
+        except BrokenPipeError:
+            forget(sys.stdout)
+        except EdgestreamError as error:
+            self.failure = self.failure or error
+
+    def _write(self, event: Event) -> None:
+        try:
+            if self._writer is not None:
+                self._writer.push(event)
+        except BrokenPipeError:  # the reader of our stdout has gone, as with `| head`: a normal end
+            self._writer = None
+            forget(sys.stdout)
+        except EdgestreamError as error:
+            self._writer, self.failure = None, error
+            if self.screen is not None:
+                tell(f"edgestream: {error}")
+
+    def _draw(self, how: Callable[[Screen], None]) -> None:
+        try:
+            if self.screen is not None:
+                how(self.screen)
+        except OSError:  # its terminal was closed
+            screen, self.screen = self.screen, None
+            forget(sys.stdout)
+            if screen is not None:
+                screen.finish()
+            if self._writer is None:
+                self.failure = self.failure or OutputError(NOBODY)
+
+    def _tell(self, event: Event) -> None:
+        """Where no status line counts the gaps, each is a line on stderr."""
+        if isinstance(event, Gap):
+            start_s, end_s = event.start_ms / 1000, event.end_ms / 1000
+            tell(f"not {self._sense}: {start_s:.1f} s to {end_s:.1f} s, {event.reason}")
+        elif isinstance(event, Notice):
+            tell(f"{event.time_ms / 1000:.1f} s: {event.text}")

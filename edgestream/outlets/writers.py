@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Events to captions in a file or on stdout, as they come, so that a crash loses none of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from typing import Any, Protocol
+
+from edgestream.captions.shown_text import filtered, printable
+from edgestream.errors import UsageError
+from edgestream.events import Answer, Draft, Event, Final, Gap
+from edgestream.outlets.cues import Cue, CueCutter
+from edgestream.outlets.output_file import Sink
+
+SRT_LIKES = str.maketrans("<>{}", "\u2039\u203a()")  # of `<b>` and `{\\an8}`
+
+
+class Writer(Protocol):
+    """`push` and `finish` raise OutputError (disk full, closed) and BrokenPipeError (`| head`).
+
+    An old file is replaced when there is something to write, or by `finish`: `abandon`, for a run
+    that failed, leaves it if nothing was written.
+    """
+
+    def push(self, event: Event) -> None: ...
+
+    def finish(self) -> None: ...
+
+    def abandon(self) -> None: ...
+
+
+class TextWriter:
+    """One line of text for each Final and each Answer."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+
+    def push(self, event: Event) -> None:
+        if isinstance(event, Answer):
+            self._sink.write(printable(f"{event.question} {event.text}") + "\n")
+        if isinstance(event, Final) and (text := printable(event.text)):
+            self._sink.write(text + "\n")
+
+    def finish(self) -> None:
+        self._sink.close()
+
+    def abandon(self) -> None:
+        self._sink.close(begin=False)
+
+
+class JsonlWriter:
+    """One JSON object a line for each event, for each Draft with `drafts` only."""
+
+    def __init__(self, sink: Sink, *, drafts: bool = False) -> None:
+        self._sink = sink
+        self._drafts = drafts
+
+    def push(self, event: Event) -> None:
+        if self._drafts or not isinstance(event, Draft):
+            record = _shown(_record(event))
+            self._sink.write(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
+
+    def finish(self) -> None:
+        self._sink.close()
+
+    def abandon(self) -> None:
+        self._sink.close(begin=False)
+
+
+class CueWriter:
+    """Cues as they come. In a file the end of the newest is set anew, in place, where somebody
+    speaks on or input is lost before it is read; elsewhere the next one waits."""
+
+    POINT = "."  # before milliseconds
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._cutter = CueCutter()
+        self._n_cues = 0
+        self._text = ""  # of the newest cue, from its end time on
+
+    def push(self, event: Event) -> None:
+        if not isinstance(event, (Final, Gap)):
+            return
+        if self._sink.amends and (end_ms := self._cutter.end_before(event.start_ms)) is not None:
+            self._sink.amend(len(self._text.encode("utf-8", "replace")), self._clock(end_ms))
+        if isinstance(event, Final) and (cues := self._cutter.push(event)):
+            self._sink.write("".join(self._cue(cue) for cue in cues))
+
+    def finish(self) -> None:
+        self._sink.close()
+
+    def abandon(self) -> None:
+        self._sink.close(begin=False)
+
+    def _cue(self, cue: Cue) -> str:
+        self._n_cues += 1
+        text = "\n".join(self._escaped(line) for line in cue.lines)
+        self._text = f"{self._clock(cue.end_ms)}\n{text}\n\n"
+        return f"{self._number()}{self._clock(cue.start_ms)} --> {self._text}"
+
+    def _number(self) -> str:
+        return ""
+
+    def _escaped(self, line: str) -> str:
+        raise NotImplementedError
+
+    def _clock(self, time_ms: int) -> str:
+        seconds, ms = divmod(time_ms, 1000)
+        minutes, s = divmod(seconds, 60)
+        h, m = divmod(minutes, 60)
+        return f"{h:02}:{m:02}:{s:02}{self.POINT}{ms:03}"
+
+
+class SrtWriter(CueWriter):
+    """SubRip cues."""
+
+    POINT = ","
+
+    def _number(self) -> str:
+        return f"{self._n_cues}\n"
+
+    def _escaped(self, line: str) -> str:
+        """SubRip has no escapes: what players take for a command is shown by its like."""
+        return line.replace("-->", "→").translate(SRT_LIKES)
+
+
+class VttWriter(CueWriter):
+    """WebVTT cues after the sink's head."""
+
+    def _escaped(self, line: str) -> str:
+        for mark, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
+            line = line.replace(mark, entity)
+        return line
+
+
+FORMATS = ("text", "jsonl", "srt", "vtt")
+
+
+def open_writer(
+    format_name: str, path: str | os.PathLike[str] | None = None, *, drafts: bool = False
+) -> Writer:
+    """The writer of one of FORMATS into the file `path` (see Writer), or stdout.
+
+    Raises UsageError for an unknown format, OutputError when the file cannot be written.
+    """
+    if format_name not in FORMATS:
+        raise UsageError(f"format '{format_name}' is not known; use {', '.join(FORMATS)}")
+    sink = Sink(path, head="WEBVTT\n\n" if format_name == "vtt" else "")
+    if format_name == "jsonl":
+        return JsonlWriter(sink, drafts=drafts)
+    if format_name == "srt":
+        return SrtWriter(sink)
+    return VttWriter(sink) if format_name == "vtt" else TextWriter(sink)
+
+
+def _record(event: Event) -> dict[str, Any]:
+    name = "final" if isinstance(event, Final) else type(event).__name__.lower()
+    return {"type": name, **dataclasses.asdict(event)}
+
+
+def _shown(value: Any) -> Any:
+    """Times to a tenth of a millisecond: finer digits are noise. Text as it may be shown."""
+    if isinstance(value, float):
+        return round(value, 1)
+    if isinstance(value, str):
+        return filtered(value)
+    if isinstance(value, dict):
+        return {key: _shown(item) for key, item in value.items()}
+    return [_shown(item) for item in value] if isinstance(value, (list, tuple)) else value

@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The microphone: a callback that only copies, a reader that counts what was lost."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from edgestream._native import SampleRing
+from edgestream.errors import DeviceError, EdgestreamError
+from edgestream.sources.block import Block, Samples, check_rate
+from edgestream.sources.channels import Downmix
+from edgestream.sources.microphones import SEE_DEVICES, Device, find_device, portaudio, refresh
+from edgestream.sources.resample import Resampler
+from edgestream.system.noise import caught
+
+RING_S = 12.0  # how long the rest may stall, as a slow decoder does, before samples are lost
+BLOCK_MS = 20  # what the device hands over at a time
+# Room in the device's own buffer. With PortAudio's "high" for ALSA (35 ms) a PulseAudio device
+# lost a fifth of its samples without a word; with this it lost none, a second's stall included.
+LATENCY_S = 0.1
+POLL_MS = 10  # how often the reader looks; bounds the delay that it adds
+LOST_AFTER_S = 2.0  # a device that is silent (not: quiet) for this long is gone
+RETRY_FIRST_S = 0.5  # then doubled each time
+RETRY_MAX_S = 2.0
+DIGITAL_SILENCE_S = 10.0
+MUTED = (
+    "the microphone gives digital silence: it may be muted, or this program may not be allowed to"
+    " hear it; see the system's sound settings"
+)
+OVERFLOW = "overflow"
+LOST = "microphone lost"
+
+
+class MicrophoneSource:
+    """Blocks from the microphone `device` (name, index or None: the default) until `stop()`.
+
+    What the reader is too slow for is lost, counted and reported as "overflow". A device that
+    vanishes is reported as "microphone lost" and opened again, under the same name, when it is
+    back; the clock runs on meanwhile. Raises DeviceError, or UsageError for a wrong `device`.
+    """
+
+    live = True
+
+    def __init__(
+        self, device: str | int | None = None, ring_s: float = RING_S, block_ms: int = BLOCK_MS
+    ) -> None:
+        self._sounddevice = portaudio()
+        self._wanted = device
+        self._ring_s = ring_s
+        self._block_ms = block_ms
+        found = find_device(device)
+        self.name = found.name
+        self.rate_hz = found.rate_hz
+        check_rate(found.rate_hz, found.channels, f"microphone '{found.name}'")
+        self._stopped = False  # a lock here could hang a signal handler that stops us
+        self._retry_s = RETRY_FIRST_S
+        self._lost = False  # between a loss and the first sample after it
+        self._accounted_s = time.monotonic()  # up to here time went into samples or losses
+        self._connect(found)
+
+    @property
+    def behind_ms(self) -> float:
+        """How long the oldest unread sample has waited."""
+        return float(1000 * self._ring.readable / self._capture.rate_hz)
+
+    def __iter__(self) -> Iterator[Block]:
+        while not self._stopped:
+            block = self._read()
+            if block is not None:
+                yield block
+            elif time.monotonic() < self._patient_until_s:
+                time.sleep(POLL_MS / 1000)
+            elif not self._lost:
+                self._lost = True
+                yield Block(np.zeros(0, np.float32), self._unaccounted(), LOST)
+            else:
+                self._reconnect()
+        self._capture.close()  # what is in the ring was spoken before the stop
+        while (block := self._read()) is not None:
+            yield block
+
+    def stop(self) -> None:
+        self._stopped = True
+
+    def close(self) -> None:
+        self._capture.close()
+
+    def _connect(self, device: Device) -> None:
+        """Open `device` at the announced rate, or at its own where it refuses that."""
+        try:
+            capture = _Capture(self._sounddevice, device, self.rate_hz, self._block_ms)
+        except DeviceError:
+            if device.rate_hz == self.rate_hz:
+                raise
+            capture = _Capture(self._sounddevice, device, device.rate_hz, self._block_ms)
+        # All of these are new with a device, so that no late callback of an old one can matter.
+        self._ring = SampleRing(round(self._ring_s * capture.rate_hz))
+        self._room = np.empty(self._ring.capacity, np.float32)
+        self._resampler = Resampler(capture.rate_hz, self.rate_hz)
+        self._watch = _LossWatch(capture.rate_hz)
+        self._clean = Downmix(1, capture.rate_hz)
+        self._quiet = _Quiet(capture.rate_hz)
+        self._capture = capture
+        self._patient_until_s = time.monotonic() + LOST_AFTER_S
+        capture.start(self._ring)
+
+    def _read(self) -> Block | None:
+        """What has come in since the last time, up to the next loss; None if nothing has."""
+        n_lost = self._ring.take_gap()
+        n_read = self._ring.read(self._room)
+        if n_lost == 0 and n_read == 0:
+            return None
+        n_lost += self._watch.push(n_read + n_lost, time.monotonic())
+        scale = self.rate_hz / self._capture.rate_hz
+        lost_samples, reason = round(n_lost * scale), OVERFLOW if n_lost else ""
+        if self._lost:
+            in_hand = n_read + self._ring.readable
+            lost_samples = max(0, self._unaccounted() - round(in_hand * scale))
+            reason = LOST if lost_samples else ""
+            self._lost, self._retry_s = False, RETRY_FIRST_S
+        self._accounted_s = time.monotonic()
+        self._patient_until_s = self._accounted_s + LOST_AFTER_S
+        samples = self._clean.push(self._room[:n_read, np.newaxis])
+        notice = self._capture.mix.take_notice() or self._quiet.push(samples)
+        return Block(self._resampler.push(samples), lost_samples, reason, notice)
+
+    def _unaccounted(self) -> int:
+        """Samples' worth of time since the last that was accounted for, which it now is."""
+        now_s = time.monotonic()
+        passed_s, self._accounted_s = now_s - self._accounted_s, now_s
+        return round(passed_s * self.rate_hz)
+
+    def _reconnect(self) -> None:
+        """One attempt to open the same microphone again; the next comes later each time."""
+        self._capture.close()
+        try:
+            refresh(self._sounddevice)
+            self._connect(find_device(None if self._wanted is None else self.name))
+        except EdgestreamError:  # not back yet
+            self._patient_until_s = time.monotonic() + self._retry_s
+            self._retry_s = min(2 * self._retry_s, RETRY_MAX_S)
+
+
+class _LossWatch:
+    """Losses that the device does not admit: fewer samples came than time went by.
+
+    What counts is the *least* lateness of each window: stalls and bursts come and go, and clocks
+    that differ by some parts per million shift it by less than the threshold.
+    """
+
+    WINDOW_S = 2.0
+    THRESHOLD_S = 0.05
+
+    def __init__(self, rate_hz: int) -> None:
+        self._rate_hz = rate_hz
+        self._begun_s: float | None = None  # at the first samples, which are not counted
+        self._n_samples = 0
+        self._window_begun_s = 0.0
+        self._least_s = math.inf  # lateness in this window
+        self._usual_s = math.inf  # and in the last one
+
+    def push(self, n_samples: int, now_s: float) -> int:
+        """Takes the samples that came until `now_s`; returns how many are missing beside them."""
+        if self._begun_s is None:
+            self._begun_s = self._window_begun_s = now_s
+            return 0
+        self._n_samples += n_samples
+        late_s = now_s - self._begun_s - self._n_samples / self._rate_hz
+        self._least_s = min(self._least_s, late_s)
+        if now_s - self._window_begun_s < self.WINDOW_S:
+            return 0
+        rise_s = self._least_s - self._usual_s
+        self._window_begun_s, self._usual_s, self._least_s = now_s, self._least_s, math.inf
+        return round(rise_s * self._rate_hz) if rise_s > self.THRESHOLD_S else 0
+
+
+class _Quiet:
+    """Says once that a microphone gives nothing but zeros, which no open one does."""
+
+    def __init__(self, rate_hz: int) -> None:
+        self._limit = round(DIGITAL_SILENCE_S * rate_hz)
+        self._n_zeros = 0
+
+    def push(self, samples: Samples) -> str:
+        """Takes samples; returns what is to be said, empty most of the time."""
+        sounding = np.flatnonzero(samples)
+        before = self._n_zeros
+        n_after = len(samples) - 1 - int(sounding[-1]) if len(sounding) else len(samples) + before
+        self._n_zeros = n_after
+        return MUTED if before < self._limit <= n_after else ""
+
+
+class _Capture:
+    """One open PortAudio stream that fills a ring with mono samples."""
+
+    def __init__(
+        self, sounddevice: ModuleType, device: Device, rate_hz: int, block_ms: int
+    ) -> None:
+        self.rate_hz = rate_hz
+        self._block_samples = rate_hz * block_ms // 1000
+        self.mix = Downmix(1, rate_hz)
+        self._ring: SampleRing | None = None
+        self._adc_due_s = 0.0  # when the next block should have been recorded; 0: not known
+        with caught():
+            self._stream = self._open(sounddevice, device)
+
+    def start(self, ring: SampleRing) -> None:
+        self._ring = ring
+        with caught():
+            self._stream.start()
+
+    def close(self) -> None:
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            with caught():
+                stream.close(ignore_errors=True)
+            if self._ring is not None:
+                self._ring.write(self.mix.finish())
+
+    def _open(self, sounddevice: ModuleType, device: Device) -> Any:
+        """As mono if the device can do that itself, else with all its channels."""
+        for channels in (1, device.channels):
+            self.mix = Downmix(channels, self.rate_hz)
+            try:
+                return sounddevice.InputStream(
+                    device=device.index,
+                    samplerate=self.rate_hz,
+                    channels=channels,
+                    dtype="float32",
+                    blocksize=self._block_samples,
+                    latency=LATENCY_S,
+                    callback=self._on_block,
+                )
+            except sounddevice.PortAudioError as error:
+                refusal = str(error)
+        raise DeviceError(
+            f"microphone '{device.name}' cannot be opened: {refusal}; "
+            f"close other programs that use it or choose another: {SEE_DEVICES}"
+        )
+
+    def _on_block(self, frames: Samples, n_frames: int, when: Any, status: Any) -> None:
+        """On PortAudio's thread: into the ring and nothing else."""
+        ring = self._ring
+        if ring is None:
+            return
+        adc_s = when.inputBufferAdcTime
+        if status.input_overflow:
+            late_s = adc_s - self._adc_due_s if self._adc_due_s else 0.0
+            ring.lose(max(1, round(late_s * self.rate_hz)))
+        self._adc_due_s = adc_s + n_frames / self.rate_hz
+        ring.write(self.mix.push(frames))

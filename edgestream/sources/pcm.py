@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Raw PCM from a pipe as a source."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from edgestream.errors import SourceError, UsageError
+from edgestream.sources.block import BLOCK_MS, Block, check_rate
+from edgestream.sources.channels import Downmix
+from edgestream.sources.sound_kind import HEAD_BYTES, Kind, kind_of
+
+STOP_POLL_MS = 100  # how long a silent pipe may delay stop()
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """How one PCM value lies in memory."""
+
+    dtype: str
+    n_bytes: int
+    full_scale: float
+    offset: float = 0.0
+
+
+# Named as ffmpeg names them.
+SAMPLE_FORMATS = {
+    "u8": _Layout("u1", 1, 2.0**7, 2.0**7),
+    "s16le": _Layout("<i2", 2, 2.0**15),
+    "s16be": _Layout(">i2", 2, 2.0**15),
+    "s24le": _Layout("<i4", 3, 2.0**31),  # widened to the upper three bytes of an int32
+    "s24be": _Layout(">i4", 3, 2.0**31),
+    "s32le": _Layout("<i4", 4, 2.0**31),
+    "s32be": _Layout(">i4", 4, 2.0**31),
+    "f32le": _Layout("<f4", 4, 1.0),
+    "f32be": _Layout(">f4", 4, 1.0),
+}
+
+
+def standard_input() -> BinaryIO:
+    """The bytes of stdin. Raises SourceError where it is closed."""
+    if sys.stdin is None:
+        raise SourceError("stdin is closed; pipe raw PCM into it or name an audio file")
+    return sys.stdin.buffer
+
+
+class ByteStream:
+    """The bytes of a pipe, file or buffer as soon as they are there; `stop()` ends a wait for them.
+
+    With a file descriptor it is read directly, so nothing may have been read through a buffer
+    before. Raises SourceError when it cannot be read.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._returned = b""
+        self.stopped = False  # a lock here could hang a signal handler that stops us
+
+    def read(self, n_bytes: int) -> bytes:
+        """The next bytes, as many as there are, at most `n_bytes`; b"" at the end or after stop."""
+        if self._returned:
+            data, self._returned = self._returned[:n_bytes], self._returned[n_bytes:]
+            return data
+        try:
+            return self._read_descriptor(self._stream.fileno(), n_bytes)
+        except OSError as error:
+            if error.errno is not None:
+                raise SourceError(f"stdin: cannot be read: {error.strerror}") from None
+        # No descriptor behind it (BytesIO raises an OSError without a number).
+        return b"" if self.stopped else self._stream.read(n_bytes)
+
+    def kind(self) -> Kind:
+        """What the bytes are, by as many of the first as it takes; they can be read after it."""
+        head, kind = b"", None
+        while kind is None:
+            data = self.read(HEAD_BYTES - len(head))
+            head += data
+            kind = kind_of(head, ended=not data)
+        self._returned = head + self._returned
+        return kind
+
+    def _read_descriptor(self, fd: int, n_bytes: int) -> bytes:
+        if hasattr(select, "poll"):  # on Windows a read simply blocks
+            poll = select.poll()
+            poll.register(fd, select.POLLIN)
+            while not self.stopped and not poll.poll(STOP_POLL_MS):
+                pass
+        return b"" if self.stopped else os.read(fd, n_bytes)
+
+
+class PcmSource:
+    """Raw PCM from a byte stream such as `sys.stdin.buffer`; a Block as soon as bytes are there.
+
+    Frames cut by a read are carried; half a frame at the end is dropped. SourceError when it cannot
+    be read (see ByteStream), holds no sample at all, or turns out to be a file of some kind, which
+    `piped.open_piped` takes.
+    """
+
+    live = False
+    behind_ms = 0.0  # the writer waits for us: a pipe has no clock to be behind of
+
+    def __init__(
+        self,
+        stream: BinaryIO | ByteStream,
+        rate_hz: int,
+        channels: int = 1,
+        sample_format: str = "s16le",
+    ) -> None:
+        if sample_format not in SAMPLE_FORMATS:
+            raise UsageError(
+                f"sample format '{sample_format}' is not known; use {', '.join(SAMPLE_FORMATS)}"
+            )
+        check_rate(rate_hz, channels, "stdin")
+        if not isinstance(stream, ByteStream) and stream.isatty():
+            raise SourceError(
+                "stdin is a terminal; pipe raw PCM into it, for example "
+                f"ffmpeg -i talk.mp4 -f {sample_format} -ac {channels} -ar {rate_hz} - | "
+                "edgestream listen -"
+            )
+        self.rate_hz = int(rate_hz)
+        self._bytes = stream if isinstance(stream, ByteStream) else ByteStream(stream)
+        self._channels = channels
+        self._layout = SAMPLE_FORMATS[sample_format]
+
+    def __iter__(self) -> Iterator[Block]:
+        frame_bytes = self._layout.n_bytes * self._channels
+        read_bytes = frame_bytes * max(1, self.rate_hz * BLOCK_MS // 1000)
+        refuse_kind(self._bytes.kind())
+        mix, carry, heard = Downmix(self._channels, self.rate_hz), b"", False
+        while data := self._bytes.read(read_bytes):
+            data = carry + data
+            whole = len(data) - len(data) % frame_bytes
+            carry = data[whole:]  # less than one frame
+            if whole:
+                heard = True
+                mono = mix.push(self._decode(data[:whole]))
+                notice = mix.take_notice()
+                if len(mono) or notice:
+                    yield Block(mono, notice=notice)
+        if len(rest := mix.finish()):
+            yield Block(rest)
+        if not heard and not self._bytes.stopped:
+            raise SourceError(
+                "stdin: it ended before there was any sound; look at what should feed the pipe"
+            )
+
+    def stop(self) -> None:
+        self._bytes.stopped = True
+
+    def close(self) -> None:
+        """Does nothing: the stream belongs to the caller."""
+
+    def _decode(self, data: bytes) -> npt.NDArray[np.float32]:
+        layout = self._layout
+        if layout.n_bytes == 3:
+            narrow = np.frombuffer(data, np.uint8).reshape(-1, 3)
+            wide = np.zeros((len(narrow), 4), np.uint8)
+            wide[:, slice(1, 4) if layout.dtype == "<i4" else slice(0, 3)] = narrow
+            data = wide.tobytes()
+        with np.errstate(invalid="ignore", over="ignore"):  # what is no number is silence later
+            values = np.frombuffer(data, layout.dtype).astype(np.float32)
+            values = (values - np.float32(layout.offset)) / np.float32(layout.full_scale)
+        return values.reshape(-1, self._channels)
+
+
+def refuse_kind(kind: Kind) -> None:
+    """Raises SourceError for bytes that are a file of some kind and no samples."""
+    if kind.decoded:
+        raise SourceError(
+            f"stdin: this is a {kind.name} file, not raw PCM; give the file's name instead of '-'"
+        )
+    if kind.name:
+        raise SourceError(
+            f"stdin: this is {kind.name}, not sound that can be read; decode it: "
+            "ffmpeg -i FILE -f s16le -ac 1 -ar 16000 - | edgestream listen -"
+        )

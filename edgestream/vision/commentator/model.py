@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A commentator's folder, loaded once; builds the stages of as many streams as are wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from edgestream._native import InterleavedLoop, LoopConfig, PictureResizer
+from edgestream.captions.pieces import pieces
+from edgestream.decoder.open import make_ring, open_gguf
+from edgestream.errors import ModelError, UsageError
+from edgestream.library.folders import read_verified
+from edgestream.library.manifest.commentator import CommentatorManifest
+from edgestream.library.manifest.concatenated import MANIFEST
+from edgestream.onnx.encoder import PICTURE, Encoder, EncoderWeights
+from edgestream.policy import SilenceThreshold
+from edgestream.sources.picture import expect_fps
+from edgestream.vision.chattiness import USUAL, Chattiness, Novelty
+from edgestream.vision.commentator.gates import EmbeddingGate, PictureGate
+from edgestream.vision.commentator.stages import BuiltInCommentator
+from edgestream.vision.governor import Governor, Levers, intervals
+from edgestream.vision.stream import PictureStream
+
+
+class CommentatorModel:
+    """Weights and manifest of one commentator; immutable, may be shared between threads."""
+
+    def __init__(self, folder: Path, *, decoder_device: str | None = None) -> None:
+        """Raises ModelError when a file is missing, damaged or of another family."""
+        self.folder = folder
+        self.manifest = m = read_verified(folder, CommentatorManifest)
+        self.encoder = EncoderWeights(
+            folder / m.encoder.file,
+            input_name=PICTURE,
+            chunk_shape=(m.pictures.height, m.pictures.width, 3),
+        )
+        self.decoder = open_gguf(folder, m.decoder, decoder_device)
+        self.pieces = self._pieces()
+
+    @property
+    def answers(self) -> bool:
+        """Whether its streams can be asked."""
+        return False
+
+    @property
+    def fps(self) -> float:
+        """Pictures a second that it was trained on; a stream takes no more."""
+        return 1000 / self.manifest.pictures.picture_ms
+
+    def stream(
+        self,
+        *,
+        chattiness: float | None = None,
+        prompt: str | None = None,
+        fps: float | None = None,
+        now_ms: Callable[[], float] | None = None,
+        keep_up: bool = False,
+    ) -> PictureStream:
+        """A new stream over these weights.
+
+        Args:
+            chattiness: 0 (what is sure and new) to 1 (all that it can see); 0.5 if None.
+            prompt: refused: this family is told nothing.
+            fps: at most so many pictures a second are looked at; as many as it knows if None.
+            now_ms: the clock of the pictures' times, which tells how stale a comment is.
+            keep_up: gives things up, with a Lag for each, so that comments stay younger than two
+                seconds by that clock; what is said then depends on the machine's speed.
+
+        Raises:
+            UsageError: a value is out of range; the message names the range.
+        """
+        if prompt is not None:
+            raise UsageError(f"{self.manifest.name}: takes no prompt; leave it out")
+        expect_fps(fps)
+        if fps is not None and fps > self.fps:
+            raise UsageError(
+                f"fps is {fps:g}; {self.manifest.name} looks at {self.fps:g} pictures a second,"
+                " at most"
+            )
+        wanted = Chattiness(USUAL if chattiness is None else chattiness)
+        try:
+            stages = self._stages(wanted)
+        except ValueError as error:  # numbers of the manifest that the native stages cannot serve
+            raise ModelError(f"{self.folder / MANIFEST}: {error}") from None
+        fps = self.fps if fps is None else fps
+        governor = Governor(self._levers(fps)) if keep_up else None
+        return PictureStream(stages, fps=fps, now_ms=now_ms, governor=governor)
+
+    def _levers(self, fps: float) -> Levers:
+        """A sentence cut short says little, and pictures and window have the size of training."""
+        return Levers((self.manifest.policy.max_tokens,), intervals(fps))
+
+    def _stages(self, chattiness: Chattiness) -> BuiltInCommentator:
+        m, encoder = self.manifest, Encoder(self.encoder)
+        if encoder.n_embd != self.decoder.n_embd:
+            raise ModelError(
+                f"{self.folder}: the encoder gives rows of {encoder.n_embd},"
+                f" the decoder takes {self.decoder.n_embd}"
+            )
+        return BuiltInCommentator(
+            resizer=PictureResizer(m.pictures.width, m.pictures.height),
+            picture_gate=PictureGate(m.pictures, m.gate),
+            encoder=encoder,
+            embedding_gate=EmbeddingGate(encoder.n_embd, m.gate),
+            loop=self._loop(chattiness),
+            pieces=self.pieces,
+            novelty=Novelty(chattiness.memory_ms),
+        )
+
+    def _loop(self, chattiness: Chattiness) -> InterleavedLoop:
+        """Silence is a score after each picture and no row (VideoLLM-online, Chen et al. 2024)."""
+        m, t = self.manifest, self.manifest.tokens
+        ring = make_ring(self.decoder, m.decoder)
+        config = LoopConfig(
+            max_tokens_per_unit=m.policy.max_tokens,
+            n_text=t.n_text,
+            silence=t.silence,
+            silence_bias=m.policy.silence_bias + chattiness.silence_bias,
+            overrule_silence=True,
+            end_of_turn=[t.end],
+        )
+        return InterleavedLoop(
+            ring, SilenceThreshold(0.0), config, prompt=[t.bos], remember_silence=False
+        )
+
+    def _pieces(self) -> list[str]:
+        texts, t = self.decoder.token_texts(), self.manifest.tokens
+        if max(t.n_text - 1, t.bos) >= len(texts):
+            raise ModelError(
+                f"{self.folder / MANIFEST}: token {max(t.n_text - 1, t.bos)} is named,"
+                f" {self.manifest.decoder.file} has {len(texts)} tokens"
+            )
+        types, kind = (
+            self.decoder.metadata(f"tokenizer.ggml.{key}") for key in ("token_type", "model")
+        )
+        numbers = [n if isinstance(n, int) else 0 for n in types] if isinstance(types, list) else []
+        return pieces(texts, numbers, str(kind))

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A stream of pictures through a commentator of any family: push pictures, get events."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from edgestream.errors import UsageError
+from edgestream.events import Comment, Event, Gap, Notice
+from edgestream.sources.picture import Picture, Spacing
+from edgestream.system.checks import finite
+from edgestream.vision.commentator.stages import Commentator, Counts
+from edgestream.vision.governor import Governor, Turn
+
+
+class PictureStream:
+    """One stream of pictures through a model.
+
+    Any cutting of the pictures into pushes gives the same events. One thread at a time (a second
+    one waits); streams of one model may run in different threads.
+
+    Args:
+        commentator: the family's stages, to look at and to measure.
+        fps: pictures that come faster are thinned to so many a second.
+        now_ms: the clock of the pictures' times; without one, a comment's staleness is 0.
+        governor: keeps comments young by that clock; without one, every picture has its whole turn.
+    """
+
+    def __init__(
+        self,
+        commentator: Commentator,
+        *,
+        fps: float,
+        now_ms: Callable[[], float] | None = None,
+        governor: Governor | None = None,
+    ) -> None:
+        self.commentator = commentator
+        self._fps = fps
+        self._now_ms = now_ms
+        self._governor = governor
+        self._busy = threading.Lock()  # the stages compute without the interpreter's lock
+        self.reset()
+
+    def reset(self) -> None:
+        """Back to an empty stream; times may start again."""
+        with self._busy:
+            self.commentator.reset()
+            if self._governor:
+                self._governor.reset()
+            self._spacing = Spacing(self._fps)
+            self._seen_ms = 0.0
+            self._finished = False
+
+    @property
+    def heard_ms(self) -> float:
+        """Source time up to which pictures were taken or lost."""
+        return self._seen_ms
+
+    @property
+    def counts(self) -> Counts:
+        """What became of the pictures so far."""
+        return self.commentator.counts
+
+    def push(self, pictures: Picture | Iterable[Picture]) -> list[Event]:
+        """Takes one picture or several, their times rising.
+
+        Raises:
+            UsageError: a picture is not uint8 [height, width, 3], its time lies before that of the
+                one before it, or the stream is finished.
+        """
+        several = pictures if isinstance(pictures, Iterable) else [pictures]
+        with self._busy:
+            return [event for picture in several for event in self._push(picture)]
+
+    def lose(self, gap: Gap) -> list[Event]:
+        """Pictures were lost: the Gap, behind what was begun before it; then the stream goes on."""
+        start_ms, end_ms = (finite(at, "stream: a gap's time") for at in (gap.start_ms, gap.end_ms))
+        if not 0 <= start_ms <= end_ms:
+            raise UsageError(f"stream: a gap from {gap.start_ms} to {gap.end_ms} ms; it cannot be")
+        with self._busy:
+            self._expect_open()
+            events = self._dated(self.commentator.interrupt())
+            self._seen_ms = max(self._seen_ms, gap.end_ms)
+            return [*events, gap]
+
+    def take(self, item: Picture | Gap | Notice) -> list[Event]:
+        """What a source gives: a picture, that some were lost, or what is odd about it."""
+        if isinstance(item, Notice):
+            return [item]
+        return self.lose(item) if isinstance(item, Gap) else self.push(item)
+
+    def ask(self, question: str) -> Callable[[], str]:
+        """Forks what is known by now; the call gives the answer, on any thread, beside the stream.
+
+        Raises:
+            UsageError: the question is too long, or the model answers none.
+        """
+        with self._busy:
+            return self.commentator.ask(question)
+
+    def finish(self) -> list[Event]:
+        """Ends the stream: says what was begun."""
+        with self._busy:
+            if self._finished:
+                return []
+            self._finished = True
+            return self._dated(self.commentator.finish())
+
+    def _push(self, picture: Picture) -> list[Event]:
+        self._expect_open()
+        _check(picture)
+        if finite(picture.time_ms, "stream: time_ms", "times must rise") < self._seen_ms:
+            raise UsageError(
+                f"stream: a picture of {picture.time_ms:g} ms after {self._seen_ms:g} ms; times"
+                " must rise (reset() starts again)"
+            )
+        self._seen_ms = picture.time_ms
+        if not self._spacing.due(picture.time_ms):
+            return []
+        if self._governor and self._now_ms:
+            return self._governed(picture, self._governor, self._now_ms())
+        return self._dated(self.commentator.push(picture))
+
+    def _governed(self, picture: Picture, governor: Governor, now_ms: float) -> list[Event]:
+        """A picture that may cost what the governor says, and what follows from what it did."""
+        if not governor.due(picture.time_ms):
+            return []
+        age_ms = max(0.0, now_ms - picture.time_ms)
+        self.commentator.limit(governor.pace, governor.left_ms(age_ms))
+        events = self._dated(self.commentator.push(picture))
+        cost = self.commentator.cost
+        turn = Turn(age_ms, cost.read_ms, cost.write_ms, cost.n_tokens, cost.cut_off)
+        return [*events, *governor.push(turn, now_ms)]
+
+    def _dated(self, events: list[Event]) -> list[Event]:
+        """The events, comments with how old their pictures are by now."""
+        if self._now_ms is None:
+            return events
+        now_ms = self._now_ms()
+        return [
+            dataclasses.replace(event, staleness_ms=max(0.0, now_ms - event.picture_ms))
+            if isinstance(event, Comment)
+            else event
+            for event in events
+        ]
+
+    def _expect_open(self) -> None:
+        if self._finished:
+            raise UsageError("stream: already finished; call reset() to start a new one")
+
+
+def _check(picture: Picture) -> None:
+    if not isinstance(picture, Picture):
+        raise UsageError(f"stream: got {type(picture).__name__}; pass a Picture, or several")
+    rgb = picture.rgb
+    if not isinstance(rgb, np.ndarray) or rgb.dtype != np.uint8 or rgb.shape[2:] != (3,):
+        found = f"{rgb.dtype} {list(rgb.shape)}" if isinstance(rgb, np.ndarray) else type(rgb)
+        raise UsageError(f"stream: a picture is {found}; pass RGB, uint8 [height, width, 3]")
+    if not rgb.size:
+        raise UsageError("stream: a picture of no pixels")

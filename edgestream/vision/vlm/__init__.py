@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Vision-language models: a picture encoder before a language model."""

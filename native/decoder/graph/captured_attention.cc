@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "decoder/graph/captured_attention.h"
+
+#include <algorithm>
+
+namespace edgestream {
+
+CapturedAttention::CapturedAttention(const RingPlan& plan, int n_heads, int n_layers)
+    : n_heads_(n_heads),
+      share_(1.F / static_cast<float>(n_heads * std::max(n_layers, 1))),
+      regions_(plan.n_regions()) {
+  if (n_layers == 0) return;
+  head_weights_.resize(n_heads_ * plan.n_slots());
+  int greatest = 0;
+  for (const RegionShape& region : plan.shape().regions) {
+    greatest = std::max(greatest, region.window);
+  }
+  seen_slots_.reserve(greatest);
+  for (std::vector<float>& region : regions_) region.reserve(greatest);
+}
+
+void CapturedAttention::read(const Graph& graph, const RingPlan& plan) {
+  ggml_backend_tensor_get(graph.attention, head_weights_.data(), 0, ggml_nbytes(graph.attention));
+  const auto n_slots = static_cast<size_t>(plan.n_slots());
+  for (int region = 0; region < plan.n_regions(); ++region) {
+    plan.write_seen_slots(region, seen_slots_);
+    regions_[region].clear();
+    for (const int slot : seen_slots_) {
+      float sum = 0.F;
+      for (size_t head = 0; head < n_heads_; ++head) sum += head_weights_[head * n_slots + slot];
+      regions_[region].push_back(sum * share_);
+    }
+  }
+}
+
+void CapturedAttention::clear() {
+  for (std::vector<float>& region : regions_) region.clear();
+}
+
+}  // namespace edgestream
