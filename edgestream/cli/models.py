@@ -16,8 +16,8 @@ from edgestream.system.process import tell
 
 if TYPE_CHECKING:
     from edgestream.hub.fit import Fit
-    from edgestream.hub.gguf_header import DecoderShape
     from edgestream.library.catalogue import Converted
+    from edgestream.library.gguf_header import DecoderShape
     from edgestream.library.manifest.concatenated import Manifest
 
 app = typer.Typer(no_args_is_help=True, help="List, fetch, verify and remove models.")
@@ -270,7 +270,7 @@ def _sizes(folder: Path, manifest: Manifest) -> dict[str, int]:
 
 def _shape(folder: Path, manifest: Manifest) -> DecoderShape | None:
     from edgestream.hub.fit import gguf_decoder
-    from edgestream.hub.gguf_header import read_shape
+    from edgestream.library.gguf_header import read_shape
 
     file = gguf_decoder(manifest)
     if file is None:

@@ -10,27 +10,30 @@ All of these are native; docs/embedding.md shows their use. load_decoder(folder)
 `edgestream convert` wrote, weights and tokenizer.
 """
 
-from edgestream._native import (
-    ConcatenatedLoop,
-    Decoder,
-    DecoderDrafter,
-    DraftCounts,
-    Drafter,
-    GgufModel,
-    GroupedLoop,
-    InterleavedLoop,
-    Loop,
-    LoopConfig,
-    NgramDrafter,
-    ReencodedLoop,
-    RingDecoder,
-    SamplerConfig,
-    SpecialTokens,
-    TurnLoop,
-    device_names,
-)
-from edgestream.decoder.model import DecoderModel, load_decoder
-from edgestream.decoder.tokenizer import Tokenizer
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edgestream._native import (
+        ConcatenatedLoop,
+        Decoder,
+        DecoderDrafter,
+        DraftCounts,
+        Drafter,
+        GgufModel,
+        GroupedLoop,
+        InterleavedLoop,
+        Loop,
+        LoopConfig,
+        NgramDrafter,
+        ReencodedLoop,
+        RingDecoder,
+        SamplerConfig,
+        SpecialTokens,
+        TurnLoop,
+        device_names,
+    )
+    from edgestream.decoder.model import DecoderModel, load_decoder
+    from edgestream.decoder.tokenizer import Tokenizer
 
 __all__ = [
     "ConcatenatedLoop", "Decoder", "DecoderDrafter", "DecoderModel", "DraftCounts", "Drafter",
@@ -38,3 +41,14 @@ __all__ = [
     "ReencodedLoop", "RingDecoder", "SamplerConfig", "SpecialTokens", "Tokenizer", "TurnLoop",
     "device_names", "load_decoder",
 ]  # fmt: skip
+OURS = {"DecoderModel": "model", "load_decoder": "model", "Tokenizer": "tokenizer"}
+
+
+def __getattr__(name: str) -> object:
+    # Loaded when it is first used: what asks for a file of this room alone does not wait.
+    if name not in __all__:
+        raise AttributeError(f"module 'edgestream.decoder' has no attribute {name!r}")
+    from importlib import import_module
+
+    room = f"edgestream.decoder.{OURS[name]}" if name in OURS else "edgestream._native"
+    return getattr(import_module(room), name)

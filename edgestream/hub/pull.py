@@ -14,9 +14,9 @@ from filelock import FileLock, Timeout
 from edgestream.errors import HubError, ModelError, UsageError
 from edgestream.hub import repository as hub
 from edgestream.hub.fit import Fit, fit, free_disk_bytes, gguf_decoder, mb, probe
-from edgestream.hub.gguf_header import read_shape
 from edgestream.library import folders
 from edgestream.library.catalogue import read_source
+from edgestream.library.gguf_header import read_shape
 from edgestream.library.manifest.concatenated import (
     LOCK,
     MANIFEST,

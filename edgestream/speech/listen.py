@@ -8,17 +8,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgestream.errors import ModelError, UsageError
+from edgestream.errors import UsageError
+from edgestream.library.families import SOUND, open_model
 from edgestream.library.folders import find
-from edgestream.library.manifest.concatenated import DEFAULT_MODEL, WATCHING
-from edgestream.library.manifest.read import family_of
+from edgestream.library.manifest.concatenated import DEFAULT_MODEL
 from edgestream.policy import Head, Policy
 from edgestream.session import Session, Stream
 from edgestream.sources.block import FileSource, Source
-from edgestream.speech.concatenated.model import Model
-from edgestream.speech.reencoded.config import is_speech_folder
 
 if TYPE_CHECKING:
+    from edgestream.speech.concatenated.model import Model
     from edgestream.speech.reencoded.model import ReencodedModel
 
 
@@ -36,16 +35,8 @@ def load(
         ModelError: there is no such model or device, or its files are damaged or not supported.
         UsageError: a device for a model whose decoder is not GGUF.
     """
-    folder = find(name)
-    if family_of(folder) in WATCHING:
-        raise ModelError(f"{folder}: watches and does not hear; use edgestream watch")
-    if not is_speech_folder(folder):
-        return Model(folder, decoder_device=decoder_device)
-    if decoder_device is not None:
-        raise UsageError(f"{folder.name}: decoder_device is for GGUF decoders; leave it out")
-    from edgestream.speech.reencoded.model import ReencodedModel  # other families do without
-
-    return ReencodedModel(folder)
+    model: Model | ReencodedModel = open_model(find(name), SOUND, decoder_device)
+    return model
 
 
 def listen(

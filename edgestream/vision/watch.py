@@ -10,10 +10,10 @@ from typing import Protocol
 
 import cv2
 
-from edgestream.errors import ModelError, UsageError
+from edgestream.errors import UsageError
+from edgestream.library.families import PICTURES, open_model
 from edgestream.library.folders import find
-from edgestream.library.manifest.concatenated import COMMENTATOR, DEFAULT_COMMENTATOR, MANIFEST, VLM
-from edgestream.library.manifest.read import family_of
+from edgestream.library.manifest.concatenated import DEFAULT_COMMENTATOR
 from edgestream.session import Session
 from edgestream.sources.camera import CameraSource
 from edgestream.sources.capture import is_address, is_camera, is_pipeline, open_capture
@@ -21,7 +21,6 @@ from edgestream.sources.picture import PictureSource
 from edgestream.sources.video_file import VideoFileSource
 from edgestream.system.checks import whole
 from edgestream.vision.asking import AskedSession
-from edgestream.vision.commentator.model import CommentatorModel
 from edgestream.vision.stream import PictureStream
 
 MAX_SIDE_PX = 99_999  # that a camera is asked for
@@ -61,16 +60,8 @@ def load_watcher(
     Raises:
         ModelError: there is no such model, it does not watch, or its files are damaged.
     """
-    folder = find(name)
-    family = family_of(folder)
-    if family == VLM:  # libmtmd is loaded with it
-        from edgestream.vision.vlm.model import VlmModel
-
-        return VlmModel(folder, decoder_device=decoder_device)
-    if family != COMMENTATOR:
-        of = f"is of family {family!r}" if family else f"has no {MANIFEST}"
-        raise ModelError(f"{folder}: {of}, which hears and does not watch; use edgestream listen")
-    return CommentatorModel(folder, decoder_device=decoder_device)
+    watcher: Watcher = open_model(find(name), PICTURES, decoder_device)
+    return watcher
 
 
 def watch(

@@ -13,7 +13,7 @@ import edgestream as es
 from edgestream.cli.main import app
 from edgestream.decoder import load_decoder
 from edgestream.errors import ModelError
-from edgestream.hub.fit import Probe
+from edgestream.library.needs import Speed
 
 NAME = "someone/small"
 
@@ -28,8 +28,8 @@ def models(*arguments):
 def served(home, monkeypatch):
     with Hub() as hub:
         talk_to(monkeypatch, hub.url)
-        monkeypatch.setattr("edgestream.hub.pull.probe", lambda: Probe(1e-10, 1e10, 1e12))
-        monkeypatch.setattr("edgestream.hub.fit.probe", lambda: Probe(1e-10, 1e10, 1e12))
+        monkeypatch.setattr("edgestream.hub.pull.probe", lambda: Speed(1e-10, 1e10, 1e12))
+        monkeypatch.setattr("edgestream.hub.fit.probe", lambda: Speed(1e-10, 1e10, 1e12))
         yield hub
 
 

@@ -23,11 +23,11 @@ import edgestream as es
 from edgestream.convert import run
 from edgestream.convert.pull import pull_checkpoint
 from edgestream.errors import ModelError, UsageError
-from edgestream.hub.fit import Probe
 from edgestream.library import folders
 from edgestream.library.catalogue import read_source
 from edgestream.library.manifest.concatenated import Manifest
 from edgestream.library.manifest.read import read_manifest
+from edgestream.library.needs import Speed
 
 assert hub  # a fixture
 NAME = "kyutai-stt-1b-en_fr"
@@ -43,7 +43,7 @@ def files_of(folder):
 def served(hub, monkeypatch):
     """Tiny checkpoints under the names of the real ones, for processes and for this one."""
     talk_to(monkeypatch, hub.url)
-    fast = Probe(1e-12, 1e12, 1e12)
+    fast = Speed(1e-12, 1e12, 1e12)
     monkeypatch.setattr("edgestream.convert.pull.probe", lambda: fast)
     hub.repositories[ORIGIN[NAME].repository] = Repository(
         files_of(tiny_kyutai.FOLDER) | {"README.md": b"# a card", "run_me.py": b"raise SystemExit"}

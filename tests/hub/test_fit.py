@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 import edgestream as es
 from edgestream._native import RingDecoder
 from edgestream.hub import fit
-from edgestream.hub.fit import Fit, Needs, Probe
-from edgestream.hub.gguf_header import read_shape
+from edgestream.hub.fit import Fit
+from edgestream.library.gguf_header import read_shape
 from edgestream.library.manifest.vlm import (
     VlmDecoderSpec,
     VlmManifest,
@@ -19,6 +19,9 @@ from edgestream.library.manifest.vlm import (
     VlmPromptSpec,
     VlmTowerSpec,
 )
+from edgestream.library.needs import Demand, Needs, Speed, step_s
+from edgestream.speech.reencoded.family import STEP_TOKENS, WINDOW_ROWS, window_s
+from edgestream.vision.vlm.family import PATCHES, TURN_ROWS
 
 MODEL = es.load("synthetic-en")
 SIZES = {name: (MODEL.folder / name).stat().st_size for name in MODEL.manifest.files}
@@ -49,7 +52,7 @@ NEEDS = Needs(100_000_000, 20_000_000, 5_000_000)
 
 @given(st.integers(1, 10**12), st.floats(0.1, 1000))
 def test_a_problem_is_named_when_there_is_one(free_bytes, compute_ms):
-    weighed = Fit(NEEDS, free_bytes, step_ms=80, compute_ms=compute_ms)
+    weighed = Fit(NEEDS, free_bytes, Demand(80, compute_ms))
     fits = NEEDS.total_bytes <= free_bytes and compute_ms <= 80
     assert (weighed.problem is None) == fits
     assert "\n" not in f"{weighed}{weighed.problem}"
@@ -57,7 +60,7 @@ def test_a_problem_is_named_when_there_is_one(free_bytes, compute_ms):
 
 @given(st.integers(1, 10**12), st.floats(1e-12, 1e-6), st.floats(1e6, 1e12))
 def test_a_step_takes_what_the_slower_of_computing_and_memory_takes(n, s_per_byte, bytes_per_s):
-    took = fit.step_s(Probe(s_per_byte, bytes_per_s, 1e9), n)
+    took = step_s(Speed(s_per_byte, bytes_per_s, 1e9), n)
     assert took == pytest.approx(max(n * s_per_byte, n / bytes_per_s))
 
 
@@ -70,14 +73,14 @@ def test_the_probe_measures_this_machine():
 
 @given(st.integers(1, 10**9), st.integers(1, 10**9), st.floats(1e9, 1e13))
 def test_a_window_takes_its_products_and_then_its_tokens(encoder, decoder, flop_per_s):
-    probed = Probe(1e-10, 1e9, flop_per_s)
+    probed = Speed(1e-10, 1e9, flop_per_s)
     sizes = {"config.json": 10**9, "decoder_model_merged_int8.onnx": decoder}
     took = [
-        fit.window_s(probed, {**sizes, f"encoder_model{suffix}.onnx": encoder * n_bytes})
+        window_s(probed, {**sizes, f"encoder_model{suffix}.onnx": encoder * n_bytes})
         for suffix, n_bytes in (("_quantized", 1), ("_fp16", 2), ("", 4))
     ]
-    expected = 2 * encoder * fit.WINDOW_ROWS / flop_per_s
-    expected += fit.STEP_TOKENS * fit.step_s(probed, decoder)
+    expected = 2 * encoder * WINDOW_ROWS / flop_per_s
+    expected += STEP_TOKENS * step_s(probed, decoder)
     assert took == pytest.approx(3 * [expected])
 
 
@@ -104,10 +107,10 @@ def test_a_vision_language_model_needs_what_its_regions_and_files_take():
     sizes = {"d": 10_000_000, "t": 2_000_000}
     needs = fit.needs(manifest, sizes, SHAPE)
     assert needs.weights_bytes == 12_000_000
-    assert needs.kv_bytes == (150 + 8 * (64 + fit.TURN_ROWS)) * SHAPE.kv_width * 2 * 3 // 2
-    probed = Probe(s_per_byte=1e-9, bytes_per_s=1e12, flop_per_s=1e11)
+    assert needs.kv_bytes == (150 + 8 * (64 + TURN_ROWS)) * SHAPE.kv_width * 2 * 3 // 2
+    probed = Speed(s_per_byte=1e-9, bytes_per_s=1e12, flop_per_s=1e11)
     took = fit.fit(manifest, sizes, SHAPE, probed)
-    products = 2 * (2e6 * fit.PATCHES + 1e7 * (64 + fit.TURN_ROWS))
-    assert took.compute_ms == pytest.approx(1000 * (products / 1e11 + 48 * 1e7 * 1e-9))
-    assert took.step_ms > 500  # it may look at fewer pictures than two a second
+    products = 2 * (2e6 * PATCHES + 1e7 * (64 + TURN_ROWS))
+    assert took.demand.compute_ms == pytest.approx(1000 * (products / 1e11 + 48 * 1e7 * 1e-9))
+    assert took.demand.step_ms > 500  # it may look at fewer pictures than two a second
     assert "ms of pictures" in str(took)

@@ -16,10 +16,10 @@ from loopback_hub import Hub, Repository
 import edgestream as es
 from edgestream.cli.main import app
 from edgestream.hub import repository as hub
-from edgestream.hub.fit import Probe
 from edgestream.hub.pull import pull
 from edgestream.library import folders
 from edgestream.library.catalogue import read_source
+from edgestream.library.needs import Speed
 
 NAME = "someone/model"
 
@@ -35,7 +35,7 @@ def talk_to(patch, url):
 def served(home, monkeypatch):
     with Hub() as served:
         talk_to(monkeypatch, served.url)
-        monkeypatch.setattr("edgestream.hub.pull.probe", lambda: Probe(1e-10, 1e10, 1e12))
+        monkeypatch.setattr("edgestream.hub.pull.probe", lambda: Speed(1e-10, 1e10, 1e12))
         yield served
 
 

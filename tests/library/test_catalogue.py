@@ -20,12 +20,13 @@ from test_pull import SAMPLE, hub, models, start, the_line, wait_for_part
 
 import edgestream as es
 from edgestream.cli.main import app
-from edgestream.hub.fit import Probe
 from edgestream.library import folders
 from edgestream.library.catalogue import read_source
+from edgestream.library.families import family_of
 from edgestream.library.manifest.concatenated import ConcatenatedManifest, Manifest
-from edgestream.library.manifest.read import family_of, read_manifest
+from edgestream.library.manifest.read import read_manifest
 from edgestream.library.manifest.vlm import VlmManifest
+from edgestream.library.needs import Speed
 from edgestream.sources.picture import Picture
 from edgestream.speech.reencoded.model import ReencodedModel
 
@@ -66,7 +67,7 @@ def moonshine(tmp_path_factory):
 def served(hub, whisper, monkeypatch):
     """A hub for processes and for pulls in this one, which need no probe of the machine."""
     talk_to(monkeypatch, hub.url)
-    monkeypatch.setattr("edgestream.hub.pull.probe", lambda: Probe(1e-10, 1e10, 1e12))
+    monkeypatch.setattr("edgestream.hub.pull.probe", lambda: Speed(1e-10, 1e10, 1e12))
     hub.repositories[REPOSITORY] = repository(whisper)
     return hub
 
@@ -335,7 +336,7 @@ def test_every_entry_names_what_its_loader_reads():
     """The graphs are named so that they are found, and nothing is fetched that is not read."""
     for name, folder in folders.catalogue().items():
         source, kind = read_source(folder), name.split("-")[0]
-        if family_of(folder) == "vlm":
+        if family_of(folder).name == "vlm":
             manifest = read_manifest(folder / "model.toml", VlmManifest)
             assert set(source.files) == {manifest.tower.file, manifest.decoder.file}
             continue

@@ -14,10 +14,10 @@ from transformers_whisper import sound
 
 import edgestream as es
 from edgestream.errors import ModelError, UsageError
-from edgestream.hub.fit import Probe
 from edgestream.library.folders import read_verified
 from edgestream.library.manifest.concatenated import FORMAT, VOICE, Manifest
 from edgestream.library.manifest.write import write_manifest
+from edgestream.library.needs import Speed
 from edgestream.speech.reencoded.model import ReencodedModel
 from edgestream.speech.reencoded.voice import (
     BLOCK_SAMPLES,
@@ -57,7 +57,7 @@ def pulled(home, monkeypatch, tmp_path):
     write_manifest(tmp_path / "gate", made)
     with Hub() as hub:
         talk_to(monkeypatch, hub.url)
-        monkeypatch.setattr("edgestream.hub.pull.probe", lambda: Probe(1e-10, 1e10, 1e12))
+        monkeypatch.setattr("edgestream.hub.pull.probe", lambda: Speed(1e-10, 1e10, 1e12))
         files = {path.name: path.read_bytes() for path in (tmp_path / "gate").iterdir()}
         hub.repositories[GATE] = Repository(files)
         return fetch(GATE)

@@ -19,8 +19,6 @@ CONCATENATED = "concatenated"
 REENCODED, VOICE = "reencoded", "voice"  # Whisper and Moonshine; a gate before them
 COMMENTATOR = "commentator"
 VLM = "vlm"  # vision-language models
-FAMILIES = (CONCATENATED, REENCODED, VOICE, COMMENTATOR, VLM, DECODER_FAMILY)
-WATCHING = (COMMENTATOR, VLM)  # they see, the others hear
 # Of a file in a model's folder: good on every system, nothing that a terminal would obey.
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,127}")
 SHA256 = re.compile(r"[0-9a-fA-F]{64}")
@@ -134,7 +132,6 @@ def common_rules(manifest: Manifest) -> list[tuple[bool, str]]:
     """Of what a file may say; each line names what is wrong."""
     return [
         (manifest.format == FORMAT, f"format {manifest.format} (this version reads {FORMAT})"),
-        (manifest.family in FAMILIES, f"family {manifest.family!r} (known: {', '.join(FAMILIES)})"),
         (all(text.isprintable() for text in (manifest.name, manifest.description,
                                               manifest.license, *manifest.languages)),
          "name, description, languages and license must be printable, on one line"),

@@ -15,8 +15,6 @@ from typing import TypeVar
 
 from edgestream.errors import ModelError
 from edgestream.library.json_file import Fields, read_json
-from edgestream.library.manifest.concatenated import REENCODED
-from edgestream.library.manifest.read import family_of
 from edgestream.speech.reencoded import binary_tokenizer
 from edgestream.speech.reencoded.special_tokens import added_tokens, completed, is_complete
 
@@ -58,11 +56,9 @@ class SpeechConfig:
         return None if self.no_times is None else self.no_times + 1
 
 
-def is_speech_folder(folder: Path) -> bool:
-    """Whether the folder is laid out as a public repository, or was pulled from one."""
-    if not any((folder / name).is_file() for name in (CONFIG, binary_tokenizer.FILE)):
-        return False
-    return family_of(folder) in ("", REENCODED)
+def is_public_layout(folder: Path) -> bool:
+    """Whether the folder is laid out as its makers publish it."""
+    return any((folder / name).is_file() for name in (CONFIG, binary_tokenizer.FILE))
 
 
 def read_speech_config(folder: Path) -> SpeechConfig:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import edgestream as es
 from edgestream.errors import ModelError
-from edgestream.hub.gguf_header import DecoderShape, read_shape
+from edgestream.library.gguf_header import DecoderShape, read_shape
 
 TINY = (es.load("synthetic-en").folder / "decoder.gguf").read_bytes()[:40_000]
 
