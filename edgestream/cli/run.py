@@ -7,15 +7,15 @@ import os
 import signal
 import stat
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from edgestream.errors import EdgestreamError, UsageError
+from edgestream.outlets.formats import Format
 from edgestream.system.process import clean_up_on_ctrl_c, is_out_of_memory, tell
 
 if TYPE_CHECKING:
@@ -25,19 +25,24 @@ if TYPE_CHECKING:
     from edgestream.session import Session
 
 STDIN_FD = 0
+OUTPUT, MORE = "Output", "More, for experts"  # groups of options
+OutputFormat = Annotated[Format, typer.Option(help="How it is written.", rich_help_panel=OUTPUT)]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "-o",
+        "--output",
+        help="File, written as the words come; - for stdout.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+Stats = Annotated[
+    bool, typer.Option("--stats", help="Figures at the end, on stderr.", rich_help_panel=OUTPUT)
+]
 # Ctrl-C, a service manager, a terminal that is closed.
 ENDINGS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 ]
-
-
-class Format(str, Enum):
-    """How captions are written."""
-
-    text = "text"
-    jsonl = "jsonl"
-    srt = "srt"
-    vtt = "vtt"
 
 
 def run(
@@ -48,17 +53,20 @@ def run(
     *,
     sense: str = "heard",
     drafts: bool = False,
-    see: Sequence[Callable[[list[Event]], None]] = (),
+    window: str | None = None,
+    count: Callable[[list[Event]], None] | None = None,
 ) -> None:
     """Runs the session to its end; Ctrl-C or SIGTERM ends the input, not the captions.
 
     `gauge` is what the status line shows of the input, `sense` what is not done with lost input;
-    `see` get all events too.
+    `window` is the title of a window with the newest picture; `count` gets all events too.
     """
     from edgestream.outlets.open import Outlets
 
     try:
-        outlets = Outlets(format.value, output, drafts=drafts, sense=sense, see=see)
+        outlets = Outlets(
+            format.value, output, drafts=drafts, sense=sense, window=window, on_close=session.stop
+        )
     except BaseException:
         session.close()
         raise
@@ -66,7 +74,9 @@ def run(
     try:
         with stop_on_signal(session):
             for events in session.blocks():
-                outlets.push(events)
+                outlets.push(events, session.newest)
+                if count is not None:
+                    count(events)
                 if not outlets.open:
                     break
                 outlets.status(session.stream.heard_ms, session.source.behind_ms, gauge)

@@ -5,17 +5,27 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import suppress
 from statistics import median
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgestream.cli.run import Format, memory, one_line_errors, output_beside, run
+from edgestream.cli.run import (
+    MORE,
+    OUTPUT,
+    Output,
+    OutputFormat,
+    Stats,
+    memory,
+    one_line_errors,
+    output_beside,
+    run,
+)
 from edgestream.errors import UsageError
 from edgestream.library.manifest.concatenated import DEFAULT_COMMENTATOR
+from edgestream.outlets.formats import Format
 from edgestream.system.process import tell
 
 if TYPE_CHECKING:
@@ -27,48 +37,97 @@ if TYPE_CHECKING:
 RECENT = 1000  # comments whose staleness is kept for the median
 
 
+INPUT, MODEL = "Input", "Model"
+
+
 def watch(
     source: Annotated[
         str | None,
         typer.Argument(
-            help="Camera number, GStreamer pipeline, rtsp:// or http:// address, or video file."
-            " Default: camera 0."
+            help="Camera number, video file, rtsp:// or http:// address, or GStreamer pipeline.",
+            show_default="camera 0",
         ),
     ] = None,
-    model: Annotated[
-        str, typer.Option("-m", "--model", help="Name or folder.")
-    ] = DEFAULT_COMMENTATOR,
-    prompt: Annotated[
-        str | None, typer.Option(help="What the model is told beforehand, if it takes it.")
-    ] = None,
-    chattiness: Annotated[
-        float | None, typer.Option(help="0 (what is sure and new) to 1 (all it can see); 0.5.")
+    list_cameras: Annotated[
+        bool,
+        typer.Option("--list-cameras", help="Show the cameras and exit.", rich_help_panel=INPUT),
+    ] = False,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            help="Asked of a camera, as 640x480.",
+            show_default="as the camera likes",
+            rich_help_panel=INPUT,
+        ),
     ] = None,
     fps: Annotated[
-        float | None, typer.Option(help="At most so many pictures a second are looked at.")
+        float | None,
+        typer.Option(
+            help="At most so many pictures a second are looked at.",
+            show_default="as the model knows them",
+            rich_help_panel=INPUT,
+        ),
     ] = None,
-    size: Annotated[str | None, typer.Option(help="Asked of a camera: 640x480.")] = None,
-    fast: Annotated[bool, typer.Option("--fast", help="Run a file as fast as possible.")] = False,
-    decoder_device: Annotated[
-        str | None, typer.Option(help="That runs the decoder: cpu, auto (a GPU), CUDA0 ...")
-    ] = None,
-    list_cameras: Annotated[
-        bool, typer.Option("--list-cameras", help="Show the cameras and exit.")
+    fast: Annotated[
+        bool,
+        typer.Option(
+            "--fast", help="Read a file as fast as the machine can.", rich_help_panel=INPUT
+        ),
     ] = False,
+    model: Annotated[
+        str,
+        typer.Option(
+            "-m", "--model", help="Name (edgestream models list) or folder.", rich_help_panel=MODEL
+        ),
+    ] = DEFAULT_COMMENTATOR,
+    chattiness: Annotated[
+        float | None,
+        typer.Option(
+            help="How much is said: 0 (what is sure and new) to 1 (all that the model can see).",
+            show_default="0.5",
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
+    prompt: Annotated[
+        str | None,
+        typer.Option(
+            help="What the model is told beforehand (vision-language models).",
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
     ask: Annotated[
-        bool, typer.Option("--ask", help="Answer the questions that are typed while it runs.")
+        bool,
+        typer.Option(
+            "--ask",
+            help="Answer the questions that are typed while it runs (the same models).",
+            rich_help_panel=MODEL,
+        ),
     ] = False,
-    format: Annotated[Format, typer.Option(help="How comments are written.")] = Format.text,
-    output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", help="File, written as comments come; - for stdout."),
-    ] = None,
+    format: OutputFormat = Format.text,
+    output: Output = None,
     window: Annotated[
-        bool, typer.Option("--window", help="Show the picture with the comments under it.")
+        bool,
+        typer.Option(
+            "--window", help="Show the picture with the comments under it.", rich_help_panel=OUTPUT
+        ),
     ] = False,
-    stats: Annotated[bool, typer.Option("--stats", help="Figures at the end, on stderr.")] = False,
+    stats: Stats = False,
+    decoder_device: Annotated[
+        str | None,
+        typer.Option(
+            help="That runs the decoder: cpu, auto (a GPU if there is one), CUDA0 ...",
+            show_default="as the model says",
+            rich_help_panel=MORE,
+        ),
+    ] = None,
 ) -> None:
-    """Live comments on a camera, a stream or a video file."""
+    """Live comments on a camera, a stream or a video file.
+
+    \b
+      edgestream watch                                    camera 0
+      edgestream watch door.mp4 --fast -o door.srt --format srt
+      edgestream watch rtsp://camera.local/stream --window
+    """  # fmt: skip
     with one_line_errors():
         if list_cameras:
             _list_cameras()
@@ -83,45 +142,17 @@ def watch(
             questions=_typed() if ask else None, decoder_device=decoder_device,
         )  # fmt: skip
         figures = Figures(session)
-        with _shown(session, window) as show:
-            run(
-                session,
-                format,
-                output,
-                lambda: activity(figures.pictures_per_s, 1 - session.stream.counts.dropped_before),
-                sense="seen",
-                see=(figures.push, show),
-            )
+        run(
+            session,
+            format,
+            output,
+            lambda: activity(figures.pictures_per_s, 1 - session.stream.counts.dropped_before),
+            sense="seen",
+            window=f"edgestream watch {session.source.name}" if window else None,
+            count=figures.push,
+        )
         if stats:
             tell(str(figures))
-
-
-@contextmanager
-def _shown(
-    session: Session[PictureSource, PictureStream], wanted: bool
-) -> Iterator[Callable[[list[Event]], None]]:
-    """What shows the events and the newest picture, if that is wanted."""
-    if not wanted:
-        yield lambda _: None
-        return
-    from edgestream.outlets.window import Window
-    from edgestream.sources.picture import Picture
-
-    try:
-        window = Window(f"edgestream watch {session.source.name}", session.stop)
-    except BaseException:
-        session.source.close()
-        raise
-
-    def show(events: list[Event]) -> None:
-        if isinstance(session.newest, Picture):
-            window.show(session.newest.rgb)
-        window.push(events)
-
-    try:
-        yield show
-    finally:
-        window.finish()
 
 
 class Figures:

@@ -16,17 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import edgestream
-from edgestream.errors import ModelError
 from edgestream.library.gguf_header import DecoderShape
 from edgestream.library.manifest.concatenated import MANIFEST, Manifest
 from edgestream.library.needs import Demand, Needs, Speed, graph_needs, unpaced
 from edgestream.library.toml_file import parse_toml
 
 SOUND, PICTURES = "sound", "pictures"  # what a family's streams take
-OTHERS = {
-    SOUND: "watches and does not hear; use edgestream watch",
-    PICTURES: "hears and does not watch; use edgestream listen",
-}
 
 
 def _no_rules(_: Any) -> list[tuple[bool, str]]:
@@ -77,24 +72,6 @@ def family_of(folder: Path) -> Family | None:
     if path.exists():
         return families().get(str(parse_toml(path).get("family", "")))
     return next((family for family in families().values() if family.recognises(folder)), None)
-
-
-def open_model(folder: Path, takes: str, decoder_device: str | None) -> Any:
-    """Loads the model of a folder, whose streams take SOUND or PICTURES.
-
-    Raises:
-        ModelError: the folder has no model, one that takes something else, or a damaged one.
-        UsageError: a device for a model whose decoder is not GGUF.
-    """
-    family = family_of(folder)
-    if family is None or family.open is None:
-        from edgestream.library.manifest.read import read_manifest
-
-        manifest = read_manifest(folder / MANIFEST, Manifest)  # which may say more
-        raise ModelError(f"{folder / MANIFEST}: {no_use(manifest.family)}")
-    if family.takes != takes:
-        raise ModelError(f"{folder}: {OTHERS[takes]}")
-    return family.open(folder, decoder_device)
 
 
 def no_use(name: str) -> str:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the captions of the command line go: the live display, a file, a pipe, a window."""
+"""Where the events of the command line go: the live display, a file, a pipe, a window."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,19 +12,23 @@ from edgestream.errors import EdgestreamError, OutputError
 from edgestream.events import Event, Gap, Notice
 from edgestream.outlets.screen import Screen
 from edgestream.outlets.writers import Writer, open_writer
+from edgestream.sources.picture import Picture
 from edgestream.system.process import forget, tell
 
 if TYPE_CHECKING:
     from rich.text import Text
 
+    from edgestream.outlets.window import Window
+
 NOBODY = "the terminal was closed; write the captions with --output FILE"
 
 
 class Outlets:
-    """The live display when a person looks on; the written captions otherwise or as well.
+    """The live display when a person looks on; the written captions otherwise or as well; and a
+    window with the newest picture, if it is given a title.
 
-    Each fails alone: one that does is left, the others go on. `open` is false once there is none
-    left. `see` are others that take the events, such as a window.
+    Each fails alone: one that does is left, the others go on. `open` is false once nothing is
+    displayed or written any more. `on_close` is called when the window is closed.
     """
 
     def __init__(
@@ -34,7 +38,8 @@ class Outlets:
         *,
         drafts: bool,
         sense: str,
-        see: Sequence[Callable[[list[Event]], None]] = (),
+        window: str | None = None,
+        on_close: Callable[[], None] = lambda: None,
     ) -> None:
         terminal = sys.stdout is not None and sys.stdout.isatty()  # None where it is closed
         watched = terminal and (output is not None or format == "text")
@@ -44,8 +49,8 @@ class Outlets:
         )
         self.screen: Screen | None = Screen() if watched else None
         self.failure: EdgestreamError | None = None
-        self._see = see
         self._sense = sense
+        self._window = _open_window(window, on_close) if window else None
         self._tells = format != "jsonl"  # which holds its gaps and notices itself
 
     @property
@@ -53,16 +58,18 @@ class Outlets:
         """Whether anybody still takes the events."""
         return self._writer is not None or self.screen is not None
 
-    def push(self, events: list[Event]) -> None:
-        """Gives each event to what is open."""
+    def push(self, events: list[Event], newest: object = None) -> None:
+        """Gives each event to what is open, and to the window what the source gave last."""
         for event in events:
             self._write(event)
             self._draw(lambda screen, event=event: screen.push(event))  # type: ignore[misc]
         if self._tells and self.screen is None:
             for event in events:
                 self._tell(event)
-        for each in self._see:
-            each(events)
+        if self._window is not None:
+            if isinstance(newest, Picture):
+                self._window.show(newest.rgb)
+            self._window.push(events)
 
     def status(self, time_ms: float, behind_ms: float, gauge: Callable[[], Text]) -> None:
         """What the live display shows of the input."""
@@ -71,6 +78,8 @@ class Outlets:
     def finish(self, *, failed: bool) -> None:
         """Closes all; an old file stays as it was if the run `failed` before a word was written."""
         self._draw(lambda screen: screen.finish())
+        if self._window is not None:
+            self._window.finish()
         writer, self._writer = self._writer, None
         try:
             if writer is not None:
@@ -111,3 +120,9 @@ class Outlets:
             tell(f"not {self._sense}: {start_s:.1f} s to {end_s:.1f} s, {event.reason}")
         elif isinstance(event, Notice):
             tell(f"{event.time_ms / 1000:.1f} s: {event.text}")
+
+
+def _open_window(title: str, on_close: Callable[[], None]) -> Window:
+    from edgestream.outlets.window import Window
+
+    return Window(title, on_close)

@@ -12,6 +12,7 @@ from edgestream.captions.shown_text import filtered, printable
 from edgestream.errors import UsageError
 from edgestream.events import Answer, Draft, Event, Final, Gap
 from edgestream.outlets.cues import Cue, CueCutter
+from edgestream.outlets.formats import Format
 from edgestream.outlets.output_file import Sink
 
 SRT_LIKES = str.maketrans("<>{}", "\u2039\u203a()")  # of `<b>` and `{\\an8}`
@@ -136,18 +137,16 @@ class VttWriter(CueWriter):
         return line
 
 
-FORMATS = ("text", "jsonl", "srt", "vtt")
-
-
 def open_writer(
     format_name: str, path: str | os.PathLike[str] | None = None, *, drafts: bool = False
 ) -> Writer:
-    """The writer of one of FORMATS into the file `path` (see Writer), or stdout.
+    """The writer of a Format, by its name, into the file `path` (see Writer), or stdout.
 
     Raises UsageError for an unknown format, OutputError when the file cannot be written.
     """
-    if format_name not in FORMATS:
-        raise UsageError(f"format '{format_name}' is not known; use {', '.join(FORMATS)}")
+    known = [form.value for form in Format]
+    if format_name not in known:
+        raise UsageError(f"format '{format_name}' is not known; use {', '.join(known)}")
     sink = Sink(path, head="WEBVTT\n\n" if format_name == "vtt" else "")
     if format_name == "jsonl":
         return JsonlWriter(sink, drafts=drafts)

@@ -7,7 +7,6 @@ import os
 import select
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
@@ -16,33 +15,10 @@ import numpy.typing as npt
 from edgestream.errors import SourceError, UsageError
 from edgestream.sources.block import BLOCK_MS, Block, check_rate
 from edgestream.sources.channels import Downmix
+from edgestream.sources.sample_formats import SampleFormat
 from edgestream.sources.sound_kind import HEAD_BYTES, Kind, kind_of
 
 STOP_POLL_MS = 100  # how long a silent pipe may delay stop()
-
-
-@dataclass(frozen=True, slots=True)
-class _Layout:
-    """How one PCM value lies in memory."""
-
-    dtype: str
-    n_bytes: int
-    full_scale: float
-    offset: float = 0.0
-
-
-# Named as ffmpeg names them.
-SAMPLE_FORMATS = {
-    "u8": _Layout("u1", 1, 2.0**7, 2.0**7),
-    "s16le": _Layout("<i2", 2, 2.0**15),
-    "s16be": _Layout(">i2", 2, 2.0**15),
-    "s24le": _Layout("<i4", 3, 2.0**31),  # widened to the upper three bytes of an int32
-    "s24be": _Layout(">i4", 3, 2.0**31),
-    "s32le": _Layout("<i4", 4, 2.0**31),
-    "s32be": _Layout(">i4", 4, 2.0**31),
-    "f32le": _Layout("<f4", 4, 1.0),
-    "f32be": _Layout(">f4", 4, 1.0),
-}
 
 
 def standard_input() -> BinaryIO:
@@ -114,9 +90,10 @@ class PcmSource:
         channels: int = 1,
         sample_format: str = "s16le",
     ) -> None:
-        if sample_format not in SAMPLE_FORMATS:
+        known = [form.value for form in SampleFormat]
+        if sample_format not in known:
             raise UsageError(
-                f"sample format '{sample_format}' is not known; use {', '.join(SAMPLE_FORMATS)}"
+                f"sample format '{sample_format}' is not known; use {', '.join(known)}"
             )
         check_rate(rate_hz, channels, "stdin")
         if not isinstance(stream, ByteStream) and stream.isatty():
@@ -128,10 +105,10 @@ class PcmSource:
         self.rate_hz = int(rate_hz)
         self._bytes = stream if isinstance(stream, ByteStream) else ByteStream(stream)
         self._channels = channels
-        self._layout = SAMPLE_FORMATS[sample_format]
+        self._form = SampleFormat(sample_format)
 
     def __iter__(self) -> Iterator[Block]:
-        frame_bytes = self._layout.n_bytes * self._channels
+        frame_bytes = self._form.n_bytes * self._channels
         read_bytes = frame_bytes * max(1, self.rate_hz * BLOCK_MS // 1000)
         refuse_kind(self._bytes.kind())
         mix, carry, heard = Downmix(self._channels, self.rate_hz), b"", False
@@ -159,15 +136,15 @@ class PcmSource:
         """Does nothing: the stream belongs to the caller."""
 
     def _decode(self, data: bytes) -> npt.NDArray[np.float32]:
-        layout = self._layout
-        if layout.n_bytes == 3:
+        form = self._form
+        if form.n_bytes == 3:
             narrow = np.frombuffer(data, np.uint8).reshape(-1, 3)
             wide = np.zeros((len(narrow), 4), np.uint8)
-            wide[:, slice(1, 4) if layout.dtype == "<i4" else slice(0, 3)] = narrow
+            wide[:, slice(0, 3) if form.big_endian else slice(1, 4)] = narrow
             data = wide.tobytes()
         with np.errstate(invalid="ignore", over="ignore"):  # what is no number is silence later
-            values = np.frombuffer(data, layout.dtype).astype(np.float32)
-            values = (values - np.float32(layout.offset)) / np.float32(layout.full_scale)
+            values = np.frombuffer(data, form.dtype).astype(np.float32)
+            values = (values - np.float32(form.offset)) / np.float32(form.full_scale)
         return values.reshape(-1, self._channels)
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgestream.errors import UsageError
-from edgestream.library.families import SOUND, open_model
-from edgestream.library.folders import find
+from edgestream.library.families import SOUND
 from edgestream.library.manifest.concatenated import DEFAULT_MODEL
+from edgestream.library.open import open_model
 from edgestream.policy import Head, Policy
 from edgestream.session import Session, Stream
 from edgestream.sources.block import FileSource, Source
@@ -35,7 +35,7 @@ def load(
         ModelError: there is no such model or device, or its files are damaged or not supported.
         UsageError: a device for a model whose decoder is not GGUF.
     """
-    model: Model | ReencodedModel = open_model(find(name), SOUND, decoder_device)
+    model: Model | ReencodedModel = open_model(name, SOUND, decoder_device)
     return model
 
 

@@ -11,9 +11,9 @@ from typing import Protocol
 import cv2
 
 from edgestream.errors import UsageError
-from edgestream.library.families import PICTURES, open_model
-from edgestream.library.folders import find
+from edgestream.library.families import PICTURES
 from edgestream.library.manifest.concatenated import DEFAULT_COMMENTATOR
+from edgestream.library.open import open_model
 from edgestream.session import Session
 from edgestream.sources.camera import CameraSource
 from edgestream.sources.capture import is_address, is_camera, is_pipeline, open_capture
@@ -60,7 +60,7 @@ def load_watcher(
     Raises:
         ModelError: there is no such model, it does not watch, or its files are damaged.
     """
-    watcher: Watcher = open_model(find(name), PICTURES, decoder_device)
+    watcher: Watcher = open_model(name, PICTURES, decoder_device)
     return watcher
 
 

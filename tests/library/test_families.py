@@ -50,7 +50,7 @@ class Stages:
     def finish(self, silence):
         end_ms = 1000 * self.n_samples // self.rate_hz
         text = f"{end_ms // 1000} {self.word}"
-        return [Final(text, 0.0, end_ms, end_ms, (Word(text, 0.0, end_ms, end_ms, 1.0),))]
+        return [Final(text, (Word(text, 0.0, end_ms, end_ms),), 0.0, end_ms)]
 
     def close_line(self):
         return []
@@ -134,7 +134,7 @@ def test_a_program_registers_one_of_its_own(toy, tmp_path):
     """For programs that bring no room: the same entry, by a call."""
     path = toy / "model.toml"
     path.write_text(path.read_text().replace('family = "toy"', 'family = "mine"'))
-    with pytest.raises(ModelError, match="family 'mine' .*known: .*toy"):
+    with pytest.raises(ModelError, match=r"family 'mine' .*known: .*toy"):
         es.load(toy)
     made = known.families()["toy"]
     known.register(known.Family("mine", made.manifest, made.rules, made.takes, made.open))

@@ -21,12 +21,14 @@ from test_cues import finals, spoken
 from edgestream.captions.shown_text import columns, printable
 from edgestream.errors import OutputError, UsageError
 from edgestream.events import Comment, Draft, Event, Final, Gap, Lag, Word
+from edgestream.outlets.formats import Format
 from edgestream.outlets.output_file import PAGE_BYTES
-from edgestream.outlets.writers import FORMATS, SRT_LIKES, open_writer
+from edgestream.outlets.writers import SRT_LIKES, open_writer
 
 TEXT = "We crossed the river at dawn, and nobody spoke until the far bank."
 
 
+FORMATS = [form.value for form in Format]
 IMPORTABLE = os.pathsep.join(
     str(Path(__file__).parents[1] / room) for room in ("support", "outlets")
 )

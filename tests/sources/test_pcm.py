@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from edgestream.errors import SourceError, UsageError
 from edgestream.sources.block import Samples
-from edgestream.sources.pcm import SAMPLE_FORMATS, PcmSource, standard_input
+from edgestream.sources.pcm import PcmSource, standard_input
+from edgestream.sources.sample_formats import SampleFormat
 from edgestream.sources.sound_kind import kind_of
 
 VALUES = np.array([0.0, 0.5, -0.5, 0.25, -1.0, 0.125])
@@ -52,7 +53,7 @@ def heard(source: PcmSource) -> Samples:
     return np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
 
 
-@pytest.mark.parametrize("sample_format", SAMPLE_FORMATS)
+@pytest.mark.parametrize("sample_format", [form.value for form in SampleFormat])
 @pytest.mark.parametrize("stream", [io.BytesIO, Dribble])
 def test_each_format_under_any_cutting(sample_format: str, stream: type[io.BytesIO]) -> None:
     source = PcmSource(stream(encoded(VALUES, sample_format)), 16_000, 1, sample_format)
@@ -61,7 +62,9 @@ def test_each_format_under_any_cutting(sample_format: str, stream: type[io.Bytes
 
 @settings(deadline=None)
 @given(
-    st.binary(min_size=28, max_size=400), st.sampled_from(sorted(SAMPLE_FORMATS)), st.integers(1, 7)
+    st.binary(min_size=28, max_size=400),
+    st.sampled_from([form.value for form in SampleFormat]),
+    st.integers(1, 7),
 )
 def test_any_bytes_are_samples_in_range(data: bytes, sample_format: str, channels: int) -> None:
     if kind_of(data, ended=True).name:
@@ -71,7 +74,7 @@ def test_any_bytes_are_samples_in_range(data: bytes, sample_format: str, channel
     assert np.array_equal(whole, cut)
     assert np.isfinite(whole).all()
     assert np.abs(whole).max(initial=0.0) <= 1.0
-    n_bytes = SAMPLE_FORMATS[sample_format].n_bytes * channels
+    n_bytes = SampleFormat(sample_format).n_bytes * channels
     assert len(whole) == len(data) // n_bytes
 
 
