@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from edgestream.bench.run import app as bench
+from edgestream.cli.bench import app as bench
 from edgestream.cli.convert import convert
 from edgestream.cli.listen import listen
 from edgestream.cli.models import app as models
