@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Streaming LLMs on small machines: live captions that are written while you speak.
+"""Live captions and comments, written while things are said and happen, on your own machine.
 
 listen() -> events from the microphone; load() -> Model; Model.stream() -> push(), finish().
 watch() -> events from a camera; load_watcher() -> a model, likewise.

@@ -31,7 +31,7 @@ SILENCE_DBFS = -100.0  # shown for digital silence instead of minus infinity
 
 
 class Input(Protocol):
-    """What a session reads: of `source.py` blocks of samples, of `picture.py` pictures and gaps."""
+    """What a session reads: of sound its blocks of samples, of a camera its pictures and gaps."""
 
     @property
     def behind_ms(self) -> float: ...

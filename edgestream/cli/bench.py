@@ -16,7 +16,7 @@ from edgestream.library.manifest.concatenated import (
 )
 
 app = typer.Typer(no_args_is_help=True)
-Listener = Annotated[str, typer.Option("-m", "--model", help="Name or folder.")]
+Listener = Annotated[str, typer.Option("-m", "--model", help="Which model: a name, or a folder.")]
 Quick = Annotated[
     bool, typer.Option("--quick", help="In about a minute, by short samples of everything.")
 ]

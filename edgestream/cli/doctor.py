@@ -124,8 +124,10 @@ def _onnxruntime() -> Iterator[Finding]:
     from edgestream.speech.concatenated.model import load
 
     yield Finding(True, "onnxruntime", f"{builds[0]} {ort.__version__}")
-    yield Finding(True, "providers built in", ", ".join(providers))
-    yield Finding(True, "encoder runs on", ", ".join(load(SYNTHETIC_MODEL).encoder.providers))
+    yield Finding(True, "onnxruntime could use", ", ".join(providers))
+    yield Finding(
+        True, "encoders are computed by", ", ".join(load(SYNTHETIC_MODEL).encoder.providers)
+    )
     # TensorRT is a download of its own, which nobody is asked to make.
     yield from _onnx_decoders(tuple(p for p in providers if not p.startswith("Tensorrt")))
 
@@ -147,7 +149,7 @@ def _onnx_decoders(asked: tuple[str, ...]) -> Iterator[Finding]:
     ort.set_default_logger_severity(4)  # what is missing is told below
     used = providers_used(asked)
     lost = [name for name in asked if name not in used]
-    without = f"; asked for and not there: {', '.join(lost)}" if lost else ""
+    without = f"; built in, but not working here: {', '.join(lost)}" if lost else ""
     yield Finding(None if lost else True, "ONNX decoders run on", ", ".join(used) + without)
 
 
@@ -157,7 +159,7 @@ def _microphones() -> Iterator[Finding]:
 
         devices = list_devices()
     except EdgestreamError as error:
-        yield Finding(None, "microphone", str(error))
+        yield Finding(None, "microphone", str(error).removeprefix("microphone: "))
         return
     if not devices:
         yield Finding(None, "microphone", "none found; captions of files and pipes still work")
@@ -172,7 +174,7 @@ def _cameras() -> Iterator[Finding]:
     try:
         cameras = list_cameras()
     except EdgestreamError as error:
-        yield Finding(None, "camera", str(error))
+        yield Finding(None, "camera", str(error).removeprefix("camera: "))
         return
     if not cameras:
         yield Finding(None, "camera", "none found; comments on files and streams still work")
@@ -191,8 +193,8 @@ def _self_test() -> Iterator[Finding]:
     yield Finding(
         likeness >= SELF_TEST_LIKENESS,
         "self-test",
-        f"text {100 * likeness:.0f}% like the sample's,"
-        f" {session.meter.real_time_factor:.3f} of real time on one thread",
+        f"{100 * likeness:.0f} % of the text as spoken,"
+        f" {session.meter.real_time_factor:.2f} s of computing for a second of sound",
     )
 
 
@@ -209,7 +211,8 @@ def _watching_self_test() -> Iterator[Finding]:
     yield Finding(
         seen == CROSSING,
         "watching self-test",
-        f"{len(seen)} of the scene's {len(CROSSING)} events seen, {share:.3f} of real time",
+        f"{len(seen)} of the scene's {len(CROSSING)} events seen,"
+        f" {share:.2f} s of computing for a second of pictures",
     )
 
 

@@ -94,7 +94,10 @@ def listen(
     model: Annotated[
         str,
         typer.Option(
-            "-m", "--model", help="Name (edgestream models list) or folder.", rich_help_panel=MODEL
+            "-m",
+            "--model",
+            help="Which model: a name of `edgestream models list`, or a folder.",
+            rich_help_panel=MODEL,
         ),
     ] = DEFAULT_MODEL,
     delay: Annotated[
@@ -252,7 +255,7 @@ def _print_stats(session: Session[Source, Stream]) -> None:
     m = session.meter
     tell(
         f"heard {m.heard_ms / 1000:.1f} s, computed {m.compute_ms / 1000:.2f} s"
-        f" (real-time factor {m.real_time_factor:.4f}), {m.n_words} words,"
+        f" ({m.real_time_factor:.4f} s for each second), {m.n_words} words,"
         f" delay {session.stream.delay_ms:.0f} ms, at most {m.worst_behind_ms:.0f} ms behind,"
         f" lost {m.lost_ms / 1000:.1f} s{memory()}",
     )

@@ -51,22 +51,19 @@ def run(
     output: Path | None,
     gauge: Callable[[], Text],
     *,
-    sense: str = "heard",
     drafts: bool = False,
     window: str | None = None,
     count: Callable[[list[Event]], None] | None = None,
 ) -> None:
     """Runs the session to its end; Ctrl-C or SIGTERM ends the input, not the captions.
 
-    `gauge` is what the status line shows of the input, `sense` what is not done with lost input;
+    `gauge` is what the status line shows of the input;
     `window` is the title of a window with the newest picture; `count` gets all events too.
     """
     from edgestream.outlets.open import Outlets
 
     try:
-        outlets = Outlets(
-            format.value, output, drafts=drafts, sense=sense, window=window, on_close=session.stop
-        )
+        outlets = Outlets(format.value, output, drafts=drafts, window=window, on_close=session.stop)
     except BaseException:
         session.close()
         raise
@@ -88,7 +85,7 @@ def run(
     if outlets.failure:
         raise outlets.failure
     if watched and session.meter.lost_ms:
-        tell(f"{session.meter.lost_ms / 1000:.1f} s of the input were not {sense}")
+        tell(f"{session.meter.lost_ms / 1000:.1f} s of the input were lost")
 
 
 def output_beside(source: str | None, output: Path | None, *, asked: bool = False) -> Path | None:

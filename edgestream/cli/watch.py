@@ -77,7 +77,10 @@ def watch(
     model: Annotated[
         str,
         typer.Option(
-            "-m", "--model", help="Name (edgestream models list) or folder.", rich_help_panel=MODEL
+            "-m",
+            "--model",
+            help="Which model: a name of `edgestream models list`, or a folder.",
+            rich_help_panel=MODEL,
         ),
     ] = DEFAULT_COMMENTATOR,
     chattiness: Annotated[
@@ -147,7 +150,6 @@ def watch(
             format,
             output,
             lambda: activity(figures.pictures_per_s, 1 - session.stream.counts.dropped_before),
-            sense="seen",
             window=f"edgestream watch {session.source.name}" if window else None,
             count=figures.push,
         )
@@ -186,7 +188,7 @@ class Figures:
             f" dropped before the encoder {100 * counts.dropped_before:.0f} %,"
             f" after it {100 * counts.dropped_after:.0f} %;"
             f" computed {meter.compute_ms / 1000:.2f} s"
-            f" (real-time factor {meter.real_time_factor:.4f}),"
+            f" ({meter.real_time_factor:.4f} s for each second),"
             f" {meter.n_lines} comments, {counts.repeated} held back as repeated,"
             f" staleness {stale_ms:.0f} ms, at most {self._worst_stale_ms:.0f} ms,"
             f" lost {meter.lost_ms / 1000:.1f} s{memory()}"

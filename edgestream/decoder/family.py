@@ -18,6 +18,6 @@ def needs(m: DecoderManifest, sizes: dict[str, int], shape: DecoderShape | None)
 FAMILIES = [
     Family(
         DECODER_FAMILY, DecoderManifest, decoder_rules, needs=needs,
-        alone="a decoder alone, which hears nothing; see docs/convert.md",
+        alone="only a decoder, the part that writes; it cannot hear (docs/convert.md)",
     )
 ]  # fmt: skip

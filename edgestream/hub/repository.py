@@ -63,7 +63,7 @@ def look(name: str, revision: str | None) -> Repository:
     checked = [(SHA256, sha256) for sha256 in large.values()]
     checked += [(COMMIT, blob) for blob in small.values()]
     if not all(form.fullmatch(str(checksum)) for form, checksum in checked):
-        raise HubError(f"{constants.ENDPOINT}: names a checksum of {name} that is none")
+        raise HubError(f"{constants.ENDPOINT}: gives a checksum of {name} that is not valid")
     return Repository(name, str(found.sha), sizes, large, small)
 
 

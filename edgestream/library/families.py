@@ -77,7 +77,7 @@ def family_of(folder: Path) -> Family | None:
 def no_use(name: str) -> str:
     """Why a model of this family cannot be used here."""
     family = families().get(name)
-    return (family and family.alone) or f"family {name!r}, of which there is no use here"
+    return (family and family.alone) or f"family {name!r} is not one that can be used here"
 
 
 @cache

@@ -13,8 +13,8 @@ from edgestream.library.manifest.concatenated import MANIFEST, Manifest
 from edgestream.library.manifest.read import read_manifest
 
 OTHERS = {
-    SOUND: "watches and does not hear; use edgestream watch",
-    PICTURES: "hears and does not watch; use edgestream listen",
+    SOUND: "this model sees, it does not hear; use edgestream watch",
+    PICTURES: "this model hears, it does not see; use edgestream listen",
 }
 
 

@@ -37,7 +37,6 @@ class Outlets:
         output: Path | None,
         *,
         drafts: bool,
-        sense: str,
         window: str | None = None,
         on_close: Callable[[], None] = lambda: None,
     ) -> None:
@@ -49,7 +48,6 @@ class Outlets:
         )
         self.screen: Screen | None = Screen() if watched else None
         self.failure: EdgestreamError | None = None
-        self._sense = sense
         self._window = _open_window(window, on_close) if window else None
         self._tells = format != "jsonl"  # which holds its gaps and notices itself
 
@@ -117,7 +115,7 @@ class Outlets:
         """Where no status line counts the gaps, each is a line on stderr."""
         if isinstance(event, Gap):
             start_s, end_s = event.start_ms / 1000, event.end_ms / 1000
-            tell(f"not {self._sense}: {start_s:.1f} s to {end_s:.1f} s, {event.reason}")
+            tell(f"lost: {start_s:.1f} s to {end_s:.1f} s, {event.reason}")
         elif isinstance(event, Notice):
             tell(f"{event.time_ms / 1000:.1f} s: {event.text}")
 

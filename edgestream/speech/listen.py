@@ -89,7 +89,7 @@ def listen(
     }  # fmt: skip
     if not hasattr(model, "stream"):
         raise UsageError(
-            f"model: {type(model).__name__} is none; give a name, a folder or load()'s"
+            f"model: {type(model).__name__} cannot be used; give a name, a folder or load()'s"
         )
     opened = open_source(source, device=device, fast=fast)
     try:
@@ -119,7 +119,9 @@ def open_source(
     if callable(source):
         return source()
     if not hasattr(source, "rate_hz"):
-        raise UsageError(f"source: {type(source).__name__} is none; give a path or a Source")
+        raise UsageError(
+            f"source: {type(source).__name__} cannot be used as a source; give a path or a Source"
+        )
     return source
 
 

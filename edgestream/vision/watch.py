@@ -113,7 +113,9 @@ def watch(
         taken = None if every_picture else model.fps if fps is None else fps
         source = open_pictures(where, fast=fast, fps=taken, size=size)
     if not hasattr(source, "now_ms"):
-        raise UsageError(f"source: {type(source).__name__} is none; give a camera, address or path")
+        raise UsageError(
+            f"source: {type(source).__name__} cannot be used; give a camera, address or path"
+        )
     clock.source = source
     if questions is not None:
         return AskedSession(source, stream, questions)
@@ -154,7 +156,7 @@ def open_pictures(
     if isinstance(source, str) and source.isdecimal():
         source = int(source)
     if isinstance(source, bool) or not isinstance(source, (str, int, os.PathLike)):
-        raise UsageError(f"source: {source!r:.40} is none; give a camera, address or path")
+        raise UsageError(f"source: {source!r:.40} cannot be used; give a camera, address or path")
     if size is not None and (not isinstance(size, tuple) or len(size) != 2):
         raise UsageError(f"size is {size!r:.40}; give (width, height) in pixels")
     for side in size or ():

@@ -90,7 +90,7 @@ void bind_head(nb::module_& m) {
         nb::sig("def head_features(seen: Observation) -> dict[str, float]"), "seen"_a,
         "What a head sees of an observation, in its order.");
   nb::class_<TrainedHead, Policy>(m, "TrainedHead",
-                                  "A trained perceptron; read one with edgestream.policy_head.")
+                                  "A trained perceptron; read one with edgestream.policy.")
       .def(
           "__init__",
           [](TrainedHead* self, std::vector<float> mean, std::vector<float> scale,

@@ -226,7 +226,7 @@ def test_errors_of_the_command_are_one_line():
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd="/")
     assert (done.returncode, "Traceback" in done.stderr) == (2, False)
-    assert "hears and does not watch" in done.stderr
+    assert "hears, it does not see" in done.stderr
 
 
 def test_the_stateless_way_knows_nothing_of_the_picture_before():

@@ -86,7 +86,7 @@ def test_a_file_that_ends_early_says_so_and_what_was_seen(clip, tmp_path):
     done = run("watch", path, "--fast")
     assert done.returncode == 0
     assert "blue thing enters from the left" in done.stdout
-    assert re.fullmatch(r"not seen: [\d.]+ s to [\d.]+ s, damaged file\n", done.stderr)
+    assert re.fullmatch(r"lost: [\d.]+ s to [\d.]+ s, damaged file\n", done.stderr)
 
 
 @pytest.mark.parametrize(

@@ -403,5 +403,5 @@ def test_a_result_too_far_from_its_source_is_not_kept(tmp_path, monkeypatch):
 
 def test_a_decoder_alone_is_not_taken_for_a_model_that_hears(tmp_path):
     run(tiny_source(tmp_path), tmp_path / "out")
-    with pytest.raises(ModelError, match="a decoder alone, which hears nothing"):
+    with pytest.raises(ModelError, match="only a decoder, the part that writes; it cannot hear"):
         es.load(tmp_path / "out")

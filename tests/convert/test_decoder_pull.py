@@ -49,7 +49,7 @@ def test_a_published_decoder_is_pulled_and_used(served, tmp_path, to):
     by_name, by_folder = load_decoder(NAME), load_decoder(tmp_path / "out")
     assert by_name.manifest == by_folder.manifest
     assert by_name.weights.n_vocab == by_folder.weights.n_vocab
-    with pytest.raises(ModelError, match="a decoder alone, which hears nothing"):
+    with pytest.raises(ModelError, match="only a decoder, the part that writes; it cannot hear"):
         es.load(NAME)
 
 

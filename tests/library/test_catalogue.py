@@ -328,7 +328,7 @@ def test_a_manifest_without_files_is_for_the_catalogue_alone(served, tmp_path):
 
 def test_tools_for_the_other_family_say_so(served):
     fetch(NAME)
-    with pytest.raises(es.EdgestreamError, match="family 'reencoded', of which there is no use"):
+    with pytest.raises(es.EdgestreamError, match="family 'reencoded' is not one that can be used"):
         folders.read_verified(folders.find(NAME), ConcatenatedManifest)
 
 

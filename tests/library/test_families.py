@@ -126,7 +126,7 @@ def test_its_needs_and_its_rules_are_its_own(toy, tmp_path):
     assert weighed.demand.compute_ms == pytest.approx(7.0)
     with pytest.raises(ModelError, match="word must be small"):
         es.load(model(tmp_path / "wrong", "Seconds"))
-    with pytest.raises(ModelError, match="hears and does not watch"):
+    with pytest.raises(ModelError, match="hears, it does not see"):
         es.load_watcher(toy)
 
 

@@ -129,7 +129,7 @@ def test_what_is_no_gate_is_one_line(home, whisper, tmp_path):
 
 
 def test_a_gate_is_no_model_that_listens(pulled):
-    with pytest.raises(ModelError, match="'voice', of which there is no use here"):
+    with pytest.raises(ModelError, match="'voice' is not one that can be used here"):
         es.load(GATE)
 
 

@@ -85,7 +85,7 @@ def test_a_damaged_video_prints_nothing_but_our_lines(extension, codec, tmp_path
     path.write_bytes(data)
     done = run("watch", path, "--fast")
     assert "Traceback" not in done.stderr
-    ours = ("not seen: ", "edgestream: ")
+    ours = ("lost: ", "edgestream: ")
     assert all(line.startswith(ours) for line in done.stderr.splitlines())
     assert len(done.stderr.splitlines()) <= 1
 

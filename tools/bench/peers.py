@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from peers.environment import PACKAGES, python_of, weights_of
+from peer_loops.environment import PACKAGES, python_of, weights_of
 from rich.console import Console
 from rich.table import Table
 
@@ -59,7 +59,7 @@ FILE_COLUMNS = 140  # of a table that goes into a file
 
 
 class PipedStream:
-    """A peer behind a pipe (see peers/child.py), with the calls of a Stream that a Probe makes."""
+    """A peer behind a pipe (peer_loops/child.py), with the calls of a Stream that a Probe makes."""
 
     rate_hz = RATE_HZ
     stages = None
@@ -109,7 +109,7 @@ class PipedStream:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise SystemExit(f"bench_peers.py: {self._process.args[1]} ended; see above")
+            raise SystemExit(f"peers.py: {self._process.args[1]} ended; see above")
         answer: dict[str, Any] = json.loads(line)
         return answer
 

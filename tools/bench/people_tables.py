@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench_tables import Figures, about, percent, read, table, write_page
+from tables import Figures, about, percent, read, table, write_page
 
 from edgestream.bench.listen.people_report import speech_rows, stream_rows
 from edgestream.bench.report import number, sound_rows

@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from bench_tables import END, START, about, percent, table
+from tables import END, START, about, percent, table
 
 HEADING = (
     "policy | setting | word errors | fixed delay, same time | fixed delay, same LAAL"

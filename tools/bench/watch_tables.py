@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from bench_tables import Figures, about, megabytes, read, table, write_page
+from tables import Figures, about, megabytes, read, table, write_page
 
 from edgestream.bench.watch.report import rows
 

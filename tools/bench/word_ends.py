@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import soundfile
-from peers.environment import python_of, weights_of
+from peer_loops.environment import python_of, weights_of
 
 from edgestream.scoring.clips import INDEX, RATE_HZ, TABLE, read_samples
 from edgestream.scoring.words import align, spoken_parts, spoken_words
