@@ -14,7 +14,6 @@ LEVERS = Levers(
     max_tokens=(32, 16, 8),
     interval_ms=(200.0, 400.0, 800.0),
     picture_tokens=(256, 128, 64),
-    window_rows=(1024, 512),
 )
 FIXED = Levers(max_tokens=(12,), interval_ms=(200.0, 400.0, 800.0))
 MINUTE_MS = 60_000.0
@@ -24,8 +23,8 @@ CAMERA_MS = 1000 / 30
 class Machine:
     """A camera at 30 pictures a second into a slot for one, of which each turn takes the newest.
 
-    At factor 1 a picture of 256 tokens takes 70 ms and a token 6 ms, of which a part is for the
-    window. `wants(n)`: tokens that the n-th comment would have if nothing cut it off.
+    At factor 1 a picture of 256 tokens takes 70 ms and a token 6 ms. `wants(n)`: tokens that the
+    n-th comment would have if nothing cut it off.
     """
 
     def __init__(self, levers, factor, wants):
@@ -57,7 +56,7 @@ class Machine:
         wanted = min(self.wants(len(self.turns)), pace.max_tokens)
         n_tokens, slowest_ms = min(wanted, 1), 0.0
         while n_tokens < wanted and self.now_ms - began_ms + slowest_ms <= left_ms:
-            token_ms = self._cost(3 + 3 * (pace.window_rows or 1024) / 1024)
+            token_ms = self._cost(6)
             self.now_ms += token_ms
             slowest_ms = max(slowest_ms, token_ms)
             n_tokens += 1
@@ -122,7 +121,6 @@ def test_what_is_given_up_comes_in_the_order_of_the_ladder_and_is_told():
     assert firsts == [
         "at most 16 tokens a picture", "at most 8 tokens a picture", "a picture every 400 ms",
         "a picture every 800 ms", "pictures of 128 tokens", "pictures of 64 tokens",
-        "a window of 512 rows",
     ][: len(firsts)]  # fmt: skip
     assert len(firsts) >= 6
     downs = len(told)
@@ -152,10 +150,10 @@ def test_it_does_not_swing():
 def test_all_comes_back():
     machine = Machine(LEVERS, lambda now_ms: 14 if now_ms < MINUTE_MS else 0.2, talkative)
     machine.run(1)
-    assert machine.governor.given_up == 7
+    assert machine.governor.given_up == 6
     machine.run(15)
     assert machine.governor.given_up == 0
-    assert machine.governor.pace == Pace(32, 200.0, 256, 1024)
+    assert machine.governor.pace == Pace(32, 200.0, 256)
 
 
 @given(st.lists(st.floats(0, 100), max_size=200), st.integers(1, 20))
@@ -165,7 +163,7 @@ def test_after_reset_it_knows_nothing(gaps, n):
     fresh = [governor.due(t) for t in times]
     for i in range(n):
         governor.push(Turn(0.0, 5000.0, 5000.0, 8), i * 1000.0)
-    assert governor.given_up == 7
+    assert governor.given_up == 6
     governor.reset()
     assert governor.given_up == 0
     assert [governor.due(t) for t in times] == fresh
@@ -213,14 +211,9 @@ def test_a_turn_ends_when_the_goal_does():
         (Levers((12,), (400.0, 200.0)), "interval_ms"),
         (Levers((12, 24), (200.0,)), "max_tokens"),
         (Levers((12,), (200.0,), picture_tokens=(64, 0)), "picture_tokens"),
-        (Levers((12,), (200.0,), window_rows=(64, 64)), "window_rows"),
+        (Levers((12,), (200.0,), picture_tokens=(64, 64)), "picture_tokens"),
     ],
 )
 def test_levers_out_of_order_are_refused(levers, message):
     with pytest.raises(ValueError, match=message):
         Governor(levers)
-
-
-def test_a_goal_must_be_above_nothing():
-    with pytest.raises(ValueError, match="goal"):
-        Governor(FIXED, 0.0)
