@@ -10,7 +10,6 @@ for a while, a longer one each time that this was wrong.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -101,7 +100,6 @@ class Governor:
     def reset(self) -> None:
         """Back to a stream of which nothing is known."""
         self._at = 0
-        self._last_ms = -math.inf
         self._mean_read_ms = self._mean_write_ms = 0.0
         self._age_ms = self._read_ms = self._token_ms = 0.0
         self._calm_since_ms: float | None = None
@@ -118,15 +116,6 @@ class Governor:
     def given_up(self) -> int:
         """Steps down from the top of the ladder."""
         return self._at
-
-    def due(self, time_ms: float) -> bool:
-        """Takes the times of all pictures in order; says whose turn it is."""
-        interval_ms = self.pace.interval_ms
-        # The least addition keeps times that were rounded down in the interval they begin.
-        due = _interval(time_ms, interval_ms) > _interval(self._last_ms, interval_ms)
-        if due:
-            self._last_ms = time_ms
-        return due
 
     def left_ms(self, age_ms: float) -> float:
         """How long the turn of a picture that is `age_ms` old may take."""
@@ -209,10 +198,6 @@ def intervals(fps: float) -> tuple[float, ...]:
     while 2 * steps[-1] <= MAX_INTERVAL_MS:
         steps.append(2 * steps[-1])
     return tuple(steps)
-
-
-def _interval(time_ms: float, interval_ms: float) -> float:
-    return math.floor(time_ms / interval_ms + 1e-6) if math.isfinite(time_ms) else -math.inf
 
 
 def _slow_to_fall(mean: float, value: float) -> float:
