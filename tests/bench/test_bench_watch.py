@@ -27,7 +27,8 @@ from edgestream.bench.watch.run import count_false, tell_scenes, watch_file, wri
 from edgestream.bench.watch.scenes import HEIGHT, WIDTH, Happening, Span, Visit, scene
 from edgestream.bench.watch.stateless import WARM_UP, busy_scene, compare, still_scene
 from edgestream.events import Comment
-from edgestream.vision.watch import load_watcher, open_pictures
+from edgestream.sources.open_pictures import open_pictures
+from edgestream.vision.watch import load_watcher
 
 TINY = bench_watch.Plan(n_scenes=1, still_minutes=0.2, file_minutes=0.8, live_s=3.0, compute_s=6.0)
 KEYS = [

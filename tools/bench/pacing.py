@@ -29,8 +29,9 @@ from edgestream.bench.watch.glass import GlassCamera, GlassReader, now_ms
 from edgestream.bench.watch.scenes import scene
 from edgestream.events import Comment, Event, Lag
 from edgestream.library.manifest.concatenated import DEFAULT_COMMENTATOR
+from edgestream.sources.open_pictures import open_pictures
 from edgestream.vision.commentator import model as commentator_model
-from edgestream.vision.watch import load_watcher, open_pictures, watch
+from edgestream.vision.watch import load_watcher, watch
 
 NUMBER = 1 << 22  # of the scene; no other has it
 

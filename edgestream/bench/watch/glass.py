@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from edgestream.bench.watch.events import told
 from edgestream.bench.watch.scenes import WIDTH, Rgb, Scene
 from edgestream.events import Comment, Gap
+from edgestream.sources.open_pictures import open_pictures
 from edgestream.sources.picture import Picture, PictureSource
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ class Glass:
 
 def watch_glass(model: CommentatorModel, scene: Scene) -> Glass:
     """Watches a live camera that shows the scene, in real time."""
-    from edgestream.vision.watch import open_pictures, watch
+    from edgestream.vision.watch import watch
 
     glass = Glass()
     with GlassCamera(scene) as camera:
