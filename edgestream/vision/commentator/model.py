@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from edgestream._native import InterleavedLoop, LoopConfig, PictureResizer
+from edgestream._native import InterleavedLoop, LoopConfig
 from edgestream.captions.pieces import pieces
 from edgestream.decoder.open import make_ring, open_gguf
 from edgestream.errors import ModelError, UsageError
@@ -17,8 +17,8 @@ from edgestream.onnx.encoder import PICTURE, Encoder, EncoderWeights
 from edgestream.policy import SilenceThreshold
 from edgestream.sources.picture import expect_fps
 from edgestream.vision.chattiness import USUAL, Chattiness, Novelty
-from edgestream.vision.commentator.gates import EmbeddingGate, PictureGate
 from edgestream.vision.commentator.stages import BuiltInCommentator
+from edgestream.vision.gates import Linger, PictureGate, RowGate
 from edgestream.vision.governor import Governor, Levers, intervals
 from edgestream.vision.stream import PictureStream
 
@@ -99,10 +99,16 @@ class CommentatorModel:
                 f" the decoder takes {self.decoder.n_embd}"
             )
         return BuiltInCommentator(
-            resizer=PictureResizer(m.pictures.width, m.pictures.height),
-            picture_gate=PictureGate(m.pictures, m.gate),
+            picture_gate=PictureGate(
+                m.pictures.width,
+                m.pictures.height,
+                tile_px=m.gate.tile_px,
+                min_difference=m.gate.min_difference,
+            ),
+            picture_linger=Linger(m.gate.linger_ms),
             encoder=encoder,
-            embedding_gate=EmbeddingGate(encoder.n_embd, m.gate),
+            row_gate=RowGate(encoder.n_embd, max_cosine=m.gate.max_cosine),
+            row_linger=Linger(m.gate.linger_ms),
             loop=self._loop(chattiness),
             pieces=self.pieces,
             novelty=Novelty(chattiness.memory_ms),

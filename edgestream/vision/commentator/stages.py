@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edgestream._native import InterleavedLoop, PictureResizer
+from edgestream._native import InterleavedLoop
 from edgestream.captions.pieces import WORD_START, joined
 from edgestream.captions.step_caption import truecase
 from edgestream.errors import UsageError, computing
@@ -19,7 +19,7 @@ from edgestream.events import Comment, Event
 from edgestream.onnx.encoder import Encoder
 from edgestream.sources.picture import Picture
 from edgestream.vision.chattiness import Novelty
-from edgestream.vision.commentator.gates import EmbeddingGate, PictureGate
+from edgestream.vision.gates import Linger, PictureGate, RowGate
 from edgestream.vision.governor import Pace
 
 CUT = "…"  # behind a comment that a limit ended
@@ -92,10 +92,11 @@ class Commentator(Protocol):
 class BuiltInCommentator:
     """One stream's stages in the order that data takes. A comment is whole when it comes."""
 
-    resizer: PictureResizer  # uint8 [any, any, 3] -> [height, width, 3] in [0, 1]
-    picture_gate: PictureGate  # -> those that are worth encoding
+    picture_gate: PictureGate  # -> pictures in which something is new
+    picture_linger: Linger  # -> and those soon after them
     encoder: Encoder  # -> [1, n_embd]
-    embedding_gate: EmbeddingGate  # -> those that are worth a row
+    row_gate: RowGate  # -> those that are new
+    row_linger: Linger  # -> and those soon after them
     loop: InterleavedLoop  # -> tokens
     pieces: Sequence[str]  # of each token; empty where it has no text
     novelty: Novelty  # -> comments that are news
@@ -126,15 +127,16 @@ class BuiltInCommentator:
     def _seen(self, picture: Picture) -> NDArray[np.float32] | None:
         """[1, n_embd] of a picture that is worth a row."""
         self.counts.pictures += 1
-        rgb = self._resized(picture.rgb)
-        if not self.picture_gate.push(rgb, picture.time_ms):
+        change = self.picture_gate.push(picture.rgb)
+        if not self.picture_linger.push(change.share > 0, picture.time_ms):
             return None
         self.counts.encoded += 1
         with computing():
-            embedding = self.encoder.push(rgb[None])
+            embedding = self.encoder.push(change.small[None])
             self.counts.rows += 1
-            if not self.embedding_gate.push(embedding, picture.time_ms):
-                return None
+            kept = self.row_gate.push(embedding)
+        if not self.row_linger.push(bool(kept.any()), picture.time_ms):
+            return None
         self.counts.entered += 1
         return embedding
 
@@ -156,19 +158,15 @@ class BuiltInCommentator:
 
     def interrupt(self) -> list[Event]:
         """What was seen before a gap says nothing of what comes after it."""
-        for stage in (self.picture_gate, self.encoder, self.embedding_gate, self.loop):
-            stage.reset()
+        for gate in (self.picture_gate, self.picture_linger, self.row_gate, self.row_linger):
+            gate.reset()
+        self.encoder.reset()
+        self.loop.reset()
         return []
 
     def finish(self) -> list[Event]:
         """Nothing waits here: a picture is answered at once."""
         return []
-
-    def _resized(self, rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
-        try:
-            return self.resizer.push(np.ascontiguousarray(rgb))
-        except ValueError as error:  # larger than any picture
-            raise UsageError(str(error)) from None
 
     def _comment(self, tokens: Sequence[int], time_ms: float) -> list[Event]:
         text = joined("".join(self.pieces[token] for token in tokens))

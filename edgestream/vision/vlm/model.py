@@ -27,14 +27,17 @@ from edgestream.library.manifest.concatenated import MANIFEST
 from edgestream.library.manifest.vlm import INTERLEAVED, LAYOUTS, VlmManifest
 from edgestream.policy import AllOf, OutsideThreshold, Policy, SilenceThreshold
 from edgestream.vision.chattiness import USUAL, Chattiness, Novelty
+from edgestream.vision.gates import PictureGate, RowGate
 from edgestream.vision.governor import Governor, Levers, intervals
 from edgestream.vision.stream import PictureStream
 from edgestream.vision.vlm.answer import Answerer
 from edgestream.vision.vlm.chat import ChatTurns, chat_turns, question_turn
 from edgestream.vision.vlm.stages import VlmCommentator
 from edgestream.vision.vlm.tower import VisionTower
-from edgestream.vision.vlm.units import ChangeGate, RowGate, UnitTemplate
+from edgestream.vision.vlm.units import UnitTemplate
 
+COMPARED_PX = 96, 72  # width and height in which pictures are compared
+TILE_PX = 8
 MEMORY_TIMES = 15.0  # as long as the built-in commentator's: sentences are told more slowly
 MAX_ALIKE = 0.75  # share of words that two comments may have in common
 ALWAYS = -1.0  # below every share of change
@@ -163,7 +166,9 @@ class VlmModel:
         except ValueError as error:  # numbers of the manifest that the native stages cannot serve
             raise ModelError(f"{self.folder / MANIFEST}: {error}") from None
         return VlmCommentator(
-            change_gate=ChangeGate(m.pictures.min_difference),
+            picture_gate=PictureGate(
+                *COMPARED_PX, tile_px=TILE_PX, min_difference=m.pictures.min_difference
+            ),
             tower=self.tower,
             row_gate=RowGate(
                 self.decoder.n_embd,

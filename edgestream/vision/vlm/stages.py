@@ -19,10 +19,11 @@ from edgestream.events import Comment, Draft, Event
 from edgestream.sources.picture import Picture
 from edgestream.vision.chattiness import Novelty
 from edgestream.vision.commentator.stages import CUT, Cost, Counts
+from edgestream.vision.gates import Floats, PictureGate, RowGate
 from edgestream.vision.governor import Pace
 from edgestream.vision.vlm.answer import Answerer
 from edgestream.vision.vlm.tower import PictureRows, VisionTower
-from edgestream.vision.vlm.units import ChangeGate, Floats, RowGate, UnitTemplate
+from edgestream.vision.vlm.units import UnitTemplate
 
 SENTENCE_END = ".!?"
 WORDS = re.compile(r"\w+")
@@ -36,7 +37,7 @@ class VlmCommentator:
     pictures until the model ends it or the shot changes.
     """
 
-    change_gate: ChangeGate  # -> pictures in which something is new
+    picture_gate: PictureGate  # -> pictures in which something is new
     tower: VisionTower  # -> rows [n, n_embd], maybe with places
     row_gate: RowGate  # -> those that are new at their place
     template: UnitTemplate  # -> a user's turn
@@ -58,7 +59,7 @@ class VlmCommentator:
 
     def reset(self) -> None:
         """Back to an empty stream."""
-        for stage in (self.change_gate, self.row_gate, self.loop, self.novelty):
+        for stage in (self.picture_gate, self.row_gate, self.loop, self.novelty):
             stage.reset()
         self.counts, self.cost = Counts(), Cost()
         self._change, self._tokens = 0.0, []
@@ -71,10 +72,7 @@ class VlmCommentator:
         """A picture to the comment that it brings, if any."""
         self.counts.pictures += 1
         self._began_s, self.cost = time.perf_counter(), Cost()
-        try:
-            change = self.change_gate.push(picture.rgb)
-        except ValueError as error:  # larger than any picture
-            raise UsageError(str(error)) from None
+        change = self.picture_gate.push(picture.rgb)
         events = self._cut() if change.shot else []
         if change.share > 0:
             self._change += change.share
@@ -90,7 +88,7 @@ class VlmCommentator:
     def interrupt(self) -> list[Event]:
         """What is begun is said as far as it came; what was said before is still remembered."""
         events = self._cut()
-        self.change_gate.reset()
+        self.picture_gate.reset()
         self.row_gate.reset()
         return events
 
