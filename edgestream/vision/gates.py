@@ -60,7 +60,7 @@ class RowGate:
     def __init__(
         self, n_embd: int, *, max_cosine: float, memory_rows: int = 0, rows_besides: int = 0
     ) -> None:
-        """`memory_rows` that are kept (0: all), `rows_besides` of each unit that are no picture's."""
+        """`memory_rows` are kept (0: all), `rows_besides` of each unit are no picture's."""
         self._n_embd = n_embd
         self._max_cosine = max_cosine
         self._memory_rows, self._rows_besides = memory_rows, rows_besides

@@ -56,17 +56,17 @@ class Levers:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """What one picture cost.
+class Cost:
+    """What the turn of one picture cost.
 
     `age_ms`: of the picture when its turn began; `read_ms`: encoding it and its rows entering the
     decoder; `write_ms`: the tokens that it brought, of which the first came with its rows.
     """
 
-    age_ms: float
-    read_ms: float
-    write_ms: float
-    n_tokens: int
+    age_ms: float = 0.0
+    read_ms: float = 0.0
+    write_ms: float = 0.0
+    n_tokens: int = 0
     cut_off: bool = False  # a limit ended its comment
 
     @property
@@ -86,7 +86,7 @@ class _Rung:
 
 
 class Governor:
-    """Push the Turn of each picture, get Lag events; `pace` and `left_ms` hold for the next one.
+    """Push the Cost of each turn, get Lag events; `pace` and `left_ms` hold for the next one.
 
     A pure function of the turns and of the times at which they began.
     """
@@ -121,7 +121,7 @@ class Governor:
         """How long the turn of a picture that is `age_ms` old may take."""
         return max(0.0, GOAL_MS - age_ms)
 
-    def push(self, turn: Turn, now_ms: float) -> list[Lag]:
+    def push(self, turn: Cost, now_ms: float) -> list[Lag]:
         """Counts a turn that began at `now_ms`; returns the steps that follow from it."""
         steps = self._tell_cut(turn)
         self._measure(turn)
@@ -135,7 +135,7 @@ class Governor:
             steps.append(self._step_up(turn))
         return steps
 
-    def _tell_cut(self, turn: Turn) -> list[Lag]:
+    def _tell_cut(self, turn: Cost) -> list[Lag]:
         """Of comments in a row that their deadline cut off the first is told."""
         if not turn.n_tokens:
             return []
@@ -144,7 +144,7 @@ class Governor:
         told = self._cut_off and not before
         return [Lag(turn.staleness_ms, "comment cut off")] if told else []
 
-    def _measure(self, turn: Turn) -> None:
+    def _measure(self, turn: Cost) -> None:
         """Slowness is believed at once, speed as it lasts."""
         self._mean_read_ms += LOAD_MIX * (turn.read_ms - self._mean_read_ms)
         self._mean_write_ms += LOAD_MIX * (turn.write_ms - self._mean_write_ms)
@@ -170,7 +170,7 @@ class Governor:
             return False
         return self._age_ms + comment_ms < CALM_SHARE * GOAL_MS
 
-    def _step_down(self, turn: Turn) -> Lag:
+    def _step_down(self, turn: Cost) -> Lag:
         if self._rose:
             self._calm_ms = min(2 * self._calm_ms, MAX_CALM_MS)
         self._at, self._rose = self._at + 1, False
@@ -178,7 +178,7 @@ class Governor:
         self._expect(1 / rung.read, 1 / rung.write)
         return Lag(turn.staleness_ms, rung.action)
 
-    def _step_up(self, turn: Turn) -> Lag:
+    def _step_up(self, turn: Cost) -> Lag:
         rung = self._rungs[self._at]
         self._at, self._rose = self._at - 1, True
         self._calm_since_ms = None

@@ -13,8 +13,8 @@ from edgestream.errors import UsageError
 from edgestream.events import Comment, Event, Gap, Notice
 from edgestream.sources.picture import Picture, Spacing
 from edgestream.system.checks import finite
-from edgestream.vision.commentator.stages import Commentator, Counts
-from edgestream.vision.governor import Governor, Turn
+from edgestream.vision.governor import Governor
+from edgestream.vision.stages import Commentator, Counts
 
 
 class PictureStream:
@@ -131,9 +131,7 @@ class PictureStream:
         age_ms = max(0.0, now_ms - picture.time_ms)
         self.commentator.limit(governor.pace, governor.left_ms(age_ms))
         events = self._dated(self.commentator.push(picture))
-        cost = self.commentator.cost
-        turn = Turn(age_ms, cost.read_ms, cost.write_ms, cost.n_tokens, cost.cut_off)
-        steps = governor.push(turn, now_ms)
+        steps = governor.push(dataclasses.replace(self.commentator.cost, age_ms=age_ms), now_ms)
         self._spacing.interval_ms = governor.pace.interval_ms
         return [*events, *steps]
 

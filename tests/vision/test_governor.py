@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from edgestream.events import Lag
 from edgestream.sources.picture import Spacing
-from edgestream.vision.governor import GOAL_MS, Governor, Levers, Pace, Turn
+from edgestream.vision.governor import GOAL_MS, Cost, Governor, Levers, Pace
 
 LEVERS = Levers(
     max_tokens=(32, 16, 8),
@@ -63,7 +63,7 @@ class Machine:
             self.now_ms += token_ms
             slowest_ms = max(slowest_ms, token_ms)
             n_tokens += 1
-        return Turn(age_ms, read_ms, self.now_ms - began_ms - read_ms, n_tokens)
+        return Cost(age_ms, read_ms, self.now_ms - began_ms - read_ms, n_tokens)
 
     def _cost(self, ms):
         return ms * self.factor(self.now_ms)
@@ -162,10 +162,10 @@ def test_all_comes_back():
 @given(st.integers(1, 20))
 def test_after_reset_it_knows_nothing(n):
     governor = Governor(LEVERS)
-    turns = [Turn(50.0, 100.0, 60.0, 8)] * 40
+    turns = [Cost(50.0, 100.0, 60.0, 8)] * 40
     fresh = [governor.push(turn, 200.0 * i) for i, turn in enumerate(turns)]
     for i in range(n):
-        governor.push(Turn(0.0, 5000.0, 5000.0, 8), i * 1000.0)
+        governor.push(Cost(0.0, 5000.0, 5000.0, 8), i * 1000.0)
     assert governor.given_up == 6
     governor.reset()
     assert governor.given_up == 0
@@ -173,7 +173,7 @@ def test_after_reset_it_knows_nothing(n):
 
 
 def test_a_step_is_told_with_the_staleness_of_its_turn():
-    lags = Governor(FIXED).push(Turn(100.0, 900.0, 5000.0, 8), 0.0)
+    lags = Governor(FIXED).push(Cost(100.0, 900.0, 5000.0, 8), 0.0)
     assert lags == [
         Lag(6000.0, "a picture every 400 ms"),
         Lag(6000.0, "a picture every 800 ms"),
@@ -181,14 +181,14 @@ def test_a_step_is_told_with_the_staleness_of_its_turn():
 
 
 def test_of_comments_that_are_cut_off_the_first_is_told():
-    silent, whole = Turn(0.0, 10.0, 0.0, 0), Turn(0.0, 10.0, 10.0, 9)
-    cut = Turn(0.0, 10.0, 10.0, 5, cut_off=True)
+    silent, whole = Cost(0.0, 10.0, 0.0, 0), Cost(0.0, 10.0, 10.0, 9)
+    cut = Cost(0.0, 10.0, 10.0, 5, cut_off=True)
     governor = Governor(FIXED)
     turns = [cut, silent, cut, cut, whole, silent, cut]
     told = [governor.push(turn, 200.0 * i) for i, turn in enumerate(turns)]
     lag = Lag(20.0, "comment cut off")
     assert told == [[lag], [], [], [], [], [], [lag]]
-    full = Turn(0.0, 10.0, 10.0, 12, cut_off=True)  # as many tokens as a comment may have
+    full = Cost(0.0, 10.0, 10.0, 12, cut_off=True)  # as many tokens as a comment may have
     assert Governor(FIXED).push(full, 0.0) == []
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from edgestream._native import GgufModel
 from edgestream.vision.gates import Floats
+from edgestream.vision.stages import Unit
 from edgestream.vision.vlm.chat import ChatTurns
 from edgestream.vision.vlm.tower import PictureRows
 
@@ -31,17 +32,15 @@ class UnitTemplate:
         """Rows of a unit that are no picture's."""
         return len(self._before) + len(self._after)
 
-    def push(
-        self, rows: PictureRows, kept: NDArray[np.bool_]
-    ) -> tuple[Floats, NDArray[np.int32] | None]:
-        """A unit: float32 [n, n_embd] and places int32 [n, 3] or None."""
+    def push(self, rows: PictureRows, kept: NDArray[np.bool_]) -> Unit:
+        """The rows that are kept, and what is around them."""
         unit = np.concatenate([self._before, rows.embeddings[kept], self._after])
         if rows.axes is None:
-            return unit, None
+            return Unit(unit)
         before = _text_places(0, len(self._before))
         picture = len(before) + rows.axes
         after = _text_places(int(picture.max()) + 1, len(self._after))
-        return unit, np.concatenate([before, picture[kept], after])
+        return Unit(unit, np.concatenate([before, picture[kept], after]))
 
 
 def token_rows(model: GgufModel, tokens: Sequence[int]) -> Floats:
