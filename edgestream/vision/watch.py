@@ -4,9 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
-from pathlib import Path
-from typing import Protocol
+from collections.abc import Iterable
 
 from edgestream.errors import ModelError, UsageError
 from edgestream.library.folders import find
@@ -18,30 +16,7 @@ from edgestream.sources.picture import PictureSource
 from edgestream.vision.asking import AskedSession
 from edgestream.vision.commentator.model import CommentatorModel
 from edgestream.vision.stream import PictureStream
-
-
-class Watcher(Protocol):
-    """A model that watches, of any family."""
-
-    folder: Path
-
-    @property
-    def fps(self) -> float: ...
-
-    @property
-    def answers(self) -> bool:
-        """Whether its streams can be asked."""
-
-    def stream(
-        self,
-        *,
-        chattiness: float | None = None,
-        prompt: str | None = None,
-        fps: float | None = None,
-        now_ms: Callable[[], float] | None = None,
-        keep_up: bool = False,
-    ) -> PictureStream:
-        """A new stream over the model's weights."""
+from edgestream.vision.watcher import Watcher
 
 
 def load_watcher(

@@ -149,6 +149,7 @@ def test_pictures_of_any_size_are_taken(model) -> None:
     ("options", "said"),
     [
         ({"prompt": "be kind"}, "takes no prompt"),
+        ({"layout": "group"}, "takes no layout"),
         ({"chattiness": 1.01}, "between 0 and 1"),
         ({"chattiness": float("nan")}, "between 0 and 1"),
         ({"fps": 5.5}, "5 pictures a second"),
