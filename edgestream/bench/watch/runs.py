@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import cv2
 
 from edgestream.bench.process import Reading, read_process
-from edgestream.bench.watch.events import EventScore
+from edgestream.bench.watch.event_score import EventScore
 from edgestream.bench.watch.scenes import HEIGHT, SCENE_MS, WIDTH, Happening, scene
 from edgestream.errors import OperationError
 from edgestream.events import Comment, Event
@@ -31,7 +31,7 @@ READ_EVERY_MINUTES = 0.5
 
 
 @dataclass(slots=True)
-class Told:
+class SceneRun:
     """What a stream of scenes gave."""
 
     score: EventScore = field(default_factory=EventScore)
@@ -41,9 +41,9 @@ class Told:
     tokens_per_s: float = 0.0
 
 
-def tell_scenes(model: CommentatorModel, n_scenes: int) -> Told:
+def comment_on_scenes(model: CommentatorModel, n_scenes: int) -> SceneRun:
     """Each scene as a stream of its own, on pictures that are drawn before the clock runs."""
-    told, stream = Told(), model.stream()
+    run, stream = SceneRun(), model.stream()
     n_tokens, write_ms = 0, 0.0
     for number in range(n_scenes):
         made = scene(number)
@@ -57,12 +57,12 @@ def tell_scenes(model: CommentatorModel, n_scenes: int) -> Told:
             n_tokens += cost.n_tokens
             write_ms += cost.write_ms if cost.n_tokens else 0.0
         events += stream.finish()
-        told.compute_s += (time.perf_counter_ns() - start_ns) / 1e9
-        told.cpu_s += (time.process_time_ns() - cpu_ns) / 1e9
-        told.score.add([e for e in events if isinstance(e, Comment)], made.happenings)
-        _add(told.counts, stream.counts)
-    told.tokens_per_s = 1000 * n_tokens / write_ms if n_tokens else 0.0
-    return told
+        run.compute_s += (time.perf_counter_ns() - start_ns) / 1e9
+        run.cpu_s += (time.process_time_ns() - cpu_ns) / 1e9
+        run.score.add([e for e in events if isinstance(e, Comment)], made.happenings)
+        _add(run.counts, stream.counts)
+    run.tokens_per_s = 1000 * n_tokens / write_ms if n_tokens else 0.0
+    return run
 
 
 def _add(total: Counts, some: Counts) -> None:
@@ -70,7 +70,7 @@ def _add(total: Counts, some: Counts) -> None:
         setattr(total, each.name, getattr(total, each.name) + getattr(some, each.name))
 
 
-def count_false(model: CommentatorModel, minutes: float) -> int:
+def count_comments_on_still_scenes(model: CommentatorModel, minutes: float) -> int:
     """Comments on noisy scenes in which nothing happens, a minute each."""
     stream, n = model.stream(), 0
     for number in range(max(1, round(60_000 * minutes / STILL_MS))):
