@@ -64,18 +64,23 @@ def expect_fps(fps: float | None) -> None:
 
 
 class Spacing:
-    """Thins pictures to `fps` a second: the first of each interval is due. None: all are."""
+    """Thins pictures to `fps` a second: the first of each interval is due. None: all are.
+
+    `interval_ms` may be changed between two pictures; 0: all are due.
+    """
 
     def __init__(self, fps: float | None) -> None:
         expect_fps(fps)
-        self._fps = fps
-        self._last = -math.inf
+        self.interval_ms = 1000 / fps if fps else 0.0
+        self._last_ms = -math.inf  # the newest one that was due
 
     def due(self, time_ms: float) -> bool:
         """Takes the times of all pictures in order; says which to keep."""
-        if self._fps is None:
-            return True
-        # The least addition keeps times that were rounded down in the interval they begin.
-        interval = math.floor(time_ms * self._fps / 1000 + 1e-6)
-        due, self._last = interval > self._last, max(interval, self._last)
+        due = not self.interval_ms or self._interval(time_ms) > self._interval(self._last_ms)
+        if due:
+            self._last_ms = time_ms
         return due
+
+    def _interval(self, time_ms: float) -> float:
+        # The least addition keeps times that were rounded down in the interval they begin.
+        return float(np.floor(time_ms / self.interval_ms + 1e-6))

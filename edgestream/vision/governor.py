@@ -3,14 +3,13 @@
 
 A turn, that is all of one picture, has a deadline: even the first comment of a decoder that becomes
 slow is cut off in time. And there is a ladder of things to give up: fewer tokens a picture, fewer
-pictures, smaller pictures, a shorter window. It is gone down while turns take longer than pictures
+pictures, smaller pictures. It is gone down while turns take longer than pictures
 take to come or a comment does not fit in its time, and up again where what comes back has had room
 for a while, a longer one each time that this was wrong.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -27,27 +26,24 @@ FORGOTTEN = 0.01  # of what a token takes, with each turn without words
 CALM_MS = 5_000.0
 MAX_CALM_MS = 80_000.0
 MAX_INTERVAL_MS = 1_000.0
-# What is given up in turn: the setting, how it is told, and what falls with it.
-LADDER: tuple[tuple[str, str, tuple[str, ...]], ...] = (
-    ("max_tokens", "at most {:g} tokens a picture", ("words",)),
-    ("interval_ms", "a picture every {:g} ms", ()),
-    ("picture_tokens", "pictures of {:g} tokens", ("read",)),
-    ("window_rows", "a window of {:g} rows", ("read", "token")),
-)
+# What is given up in turn, and how it is told.
+LADDER = {
+    "max_tokens": "at most {:g} tokens a picture",
+    "interval_ms": "a picture every {:g} ms",
+    "picture_tokens": "pictures of {:g} tokens",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
     """What a picture may cost.
 
-    `picture_tokens`: of the encoder's output; `window_rows`: that the decoder sees. None: the
-    family has no such setting.
+    `picture_tokens`: of the encoder's output. None: the family has no such setting.
     """
 
     max_tokens: int
     interval_ms: float
     picture_tokens: int | None = None
-    window_rows: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,62 +53,53 @@ class Levers:
     max_tokens: tuple[int, ...]
     interval_ms: tuple[float, ...]
     picture_tokens: tuple[int, ...] = ()
-    window_rows: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """What one picture cost.
+class Cost:
+    """What the turn of one picture cost.
 
     `age_ms`: of the picture when its turn began; `read_ms`: encoding it and its rows entering the
     decoder; `write_ms`: the tokens that it brought, of which the first came with its rows.
     """
 
-    age_ms: float
-    read_ms: float
-    write_ms: float
-    n_tokens: int
+    age_ms: float = 0.0
+    read_ms: float = 0.0
+    write_ms: float = 0.0
+    n_tokens: int = 0
     cut_off: bool = False  # a limit ended its comment
-
-    @property
-    def busy_ms(self) -> float:
-        """From the turn's beginning to its end."""
-        return self.read_ms + self.write_ms
 
     @property
     def staleness_ms(self) -> float:
         """How old the picture was when the last token was there."""
-        return self.age_ms + self.busy_ms
+        return self.age_ms + self.read_ms + self.write_ms
 
 
 @dataclass(frozen=True, slots=True)
 class _Rung:
-    """A step down, and how many times as much each cost is above it as it is on it."""
+    """A step down, and how many times as much reading and writing take above it as on it."""
 
     pace: Pace
     action: str = ""
     read: float = 1.0
-    token: float = 1.0
-    words: float = 1.0  # number of tokens
+    write: float = 1.0
 
 
 class Governor:
-    """Push the Turn of each picture, get Lag events; `pace` and `left_ms` hold for the next one.
+    """Push the Cost of each turn, get Lag events; `pace` and `left_ms` hold for the next one.
 
     A pure function of the turns and of the times at which they began.
     """
 
-    def __init__(self, levers: Levers, goal_ms: float = GOAL_MS) -> None:
+    def __init__(self, levers: Levers) -> None:
         """Raises ValueError on levers that are not in their order, or not above 0."""
-        _check(levers, goal_ms)
+        _check(levers)
         self._rungs = list(_ladder(levers))
-        self._goal_ms = goal_ms
         self.reset()
 
     def reset(self) -> None:
         """Back to a stream of which nothing is known."""
         self._at = 0
-        self._last_ms = -math.inf
         self._mean_read_ms = self._mean_write_ms = 0.0
         self._age_ms = self._read_ms = self._token_ms = 0.0
         self._calm_since_ms: float | None = None
@@ -130,20 +117,11 @@ class Governor:
         """Steps down from the top of the ladder."""
         return self._at
 
-    def due(self, time_ms: float) -> bool:
-        """Takes the times of all pictures in order; says whose turn it is."""
-        interval_ms = self.pace.interval_ms
-        # The least addition keeps times that were rounded down in the interval they begin.
-        due = _interval(time_ms, interval_ms) > _interval(self._last_ms, interval_ms)
-        if due:
-            self._last_ms = time_ms
-        return due
-
     def left_ms(self, age_ms: float) -> float:
         """How long the turn of a picture that is `age_ms` old may take."""
-        return max(0.0, self._goal_ms - age_ms)
+        return max(0.0, GOAL_MS - age_ms)
 
-    def push(self, turn: Turn, now_ms: float) -> list[Lag]:
+    def push(self, turn: Cost, now_ms: float) -> list[Lag]:
         """Counts a turn that began at `now_ms`; returns the steps that follow from it."""
         steps = self._tell_cut(turn)
         self._measure(turn)
@@ -157,7 +135,7 @@ class Governor:
             steps.append(self._step_up(turn))
         return steps
 
-    def _tell_cut(self, turn: Turn) -> list[Lag]:
+    def _tell_cut(self, turn: Cost) -> list[Lag]:
         """Of comments in a row that their deadline cut off the first is told."""
         if not turn.n_tokens:
             return []
@@ -166,7 +144,7 @@ class Governor:
         told = self._cut_off and not before
         return [Lag(turn.staleness_ms, "comment cut off")] if told else []
 
-    def _measure(self, turn: Turn) -> None:
+    def _measure(self, turn: Cost) -> None:
         """Slowness is believed at once, speed as it lasts."""
         self._mean_read_ms += LOAD_MIX * (turn.read_ms - self._mean_read_ms)
         self._mean_write_ms += LOAD_MIX * (turn.write_ms - self._mean_write_ms)
@@ -181,39 +159,37 @@ class Governor:
     def _too_slow(self) -> bool:
         load = (self._mean_read_ms + self._mean_write_ms) / self.pace.interval_ms
         comment_ms = self._read_ms + (self.pace.max_tokens - 1) * self._token_ms
-        return load > FULL_LOAD or self._age_ms + comment_ms > self._goal_ms
+        return load > FULL_LOAD or self._age_ms + comment_ms > GOAL_MS
 
     def _has_room(self) -> bool:
         """Whether what the last step gave up can be paid again."""
         rung, above = self._rungs[self._at], self._rungs[self._at - 1].pace
-        mean_ms = rung.read * self._mean_read_ms + rung.words * rung.token * self._mean_write_ms
-        token_ms = rung.token * self._token_ms
-        comment_ms = rung.read * self._read_ms + (above.max_tokens - 1) * token_ms
+        mean_ms = rung.read * self._mean_read_ms + rung.write * self._mean_write_ms
+        comment_ms = rung.read * self._read_ms + (above.max_tokens - 1) * self._token_ms
         if mean_ms > CALM_SHARE * FULL_LOAD * above.interval_ms:
             return False
-        return self._age_ms + comment_ms < CALM_SHARE * self._goal_ms
+        return self._age_ms + comment_ms < CALM_SHARE * GOAL_MS
 
-    def _step_down(self, turn: Turn) -> Lag:
+    def _step_down(self, turn: Cost) -> Lag:
         if self._rose:
             self._calm_ms = min(2 * self._calm_ms, MAX_CALM_MS)
         self._at, self._rose = self._at + 1, False
         rung = self._rungs[self._at]
-        self._expect(1 / rung.read, 1 / rung.token, 1 / rung.words)
+        self._expect(1 / rung.read, 1 / rung.write)
         return Lag(turn.staleness_ms, rung.action)
 
-    def _step_up(self, turn: Turn) -> Lag:
+    def _step_up(self, turn: Cost) -> Lag:
         rung = self._rungs[self._at]
         self._at, self._rose = self._at - 1, True
         self._calm_since_ms = None
-        self._expect(rung.read, rung.token, rung.words)
+        self._expect(rung.read, rung.write)
         return Lag(turn.staleness_ms, f"{rung.action}: no longer")
 
-    def _expect(self, read: float, token: float, words: float) -> None:
+    def _expect(self, read: float, write: float) -> None:
         """What is known goes on as what the step should make of it."""
         self._mean_read_ms *= read
-        self._mean_write_ms *= words * token
+        self._mean_write_ms *= write
         self._read_ms *= read
-        self._token_ms *= token
 
 
 def intervals(fps: float) -> tuple[float, ...]:
@@ -222,10 +198,6 @@ def intervals(fps: float) -> tuple[float, ...]:
     while 2 * steps[-1] <= MAX_INTERVAL_MS:
         steps.append(2 * steps[-1])
     return tuple(steps)
-
-
-def _interval(time_ms: float, interval_ms: float) -> float:
-    return math.floor(time_ms / interval_ms + 1e-6) if math.isfinite(time_ms) else -math.inf
 
 
 def _slow_to_fall(mean: float, value: float) -> float:
@@ -238,22 +210,23 @@ def _ladder(levers: Levers) -> Iterator[_Rung]:
         levers.max_tokens[0],
         levers.interval_ms[0],
         levers.picture_tokens[0] if levers.picture_tokens else None,
-        levers.window_rows[0] if levers.window_rows else None,
     )
     yield _Rung(pace)
-    for name, action, costs in LADDER:
+    for name, action in LADDER.items():
         for before, value in pairwise(getattr(levers, name)):
             pace = replace(pace, **{name: value})
-            ratio = max(before / value, value / before)
-            yield _Rung(pace, action.format(value), **dict.fromkeys(costs, ratio))
+            yield _Rung(
+                pace,
+                action.format(value),
+                read=before / value if name == "picture_tokens" else 1.0,
+                write=before / value if name == "max_tokens" else 1.0,
+            )
 
 
-def _check(levers: Levers, goal_ms: float) -> None:
-    if not goal_ms > 0:
-        raise ValueError(f"governor: the goal is {goal_ms:g} ms; it must be above 0")
+def _check(levers: Levers) -> None:
     if not levers.max_tokens or not levers.interval_ms:
         raise ValueError("governor: a number of tokens and an interval are needed")
-    for name, *_ in LADDER:
+    for name in LADDER:
         values = getattr(levers, name)
         sign = -1 if name == "interval_ms" else 1
         if any(v <= 0 for v in values) or any(sign * (a - b) <= 0 for a, b in pairwise(values)):

@@ -13,8 +13,8 @@ from edgestream.errors import UsageError
 from edgestream.events import Comment, Event, Gap, Notice
 from edgestream.sources.picture import Picture, Spacing
 from edgestream.system.checks import finite
-from edgestream.vision.commentator.stages import Commentator, Counts
-from edgestream.vision.governor import Governor, Turn
+from edgestream.vision.governor import Governor
+from edgestream.vision.stages import Commentator, Counts
 
 
 class PictureStream:
@@ -119,6 +119,7 @@ class PictureStream:
                 " must rise (reset() starts again)"
             )
         self._seen_ms = picture.time_ms
+        # A source thins before it decodes; here all pictures that a program pushes come by.
         if not self._spacing.due(picture.time_ms):
             return []
         if self._governor and self._now_ms:
@@ -127,14 +128,12 @@ class PictureStream:
 
     def _governed(self, picture: Picture, governor: Governor, now_ms: float) -> list[Event]:
         """A picture that may cost what the governor says, and what follows from what it did."""
-        if not governor.due(picture.time_ms):
-            return []
         age_ms = max(0.0, now_ms - picture.time_ms)
         self.commentator.limit(governor.pace, governor.left_ms(age_ms))
         events = self._dated(self.commentator.push(picture))
-        cost = self.commentator.cost
-        turn = Turn(age_ms, cost.read_ms, cost.write_ms, cost.n_tokens, cost.cut_off)
-        return [*events, *governor.push(turn, now_ms)]
+        steps = governor.push(dataclasses.replace(self.commentator.cost, age_ms=age_ms), now_ms)
+        self._spacing.interval_ms = governor.pace.interval_ms
+        return [*events, *steps]
 
     def _dated(self, events: list[Event]) -> list[Event]:
         """The events, comments with how old their pictures are by now."""

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from edgestream.bench import report
 from edgestream.bench.watch import measure as bench_watch
 from edgestream.bench.watch import report as watch_report
-from edgestream.bench.watch.events import EventScore, most_in_a_circle
+from edgestream.bench.watch.event_score import EventScore, most_repeats
 from edgestream.bench.watch.glass import (
     QUALITY,
     GlassCamera,
@@ -23,11 +23,22 @@ from edgestream.bench.watch.glass import (
     read_time,
     with_time,
 )
-from edgestream.bench.watch.run import count_false, tell_scenes, watch_file, write_video
+from edgestream.bench.watch.runs import (
+    comment_on_scenes,
+    count_comments_on_still_scenes,
+    watch_file,
+    write_video,
+)
 from edgestream.bench.watch.scenes import HEIGHT, WIDTH, Happening, Span, Visit, scene
-from edgestream.bench.watch.stateless import WARM_UP, busy_scene, compare, still_scene
+from edgestream.bench.watch.stateless import (
+    WARM_UP,
+    busy_scene,
+    compare_with_stateless,
+    still_scene,
+)
 from edgestream.events import Comment
-from edgestream.vision.watch import load_watcher, open_pictures
+from edgestream.sources.open_pictures import open_pictures
+from edgestream.vision.watch import load_watcher
 
 TINY = bench_watch.Plan(n_scenes=1, still_minutes=0.2, file_minutes=0.8, live_s=3.0, compute_s=6.0)
 KEYS = [
@@ -130,7 +141,7 @@ def test_a_comment_is_right_once_in_time_and_in_all_of_its_words():
         ],
         happened,
     )
-    assert (score.told, score.happened, score.right) == (4, 2, 1)
+    assert (score.comments, score.happened, score.right) == (4, 2, 1)
     assert score.late_ms == [400]
     assert score.f1 == pytest.approx(2 / 6)
     score.add([comment("the light goes off.", 8000)], happened[1:])
@@ -140,12 +151,12 @@ def test_a_comment_is_right_once_in_time_and_in_all_of_its_words():
 
 @given(words, words.filter(bool), st.integers(2, 5), words)
 def test_text_that_goes_in_circles_is_counted(before, phrase, times, after):
-    assert most_in_a_circle(before + phrase * times + after) >= times
+    assert most_repeats(before + phrase * times + after) >= times
 
 
 @given(st.integers(0, 200))
 def test_text_without_repetition_goes_in_no_circle(n):
-    assert most_in_a_circle([str(i) for i in range(n)]) == min(n, 1)
+    assert most_repeats([str(i) for i in range(n)]) == min(n, 1)
 
 
 @given(st.floats(0, 1e9), st.floats(0, 4000), st.integers(0, 3))
@@ -169,18 +180,18 @@ def test_a_glass_camera_shows_its_scene_with_the_time():
 
 
 def test_timing_the_loop_changes_nothing(model):
-    told = tell_scenes(model, 1)
+    run = comment_on_scenes(model, 1)
     stream = model.stream()
     events = stream.push(scene(0).pictures(5, seed=0)) + stream.finish()
-    assert told.score.told == len(events) > 0
-    assert told.counts == stream.counts
-    assert told.tokens_per_s > 0
+    assert run.score.comments == len(events) > 0
+    assert run.counts == stream.counts
+    assert run.tokens_per_s > 0
 
 
 def test_comments_where_nothing_happens_are_counted(model, monkeypatch):
     """A scene of events put in the place of a still one must show up."""
-    monkeypatch.setattr("edgestream.bench.watch.run.scene", lambda number, **_: scene(0))
-    assert count_false(model, 1.0) > 0
+    monkeypatch.setattr("edgestream.bench.watch.runs.scene", lambda number, **_: scene(0))
+    assert count_comments_on_still_scenes(model, 1.0) > 0
 
 
 def test_a_file_is_watched_by_the_command(model, tmp_path):
@@ -231,7 +242,7 @@ def test_errors_of_the_command_are_one_line():
 
 def test_the_stateless_way_knows_nothing_of_the_picture_before():
     """Reset before each picture, the stages take all of it; as a stream, what is new."""
-    figures = compare(8.0)
+    figures = compare_with_stateless(8.0)
     for name in ("still", "busy"):
         assert figures[f"compute_{name}"]["pictures"] == 8 - WARM_UP
         assert figures[f"compute_{name}"]["dropped_before"] < 1

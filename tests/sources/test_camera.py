@@ -14,9 +14,9 @@ import edgestream.sources.camera
 from edgestream.errors import DeviceError, SourceError, UsageError
 from edgestream.events import Gap
 from edgestream.sources.camera import LOST, CameraSource
+from edgestream.sources.open_pictures import open_pictures
 from edgestream.sources.picture import SIZE_CHANGED, Picture
 from edgestream.sources.video_file import VideoFileSource
-from edgestream.vision.watch import open_pictures
 
 PATIENCE_S = 60
 

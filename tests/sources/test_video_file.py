@@ -114,6 +114,16 @@ def test_thinning_leaves_the_first_of_each_interval(steps_ms, fps):
     assert kept == [times_ms[intervals == i][0] for i in np.unique(intervals)]
 
 
+@given(st.lists(st.tuples(st.floats(0, 300), st.sampled_from([100.0, 200.0, 300.0])), max_size=60))
+def test_an_interval_that_changes_counts_from_the_newest_picture_that_was_due(seen):
+    spacing, time_ms, last_ms = Spacing(5), 0.0, -np.inf
+    for passed_ms, spacing.interval_ms in seen:
+        time_ms += passed_ms
+        now, before = (np.floor(t / spacing.interval_ms + 1e-6) for t in (time_ms, last_ms))
+        assert spacing.due(time_ms) == (now > before)
+        last_ms = time_ms if now > before else last_ms
+
+
 def test_a_file_that_ends_early_says_what_is_missing(clip, tmp_path):
     data = clip.read_bytes()
     cut = tmp_path / "cut.avi"

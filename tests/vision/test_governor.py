@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgestream.events import Lag
-from edgestream.vision.governor import GOAL_MS, Governor, Levers, Pace, Turn
+from edgestream.sources.picture import Spacing
+from edgestream.vision.governor import GOAL_MS, Cost, Governor, Levers, Pace
 
 LEVERS = Levers(
     max_tokens=(32, 16, 8),
     interval_ms=(200.0, 400.0, 800.0),
     picture_tokens=(256, 128, 64),
-    window_rows=(1024, 512),
 )
 FIXED = Levers(max_tokens=(12,), interval_ms=(200.0, 400.0, 800.0))
 MINUTE_MS = 60_000.0
@@ -24,12 +24,13 @@ CAMERA_MS = 1000 / 30
 class Machine:
     """A camera at 30 pictures a second into a slot for one, of which each turn takes the newest.
 
-    At factor 1 a picture of 256 tokens takes 70 ms and a token 6 ms, of which a part is for the
-    window. `wants(n)`: tokens that the n-th comment would have if nothing cut it off.
+    At factor 1 a picture of 256 tokens takes 70 ms and a token 6 ms. `wants(n)`: tokens that the
+    n-th comment would have if nothing cut it off.
     """
 
     def __init__(self, levers, factor, wants):
         self.governor = Governor(levers)
+        self.spacing = Spacing(1000 / levers.interval_ms[0])
         self.factor, self.wants = factor, wants
         self.now_ms = 0.0
         self.turns, self.lags, self.places = [], [], []
@@ -38,13 +39,14 @@ class Machine:
         while self.now_ms < minutes * MINUTE_MS:
             newest = math.floor(self.now_ms / CAMERA_MS + 1e-6)
             taken_ms = newest * CAMERA_MS  # what lies in the slot
-            if not self.governor.due(taken_ms):
+            if not self.spacing.due(taken_ms):
                 self.now_ms = max(self.now_ms, (newest + 1) * CAMERA_MS)
                 continue
             began_ms = self.now_ms
             turn = self._turn(max(0.0, began_ms - taken_ms))
             self.turns.append((began_ms, turn))
             self.lags += self.governor.push(turn, began_ms)
+            self.spacing.interval_ms = self.governor.pace.interval_ms
             self.places.append(self.governor.given_up)
         return self
 
@@ -57,11 +59,11 @@ class Machine:
         wanted = min(self.wants(len(self.turns)), pace.max_tokens)
         n_tokens, slowest_ms = min(wanted, 1), 0.0
         while n_tokens < wanted and self.now_ms - began_ms + slowest_ms <= left_ms:
-            token_ms = self._cost(3 + 3 * (pace.window_rows or 1024) / 1024)
+            token_ms = self._cost(6)
             self.now_ms += token_ms
             slowest_ms = max(slowest_ms, token_ms)
             n_tokens += 1
-        return Turn(age_ms, read_ms, self.now_ms - began_ms - read_ms, n_tokens)
+        return Cost(age_ms, read_ms, self.now_ms - began_ms - read_ms, n_tokens)
 
     def _cost(self, ms):
         return ms * self.factor(self.now_ms)
@@ -122,7 +124,6 @@ def test_what_is_given_up_comes_in_the_order_of_the_ladder_and_is_told():
     assert firsts == [
         "at most 16 tokens a picture", "at most 8 tokens a picture", "a picture every 400 ms",
         "a picture every 800 ms", "pictures of 128 tokens", "pictures of 64 tokens",
-        "a window of 512 rows",
     ][: len(firsts)]  # fmt: skip
     assert len(firsts) >= 6
     downs = len(told)
@@ -152,36 +153,27 @@ def test_it_does_not_swing():
 def test_all_comes_back():
     machine = Machine(LEVERS, lambda now_ms: 14 if now_ms < MINUTE_MS else 0.2, talkative)
     machine.run(1)
-    assert machine.governor.given_up == 7
+    assert machine.governor.given_up == 6
     machine.run(15)
     assert machine.governor.given_up == 0
-    assert machine.governor.pace == Pace(32, 200.0, 256, 1024)
+    assert machine.governor.pace == Pace(32, 200.0, 256)
 
 
-@given(st.lists(st.floats(0, 100), max_size=200), st.integers(1, 20))
-def test_after_reset_it_knows_nothing(gaps, n):
-    times = list(itertools.accumulate(gaps))
+@given(st.integers(1, 20))
+def test_after_reset_it_knows_nothing(n):
     governor = Governor(LEVERS)
-    fresh = [governor.due(t) for t in times]
+    turns = [Cost(50.0, 100.0, 60.0, 8)] * 40
+    fresh = [governor.push(turn, 200.0 * i) for i, turn in enumerate(turns)]
     for i in range(n):
-        governor.push(Turn(0.0, 5000.0, 5000.0, 8), i * 1000.0)
-    assert governor.given_up == 7
+        governor.push(Cost(0.0, 5000.0, 5000.0, 8), i * 1000.0)
+    assert governor.given_up == 6
     governor.reset()
     assert governor.given_up == 0
-    assert [governor.due(t) for t in times] == fresh
-
-
-@given(st.lists(st.floats(0, 300), min_size=1, max_size=300))
-def test_one_picture_is_due_in_each_interval_that_has_any(gaps):
-    times = list(itertools.accumulate(gaps))
-    governor = Governor(FIXED)
-    due = [t for t in times if governor.due(t)]
-    intervals = [math.floor(t / 200 + 1e-6) for t in times]
-    assert [math.floor(t / 200 + 1e-6) for t in due] == list(dict.fromkeys(intervals))
+    assert [governor.push(turn, 200.0 * i) for i, turn in enumerate(turns)] == fresh
 
 
 def test_a_step_is_told_with_the_staleness_of_its_turn():
-    lags = Governor(FIXED).push(Turn(100.0, 900.0, 5000.0, 8), 0.0)
+    lags = Governor(FIXED).push(Cost(100.0, 900.0, 5000.0, 8), 0.0)
     assert lags == [
         Lag(6000.0, "a picture every 400 ms"),
         Lag(6000.0, "a picture every 800 ms"),
@@ -189,14 +181,14 @@ def test_a_step_is_told_with_the_staleness_of_its_turn():
 
 
 def test_of_comments_that_are_cut_off_the_first_is_told():
-    silent, whole = Turn(0.0, 10.0, 0.0, 0), Turn(0.0, 10.0, 10.0, 9)
-    cut = Turn(0.0, 10.0, 10.0, 5, cut_off=True)
+    silent, whole = Cost(0.0, 10.0, 0.0, 0), Cost(0.0, 10.0, 10.0, 9)
+    cut = Cost(0.0, 10.0, 10.0, 5, cut_off=True)
     governor = Governor(FIXED)
     turns = [cut, silent, cut, cut, whole, silent, cut]
     told = [governor.push(turn, 200.0 * i) for i, turn in enumerate(turns)]
     lag = Lag(20.0, "comment cut off")
     assert told == [[lag], [], [], [], [], [], [lag]]
-    full = Turn(0.0, 10.0, 10.0, 12, cut_off=True)  # as many tokens as a comment may have
+    full = Cost(0.0, 10.0, 10.0, 12, cut_off=True)  # as many tokens as a comment may have
     assert Governor(FIXED).push(full, 0.0) == []
 
 
@@ -213,14 +205,9 @@ def test_a_turn_ends_when_the_goal_does():
         (Levers((12,), (400.0, 200.0)), "interval_ms"),
         (Levers((12, 24), (200.0,)), "max_tokens"),
         (Levers((12,), (200.0,), picture_tokens=(64, 0)), "picture_tokens"),
-        (Levers((12,), (200.0,), window_rows=(64, 64)), "window_rows"),
+        (Levers((12,), (200.0,), picture_tokens=(64, 64)), "picture_tokens"),
     ],
 )
 def test_levers_out_of_order_are_refused(levers, message):
     with pytest.raises(ValueError, match=message):
         Governor(levers)
-
-
-def test_a_goal_must_be_above_nothing():
-    with pytest.raises(ValueError, match="goal"):
-        Governor(FIXED, 0.0)

@@ -21,11 +21,12 @@ from tiny_vlm import TOWERS, pictures, write_chat_decoder, write_tower
 from edgestream.errors import ModelError, UsageError
 from edgestream.events import Comment, Gap
 from edgestream.sources.picture import Picture
+from edgestream.vision.gates import RowGate
 from edgestream.vision.governor import Pace
 from edgestream.vision.vlm.chat import chat_turns
 from edgestream.vision.vlm.model import VlmModel
 from edgestream.vision.vlm.stages import whole_sentences
-from edgestream.vision.vlm.units import RowGate, UnitTemplate
+from edgestream.vision.vlm.units import UnitTemplate
 
 LAYOUTS = ["interleaved", "group", "gap", "overlap"]
 

@@ -18,7 +18,7 @@ from edgestream.errors import ModelError, SourceError, UsageError
 from edgestream.events import Comment, Gap
 from edgestream.sources.picture import Picture
 from edgestream.vision.chattiness import Chattiness, Novelty
-from edgestream.vision.commentator.gates import Linger, PictureGate
+from edgestream.vision.gates import Linger
 
 STORY = ["enters from the left", "stops", "moves to the right", "leaves to the right"]
 
@@ -149,6 +149,7 @@ def test_pictures_of_any_size_are_taken(model) -> None:
     ("options", "said"),
     [
         ({"prompt": "be kind"}, "takes no prompt"),
+        ({"layout": "group"}, "takes no layout"),
         ({"chattiness": 1.01}, "between 0 and 1"),
         ({"chattiness": float("nan")}, "between 0 and 1"),
         ({"fps": 5.5}, "5 pictures a second"),
@@ -208,10 +209,12 @@ def test_what_follows_a_change_is_kept_as_well(seen, linger_ms) -> None:
 
 
 def test_slow_drift_is_seen(model) -> None:
-    gate = PictureGate(model.manifest.pictures, model.manifest.gate)
-    grey, kept = np.full((48, 64, 3), 0.3, np.float32), []
+    stages = model.stream().commentator
+    grey, kept = np.full((48, 64, 3), 0.3), []
     for turn in range(600):  # each step far below the threshold
-        kept.append(gate.push(grey + np.float32(turn * 0.0005), 200.0 * turn))
+        rgb = np.round(255 * (grey + turn * 0.0005)).astype(np.uint8)
+        changed = stages.picture_gate.push(rgb).share > 0
+        kept.append(stages.picture_linger.push(changed, 200.0 * turn))
     assert kept[0]
     assert any(kept[20:])
     assert not all(kept)

@@ -9,8 +9,8 @@ from drawn_scene import scene, write_scene
 import edgestream as es
 from edgestream.events import Comment, Lag
 from edgestream.sources.picture import Picture
-from edgestream.vision.commentator.stages import Cost, Counts
-from edgestream.vision.governor import Governor, Levers, intervals
+from edgestream.vision.governor import Cost, Governor, Levers, intervals
+from edgestream.vision.stages import Counts
 from edgestream.vision.stream import PictureStream
 
 MINUTE_MS = 60_000.0
@@ -43,7 +43,8 @@ class SlowCommentator:
                 break
             self.now_ms += token_ms
             n_tokens += 1
-        self.cost = Cost(token_ms, self.now_ms - began_ms - token_ms, n_tokens, n_tokens < 10)
+        write_ms = self.now_ms - began_ms - token_ms
+        self.cost = Cost(0.0, token_ms, write_ms, n_tokens, n_tokens < 10)
         return [Comment.of("word " * n_tokens, picture.time_ms)]
 
     def interrupt(self):
@@ -114,7 +115,7 @@ def whole():
 
 
 def test_where_there_is_time_a_live_stream_says_what_a_fast_one_does(whole, monkeypatch):
-    monkeypatch.setattr("edgestream.vision.commentator.stages.time.perf_counter", slow_clock(0.0))
+    monkeypatch.setattr("edgestream.vision.stages.time.perf_counter", slow_clock(0.0))
     now_ms = 0.0
     stream = es.load_watcher().stream(now_ms=lambda: now_ms, keep_up=True)
     events = []
@@ -125,7 +126,7 @@ def test_where_there_is_time_a_live_stream_says_what_a_fast_one_does(whole, monk
 
 
 def test_a_slow_live_stream_gives_up_pictures_and_says_so(monkeypatch):
-    monkeypatch.setattr("edgestream.vision.commentator.stages.time.perf_counter", slow_clock(0.5))
+    monkeypatch.setattr("edgestream.vision.stages.time.perf_counter", slow_clock(0.5))
     stream = es.load_watcher().stream(now_ms=lambda: 0.0, keep_up=True)
     events = stream.push(scene())
     assert "a picture every 800 ms" in [e.action for e in events if isinstance(e, Lag)]
@@ -136,7 +137,7 @@ def test_a_file_that_is_read_fast_gives_nothing_up(tmp_path, monkeypatch):
     video = write_scene(tmp_path / "scene.avi")
     expected = list(es.watch(video, fast=True))
     assert len(expected) >= 3
-    monkeypatch.setattr("edgestream.vision.commentator.stages.time.perf_counter", slow_clock(0.5))
+    monkeypatch.setattr("edgestream.vision.stages.time.perf_counter", slow_clock(0.5))
     assert list(es.watch(video, fast=True)) == expected
 
 

@@ -27,10 +27,11 @@ from edgestream.bench.machine import describe
 from edgestream.bench.process import read_process
 from edgestream.bench.watch.glass import GlassCamera, GlassReader, now_ms
 from edgestream.bench.watch.scenes import scene
+from edgestream.decoder import open as open_decoder
 from edgestream.events import Comment, Event, Lag
 from edgestream.library.manifest.concatenated import DEFAULT_COMMENTATOR
-from edgestream.vision.commentator import model as commentator_model
-from edgestream.vision.watch import load_watcher, open_pictures, watch
+from edgestream.sources.open_pictures import open_pictures
+from edgestream.vision.watch import load_watcher, watch
 
 NUMBER = 1 << 22  # of the scene; no other has it
 
@@ -91,7 +92,7 @@ class Part:
 
 def run(model_name: str, steps_ms: list[float], minutes: float) -> list[Part]:
     """The parts of a run in real time."""
-    commentator_model.RingDecoder = SlowDecoder  # type: ignore[misc]
+    open_decoder.RingDecoder = SlowDecoder  # type: ignore[misc]
     model = load_watcher(model_name)
     each_ms = 60_000 * minutes / len(steps_ms)
     parts = [Part(step_ms) for step_ms in steps_ms]

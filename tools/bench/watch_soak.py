@@ -23,8 +23,8 @@ from soak_table import soak_table
 
 from edgestream.bench.machine import describe
 from edgestream.bench.process import Memory
-from edgestream.bench.watch.events import EventScore, most_in_a_circle
-from edgestream.bench.watch.run import FILE_FPS, WatchedFile, watch_file, write_video
+from edgestream.bench.watch.event_score import EventScore, most_repeats
+from edgestream.bench.watch.runs import FILE_FPS, WatchedFile, watch_file, write_video
 from edgestream.bench.watch.scenes import Happening
 from edgestream.events import Comment
 from edgestream.library.manifest.concatenated import DEFAULT_COMMENTATOR
@@ -66,8 +66,8 @@ def figures_of(watched: WatchedFile, happenings: list[Happening]) -> dict[str, A
             "last_half_hour": float(np.median(picture_ms[late])),
         },
         "event_f1_by_half_hour": [part.f1 for part in scores(watched.comments, happenings)],
-        "circle": most_in_a_circle(said),
-        "circle_of_events": most_in_a_circle(known),
+        "circle": most_repeats(said),
+        "circle_of_events": most_repeats(known),
         "series": {"minute": memory.minutes, "rss_mb": memory.rss_mb},
     }
 

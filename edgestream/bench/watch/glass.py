@@ -19,9 +19,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgestream.bench.watch.events import told
+from edgestream.bench.watch.event_score import tells_of
 from edgestream.bench.watch.scenes import WIDTH, Rgb, Scene
 from edgestream.events import Comment, Gap
+from edgestream.sources.open_pictures import open_pictures
 from edgestream.sources.picture import Picture, PictureSource
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ class Glass:
 
 def watch_glass(model: CommentatorModel, scene: Scene) -> Glass:
     """Watches a live camera that shows the scene, in real time."""
-    from edgestream.vision.watch import open_pictures, watch
+    from edgestream.vision.watch import watch
 
     glass = Glass()
     with GlassCamera(scene) as camera:
@@ -179,6 +180,6 @@ def _note(
     glass.to_word_ms.append(shown_ms - drawn_ms)
     glass.staleness_ms.append(comment.staleness_ms)
     on_scene = Comment.of(comment.text, drawn_ms - started_ms)
-    seen = [h.visible_ms for h in scene.happenings if told(on_scene, h)]
+    seen = [h.visible_ms for h in scene.happenings if tells_of(on_scene, h)]
     if seen:
         glass.event_to_word_ms.append(shown_ms - started_ms - seen[0])

@@ -14,11 +14,16 @@ import numpy as np
 
 from edgestream.bench.machine import describe, of_the_machine, one_core
 from edgestream.bench.process import Memory
-from edgestream.bench.watch.events import EventScore, most_in_a_circle
+from edgestream.bench.watch.event_score import EventScore, most_repeats
 from edgestream.bench.watch.glass import CAMERA_FPS, watch_glass
-from edgestream.bench.watch.run import count_false, tell_scenes, watch_file, write_video
+from edgestream.bench.watch.runs import (
+    comment_on_scenes,
+    count_comments_on_still_scenes,
+    watch_file,
+    write_video,
+)
 from edgestream.bench.watch.scenes import SCENE_MS, scene
-from edgestream.bench.watch.stateless import SCENES, compare
+from edgestream.bench.watch.stateless import SCENES, compare_with_stateless
 from edgestream.errors import UsageError
 from edgestream.vision.commentator.model import CommentatorModel
 from edgestream.vision.watch import load_watcher
@@ -76,15 +81,15 @@ def _measure_live(model: CommentatorModel, plan: Plan) -> dict[str, Any]:
 
 def _measure_events(model: CommentatorModel, plan: Plan) -> dict[str, Any]:
     _say(f"{plan.n_scenes} scenes of {SCENE_MS / 1000:g} s")
-    told = tell_scenes(model, plan.n_scenes)
+    run = comment_on_scenes(model, plan.n_scenes)
     return {
-        "fps": told.counts.pictures / told.compute_s,
-        "fps_cpu": told.counts.pictures / told.cpu_s,
-        "tokens_per_s": told.tokens_per_s,
-        "dropped_before_encoder": told.counts.dropped_before,
-        "dropped_after_encoder": told.counts.dropped_after,
-        **_score(told.score),
-        **_percentiles("emission", told.score.late_ms),
+        "fps": run.counts.pictures / run.compute_s,
+        "fps_cpu": run.counts.pictures / run.cpu_s,
+        "tokens_per_s": run.tokens_per_s,
+        "dropped_before_encoder": run.counts.dropped_before,
+        "dropped_after_encoder": run.counts.dropped_after,
+        **_score(run.score),
+        **_percentiles("emission", run.score.late_ms),
     }
 
 
@@ -92,14 +97,14 @@ def _score(score: EventScore) -> dict[str, Any]:
     return {
         "event_f1": score.f1,
         "events": score.happened,
-        "comments": score.told,
+        "comments": score.comments,
         "comments_right": score.right,
     }
 
 
 def _measure_still(model: CommentatorModel, plan: Plan) -> dict[str, Any]:
     _say(f"{plan.still_minutes:g} minutes in which nothing happens")
-    n = count_false(model, plan.still_minutes)
+    n = count_comments_on_still_scenes(model, plan.still_minutes)
     return {
         "still_minutes": plan.still_minutes,
         "false_comments": n,
@@ -125,8 +130,8 @@ def measure_file(model: CommentatorModel, minutes: float) -> dict[str, Any]:
         "rss_slope_mb_per_hour": memory.slope_mb_per_hour(),
         "event_f1_stream": score.f1,
         "events_stream": score.happened,
-        "circle": most_in_a_circle(_words([c.text for c in watched.comments])),
-        "circle_of_events": most_in_a_circle(_words([h.text for h in happenings])),
+        "circle": most_repeats(_words([c.text for c in watched.comments])),
+        "circle_of_events": most_repeats(_words([h.text for h in happenings])),
         "memory_series": {"minute": memory.minutes, "rss_mb": memory.rss_mb},
     }
 
@@ -134,7 +139,7 @@ def measure_file(model: CommentatorModel, minutes: float) -> dict[str, Any]:
 def _measure_compute(plan: Plan) -> dict[str, Any]:
     _say("a random vision-language model, as a stream and without a state")
     try:
-        return compare(plan.compute_s)
+        return compare_with_stateless(plan.compute_s)
     except UsageError as error:
         reason = str(error).removeprefix("bench: ")
         return {f"compute_ratio_{name}": None for name in SCENES} | {"compute_missing": reason}

@@ -69,7 +69,7 @@ def busy_scene(seconds: float) -> Scene:
 SCENES = {"still": still_scene, "busy": busy_scene}
 
 
-def compare(seconds: float) -> dict[str, Any]:
+def compare_with_stateless(seconds: float) -> dict[str, Any]:
     """Both ways on both scenes, in turn picture by picture; the ratios are of processor time.
 
     Raises UsageError where the package that writes the random model is missing.

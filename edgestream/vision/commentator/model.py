@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
-from edgestream._native import InterleavedLoop, LoopConfig, PictureResizer
+from edgestream._native import InterleavedLoop, LoopConfig
 from edgestream.captions.pieces import pieces
 from edgestream.decoder.open import make_ring, open_gguf
 from edgestream.errors import ModelError, UsageError
@@ -15,16 +14,17 @@ from edgestream.library.manifest.commentator import CommentatorManifest
 from edgestream.library.manifest.concatenated import MANIFEST
 from edgestream.onnx.encoder import PICTURE, Encoder, EncoderWeights
 from edgestream.policy import SilenceThreshold
-from edgestream.sources.picture import expect_fps
-from edgestream.vision.chattiness import USUAL, Chattiness, Novelty
-from edgestream.vision.commentator.gates import EmbeddingGate, PictureGate
+from edgestream.vision.chattiness import Chattiness, Novelty
 from edgestream.vision.commentator.stages import BuiltInCommentator
-from edgestream.vision.governor import Governor, Levers, intervals
-from edgestream.vision.stream import PictureStream
+from edgestream.vision.gates import Linger, PictureGate, RowGate
+from edgestream.vision.governor import Levers, intervals
+from edgestream.vision.watcher import Watcher
 
 
-class CommentatorModel:
+class CommentatorModel(Watcher):
     """Weights and manifest of one commentator; immutable, may be shared between threads."""
+
+    manifest: CommentatorManifest
 
     def __init__(self, folder: Path, *, decoder_device: str | None = None) -> None:
         """Raises ModelError when a file is missing, damaged or of another family."""
@@ -48,61 +48,34 @@ class CommentatorModel:
         """Pictures a second that it was trained on; a stream takes no more."""
         return 1000 / self.manifest.pictures.picture_ms
 
-    def stream(
-        self,
-        *,
-        chattiness: float | None = None,
-        prompt: str | None = None,
-        fps: float | None = None,
-        now_ms: Callable[[], float] | None = None,
-        keep_up: bool = False,
-    ) -> PictureStream:
-        """A new stream over these weights.
-
-        Args:
-            chattiness: 0 (what is sure and new) to 1 (all that it can see); 0.5 if None.
-            prompt: refused: this family is told nothing.
-            fps: at most so many pictures a second are looked at; as many as it knows if None.
-            now_ms: the clock of the pictures' times, which tells how stale a comment is.
-            keep_up: gives things up, with a Lag for each, so that comments stay younger than two
-                seconds by that clock; what is said then depends on the machine's speed.
-
-        Raises:
-            UsageError: a value is out of range; the message names the range.
-        """
-        if prompt is not None:
-            raise UsageError(f"{self.manifest.name}: takes no prompt; leave it out")
-        expect_fps(fps)
-        if fps is not None and fps > self.fps:
-            raise UsageError(
-                f"fps is {fps:g}; {self.manifest.name} looks at {self.fps:g} pictures a second,"
-                " at most"
-            )
-        wanted = Chattiness(USUAL if chattiness is None else chattiness)
-        try:
-            stages = self._stages(wanted)
-        except ValueError as error:  # numbers of the manifest that the native stages cannot serve
-            raise ModelError(f"{self.folder / MANIFEST}: {error}") from None
-        fps = self.fps if fps is None else fps
-        governor = Governor(self._levers(fps)) if keep_up else None
-        return PictureStream(stages, fps=fps, now_ms=now_ms, governor=governor)
-
     def _levers(self, fps: float) -> Levers:
         """A sentence cut short says little, and pictures and window have the size of training."""
         return Levers((self.manifest.policy.max_tokens,), intervals(fps))
 
-    def _stages(self, chattiness: Chattiness) -> BuiltInCommentator:
-        m, encoder = self.manifest, Encoder(self.encoder)
+    def _commentator(
+        self, chattiness: Chattiness, prompt: str | None, fps: float, layout: str | None
+    ) -> BuiltInCommentator:
+        m = self.manifest
+        for option, value in (("prompt", prompt), ("layout", layout)):
+            if value is not None:
+                raise UsageError(f"{m.name}: takes no {option}; leave it out")
+        encoder = Encoder(self.encoder)
         if encoder.n_embd != self.decoder.n_embd:
             raise ModelError(
                 f"{self.folder}: the encoder gives rows of {encoder.n_embd},"
                 f" the decoder takes {self.decoder.n_embd}"
             )
         return BuiltInCommentator(
-            resizer=PictureResizer(m.pictures.width, m.pictures.height),
-            picture_gate=PictureGate(m.pictures, m.gate),
+            picture_gate=PictureGate(
+                m.pictures.width,
+                m.pictures.height,
+                tile_px=m.gate.tile_px,
+                min_difference=m.gate.min_difference,
+            ),
+            picture_linger=Linger(m.gate.linger_ms),
             encoder=encoder,
-            embedding_gate=EmbeddingGate(encoder.n_embd, m.gate),
+            row_gate=RowGate(encoder.n_embd, max_cosine=m.gate.max_cosine),
+            row_linger=Linger(m.gate.linger_ms),
             loop=self._loop(chattiness),
             pieces=self.pieces,
             novelty=Novelty(chattiness.memory_ms),

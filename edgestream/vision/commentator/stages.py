@@ -3,152 +3,33 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from edgestream._native import InterleavedLoop, PictureResizer
 from edgestream.captions.pieces import WORD_START, joined
 from edgestream.captions.step_caption import truecase
 from edgestream.errors import UsageError, computing
-from edgestream.events import Comment, Event
+from edgestream.events import Event
 from edgestream.onnx.encoder import Encoder
 from edgestream.sources.picture import Picture
-from edgestream.vision.chattiness import Novelty
-from edgestream.vision.commentator.gates import EmbeddingGate, PictureGate
-from edgestream.vision.governor import Pace
-
-CUT = "…"  # behind a comment that a limit ended
+from edgestream.vision.gates import Change, Linger
+from edgestream.vision.stages import CUT, Commentator, Unit
 
 
-@dataclass(slots=True)
-class Counts:
-    """What became of the pictures, since the stream's start."""
+@dataclass(kw_only=True)
+class BuiltInCommentator(Commentator):
+    """Pictures of one size and a window of one length: only tokens can be fewer. A comment is whole
+    when it comes."""
 
-    pictures: int = 0
-    encoded: int = 0
-    rows: int = 0  # that the encoded ones became
-    entered: int = 0  # of these, into the decoder
-    repeated: int = 0  # comments that were no news, and not said
-
-    @property
-    def dropped_before(self) -> float:
-        """Share of the pictures that were not encoded."""
-        return 1 - self.encoded / self.pictures if self.pictures else 0.0
-
-    @property
-    def dropped_after(self) -> float:
-        """Share of the encoded ones' rows that did not enter the decoder."""
-        return 1 - self.entered / self.rows if self.rows else 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """What the last picture took: until its rows were in the decoder, and for its tokens."""
-
-    read_ms: float = 0.0
-    write_ms: float = 0.0
-    n_tokens: int = 0
-    cut_off: bool = False  # a limit ended the comment
-
-
-class Commentator(Protocol):
-    """One family's stages in a row."""
-
-    @property
-    def counts(self) -> Counts: ...
-
-    @property
-    def cost(self) -> Cost: ...
-
-    def limit(self, pace: Pace, left_ms: float) -> None:
-        """What the next picture may cost, and how soon its comment must be whole."""
-
-    def reset(self) -> None:
-        """Back to an empty stream."""
-
-    def push(self, picture: Picture) -> list[Event]:
-        """A picture to the events that it brings; Comments have no staleness yet."""
-
-    def ask(self, question: str) -> Callable[[], str]:
-        """Forks what is known, which stays as it is; the call, on any thread, gives the answer.
-
-        Raises:
-            UsageError: the question is too long, or the family answers none.
-        """
-
-    def interrupt(self) -> list[Event]:
-        """Pictures were lost: says what is begun, and takes the next picture for a first one."""
-
-    def finish(self) -> list[Event]:
-        """The pictures have ended: says what is begun."""
-
-
-@dataclass(slots=True)
-class BuiltInCommentator:
-    """One stream's stages in the order that data takes. A comment is whole when it comes."""
-
-    resizer: PictureResizer  # uint8 [any, any, 3] -> [height, width, 3] in [0, 1]
-    picture_gate: PictureGate  # -> those that are worth encoding
+    picture_linger: Linger  # -> pictures that are new, and those soon after them
     encoder: Encoder  # -> [1, n_embd]
-    embedding_gate: EmbeddingGate  # -> those that are worth a row
-    loop: InterleavedLoop  # -> tokens
+    row_linger: Linger  # -> rows that are new, and those soon after them
     pieces: Sequence[str]  # of each token; empty where it has no text
-    novelty: Novelty  # -> comments that are news
-    counts: Counts = field(default_factory=Counts)
-    cost: Cost = field(default_factory=Cost)
-    limits: tuple[int, float] | None = None  # most tokens, and the time for a picture in ms
 
     def reset(self) -> None:
         """Back to an empty stream."""
+        super().reset()
         self.interrupt()
-        self.novelty.reset()
-        self.counts, self.cost = Counts(), Cost()
-
-    def limit(self, pace: Pace, left_ms: float) -> None:
-        """Pictures of one size and a window of one length: only tokens can be fewer."""
-        self.limits = pace.max_tokens, left_ms
-
-    def push(self, picture: Picture) -> list[Event]:
-        """A picture to the comment that it brings, if any."""
-        began_s = time.perf_counter()
-        embedding = self._seen(picture)
-        read_ms = 1000 * (time.perf_counter() - began_s)
-        if embedding is None:
-            self.cost = Cost(read_ms)
-            return []
-        return self._comment(self._said(embedding, read_ms), picture.time_ms)
-
-    def _seen(self, picture: Picture) -> NDArray[np.float32] | None:
-        """[1, n_embd] of a picture that is worth a row."""
-        self.counts.pictures += 1
-        rgb = self._resized(picture.rgb)
-        if not self.picture_gate.push(rgb, picture.time_ms):
-            return None
-        self.counts.encoded += 1
-        with computing():
-            embedding = self.encoder.push(rgb[None])
-            self.counts.rows += 1
-            if not self.embedding_gate.push(embedding, picture.time_ms):
-                return None
-        self.counts.entered += 1
-        return embedding
-
-    def _said(self, embedding: NDArray[np.float32], read_ms: float) -> list[int]:
-        """The tokens of a row's turn."""
-        if self.limits:
-            max_tokens, left_ms = self.limits
-            self.loop.limit_turns(max_tokens=max_tokens, max_ms=max(0.0, left_ms - read_ms))
-        began_s = time.perf_counter()
-        with computing():
-            tokens, _, _ = self.loop.push(embedding)
-        write_ms = 1000 * (time.perf_counter() - began_s) - self.loop.read_ms
-        self.cost = Cost(read_ms + self.loop.read_ms, write_ms, len(tokens), self.loop.cut_off)
-        return list(tokens.tolist())
 
     def ask(self, question: str) -> Callable[[], str]:
         """Its words are those of its comments."""
@@ -156,28 +37,32 @@ class BuiltInCommentator:
 
     def interrupt(self) -> list[Event]:
         """What was seen before a gap says nothing of what comes after it."""
-        for stage in (self.picture_gate, self.encoder, self.embedding_gate, self.loop):
-            stage.reset()
+        for gate in (self.picture_gate, self.picture_linger, self.row_gate, self.row_linger):
+            gate.reset()
+        self.encoder.reset()
+        self.loop.reset()
         return []
 
     def finish(self) -> list[Event]:
         """Nothing waits here: a picture is answered at once."""
         return []
 
-    def _resized(self, rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
-        try:
-            return self.resizer.push(np.ascontiguousarray(rgb))
-        except ValueError as error:  # larger than any picture
-            raise UsageError(str(error)) from None
+    def _unit(self, picture: Picture, change: Change) -> Unit | None:
+        if not self.picture_linger.push(change.share > 0, picture.time_ms):
+            return None
+        self.counts.encoded += 1
+        with computing():
+            embedding = self.encoder.push(change.small[None])
+            kept = self.row_gate.push(embedding)
+        self.counts.rows += 1
+        if not self.row_linger.push(bool(kept.any()), picture.time_ms):
+            return None
+        self.counts.entered += 1
+        return Unit(embedding)
 
-    def _comment(self, tokens: Sequence[int], time_ms: float) -> list[Event]:
+    def _comment(self, tokens: list[int], time_ms: float) -> list[Event]:
         text = joined("".join(self.pieces[token] for token in tokens))
         text = truecase(" ".join(text.replace(WORD_START, " ").split()), sentence_start=True)
         if not text:
             return []
-        if self.cost.cut_off:
-            text += CUT
-        if not self.novelty.push(text, time_ms):
-            self.counts.repeated += 1
-            return []
-        return [Comment.of(text, time_ms)]
+        return self._told(text + CUT * self.cost.cut_off, time_ms)

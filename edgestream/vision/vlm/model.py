@@ -6,7 +6,6 @@ from __future__ import annotations
 import math
 import os
 import warnings
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,20 +20,23 @@ from edgestream._native import (
 )
 from edgestream.decoder.open import read_gguf
 from edgestream.decoder.tokenizer import Tokenizer
-from edgestream.errors import ModelError, UsageError
+from edgestream.errors import UsageError
 from edgestream.library.folders import read_verified
 from edgestream.library.manifest.concatenated import MANIFEST
 from edgestream.library.manifest.vlm import INTERLEAVED, LAYOUTS, VlmManifest
 from edgestream.policy import AllOf, OutsideThreshold, Policy, SilenceThreshold
-from edgestream.vision.chattiness import USUAL, Chattiness, Novelty
-from edgestream.vision.governor import Governor, Levers, intervals
-from edgestream.vision.stream import PictureStream
+from edgestream.vision.chattiness import Chattiness, Novelty
+from edgestream.vision.gates import PictureGate, RowGate
+from edgestream.vision.governor import Levers, intervals
 from edgestream.vision.vlm.answer import Answerer
 from edgestream.vision.vlm.chat import ChatTurns, chat_turns, question_turn
 from edgestream.vision.vlm.stages import VlmCommentator
 from edgestream.vision.vlm.tower import VisionTower
-from edgestream.vision.vlm.units import ChangeGate, RowGate, UnitTemplate
+from edgestream.vision.vlm.units import UnitTemplate
+from edgestream.vision.watcher import Watcher
 
+COMPARED_PX = 96, 72  # width and height in which pictures are compared
+TILE_PX = 8
 MEMORY_TIMES = 15.0  # as long as the built-in commentator's: sentences are told more slowly
 MAX_ALIKE = 0.75  # share of words that two comments may have in common
 ALWAYS = -1.0  # below every share of change
@@ -44,8 +46,10 @@ MAX_ROWS, MOST_ROWS = 32, 256  # computed at once: usually, and where more are o
 MIN_PICTURES = 2  # that the memory holds, else nothing could be dropped of the second
 
 
-class VlmModel:
+class VlmModel(Watcher):
     """Weights and manifest of one model; may be shared between threads."""
+
+    manifest: VlmManifest
 
     def __init__(self, folder: Path, *, decoder_device: str | None = None) -> None:
         """Raises ModelError when a file is missing, damaged, not supported, or of another model."""
@@ -73,42 +77,6 @@ class VlmModel:
     def fps(self) -> float:
         """Pictures a second that a stream looks at, at most."""
         return self.manifest.pictures.fps
-
-    def stream(
-        self,
-        *,
-        chattiness: float | None = None,
-        prompt: str | None = None,
-        fps: float | None = None,
-        now_ms: Callable[[], float] | None = None,
-        keep_up: bool = False,
-        layout: str | None = None,
-    ) -> PictureStream:
-        """A new stream over these weights.
-
-        Args:
-            chattiness: 0 (what is sure and new) to 1 (all that it can see); 0.5 if None.
-            prompt: what the model is told beside its own instructions.
-            fps: at most so many pictures a second are looked at; as model.toml says if None.
-            now_ms: the clock of the pictures' times, which tells how stale a comment is.
-            keep_up: gives things up, with a Lag for each, so that comments stay younger than two
-                seconds by that clock; what is said then depends on the machine's speed.
-            layout: how pictures and comments share the memory, one of LAYOUTS; as model.toml says
-                if None. All but `interleaved` warn: a model that was not trained so may get worse.
-
-        Raises:
-            UsageError: a value is out of range; the message names the range.
-        """
-        if fps is not None and not 0 < fps <= self.fps:
-            raise UsageError(
-                f"fps is {fps:g}; {self.manifest.name} looks at {self.fps:g} pictures a second,"
-                " at most"
-            )
-        fps = self.fps if fps is None else fps
-        wanted = Chattiness(USUAL if chattiness is None else chattiness)
-        stages = self._stages(wanted, self._turns(prompt or ""), fps, self._layout(layout))
-        governor = Governor(self._levers(fps)) if keep_up else None
-        return PictureStream(stages, fps=fps, now_ms=now_ms, governor=governor)
 
     def _levers(self, fps: float) -> Levers:
         """Shorter comments, fewer pictures and, where they may have any size, smaller ones."""
@@ -147,23 +115,23 @@ class VlmModel:
             warnings.warn(
                 f"layout {named!r}: {self.manifest.name} may say worse things than with"
                 f" {INTERLEAVED!r} unless it was trained so",
-                stacklevel=3,
+                stacklevel=4,  # whoever calls stream()
             )
         return named
 
-    def _stages(
-        self, chattiness: Chattiness, turns: ChatTurns, fps: float, layout: str
+    def _commentator(
+        self, chattiness: Chattiness, prompt: str | None, fps: float, layout: str | None
     ) -> VlmCommentator:
-        m, template = self.manifest, UnitTemplate(self.decoder, turns)
+        m, turns = self.manifest, self._turns(prompt or "")
+        template = UnitTemplate(self.decoder, turns)
         picture_rows = self.tower.max_rows + template.rows_besides
         n_pictures = max(MIN_PICTURES, math.ceil(m.decoder.vision_window_s * fps))
         window = n_pictures * picture_rows
-        try:
-            loop, answerer = self._loop(chattiness, turns, window, layout)
-        except ValueError as error:  # numbers of the manifest that the native stages cannot serve
-            raise ModelError(f"{self.folder / MANIFEST}: {error}") from None
+        loop, answerer = self._loop(chattiness, turns, window, self._layout(layout))
         return VlmCommentator(
-            change_gate=ChangeGate(m.pictures.min_difference),
+            picture_gate=PictureGate(
+                *COMPARED_PX, tile_px=TILE_PX, min_difference=m.pictures.min_difference
+            ),
             tower=self.tower,
             row_gate=RowGate(
                 self.decoder.n_embd,

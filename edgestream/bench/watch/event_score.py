@@ -15,9 +15,9 @@ LONGEST_CIRCLE = 40  # words
 
 @dataclass(slots=True)
 class EventScore:
-    """How many comments told what happened, added up over scenes."""
+    """How many comments say what happened, added up over scenes."""
 
-    told: int = 0
+    comments: int = 0
     happened: int = 0
     right: int = 0
     late_ms: list[float] = field(default_factory=list)  # of the right ones, after their event
@@ -25,7 +25,7 @@ class EventScore:
     @property
     def f1(self) -> float:
         """Harmonic mean of precision and recall; 0 where there is nothing."""
-        total = self.told + self.happened
+        total = self.comments + self.happened
         return 2 * self.right / total if total else 0.0
 
     def add(self, comments: Sequence[Comment], happenings: Sequence[Happening]) -> None:
@@ -35,22 +35,22 @@ class EventScore:
         """
         left = list(happenings)
         for comment in comments:
-            fits = [h for h in left if told(comment, h)]
+            fits = [h for h in left if tells_of(comment, h)]
             if fits:
                 left.remove(fits[0])
                 self.late_ms.append(comment.picture_ms - fits[0].visible_ms)
-        self.told += len(comments)
+        self.comments += len(comments)
         self.happened += len(happenings)
         self.right += len(happenings) - len(left)
 
 
-def told(comment: Comment, happening: Happening) -> bool:
+def tells_of(comment: Comment, happening: Happening) -> bool:
     """Whether the comment speaks of what happened."""
     near = abs(comment.picture_ms - happening.visible_ms) <= WITHIN_MS
     return near and comment.text.lower().rstrip(".") == happening.text
 
 
-def most_in_a_circle(words: Sequence[str]) -> int:
+def most_repeats(words: Sequence[str]) -> int:
     """How many times some words follow themselves without a break: 1 where nothing is repeated.
 
     Text that loops says a phrase over and over; phrases of up to LONGEST_CIRCLE words are found.

@@ -13,20 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
-import numpy as np
-from numpy.typing import NDArray
 
 from edgestream.bench.process import Reading, read_process
-from edgestream.bench.watch.events import EventScore
+from edgestream.bench.watch.event_score import EventScore
 from edgestream.bench.watch.scenes import HEIGHT, SCENE_MS, WIDTH, Happening, scene
 from edgestream.errors import OperationError
-from edgestream.events import Comment
-from edgestream.vision.commentator.stages import BuiltInCommentator, Counts
+from edgestream.events import Comment, Event
+from edgestream.vision.stages import Counts
 
 if TYPE_CHECKING:
-    from edgestream._native import InterleavedLoop
     from edgestream.vision.commentator.model import CommentatorModel
-    from edgestream.vision.stream import PictureStream
 
 FILE_FPS = 5.0
 STILL_MS = 60_000.0
@@ -34,37 +30,8 @@ STILL_SEED = 1 << 20  # still scenes have other numbers than those of events
 READ_EVERY_MINUTES = 0.5
 
 
-class TimedLoop:
-    """A commentator's loop that notes its tokens and the time for them."""
-
-    def __init__(self, loop: InterleavedLoop) -> None:
-        self._loop = loop
-        self.reset, self.limit_turns = loop.reset, loop.limit_turns
-        self.tokens = 0
-        self.write_ms = 0.0
-
-    @property
-    def read_ms(self) -> float:
-        return self._loop.read_ms
-
-    @property
-    def cut_off(self) -> bool:
-        return self._loop.cut_off
-
-    def push(
-        self, rows: NDArray[np.float32]
-    ) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int64]]:
-        """As the loop's own."""
-        start_ns = time.perf_counter_ns()
-        written = self._loop.push(rows)
-        if len(written[0]):
-            self.tokens += len(written[0])
-            self.write_ms += (time.perf_counter_ns() - start_ns) / 1e6 - self._loop.read_ms
-        return written
-
-
 @dataclass(slots=True)
-class Told:
+class SceneRun:
     """What a stream of scenes gave."""
 
     score: EventScore = field(default_factory=EventScore)
@@ -74,30 +41,28 @@ class Told:
     tokens_per_s: float = 0.0
 
 
-def tell_scenes(model: CommentatorModel, n_scenes: int) -> Told:
+def comment_on_scenes(model: CommentatorModel, n_scenes: int) -> SceneRun:
     """Each scene as a stream of its own, on pictures that are drawn before the clock runs."""
-    told, stream = Told(), model.stream()
-    loop = _timed(stream)
+    run, stream = SceneRun(), model.stream()
+    n_tokens, write_ms = 0, 0.0
     for number in range(n_scenes):
         made = scene(number)
         pictures = list(made.pictures(FILE_FPS, seed=number))
         stream.reset()
         cpu_ns, start_ns = time.process_time_ns(), time.perf_counter_ns()
-        events = stream.push(pictures) + stream.finish()
-        told.compute_s += (time.perf_counter_ns() - start_ns) / 1e9
-        told.cpu_s += (time.process_time_ns() - cpu_ns) / 1e9
-        told.score.add([e for e in events if isinstance(e, Comment)], made.happenings)
-        _add(told.counts, stream.counts)
-    told.tokens_per_s = 1000 * loop.tokens / loop.write_ms if loop.tokens else 0.0
-    return told
-
-
-def _timed(stream: PictureStream) -> TimedLoop:
-    commentator = stream.commentator
-    assert isinstance(commentator, BuiltInCommentator)
-    loop = TimedLoop(commentator.loop)
-    commentator.loop = loop  # type: ignore[assignment]
-    return loop
+        events: list[Event] = []
+        for picture in pictures:
+            events += stream.push(picture)
+            cost = stream.commentator.cost
+            n_tokens += cost.n_tokens
+            write_ms += cost.write_ms if cost.n_tokens else 0.0
+        events += stream.finish()
+        run.compute_s += (time.perf_counter_ns() - start_ns) / 1e9
+        run.cpu_s += (time.process_time_ns() - cpu_ns) / 1e9
+        run.score.add([e for e in events if isinstance(e, Comment)], made.happenings)
+        _add(run.counts, stream.counts)
+    run.tokens_per_s = 1000 * n_tokens / write_ms if n_tokens else 0.0
+    return run
 
 
 def _add(total: Counts, some: Counts) -> None:
@@ -105,7 +70,7 @@ def _add(total: Counts, some: Counts) -> None:
         setattr(total, each.name, getattr(total, each.name) + getattr(some, each.name))
 
 
-def count_false(model: CommentatorModel, minutes: float) -> int:
+def count_comments_on_still_scenes(model: CommentatorModel, minutes: float) -> int:
     """Comments on noisy scenes in which nothing happens, a minute each."""
     stream, n = model.stream(), 0
     for number in range(max(1, round(60_000 * minutes / STILL_MS))):

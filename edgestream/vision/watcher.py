@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A model that watches, loaded once; opens as many streams as are wanted."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+
+from edgestream.errors import ModelError, UsageError
+from edgestream.library.manifest.concatenated import MANIFEST, Manifest
+from edgestream.sources.picture import expect_fps
+from edgestream.vision.chattiness import USUAL, Chattiness
+from edgestream.vision.governor import Governor, Levers
+from edgestream.vision.stages import Commentator
+from edgestream.vision.stream import PictureStream
+
+
+class Watcher(ABC):
+    """Weights and manifest of a model of any family; may be shared between threads."""
+
+    folder: Path
+    manifest: Manifest
+
+    @property
+    @abstractmethod
+    def fps(self) -> float:
+        """Pictures a second that a stream looks at, at most."""
+
+    @property
+    @abstractmethod
+    def answers(self) -> bool:
+        """Whether its streams can be asked."""
+
+    def stream(
+        self,
+        *,
+        chattiness: float | None = None,
+        prompt: str | None = None,
+        fps: float | None = None,
+        now_ms: Callable[[], float] | None = None,
+        keep_up: bool = False,
+        layout: str | None = None,
+    ) -> PictureStream:
+        """A new stream over these weights.
+
+        Args:
+            chattiness: 0 (what is sure and new) to 1 (all that it can see); 0.5 if None.
+            prompt: what the model is told beside its own instructions, if its family is told any.
+            fps: at most so many pictures a second are looked at; as many as it knows if None.
+            now_ms: the clock of the pictures' times, which tells how stale a comment is.
+            keep_up: gives things up, with a Lag for each, so that comments stay younger than two
+                seconds by that clock; what is said then depends on the machine's speed.
+            layout: how pictures and comments share the memory, one of LAYOUTS, if its family has
+                the choice; as model.toml says if None. All but `interleaved` warn: a model that was
+                not trained so may get worse.
+
+        Raises:
+            UsageError: a value is out of range; the message names the range.
+        """
+        expect_fps(fps)
+        if fps is not None and fps > self.fps:
+            raise UsageError(
+                f"fps is {fps:g}; {self.manifest.name} looks at {self.fps:g} pictures a second,"
+                " at most"
+            )
+        fps = self.fps if fps is None else fps
+        wanted = Chattiness(USUAL if chattiness is None else chattiness)
+        try:
+            commentator = self._commentator(wanted, prompt, fps, layout)
+        except ValueError as error:  # numbers of the manifest that the native stages cannot serve
+            raise ModelError(f"{self.folder / MANIFEST}: {error}") from None
+        governor = Governor(self._levers(fps)) if keep_up else None
+        return PictureStream(commentator, fps=fps, now_ms=now_ms, governor=governor)
+
+    @abstractmethod
+    def _commentator(
+        self, chattiness: Chattiness, prompt: str | None, fps: float, layout: str | None
+    ) -> Commentator:
+        """The stages of one stream."""
+
+    @abstractmethod
+    def _levers(self, fps: float) -> Levers:
+        """What it can give up."""
