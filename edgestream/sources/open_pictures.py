@@ -44,7 +44,7 @@ def open_pictures(
     if isinstance(source, str) and source.isdecimal():
         source = int(source)
     if isinstance(source, bool) or not isinstance(source, (str, int)):
-        raise UsageError(f"source: {source!r:.40} is none; give a camera, address or path")
+        raise UsageError(f"source: {source!r:.40} cannot be used; give a camera, address or path")
     if size is not None and (not isinstance(size, tuple) or len(size) != 2):
         raise UsageError(f"size is {size!r:.40}; give (width, height) in pixels")
     for side in size or ():
