@@ -18,7 +18,7 @@ from edgestream.convert.checkpoint import (
     WEIGHTS,
     Checkpoint,
 )
-from edgestream.convert.registry import Progress
+from edgestream.convert.request import Progress
 from edgestream.convert.tokenizer.find import TOKENIZER_FILES
 from edgestream.errors import HubError, ModelError
 from edgestream.hub import repository as hub

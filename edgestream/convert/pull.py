@@ -9,7 +9,7 @@ from pathlib import Path
 
 from edgestream.convert.checkpoint import Checkpoint
 from edgestream.convert.fetch import fetch_checkpoint
-from edgestream.convert.registry import Progress, Request
+from edgestream.convert.request import Progress, Request
 from edgestream.convert.run import entry_of, require_packages, write_model
 from edgestream.hub import repository as hub
 from edgestream.hub.fit import fit_converted, mb, probe

@@ -12,13 +12,8 @@ import psutil
 
 from edgestream.convert.checkpoint import Checkpoint
 from edgestream.convert.models.ctranslate2_whisper import CTranslate2Checkpoint, is_ctranslate2
-from edgestream.convert.registry import (
-    Compared,
-    Converter,
-    Progress,
-    Request,
-    find_converter,
-)
+from edgestream.convert.registry import Compared, Converter, find_converter
+from edgestream.convert.request import Progress, Request
 from edgestream.convert.whole_folder import whole_folder
 from edgestream.errors import ConversionError, OperationError, UsageError
 from edgestream.hub.fit import mb

@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from edgestream.convert.gguf.decoder import write_gguf_decoder
 from edgestream.convert.gguf.tensors import PLAIN_TYPES, Source
 from edgestream.convert.models.decoder_shape import DecoderConfig
-from edgestream.convert.registry import Progress, Request
+from edgestream.convert.request import Progress
 from edgestream.convert.tokenizer.vocabulary import Vocabulary
-from edgestream.errors import ModelError, OperationError, OutputError, UsageError
+from edgestream.errors import ModelError, OperationError, OutputError
 from edgestream.system.process import end_at_once_on_ctrl_c
 
 # Name of a quantization to libllama's.
@@ -35,18 +35,10 @@ QUANT_TYPES = {
     "q4_k_m": "LLAMA_FTYPE_MOSTLY_Q4_K_M",
     "q4_0": "LLAMA_FTYPE_MOSTLY_Q4_0",
 }
+# What a decoder in GGUF can have, first the usual one.
+GGUF_QUANTS = {"gguf": tuple(dict.fromkeys(("q8_0", *PLAIN_TYPES, *QUANT_TYPES)))}
 WRITE_FAILED = "iostream error"  # what libllama says when the disk takes no more
 _TENSOR = re.compile(r"^\[\s*(\d+)/\s*(\d+)\]")  # of libllama's log: the number of a tensor, of all
-
-
-def gguf_quant(request: Request) -> str:
-    """The type of a decoder beside an encoder; raises UsageError on what it cannot be."""
-    kinds = tuple(dict.fromkeys(("q8_0", *PLAIN_TYPES, *QUANT_TYPES)))
-    if request.to == "onnx":
-        raise UsageError("--to onnx: the decoder of this model is written as gguf alone")
-    if request.quant is not None and request.quant not in kinds:
-        raise UsageError(f"--quant {request.quant!r:.40}: gguf has {', '.join(kinds)}")
-    return request.quant or kinds[0]
 
 
 def write_quantized(

@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgestream.convert.checkpoint import PREPROCESSOR, Checkpoint, taken
-from edgestream.convert.gguf.quantize import gguf_quant, write_quantized
+from edgestream.convert.gguf.quantize import GGUF_QUANTS, write_quantized
 from edgestream.convert.models.decoder_shape import ARCHITECTURES, DecoderConfig, RopeConfig
 from edgestream.convert.onnx.mimi import SAMPLE_RATE_HZ, MimiConfig, MimiGraph
 from edgestream.convert.onnx.stream import Floats
-from edgestream.convert.registry import Progress, Request
+from edgestream.convert.request import Progress, Request
 from edgestream.convert.tokenizer.vocabulary import BYTE_TOKENS, TokenType, Vocabulary
 from edgestream.convert.verify.decoder import Comparison
 from edgestream.convert.verify.stream import compare_stream
@@ -157,7 +157,8 @@ class LlamaOfKyutai:
 
 def write(checkpoint: Checkpoint, folder: Path, request: Request, progress: Progress) -> None:
     """Writes the model's folder; raises ModelError if the checkpoint is damaged or unsupported."""
-    quant, config = gguf_quant(request), read_config(checkpoint.config)
+    _, quant = request.choose(GGUF_QUANTS)
+    config = read_config(checkpoint.config)
     sound = Fields(read_json(checkpoint.file(PREPROCESSOR)), str(checkpoint.folder / PREPROCESSOR))
     vocabulary = _vocabulary(checkpoint, config)
     llama = LlamaOfKyutai(checkpoint, config)

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from edgestream.convert.checkpoint import LICENSE, Checkpoint
 from edgestream.convert.gguf.mmproj import write_mmproj
-from edgestream.convert.gguf.quantize import gguf_quant, write_quantized
+from edgestream.convert.gguf.quantize import GGUF_QUANTS, write_quantized
 from edgestream.convert.models.decoder_shape import SEEING, DecoderConfig, read_decoder_config
 from edgestream.convert.models.tower import TowerConfig
 from edgestream.convert.models.tower_qwen import read_qwen3, read_qwen25
 from edgestream.convert.models.tower_siglip import read_tower
-from edgestream.convert.registry import Progress, Request
+from edgestream.convert.request import Progress, Request
 from edgestream.convert.tokenizer.find import read_vocabulary
 from edgestream.convert.verify.vlm import Difference, compare_vlm
 from edgestream.errors import ModelError
@@ -127,7 +127,7 @@ def write(checkpoint: Checkpoint, folder: Path, request: Request, progress: Prog
         ModelError: the checkpoint is damaged or not supported.
         UsageError: another format, or a quantization that there is not.
     """
-    quant = gguf_quant(request)
+    _, quant = request.choose(GGUF_QUANTS)
     decoder, tower = read_configs(checkpoint)
     vocabulary = read_vocabulary(checkpoint, decoder.n_vocab)
     if vocabulary is None:

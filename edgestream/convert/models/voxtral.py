@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgestream.convert.checkpoint import Checkpoint, taken
-from edgestream.convert.gguf.quantize import gguf_quant, write_quantized
+from edgestream.convert.gguf.quantize import GGUF_QUANTS, write_quantized
 from edgestream.convert.models.decoder_shape import ARCHITECTURES, DecoderConfig, RopeConfig
 from edgestream.convert.onnx.stream import Floats
 from edgestream.convert.onnx.voxtral import EncoderConfig, VoxtralGraph
-from edgestream.convert.registry import Progress, Request
+from edgestream.convert.request import Progress, Request
 from edgestream.convert.tokenizer.find import read_vocabulary
 from edgestream.convert.tokenizer.vocabulary import Vocabulary
 from edgestream.convert.verify.decoder import Comparison
@@ -121,7 +121,8 @@ def _gelu(x: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def write(checkpoint: Checkpoint, folder: Path, request: Request, progress: Progress) -> None:
     """Writes the model's folder; raises ModelError if the checkpoint is damaged or unsupported."""
-    quant, config = gguf_quant(request), checkpoint.config
+    _, quant = request.choose(GGUF_QUANTS)
+    config = checkpoint.config
     config.refuse("projector_hidden_act", "gelu")
     text = read_decoder_config(config.table("text_config"))
     group_rows = config.integer("downsample_factor", 1, 64, 4)

@@ -61,10 +61,10 @@ def write_onnx_decoder(
         ModelError: the weights do not fit the configuration or a file would pass 2 GiB.
         OutputError: a file cannot be written.
     """
-    values = checked_weights(weights, config)
-    if four_bit and (config.n_embd % BLOCK or config.n_ff % BLOCK):
+    values = checked_weights(weights, config.decoder)
+    if four_bit and (config.decoder.n_embd % BLOCK or config.decoder.n_ff % BLOCK):
         raise ModelError(f"4-bit weights need widths that are multiples of {BLOCK}")
-    graph = (RingGraph if layout == "B" else SharedGraph)(values, config, four_bit).build()
+    graph = (RingGraph if layout == "B" else SharedGraph)(values, config.decoder, four_bit).build()
     properties = {
         "edgestream.inv_freq": json.dumps(config.inv_freq),
         "edgestream.token_texts": json.dumps(config.token_texts),

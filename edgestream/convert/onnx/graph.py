@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from edgestream.convert.models.llama import Floats, LlamaConfig
+from edgestream.convert.models.decoder_shape import DecoderConfig
+from edgestream.convert.models.llama import Floats
 
 BLOCK = 32  # weights that share a scale, as in GGUF's 4-bit types
 
@@ -31,7 +32,7 @@ def four_bit_blocks(weight: Floats) -> tuple[NDArray[np.uint8], Floats]:
 class DecoderGraph(abc.ABC):
     """Nodes and initializers in the order of computation; layouts differ in their attention."""
 
-    def __init__(self, weights: dict[str, Floats], config: LlamaConfig, four_bit: bool) -> None:
+    def __init__(self, weights: dict[str, Floats], config: DecoderConfig, four_bit: bool) -> None:
         self.weights, self.config, self.four_bit = weights, config, four_bit
         self.nodes: list[Any] = []
         self.constants: dict[str, NDArray[Any]] = {}
