@@ -9,8 +9,9 @@ from typing import Any, Protocol
 
 from edgestream.convert.checkpoint import Checkpoint
 from edgestream.convert.models.decoder_shape import ARCHITECTURES, SEEING
-from edgestream.convert.request import Progress, Request
+from edgestream.convert.request import Request
 from edgestream.errors import ModelError
+from edgestream.library.progress import Progress
 
 # `model_type` of config.json: the module of its converter.
 CONVERTERS = dict.fromkeys(ARCHITECTURES, "edgestream.convert.models.decoder")

@@ -11,8 +11,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -22,9 +21,9 @@ from numpy.typing import NDArray
 from edgestream.convert.gguf.decoder import write_gguf_decoder
 from edgestream.convert.gguf.tensors import PLAIN_TYPES, Source
 from edgestream.convert.models.decoder_shape import DecoderConfig
-from edgestream.convert.request import Progress
 from edgestream.convert.tokenizer.vocabulary import Vocabulary
 from edgestream.errors import ModelError, OperationError, OutputError
+from edgestream.library.progress import Progress
 from edgestream.system.process import end_at_once_on_ctrl_c
 
 # Name of a quantization to libllama's.
@@ -54,16 +53,13 @@ def write_quantized(
     """Writes a decoder in a plain type, or in one of libllama's through a plain file beside it."""
     plain = quant if quant in PLAIN_TYPES else source.dtype.lower()
     whole = path if quant in PLAIN_TYPES else path.with_name(f".plain-{path.name}")
-    step = partial(progress, "writing")
-    write_gguf_decoder(whole, source, config, vocabulary, plain, step, extra)
+    write_gguf_decoder(whole, source, config, vocabulary, plain, progress, extra)
     if whole != path:
-        quantize(whole, path, quant, n_threads, partial(progress, "quantizing"))
+        quantize(whole, path, quant, n_threads, progress)
         whole.unlink()
 
 
-def quantize(
-    source: Path, target: Path, kind: str, n_threads: int, step: Callable[[int, int], None]
-) -> None:
+def quantize(source: Path, target: Path, kind: str, n_threads: int, progress: Progress) -> None:
     """Writes `target` with the weights of `source` in the type `kind`.
 
     Raises:
@@ -82,7 +78,7 @@ def quantize(
             for line in process.stdout:
                 last = line.strip() or last
                 if found := _TENSOR.match(line):
-                    step(int(found[1]), int(found[2]))
+                    progress("quantizing", int(found[1]), int(found[2]))
         except BaseException:
             process.kill()
             raise

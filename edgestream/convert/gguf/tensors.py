@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgestream.errors import ModelError
+from edgestream.library.progress import Progress
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import gguf
 
-Step = Callable[[int, int], None]  # done, in all
 PLAIN_TYPES = {"f32": 4, "f16": 2, "bf16": 2}  # bytes of a number
 
 
@@ -77,8 +77,10 @@ def _is_computed(name: str) -> bool:
     return name.endswith(("rotary_emb.inv_freq", "rotary_pos_emb.inv_freq"))
 
 
-def write_tensors(writer: gguf.GGUFWriter, tensors: Sequence[StoredTensor], step: Step) -> None:
-    """Writes the whole file; metadata must have been added before.
+def write_tensors(
+    writer: gguf.GGUFWriter, tensors: Sequence[StoredTensor], what: str, progress: Progress
+) -> None:
+    """Writes the whole file; metadata must have been added before. `what` is told as done.
 
     Raises:
         ModelError: a number is too large for the type.
@@ -94,7 +96,7 @@ def write_tensors(writer: gguf.GGUFWriter, tensors: Sequence[StoredTensor], step
     writer.write_ti_data_to_file()
     for i, tensor in enumerate(tensors):
         writer.write_tensor_data(_cast(tensor.read(), tensor.kind, tensor.name))
-        step(i + 1, len(tensors))
+        progress(what, i + 1, len(tensors))
 
 
 def _cast(values: NDArray[Any], kind: str, name: str) -> NDArray[Any]:

@@ -15,7 +15,7 @@ from edgestream.convert.models.decoder_shape import (
 )
 from edgestream.convert.models.llama import LlamaConfig
 from edgestream.convert.onnx.decoder import write_onnx_decoder
-from edgestream.convert.request import Progress, Request
+from edgestream.convert.request import Request
 from edgestream.convert.tokenizer.find import read_vocabulary
 from edgestream.convert.tokenizer.vocabulary import Vocabulary
 from edgestream.convert.verify.decoder import Comparison
@@ -24,6 +24,7 @@ from edgestream.decoder.model import load_decoder
 from edgestream.library.manifest.decoder import DecoderManifest
 from edgestream.library.manifest.ring import RingSpec
 from edgestream.library.manifest.write import write_manifest
+from edgestream.library.progress import Progress
 
 GGUF, ONNX, VOCABULARY = "decoder.gguf", "decoder.onnx", "tokenizer.gguf"
 QUANTS = {**GGUF_QUANTS, "onnx": ("q4", "f32")}

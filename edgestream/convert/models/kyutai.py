@@ -21,7 +21,7 @@ from edgestream.convert.gguf.quantize import GGUF_QUANTS, write_quantized
 from edgestream.convert.models.decoder_shape import ARCHITECTURES, DecoderConfig, RopeConfig
 from edgestream.convert.onnx.mimi import SAMPLE_RATE_HZ, MimiConfig, MimiGraph
 from edgestream.convert.onnx.stream import Floats
-from edgestream.convert.request import Progress, Request
+from edgestream.convert.request import Request
 from edgestream.convert.tokenizer.vocabulary import BYTE_TOKENS, TokenType, Vocabulary
 from edgestream.convert.verify.decoder import Comparison
 from edgestream.convert.verify.stream import compare_stream
@@ -39,6 +39,7 @@ from edgestream.library.manifest.concatenated import (
 )
 from edgestream.library.manifest.read import read_manifest
 from edgestream.library.manifest.write import write_manifest
+from edgestream.library.progress import Progress
 from edgestream.speech.concatenated.model import load
 
 ENCODER, DECODER = "encoder.onnx", "decoder.gguf"

@@ -14,11 +14,12 @@ import onnx
 from edgestream.convert.checkpoint import LICENSE, Checkpoint
 from edgestream.convert.onnx.moonshine import write_moonshine
 from edgestream.convert.onnx.whisper import write_whisper
-from edgestream.convert.request import Progress, Request
+from edgestream.convert.request import Request
 from edgestream.convert.verify.speech import SpeechComparison, compare_speech
 from edgestream.errors import ModelError
 from edgestream.library.manifest.concatenated import FORMAT, REENCODED, Manifest
 from edgestream.library.manifest.write import write_manifest
+from edgestream.library.progress import Progress
 from edgestream.speech.reencoded.config import CONFIG, GENERATION, TOKENIZER, read_speech_config
 from edgestream.speech.reencoded.model import DECODER, ENCODER, ReencodedModel, find_onnx
 

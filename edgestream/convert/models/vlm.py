@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from edgestream.convert.models.decoder_shape import SEEING, DecoderConfig, read_
 from edgestream.convert.models.tower import TowerConfig
 from edgestream.convert.models.tower_qwen import read_qwen3, read_qwen25
 from edgestream.convert.models.tower_siglip import read_tower
-from edgestream.convert.request import Progress, Request
+from edgestream.convert.request import Request
 from edgestream.convert.tokenizer.find import read_vocabulary
 from edgestream.convert.verify.vlm import Difference, compare_vlm
 from edgestream.errors import ModelError
@@ -26,6 +25,7 @@ from edgestream.library.json_file import Fields
 from edgestream.library.manifest.concatenated import FORMAT, VLM
 from edgestream.library.manifest.vlm import VlmDecoderSpec, VlmManifest, VlmPromptSpec, VlmTowerSpec
 from edgestream.library.manifest.write import write_manifest
+from edgestream.library.progress import Progress
 from edgestream.vision.vlm.model import VlmModel
 
 SYSTEM_PROMPT = (
@@ -134,7 +134,7 @@ def write(checkpoint: Checkpoint, folder: Path, request: Request, progress: Prog
         raise ModelError(f"{checkpoint.folder}: has no tokenizer for the words around a picture")
     kind = "f32" if quant == "f32" else "f16"
     vision, text = (Part(checkpoint, of_tower=of_tower) for of_tower in (True, False))
-    write_mmproj(folder / TOWER, vision, tower, kind, partial(progress, "tower"))
+    write_mmproj(folder / TOWER, vision, tower, kind, progress)
     write_quantized(folder / DECODER, text, decoder, vocabulary, quant, request.n_threads, progress)
     if licence := checkpoint.license_text():
         (folder / LICENSE).write_bytes(licence)

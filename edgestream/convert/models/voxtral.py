@@ -21,7 +21,7 @@ from edgestream.convert.gguf.quantize import GGUF_QUANTS, write_quantized
 from edgestream.convert.models.decoder_shape import ARCHITECTURES, DecoderConfig, RopeConfig
 from edgestream.convert.onnx.stream import Floats
 from edgestream.convert.onnx.voxtral import EncoderConfig, VoxtralGraph
-from edgestream.convert.request import Progress, Request
+from edgestream.convert.request import Request
 from edgestream.convert.tokenizer.find import read_vocabulary
 from edgestream.convert.tokenizer.vocabulary import Vocabulary
 from edgestream.convert.verify.decoder import Comparison
@@ -40,6 +40,7 @@ from edgestream.library.manifest.concatenated import (
 )
 from edgestream.library.manifest.read import read_manifest
 from edgestream.library.manifest.write import write_manifest
+from edgestream.library.progress import Progress
 from edgestream.speech.concatenated.model import load
 
 ENCODER, DECODER = "encoder.onnx", "decoder.gguf"
