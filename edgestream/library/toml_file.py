@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from edgestream.errors import ModelError
-from edgestream.library.stand_in import refuse_stand_in
+from edgestream.library.stand_in import read_limited
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -38,13 +38,8 @@ def read_toml(path: Path, cls: type[T], way_out: str = A_MODEL) -> T:
 
 def parse_toml(path: Path, way_out: str = A_MODEL) -> dict[str, Any]:
     """The tables of a TOML file; raises ModelError in one line on what is none."""
-    refuse_stand_in(path)
     try:
-        with path.open("rb") as file:
-            text = file.read(TOML_LIMIT_BYTES + 1)
-        if len(text) > TOML_LIMIT_BYTES:
-            raise ModelError(f"{path}: larger than {TOML_LIMIT_BYTES} bytes, not a {path.name}")
-        return tomllib.loads(text.decode("utf-8"))
+        return tomllib.loads(read_limited(path, TOML_LIMIT_BYTES).decode("utf-8"))
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror}; {way_out}") from None
     except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, too many digits or levels

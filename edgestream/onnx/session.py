@@ -58,6 +58,14 @@ def bind(binding: Any, kind: str, name: str, array: Any, shape: Sequence[int]) -
     bind_one(name, "cpu", 0, array.dtype.type, tuple(shape), array.ctypes.data)
 
 
+def run_bound(session: Any, binding: Any, name: str) -> None:
+    """Runs what is bound; raises OperationError in the `name` of the file where that fails."""
+    try:
+        session.run_with_iobinding(binding)
+    except Exception as error:  # onnxruntime raises its own types, not one base
+        raise OperationError(f"{name}: onnxruntime failed: {one_line(error)}") from None
+
+
 def one_line(error: Exception) -> str:
     """What onnxruntime says, without its line breaks."""
     return " ".join(str(error).split())[:300]

@@ -41,7 +41,7 @@ from edgestream.library.manifest.concatenated import (
 from edgestream.library.manifest.read import read_manifest
 from edgestream.library.manifest.write import write_manifest
 from edgestream.library.progress import Progress
-from edgestream.speech.concatenated.model import load
+from edgestream.speech.concatenated.model import Model
 
 ENCODER, DECODER = "encoder.onnx", "decoder.gguf"
 TEXT = "language_model."
@@ -142,7 +142,7 @@ def write(checkpoint: Checkpoint, folder: Path, request: Request, progress: Prog
     )  # fmt: skip
     manifest = _manifest(checkpoint, request, text, sound, vocabulary)
     write_manifest(folder, manifest, request.entry)
-    load(folder)  # what cannot be loaded is not delivered
+    Model(folder)  # what cannot be loaded is not delivered
 
 
 def compare(checkpoint: Checkpoint, folder: Path) -> Comparison:
