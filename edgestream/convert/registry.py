@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from edgestream.convert.checkpoint import Checkpoint
-from edgestream.convert.models.decoder_shape import ARCHITECTURES, SEEING
+from edgestream.convert.models.decoder_config import ARCHITECTURES, SEEING
 from edgestream.convert.request import Request
 from edgestream.errors import ModelError
 from edgestream.library.progress import Progress

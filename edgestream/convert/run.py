@@ -145,7 +145,7 @@ def _convert_checkpoint(
 ) -> tuple[int, Compared | None]:
     """Bytes of the source's weights, and how near the result is, if that is asked for."""
     if wish.verify:
-        from edgestream.convert.verify.decoder import require_transformers
+        from edgestream.convert.verify.source import require_transformers
 
         require_transformers()
     checkpoint, origin, entry = _find(source, progress)

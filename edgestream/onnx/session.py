@@ -24,10 +24,8 @@ NUMPY_TYPES = {
 }
 
 
-def open_session(
-    source: Path | bytes, *, providers: Sequence[str] = (CPU,), n_threads: int = 1
-) -> Any:
-    """An onnxruntime session over a file or a model in memory.
+def open_session(source: Path | bytes, *, providers: Sequence[str] = (CPU,)) -> Any:
+    """An onnxruntime session of one thread over a file or a model in memory.
 
     onnxruntime takes a provider that cannot be loaded for a wish: compare `get_providers()`.
 
@@ -39,7 +37,7 @@ def open_session(
     if isinstance(source, Path):
         refuse_stand_in(source)
     options = ort.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = n_threads, 1
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4  # its errors come back as exceptions
     given = source if isinstance(source, bytes) else native_name(source)
     name = "operator" if isinstance(source, bytes) else str(source)

@@ -49,17 +49,10 @@ class OnnxModel:
         providers_asked, providers: of onnxruntime, as asked for and as really used.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        *,
-        embeddings: Path | None = None,
-        providers: Sequence[str] = (CPU,),
-        n_threads: int = 1,
-    ) -> None:
+    def __init__(self, path: Path, *, providers: Sequence[str] = (CPU,)) -> None:
         """Raises ModelError, naming file and finding, on one that is damaged or not supported."""
         self.path = path
-        self.session = open_session(path, providers=providers, n_threads=n_threads)
+        self.session = open_session(path, providers=providers)
         self.providers_asked = tuple(providers)
         self.providers: tuple[str, ...] = tuple(self.session.get_providers())
         self.inputs = {i.name: i for i in self.session.get_inputs()}
@@ -74,7 +67,7 @@ class OnnxModel:
         self.head_dim = self._width(self.keys[0].past, 3)
         self.n_embd = self._width("inputs_embeds", 2)
         self.inv_freq = self._inverse_frequencies()
-        self._embeddings = open_session(embeddings or path.parent / EMBEDDINGS_FILE)
+        self._embeddings = open_session(path.parent / EMBEDDINGS_FILE)
         self.n_vocab = self._check_embeddings()
 
     def token_embedding(self, token: int) -> NDArray[np.float32]:

@@ -389,10 +389,11 @@ def test_two_conversions_to_one_place_do_not_mix(tmp_path):
 def test_a_result_too_far_from_its_source_is_not_kept(tmp_path, monkeypatch):
     import edgestream.convert.models.decoder as decoder
     from edgestream.convert.verify import decoder as verify
+    from edgestream.convert.verify import source
 
     far = verify.Comparison(10, 9.0, 1.4, 0.0, verify.BOUNDS["f32"], None)
     monkeypatch.setattr(decoder, "compare", lambda checkpoint, folder: far)
-    monkeypatch.setattr(verify, "require_transformers", lambda: None)
+    monkeypatch.setattr(source, "require_transformers", lambda: None)
     with pytest.raises(EdgestreamError, match="too far from it") as caught:
         run(tiny_source(tmp_path), tmp_path / "out", verify=True)
     assert caught.value.exit_code == 1

@@ -19,7 +19,7 @@ from edgestream.convert.gguf.tensors import (
     check_shapes,
     write_tensors,
 )
-from edgestream.convert.models.decoder_shape import DecoderConfig
+from edgestream.convert.models.decoder_config import DecoderConfig
 from edgestream.convert.tokenizer.vocabulary import Vocabulary
 from edgestream.decoder.tokenizer import NORMALIZER
 from edgestream.library.progress import Progress

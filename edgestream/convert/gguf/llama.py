@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edgestream.convert.models.decoder_shape import DecoderConfig, RopeConfig
+from edgestream.convert.models.decoder_config import DecoderConfig, RopeConfig
 from edgestream.convert.models.llama import LLAMA, Floats, LlamaConfig
 from edgestream.errors import ModelError
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from edgestream.convert.gguf.decoder import write_gguf_decoder
 from edgestream.convert.gguf.tensors import PLAIN_TYPES, Source
-from edgestream.convert.models.decoder_shape import DecoderConfig
+from edgestream.convert.models.decoder_config import DecoderConfig
 from edgestream.convert.tokenizer.vocabulary import Vocabulary
 from edgestream.errors import ModelError, OperationError, OutputError
 from edgestream.library.progress import Progress

@@ -42,6 +42,14 @@ class Source(Protocol):
         """The licence of the weights."""
 
 
+class View:
+    """A source over a checkpoint, which gives its tensors other names."""
+
+    def __init__(self, checkpoint: Source) -> None:
+        self.folder, self.model_type = checkpoint.folder, checkpoint.model_type
+        self.dtype, self.license = checkpoint.dtype, checkpoint.license
+
+
 @dataclass(frozen=True, slots=True)
 class StoredTensor:
     """A tensor of the file, of a plain type `kind`; `read` gets what is cast to it."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgestream.convert.checkpoint import LICENSE, Checkpoint
+from edgestream.convert.checkpoint import Checkpoint
 from edgestream.convert.gguf.decoder import check_tensors, write_vocabulary
 from edgestream.convert.gguf.quantize import GGUF_QUANTS, write_quantized
-from edgestream.convert.models.decoder_shape import (
+from edgestream.convert.models.decoder_config import (
     ARCHITECTURES,
     DecoderConfig,
     read_decoder_config,
@@ -48,8 +48,7 @@ def write(checkpoint: Checkpoint, folder: Path, request: Request, progress: Prog
         )
     else:
         _write_onnx(checkpoint, config, vocabulary, folder, quant, progress)
-    if text := checkpoint.license_text():
-        (folder / LICENSE).write_bytes(text)
+    checkpoint.copy_license(folder)
     file, tokenizer = (GGUF, GGUF) if to == "gguf" else (ONNX, VOCABULARY)
     n_sinks = min(N_SINKS, config.n_rows - 1)
     manifest = DecoderManifest(

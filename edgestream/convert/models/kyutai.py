@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from edgestream.convert.checkpoint import PREPROCESSOR, Checkpoint, taken
 from edgestream.convert.gguf.quantize import GGUF_QUANTS, write_quantized
-from edgestream.convert.models.decoder_shape import ARCHITECTURES, DecoderConfig, RopeConfig
+from edgestream.convert.gguf.tensors import View
+from edgestream.convert.models.decoder_config import ARCHITECTURES, DecoderConfig, RopeConfig
 from edgestream.convert.onnx.mimi import SAMPLE_RATE_HZ, MimiConfig, MimiGraph
 from edgestream.convert.onnx.stream import Floats
 from edgestream.convert.request import Request
@@ -110,13 +111,12 @@ def _llama(config: Fields, n_vocab: int, window: int) -> DecoderConfig:
     )
 
 
-class LlamaOfKyutai:
+class LlamaOfKyutai(View):
     """The decoder's tensors under a llama's names, as `write_gguf_decoder` reads them."""
 
     def __init__(self, checkpoint: Checkpoint, config: KyutaiConfig) -> None:
+        super().__init__(checkpoint)
         self._checkpoint, self._config = checkpoint, config
-        self.folder, self.model_type = checkpoint.folder, checkpoint.model_type
-        self.dtype, self.license = checkpoint.dtype, checkpoint.license
         self.shapes = {there: shape for there, _, shape in config.llama.shapes()}
 
     def array(self, name: str) -> NDArray[Any]:
@@ -164,7 +164,7 @@ def write(checkpoint: Checkpoint, folder: Path, request: Request, progress: Prog
     vocabulary = _vocabulary(checkpoint, config)
     llama = LlamaOfKyutai(checkpoint, config)
     progress("encoder", 0, 1)
-    MimiGraph(checkpoint, "codec_model.", config.mimi).write(folder / ENCODER, llama.books())
+    MimiGraph(checkpoint, config.mimi).write(folder / ENCODER, llama.books())
     progress("encoder", 1, 1)
     write_quantized(
         folder / DECODER, llama, config.llama, vocabulary, quant, request.n_threads, progress

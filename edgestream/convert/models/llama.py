@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgestream.convert.models.decoder_shape import (
+from edgestream.convert.models.decoder_config import (
     ARCHITECTURES,
     DecoderConfig,
     read_decoder_config,

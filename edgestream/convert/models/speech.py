@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from edgestream.convert.checkpoint import LICENSE, Checkpoint
+from edgestream.convert.checkpoint import Checkpoint
 from edgestream.convert.onnx.moonshine import write_moonshine
 from edgestream.convert.onnx.whisper import write_whisper
 from edgestream.convert.request import Request
@@ -57,8 +57,7 @@ def write(checkpoint: Checkpoint, folder: Path, request: Request, progress: Prog
     for name in (CONFIG, GENERATION, TOKENIZER):
         if (data := checkpoint.json_file(name)) is not None:
             (folder / name).write_text(_compact(data), encoding="utf-8")
-    if text := checkpoint.license_text():
-        (folder / LICENSE).write_bytes(text)
+    checkpoint.copy_license(folder)
     write_manifest(folder, _manifest(checkpoint, folder, request, quant), request.entry)
     ReencodedModel(folder)  # what cannot be loaded is not delivered
 

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from edgestream.convert.checkpoint import Checkpoint, taken
 from edgestream.convert.gguf.quantize import GGUF_QUANTS, write_quantized
-from edgestream.convert.models.decoder_shape import ARCHITECTURES, DecoderConfig, RopeConfig
+from edgestream.convert.gguf.tensors import View
+from edgestream.convert.models.decoder_config import ARCHITECTURES, DecoderConfig, RopeConfig
 from edgestream.convert.onnx.stream import Floats
 from edgestream.convert.onnx.voxtral import EncoderConfig, VoxtralGraph
 from edgestream.convert.request import Request
@@ -78,13 +79,12 @@ def read_decoder_config(config: Fields) -> DecoderConfig:
     )
 
 
-class LlamaOfVoxtral:
+class LlamaOfVoxtral(View):
     """The decoder's tensors under a llama's names, as `write_gguf_decoder` reads them."""
 
     def __init__(self, checkpoint: Checkpoint, config: DecoderConfig) -> None:
+        super().__init__(checkpoint)
         self._checkpoint, self._config = checkpoint, config
-        self.folder, self.model_type = checkpoint.folder, checkpoint.model_type
-        self.dtype, self.license = checkpoint.dtype, checkpoint.license
         self.shapes = {here: shape for here, _, shape in config.shapes()}
 
     def array(self, name: str) -> NDArray[Any]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from edgestream.convert.models.decoder_shape import DecoderConfig
+from edgestream.convert.models.decoder_config import DecoderConfig
 from edgestream.convert.models.llama import Floats
 
 MICROSOFT = "com.microsoft"  # domain of onnxruntime's own operators
