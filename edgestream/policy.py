@@ -26,7 +26,7 @@ from edgestream._native import (
     head_features,
 )
 from edgestream.errors import ModelError, OutputError, UsageError
-from edgestream.library.toml_file import read_toml
+from edgestream.library.toml_file import read_toml, write_toml
 
 __all__ = [
     "Action", "AlignAtt", "AllOf", "AnyOf", "ConfidenceThreshold", "EntropyThreshold", "Head",
@@ -35,6 +35,9 @@ __all__ = [
 ]  # fmt: skip
 
 FORMAT = 1
+WRITTEN_BY = (
+    "A trained policy; see docs/policies.md. Written by tools/train/policy/train_policy.py."
+)
 FEATURES = tuple(head_features(Observation()))
 
 
@@ -134,21 +137,9 @@ def _numbers(head: Head) -> list[float]:
 
 def write_head(head: Head, path: Path) -> None:
     """Writes a head with the checksum of its numbers; raises OutputError if it cannot."""
-    lines = [
-        "# A trained policy; see docs/policies.md. Written by tools/train/policy/train_policy.py."
-    ]
-    for name in Head.__slots__:
-        value = checksum(_numbers(head)) if name == "sha256" else getattr(head, name)
-        lines.append(f"{name} = {_toml(value)}")
+    values = {name: getattr(head, name) for name in Head.__slots__}
+    values["sha256"] = checksum(_numbers(head))
     try:
-        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        write_toml(path, values, WRITTEN_BY)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror}") from None
-
-
-def _toml(value: object) -> str:
-    if isinstance(value, tuple):
-        return "[" + ", ".join(map(_toml, value)) + "]"
-    if isinstance(value, str):
-        return '"' + value.replace("\\", "").replace('"', "'") + '"'
-    return repr(value)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from edgestream.bench.random_decoder import Shape, gguf_package, random_weights, write_weights
+from edgestream.library.byte_letters import BYTE_LETTERS
 from edgestream.library.manifest.concatenated import MANIFEST
 
 SPECIAL = ("<|im_start|>", "<end_of_utterance>", "<fake_token_around_image>", "<global-img>")
@@ -65,13 +66,10 @@ def write_vlm(folder: Path) -> Path:
 
 def _add_tokens(writer: Any) -> None:
     """Bytes as GPT-2 writes them, and the special tokens of a chat."""
-    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    others = [byte for byte in range(256) if byte not in printable]
-    letters = [chr(byte) for byte in printable] + [chr(256 + i) for i in range(len(others))]
     kind = gguf_package().TokenType
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("qwen2")
-    writer.add_token_list([*letters, *SPECIAL])
+    writer.add_token_list([*sorted(BYTE_LETTERS), *SPECIAL])
     writer.add_token_types([int(kind.NORMAL)] * 256 + [int(kind.CONTROL)] * len(SPECIAL))
     writer.add_token_merges(["t h"])
     writer.add_eos_token_id(256 + SPECIAL.index("<end_of_utterance>"))

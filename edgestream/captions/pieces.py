@@ -10,21 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from edgestream.library.byte_letters import LETTER_BYTES
+
 WORD_START = "\u2581"  # SentencePiece's mark for the space before a word
 BYTES = "gpt2"  # GGUF's name for tokenizers over bytes
 UNKNOWN, CONTROL, UNUSED, BYTE = 2, 3, 5, 6  # types of tokens in GGUF; these have no plain text
 LONE_SURROGATE = re.compile("[\ud800-\udc7f\udd00-\udfff]")  # stands for no byte
 SPELLED_BYTE = re.compile(r"<0x[0-9A-Fa-f]{2}>")
-
-
-def byte_letters() -> list[str]:
-    """The letter that stands for each byte in GPT-2's tokens (Radford et al. 2019)."""
-    plain = {*range(ord("!"), ord("~") + 1), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
-    others = iter(range(256, 512))
-    return [chr(byte if byte in plain else next(others)) for byte in range(256)]
-
-
-LETTER_BYTES = {letter: byte for byte, letter in enumerate(byte_letters())}
 
 
 def pieces(texts: Sequence[str], types: Sequence[int], kind: str) -> list[str]:

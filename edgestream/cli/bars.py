@@ -4,47 +4,33 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from edgestream.library.progress import Progress
 
 
 @contextmanager
-def download_bar() -> Iterator[Callable[[int, int], None]]:
-    """Takes the bytes that are here and the bytes in all."""
+def progress_bar() -> Iterator[Progress]:
+    """A line for each kind of work; of what is fetched, in bytes."""
+    from rich import progress as rich
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
-    from rich.progress import TimeRemainingColumn as Remaining
 
-    shown = Progress(
-        BarColumn(), DownloadColumn(), TransferSpeedColumn(), Remaining(),
-        console=Console(stderr=True), disable=not sys.stderr.isatty(),
-    )  # fmt: skip
-    task = None
+    class Amount(rich.ProgressColumn):
+        share, n_bytes = rich.TaskProgressColumn(), rich.DownloadColumn()
 
-    def show(done: int, total: int) -> None:
-        nonlocal task
-        if task is None:
-            shown.start()
-            task = shown.add_task("", total=total, completed=done)
-        shown.update(task, completed=done)
+        def render(self, task: rich.Task) -> RenderableType:
+            fetched = task.description.startswith("fetching")
+            return (self.n_bytes if fetched else self.share).render(task)
 
-    try:
-        yield show
-    finally:
-        shown.stop()
-
-
-@contextmanager
-def labelled_bar() -> Iterator[Callable[[str, int, int], None]]:
-    """A line for each kind of work; takes the kind, how much is done, and of how much."""
-    from rich.console import Console
-    from rich.progress import BarColumn, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    tasks: dict[str, TaskID] = {}
-    with Bar(
-        TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(),
-        TimeRemainingColumn(), console=Console(stderr=True), disable=not sys.stderr.isatty(),
+    tasks: dict[str, rich.TaskID] = {}
+    with rich.Progress(
+        rich.TextColumn("{task.description}", markup=False), rich.BarColumn(), Amount(),
+        rich.TimeRemainingColumn(), console=Console(stderr=True), disable=not sys.stderr.isatty(),
     ) as bar:  # fmt: skip
 
         def show(what: str, done: int, total: int) -> None:

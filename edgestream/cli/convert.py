@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from edgestream.cli.bars import labelled_bar
+from edgestream.cli.bars import progress_bar
 from edgestream.system.process import tell
 
 INTERRUPTED = 130  # what shells say of Ctrl-C
@@ -67,7 +67,7 @@ def convert(
         encoder_quant=quant_encoder.value if quant_encoder else None,
     )
     try:
-        with _ended_like_ctrl_c(), labelled_bar() as progress:
+        with _ended_like_ctrl_c(), progress_bar() as progress:
             convert(source, output, wish, tell=tell, progress=progress)
     except KeyboardInterrupt:
         tell("edgestream: interrupted, nothing was written")

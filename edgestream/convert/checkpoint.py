@@ -124,9 +124,10 @@ class Checkpoint:
         found = LICENSE_LINE.search(head)
         return found[1] if found else "unknown"
 
-    def license_text(self) -> bytes:
-        """The licence's own file; empty if there is none."""
-        return self._start(LICENSE)
+    def copy_license(self, folder: Path) -> None:
+        """Puts the licence's own file into a folder, if there is one."""
+        if text := self._start(LICENSE):
+            (folder / LICENSE).write_bytes(text)
 
     def _finite(self, name: str, values: NDArray[Any]) -> NDArray[Any]:
         if not np.isfinite(values.astype(np.float32)).all():

@@ -6,8 +6,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from filelock import FileLock
-
 from edgestream.convert.checkpoint import (
     CARD,
     CONFIG,
@@ -18,12 +16,13 @@ from edgestream.convert.checkpoint import (
     WEIGHTS,
     Checkpoint,
 )
-from edgestream.convert.registry import Progress
 from edgestream.convert.tokenizer.find import TOKENIZER_FILES
-from edgestream.errors import HubError, ModelError
+from edgestream.errors import ModelError
 from edgestream.hub import repository as hub
+from edgestream.hub.pull import alone
 from edgestream.library import folders
 from edgestream.library.catalogue import read_source
+from edgestream.library.progress import Progress, counter
 from edgestream.speech.reencoded.config import GENERATION
 
 SMALL_FILES = (CONFIG, GENERATION, PREPROCESSOR, PROCESSOR, INDEX, *TOKENIZER_FILES, CARD, LICENSE)
@@ -53,12 +52,9 @@ def fetch_checkpoint(
     """
     at = repository.name.replace("/", "--")
     folder = folders.home() / "checkpoints" / at / repository.revision
-    try:
+    with alone(folder, lambda: None):  # others wait, then find it here
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.with_name(f".{folder.name}.lock")):  # others wait, then find it here
-            _fetch_all(repository, folder, progress, weigh)
-    except OSError as error:
-        raise HubError(f"{folder}: {error.strerror}; {folders.HOME} names another place") from None
+        _fetch_all(repository, folder, progress, weigh)
     return folder, f"{repository.name} at {repository.revision}"
 
 
@@ -81,12 +77,8 @@ def _fetch_all(
 
 def _here(folder: Path, file: str) -> int:
     """Bytes of a file, or of its beginning."""
-    places = (folder / file, _part(folder, file))
+    places = (folder / file, hub.part_of(folder / file))
     return next((place.stat().st_size for place in places if place.exists()), 0)
-
-
-def _part(folder: Path, file: str) -> Path:
-    return folder / f".{file}.part"
 
 
 def _weights(repository: hub.Repository, folder: Path) -> list[str]:
@@ -104,16 +96,6 @@ def _weights(repository: hub.Repository, folder: Path) -> list[str]:
 
 
 def _fetch(repository: hub.Repository, name: str, folder: Path, progress: Progress) -> None:
-    file, done = folder / name, 0
-    if file.exists():
-        return
-    part = _part(folder, name)
-
-    def count(n_bytes: int) -> None:
-        nonlocal done
-        done += n_bytes
-        progress(f"fetching {name}", done, repository.sizes[name])
-
-    hub.fetch(repository, name, part, count)
-    hub.check(repository, name, part)
-    part.replace(file)
+    if not (folder / name).exists():
+        count = counter(progress, f"fetching {name}", repository.sizes[name])
+        hub.fetch_whole(repository, name, folder / name, count)

@@ -3,18 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
 from edgestream.convert.checkpoint import Checkpoint
-from edgestream.convert.models.decoder_shape import ARCHITECTURES, SEEING
+from edgestream.convert.models.decoder_config import ARCHITECTURES, SEEING
+from edgestream.convert.request import Request
 from edgestream.errors import ModelError
-from edgestream.library.manifest.concatenated import Manifest
+from edgestream.library.progress import Progress
 
-Progress = Callable[[str, int, int], None]  # what is done, how much of it, of how much
 # `model_type` of config.json: the module of its converter.
 CONVERTERS = dict.fromkeys(ARCHITECTURES, "edgestream.convert.models.decoder")
 CONVERTERS |= dict.fromkeys(("whisper", "moonshine"), "edgestream.convert.models.speech")
@@ -23,18 +21,6 @@ CONVERTERS |= {
     "kyutai_speech_to_text": "edgestream.convert.models.kyutai",
     "voxtral_realtime": "edgestream.convert.models.voxtral",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What the user asks for. `quant` None: the format's usual one."""
-
-    name: str  # of the model, for its manifest
-    source: str  # where it came from, for its manifest
-    to: str | None  # gguf or onnx; None: what is usual for the model
-    quant: str | None
-    n_threads: int
-    entry: Manifest | None = None  # what the catalogue says of the model, if it has it
 
 
 class Compared(Protocol):

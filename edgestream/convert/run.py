@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,19 +15,15 @@ import psutil
 
 from edgestream.convert.checkpoint import Checkpoint
 from edgestream.convert.models.ctranslate2_whisper import CTranslate2Checkpoint, is_ctranslate2
-from edgestream.convert.registry import (
-    Compared,
-    Converter,
-    Progress,
-    Request,
-    find_converter,
-)
-from edgestream.convert.whole_folder import whole_folder
-from edgestream.errors import ConversionError, OperationError, UsageError
+from edgestream.convert.registry import Compared, Converter, find_converter
+from edgestream.convert.request import Request
+from edgestream.errors import ConversionError, OperationError, OutputError, UsageError
 from edgestream.hub.fit import mb
 from edgestream.library import folders
 from edgestream.library.manifest.concatenated import MANIFEST, PLAIN_NAME, Manifest
 from edgestream.library.manifest.read import read_manifest
+from edgestream.library.progress import Progress, Tell
+from edgestream.library.whole_folder import locked, whole_folder
 from edgestream.system.names import native_name
 from edgestream.system.process import address_space
 
@@ -44,9 +43,7 @@ class Wish:
     encoder_quant: str | None = None
 
 
-def convert(
-    source: str, out: Path, wish: Wish, *, tell: Callable[[str], None], progress: Progress
-) -> None:
+def convert(source: str, out: Path, wish: Wish, *, tell: Tell, progress: Progress) -> None:
     """Converts `source` into the folder `out`: a checkpoint's folder, `owner/name` on a hub or a
     name of the catalogue; for `encoder_quant`, a model's name or folder.
 
@@ -59,7 +56,7 @@ def convert(
     require_packages("convert")
     for name in (source, out):
         native_name(name, UsageError)
-    with whole_folder(out) as folder:
+    with new_folder(out) as folder:
         work = _shrink_encoder if wish.encoder_quant else _convert_checkpoint
         before, compared = work(source, folder, out.name, wish, progress)
         if compared is not None:
@@ -68,6 +65,42 @@ def convert(
                 raise ConversionError(f"{source}: the result is too far from it; nothing is kept")
         after = sum(file.stat().st_size for file in folder.iterdir())
     tell(f"{out}: {mb(before)} became {mb(after)}")
+
+
+@contextmanager
+def new_folder(out: Path) -> Iterator[Path]:
+    """An empty folder that becomes `out` if the block ends well, and vanishes if it does not, with
+    the folders above that were made for it.
+
+    What a killed conversion left is removed by the next one to the same place.
+
+    Raises:
+        UsageError: `out` exists, or another process is converting to it.
+        OutputError: the disk failed.
+    """
+    out = Path(os.path.abspath(out))
+    part = out.with_name(f".{out.name}.part")
+    made = [above for above in out.parents if not above.exists()]  # the innermost first
+
+    def refuse() -> None:
+        raise UsageError(f"{out}: another process is converting to it")
+
+    try:
+        with locked(out, refuse) as lock_file:
+            try:
+                if os.path.lexists(out):
+                    raise UsageError(f"{out}: exists already; choose another folder or remove it")
+                shutil.rmtree(part, ignore_errors=True)
+                with whole_folder(out, part):
+                    yield part
+            finally:
+                with suppress(OSError):  # one that is not empty is somebody else's too
+                    lock_file.unlink()
+                    for above in made:
+                        above.rmdir()
+    except OSError as error:
+        said = error.strerror or f"{error}; is the disk full?"  # numpy tells bytes, no cause
+        raise OutputError(f"{out}: cannot be written ({said})") from None
 
 
 def require_packages(what: str) -> None:
@@ -112,7 +145,7 @@ def _convert_checkpoint(
 ) -> tuple[int, Compared | None]:
     """Bytes of the source's weights, and how near the result is, if that is asked for."""
     if wish.verify:
-        from edgestream.convert.verify.decoder import require_transformers
+        from edgestream.convert.verify.source import require_transformers
 
         require_transformers()
     checkpoint, origin, entry = _find(source, progress)

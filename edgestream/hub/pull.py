@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from edgestream.errors import HubError, ModelError, UsageError
 from edgestream.hub import repository as hub
@@ -23,10 +23,11 @@ from edgestream.library.manifest.concatenated import (
     Manifest,
 )
 from edgestream.library.manifest.read import read_manifest
-from edgestream.library.toml_file import TOML_LIMIT_BYTES
+from edgestream.library.progress import Progress, Tell, counter
+from edgestream.library.toml_file import TOML_LIMIT_BYTES, write_toml
+from edgestream.library.whole_folder import locked, whole_folder
 
-Tell = Callable[[str], None]
-Progress = Callable[[int, int], None]  # bytes that are here, bytes in all
+BUSY = "another process is at work on it; waiting"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +45,10 @@ class Offer:
         """Bytes of each file of the model."""
         return {file: self.repository.sizes[path] for file, path in self.paths.items()}
 
-    def sha256(self, file: str) -> str | None:
-        """That the manifest says, else the hub; None of a small file that only the hub names."""
-        known = self.manifest.files.get(file) or self.repository.sha256.get(self.paths[file])
-        return known.lower() if known else None
+    def sha256(self, file: str) -> str:
+        """That the manifest says, else the hub; empty of a small file that only the hub names."""
+        known = self.manifest.files.get(file) or self.repository.sha256.get(self.paths[file], "")
+        return known.lower()
 
     def fit(self) -> Fit:
         """Compares it with this machine; reads the start of a GGUF decoder, takes 2 s."""
@@ -61,6 +62,37 @@ class Offer:
         return fit(self.manifest, self.sizes, shape, probe())
 
 
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A pull at work: the model's files gather in `folder`."""
+
+    name: str  # as given by the user
+    repository: hub.Repository
+    folder: Path
+    force: bool
+    tell: Tell
+    progress: Progress
+
+    def weigh(self, to_fetch: int, disk_bytes: int, weighed: Fit) -> None:
+        """Says what the model needs; refuses what does not fit this machine unless by force.
+
+        Raises:
+            UsageError: memory, speed or the disk do not suffice.
+        """
+        room, problem = free_disk_bytes(folders.home()), weighed.problem
+        self.tell(f"{self.name}: {mb(to_fetch)} to fetch; {weighed}")
+        if disk_bytes > room:
+            problem = f"disk: {mb(disk_bytes)} needed, {mb(room)} free at {folders.home()}"
+        if problem and not self.force:
+            raise UsageError(
+                f"{self.name}: does not fit this machine ({problem}); --force pulls it"
+            )
+        self.tell(f"fits this machine: {'no' if problem else 'yes'}")
+
+
+Gather = Callable[[Job], dict[str, str]]  # the sha256 of each file beside the manifest
+
+
 def pull(
     name: str,
     *,
@@ -68,6 +100,7 @@ def pull(
     force: bool = False,
     tell: Tell,
     progress: Progress,
+    gather: Gather | None = None,
 ) -> Path:
     """Fetches a model, or goes on fetching it, and returns its folder.
 
@@ -77,25 +110,29 @@ def pull(
         force: also fetch what does not fit this machine.
         tell: takes lines for the user.
         progress: takes the bytes that are here and the bytes in all.
+        gather: makes the model's files, in another way than by fetching them.
 
     Raises:
         ModelError: there is no such model, it is damaged or cannot be loaded.
         UsageError: it does not fit this machine.
         HubError: the hub or the disk failed; what was fetched so far is kept.
     """
-    with alone(name, tell):
-        repository, folder = ask(name, revision), folders.folder_of(name)
-        if is_whole(folder, repository.revision):
+    folder, root = folders.folder_of(name), _incoming_root(name)
+    with alone(folder, partial(tell, f"{name}: {BUSY}")):
+        repository = ask(name, revision)
+        if _is_whole(folder, repository.revision):
             tell(f"{name}: already here, at revision {repository.revision[:12]}")
             return folder
-        found = offer(name, repository, incoming(name, repository))
-        here = sum(part.stat().st_size for part in found.manifest_file.parent.iterdir())
-        missing = max(0, sum(found.sizes.values()) - here)
-        weigh(name, missing, missing, found.fit(), force=force, tell=tell)
-        files = _fetch_all(found, progress)
-        if not found.manifest.files:
-            folders.write_checksums(found.manifest_file, files)
-        return put_in_place(name, repository, found.manifest_file.parent, files)
+        for other in root.iterdir() if root.exists() else []:
+            if other.name != repository.revision:
+                shutil.rmtree(other)
+        part = root / repository.revision
+        with whole_folder(folder, part, keep=True):
+            files = (gather or _gather)(Job(name, repository, part, force, tell, progress))
+            files = {MANIFEST: folders.sha256_of(part / MANIFEST), **files}
+            folders.write_lock(part, folders.Lock(repository.name, repository.revision, files))
+        shutil.rmtree(root)
+        return folder
 
 
 def ask(name: str, revision: str | None = None) -> hub.Repository:
@@ -130,22 +167,14 @@ def offer(name: str, repository: hub.Repository, folder: Path) -> Offer:
 
 
 @contextmanager
-def alone(name: str, tell: Tell) -> Iterator[None]:
-    """Keeps other processes away from one model; the system ends it when this process dies."""
-    folder = folders.folder_of(name)
-    with _disk(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder.with_name(f".{folder.name}.lock"))
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            tell(f"{name}: another process is at work on it; waiting")
-            lock.acquire()
+def alone(folder: Path, busy: Callable[[], object]) -> Iterator[None]:
+    """As `locked()`, of a folder in edgestream's home; raises HubError where the disk fails."""
     try:
-        with _disk(folder):
+        with locked(folder, busy):
             yield
-    finally:
-        lock.release()
+    except OSError as error:
+        where, said = error.filename or folder, error.strerror or str(error)
+        raise HubError(f"{where}: {said}; {folders.HOME} names another place") from None
 
 
 def remove(name: str, tell: Tell) -> None:
@@ -153,7 +182,7 @@ def remove(name: str, tell: Tell) -> None:
     if name in folders.shipped():
         raise UsageError(f"{name}: ships with edgestream, it stays")
     folder = folders.folder_of(name)
-    with alone(name, tell):
+    with alone(folder, partial(tell, f"{name}: {BUSY}")):
         there = [at for at in (folder, _incoming_root(name)) if at.exists()]
         if not there:
             raise ModelError(f"{name}: is not on this machine")
@@ -177,69 +206,33 @@ def _checked(
     return Offer(name, repository, manifest, file, paths)
 
 
-def weigh(
-    name: str, to_fetch: int, disk_bytes: int, weighed: Fit, *, force: bool, tell: Tell
-) -> None:
-    """Says what the model needs; refuses what does not fit this machine unless `force`.
-
-    Raises:
-        UsageError: memory, speed or the disk do not suffice.
-    """
-    room, problem = free_disk_bytes(folders.home()), weighed.problem
-    tell(f"{name}: {mb(to_fetch)} to fetch; {weighed}")
-    if disk_bytes > room:
-        problem = f"disk: {mb(disk_bytes)} needed, {mb(room)} free at {folders.home()}"
-    if problem and not force:
-        raise UsageError(f"{name}: does not fit this machine ({problem}); --force pulls it")
-    tell(f"fits this machine: {'no' if problem else 'yes'}")
-
-
-def _fetch_all(found: Offer, progress: Progress) -> dict[str, str]:
+def _gather(job: Job) -> dict[str, str]:
     """Fetches what is missing; the sha256 of each file that is there then."""
-    total, done = sum(found.sizes.values()), 0
-
-    def count(n_bytes: int) -> None:
-        nonlocal done
-        done += n_bytes
-        progress(done, total)
-
-    return {name: _fetch_one(found, name, count) for name in found.paths}
+    found = offer(job.name, job.repository, job.folder)
+    here, total = (
+        sum(file.stat().st_size for file in job.folder.iterdir()),
+        sum(found.sizes.values()),
+    )
+    missing = max(0, total - here)
+    job.weigh(missing, missing, found.fit())
+    count = counter(job.progress, "fetching", total)
+    files = {name: _fetch_one(found, name, count) for name in found.paths}
+    if not found.manifest.files:
+        written = dataclasses.replace(found.manifest, files=files)
+        write_toml(found.manifest_file, dataclasses.asdict(written))
+    return files
 
 
 def _fetch_one(found: Offer, name: str, count: Callable[[int], None]) -> str:
-    gathered, expected = found.manifest_file.parent, found.sha256(name)
-    file = gathered / name
+    file, expected = found.manifest_file.parent / name, found.sha256(name)
     if expected and file.exists() and folders.sha256_of(file) == expected:
         count(file.stat().st_size)
         return expected
-    part = gathered / f".{name}.part"  # no name of a manifest begins with a dot
-    hub.fetch(found.repository, found.paths[name], part, count)
-    hub.check(found.repository, found.paths[name], part)
-    sha256 = folders.sha256_of(part)
-    if expected and sha256 != expected:
-        part.unlink()
-        raise ModelError(f"{found.name}: {name} came with a wrong checksum and was thrown away")
-    part.replace(file)
-    return sha256
+    hub.fetch_whole(found.repository, found.paths[name], file, count, expected)
+    return expected or folders.sha256_of(file)
 
 
-def put_in_place(
-    name: str, repository: hub.Repository, gathered: Path, files: dict[str, str]
-) -> Path:
-    """Locks what was gathered and makes its folder that of the model; `files` beside the manifest
-    have these sha256."""
-    files = {MANIFEST: folders.sha256_of(gathered / MANIFEST), **files}
-    folders.write_lock(gathered, folders.Lock(repository.name, repository.revision, files))
-    folder, root = folders.folder_of(name), _incoming_root(name)
-    if folder.exists():
-        shutil.rmtree(root / "old", ignore_errors=True)
-        folder.replace(root / "old")
-    gathered.replace(folder)
-    shutil.rmtree(root)
-    return folder
-
-
-def is_whole(folder: Path, revision: str) -> bool:
+def _is_whole(folder: Path, revision: str) -> bool:
     """Whether this revision is in place and undamaged."""
     try:
         folders.read_verified(folder, Manifest)
@@ -248,26 +241,6 @@ def is_whole(folder: Path, revision: str) -> bool:
         return False
 
 
-def incoming(name: str, repository: hub.Repository) -> Path:
-    """Where a revision gathers; what was begun of other revisions goes."""
-    root = _incoming_root(name)
-    for other in root.iterdir() if root.exists() else []:
-        if other.name != repository.revision:
-            shutil.rmtree(other)
-    (root / repository.revision).mkdir(parents=True, exist_ok=True)
-    return root / repository.revision
-
-
 def _incoming_root(name: str) -> Path:
     folder = folders.folder_of(name)
     return folder.parent.parent / "incoming" / folder.name
-
-
-@contextmanager
-def _disk(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        where = error.filename or folder
-        said = error.strerror or str(error)
-        raise HubError(f"{where}: {said}; {folders.HOME} names another place") from None

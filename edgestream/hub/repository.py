@@ -111,13 +111,28 @@ def fetch(repository: Repository, path: str, part: Path, count: Callable[[int], 
         os.fsync(file.fileno())
 
 
-def check(repository: Repository, path: str, part: Path) -> None:
-    """Compares a file that was fetched with what the hub said of it, and removes a wrong one.
+def fetch_whole(
+    repository: Repository, path: str, file: Path, count: Callable[[int], None], sha256: str = ""
+) -> None:
+    """As `fetch()`, through a part beside `file`. The checksum must be `sha256`, or where none is
+    given what the hub says.
 
     Raises:
-        ModelError: its checksum is another one.
+        ModelError: it is another one; the part is thrown away.
     """
-    sha256, blob = repository.sha256.get(path), repository.git_blobs.get(path)
+    part = part_of(file)
+    fetch(repository, path, part, count)
+    _check(repository, path, part, sha256 or repository.sha256.get(path, ""))
+    part.replace(file)
+
+
+def part_of(file: Path) -> Path:
+    """Where a file is while it is fetched; no name of a manifest begins with a dot."""
+    return file.with_name(f".{file.name}.part")
+
+
+def _check(repository: Repository, path: str, part: Path, sha256: str) -> None:
+    blob = repository.git_blobs.get(path)
     if sha256:
         holds = folders.sha256_of(part) == sha256.lower()
     else:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgestream.errors import ModelError
-from edgestream.library.folders import COMMIT, REPOSITORY
+from edgestream.library.folders import COMMIT, REPOSITORY, catalogue
 from edgestream.library.manifest.concatenated import MANIFEST, SOURCE, Manifest, is_plain_name
 from edgestream.library.manifest.read import read_manifest
 from edgestream.library.toml_file import read_toml
@@ -81,6 +81,12 @@ def read_source(folder: Path) -> Source:
         if not holds:
             raise ModelError(f"{path}: {message}")
     return source
+
+
+def converted(name: str) -> Converted | None:
+    """What a model of the catalogue becomes whose pull converts a checkpoint; None of others."""
+    entry = catalogue().get(name)
+    return read_source(entry).converted if entry else None
 
 
 def _place_rules(repository: str, revision: str) -> list[tuple[bool, str]]:

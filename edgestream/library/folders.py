@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 import re
@@ -10,7 +11,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import edgestream
+from edgestream.data import DATA
 from edgestream.errors import ModelError, UsageError
 from edgestream.library.external_weights import refuse_unnamed_weights
 from edgestream.library.foreign import foreign
@@ -19,12 +20,11 @@ from edgestream.library.manifest.concatenated import (
     MANIFEST,
     SHA256,
     SOURCE,
-    Manifest,
     is_plain_name,
 )
 from edgestream.library.manifest.read import M, read_manifest
 from edgestream.library.stand_in import refuse_stand_in
-from edgestream.library.toml_file import read_toml
+from edgestream.library.toml_file import read_toml, write_toml
 
 HOME = "EDGESTREAM_HOME"
 BLOCK_BYTES = 1 << 20
@@ -32,6 +32,8 @@ BLOCK_BYTES = 1 << 20
 REPOSITORY = re.compile(r"(?!.*(--|\.\.))[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
 CATALOGUE_NAME = re.compile(r"(?!.*(--|\.\.))[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
 COMMIT = re.compile(r"[0-9a-f]{40}")
+# An installed package has its models inside; a source tree that is used in place, beside.
+ROOTS = [DATA.parent / "models", DATA.parent.parent / "models"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,12 @@ def pulled() -> dict[str, Path]:
     """The models that were pulled: name to folder."""
     folders = sorted(lock.parent for lock in (home() / "models").glob(f"*/{LOCK}"))
     return {_name(at): at for at in folders if is_pullable(_name(at))}
+
+
+def listed() -> dict[str, tuple[Path, str]]:
+    """All of them by name: the folder, and whether its files are here."""
+    kinds = {"catalogue": catalogue(), "pulled": pulled(), "ships with edgestream": shipped()}
+    return {name: (at, state) for state, found in kinds.items() for name, at in found.items()}
 
 
 def find(name: str | os.PathLike[str]) -> Path:
@@ -118,19 +126,8 @@ def read_lock(folder: Path) -> Lock:
 
 
 def write_lock(folder: Path, lock: Lock) -> None:
-    """Writes `lock.toml`; nothing in it has a character that TOML would want escaped."""
-    lines = [f'repository = "{lock.repository}"', f'revision = "{lock.revision}"']
-    lines += ["", "[files]", *(f'"{name}" = "{sha256}"' for name, sha256 in lock.files.items())]
-    (folder / LOCK).write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def write_checksums(manifest_file: Path, files: dict[str, str]) -> None:
-    """Fills the empty [files], with which the catalogue's manifests of a branch end."""
-    lines = "".join(f'"{name}" = "{sha256}"\n' for name, sha256 in files.items())
-    with manifest_file.open("a", encoding="utf-8") as file:
-        file.write(lines)
-    if read_manifest(manifest_file, Manifest).files != files:
-        raise ModelError(f"{manifest_file}: does not end with [files]")
+    """Writes `lock.toml`."""
+    write_toml(folder / LOCK, dataclasses.asdict(lock))
 
 
 def read_verified(folder: Path, kind: type[M]) -> M:
@@ -191,10 +188,7 @@ def _hexdigest(digest: hashlib._Hash, path: Path) -> str:
 
 
 def _manifests() -> dict[str, Path]:
-    # An installed package has them inside; a source tree that is used in place, beside.
-    roots = [Path(p) / "models" for p in edgestream.__path__]
-    roots += [Path(p).parent / "models" for p in edgestream.__path__]
-    found = [m.parent for root in roots for m in sorted(root.glob(f"*/{MANIFEST}"))]
+    found = [m.parent for root in ROOTS for m in sorted(root.glob(f"*/{MANIFEST}"))]
     return {folder.name: folder for folder in reversed(found)}
 
 

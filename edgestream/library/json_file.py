@@ -9,20 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from edgestream.errors import ModelError
-from edgestream.library.stand_in import refuse_stand_in
+from edgestream.library.stand_in import read_limited
 
 LIMIT_BYTES = 128 << 20  # the largest tokenizer.json has about 35 MB
 
 
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file; raises ModelError with one line on anything else."""
-    refuse_stand_in(path)
     try:
-        with path.open("rb") as file:
-            data = file.read(LIMIT_BYTES + 1)
-        if len(data) > LIMIT_BYTES:
-            raise ModelError(f"{path}: larger than {LIMIT_BYTES >> 20} MB, not a {path.name}")
-        found = json.loads(data.decode("utf-8"))
+        found = json.loads(read_limited(path, LIMIT_BYTES).decode("utf-8"))
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror}") from None
     except (ValueError, RecursionError) as error:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from edgestream.errors import ModelError
 
@@ -29,3 +30,18 @@ def refuse_stand_in(path: str | os.PathLike[str]) -> None:
     """Raises ModelError for a file that only points at the one that is wanted."""
     if said := stand_in(path):
         raise ModelError(f"{os.fspath(path)}: {said}")
+
+
+def read_limited(path: Path, limit_bytes: int) -> bytes:
+    """All of an untrusted file that has at most so many bytes.
+
+    Raises:
+        ModelError: it has more, or only points at the file that is wanted.
+        OSError: it cannot be read.
+    """
+    refuse_stand_in(path)
+    with path.open("rb") as file:
+        data = file.read(limit_bytes + 1)
+    if len(data) > limit_bytes:
+        raise ModelError(f"{path}: larger than {limit_bytes} bytes, not a {path.name}")
+    return data

@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Strict TOML: a file becomes a dataclass, or an error of one line with the path and the key."""
+"""Strict TOML: a file becomes a dataclass, or an error of one line with the path and the key; and
+tables become a file."""
 
 from __future__ import annotations
 
 import dataclasses
+import json
 import sys
 import types
 import typing
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from edgestream.errors import ModelError
-from edgestream.library.stand_in import refuse_stand_in
+from edgestream.library.stand_in import read_limited
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -35,17 +38,37 @@ def read_toml(path: Path, cls: type[T], way_out: str = A_MODEL) -> T:
 
 def parse_toml(path: Path, way_out: str = A_MODEL) -> dict[str, Any]:
     """The tables of a TOML file; raises ModelError in one line on what is none."""
-    refuse_stand_in(path)
     try:
-        with path.open("rb") as file:
-            text = file.read(TOML_LIMIT_BYTES + 1)
-        if len(text) > TOML_LIMIT_BYTES:
-            raise ModelError(f"{path}: larger than {TOML_LIMIT_BYTES} bytes, not a {path.name}")
-        return tomllib.loads(text.decode("utf-8"))
+        return tomllib.loads(read_limited(path, TOML_LIMIT_BYTES).decode("utf-8"))
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror}; {way_out}") from None
     except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, too many digits or levels
         raise ModelError(f"{path}: not valid TOML ({error})".replace("\n", " ")) from None
+
+
+def write_toml(path: Path, values: Mapping[str, Any], comment: str = "") -> None:
+    """Writes keys, then a table for each value that is a mapping. Nothing is written for None, and
+    what is not printable is left out of texts."""
+    tables = {name: table for name, table in values.items() if isinstance(table, Mapping)}
+    lines = [f"# {comment}"] if comment else []
+    lines += _lines({key: value for key, value in values.items() if key not in tables})
+    for name, table in tables.items():
+        lines += ["", f"[{name}]", *_lines(table)]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _lines(values: Mapping[str, Any]) -> Iterator[str]:
+    """JSON's strings, numbers and arrays are TOML's."""
+    for key, value in values.items():
+        if value is None:
+            continue
+        shown = [*map(_printable, value)] if isinstance(value, tuple) else _printable(value)
+        name = key if key.isidentifier() and key.isascii() else json.dumps(key)
+        yield f"{name} = {json.dumps(shown, ensure_ascii=False)}"
+
+
+def _printable(value: Any) -> Any:
+    return "".join(filter(str.isprintable, value)) if isinstance(value, str) else value
 
 
 def build(cls: type[T], data: object, where: str) -> T:

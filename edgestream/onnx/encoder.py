@@ -10,10 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgestream.errors import ModelError, OperationError
-from edgestream.library.stand_in import refuse_stand_in
-from edgestream.system.names import native_name
-from edgestream.system.process import is_out_of_memory
+from edgestream.errors import ModelError
+from edgestream.onnx.session import bind, one_line, open_session, run_bound
 
 Floats = NDArray[np.float32]
 MEL, SAMPLES, PICTURE, OUTPUT = "mel", "samples", "picture", "embeddings"
@@ -25,29 +23,14 @@ class EncoderWeights:
     """An encoder graph loaded once and shared by any number of streams.
 
     The graph has an input `mel` [1, T, n_mels], `samples` [1, T, 1] or `picture` [1, height, width,
-    3], an output `embeddings` [1, rows, n_embd], and for each state an input `state.N` with an
+    3], an output `embeddings` [1, 1, n_embd], and for each state an input `state.N` with an
     output `state.N.out` of the same shape. Of an input `ring.N` a run replaces a few rows: its
     output `ring.N.out` is bound to the same memory, so that a long window is not copied each time.
     """
 
     def __init__(self, path: Path, *, input_name: str, chunk_shape: tuple[int, ...]) -> None:
-        import onnxruntime as ort  # 0.2 s: only when a model is loaded
-
-        refuse_stand_in(path)
-        options = ort.SessionOptions()
         # A tiny network on 80 ms of audio: a second thread costs more in hand-over than it saves.
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 4  # its errors come back as exceptions
-        try:
-            self.session = ort.InferenceSession(
-                native_name(path), options, providers=["CPUExecutionProvider"], enable_fallback=0
-            )
-        except ModelError:
-            raise
-        except Exception as error:  # onnxruntime raises its own types, not one base
-            if is_out_of_memory(error):
-                raise OperationError(f"{path}: not enough memory: {_line(error)}") from None
-            raise ModelError(f"{path}: onnxruntime cannot load it: {_line(error)}") from None
+        self.session = open_session(path)
         self.path, self.input_name = path, input_name
         self.chunk_shape = (1, *chunk_shape)
         self.state_shapes = self._check()
@@ -97,30 +80,29 @@ class Encoder:
         ]
         self._turn = 0
         try:
-            self._rows = self._probe()  # [rows, n_embd]
+            self._row = self._probe()  # [n_embd]
             self._bindings = [self._bind(0, 1), self._bind(1, 0)]
             self.push(np.zeros((2, *self._chunk.shape[1:]), np.float32))
         except Exception as error:  # whatever a damaged graph makes onnxruntime say
-            raise ModelError(f"{weights.path}: does not run on a chunk: {_line(error)}") from None
+            raise ModelError(
+                f"{weights.path}: does not run on a chunk: {one_line(error)}"
+            ) from None
         self.reset()
 
     @property
     def n_embd(self) -> int:
         """Width of an embedding."""
-        return int(self._rows.shape[1])
+        return len(self._row)
 
     def push(self, chunks: Floats) -> Floats:
-        """Chunks [n, *chunk_shape] to embeddings [n * rows, n_embd]."""
-        embeddings = np.empty((len(chunks), *self._rows.shape), np.float32)
+        """Chunks [n, *chunk_shape] to embeddings [n, n_embd]."""
+        embeddings = np.empty((len(chunks), self.n_embd), np.float32)
         for chunk, out in zip(chunks, embeddings, strict=True):
             self._chunk[0] = chunk
-            try:
-                self._session.run_with_iobinding(self._bindings[self._turn])
-            except Exception as error:  # onnxruntime raises its own types, not one base
-                raise OperationError(f"encoder: onnxruntime failed: {_line(error)}") from None
+            run_bound(self._session, self._bindings[self._turn], "encoder")
             self._turn ^= 1
-            out[:] = self._rows
-        return embeddings.reshape(-1, self.n_embd)
+            out[:] = self._row
+        return embeddings
 
     def finish(self) -> Floats:
         """Nothing waits here: a chunk is answered at once."""
@@ -133,24 +115,18 @@ class Encoder:
                 state.fill(0)
 
     def _probe(self) -> Floats:
-        """A buffer for one chunk's embeddings; its shape is found by running the graph once."""
+        """A buffer for a chunk's embedding; its width is found by running the graph once."""
         feed: dict[str, Any] = {self._input_name: self._chunk, **self._states[0]}
         _, rows, n_embd = self._session.run([OUTPUT], feed)[0].shape
         if rows != 1:
             raise ModelError(f"{rows} embeddings for a chunk; a step of the decoder takes one")
-        return np.empty((rows, n_embd), np.float32)
+        return np.empty(n_embd, np.float32)
 
     def _bind(self, source: int, target: int) -> Any:
         binding = self._session.io_binding()
-        bound = {self._input_name: self._chunk, **self._states[source]}
-        for name, array in bound.items():
-            binding.bind_input(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
-        results = {OUTPUT: self._rows[None]}
-        results |= {name + STATE_OUT: array for name, array in self._states[target].items()}
-        for name, array in results.items():
-            binding.bind_output(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
+        for name, array in {self._input_name: self._chunk, **self._states[source]}.items():
+            bind(binding, "input", name, array, array.shape)
+        for name, array in self._states[target].items():
+            bind(binding, "output", name + STATE_OUT, array, array.shape)
+        bind(binding, "output", OUTPUT, self._row, (1, 1, self.n_embd))
         return binding
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]

@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgestream.errors import OperationError
 from edgestream.onnx.ring import HIDDEN, HIDDEN_FLOAT16, OnnxRing, RingShape
-from edgestream.onnx.session import NUMPY_TYPES, bind, one_line
+from edgestream.onnx.session import NUMPY_TYPES, bind, run_bound
 from edgestream.onnx.weights import SWITCHES, OnnxModel
 
 Floats = NDArray[np.float32]
@@ -53,11 +52,7 @@ class Layout(abc.ABC):
                 bind(binding, kind, name, layer, (1, *layer.shape))
 
     def _compute(self, binding: Any) -> None:
-        try:
-            self.model.session.run_with_iobinding(binding)
-        except Exception as error:  # onnxruntime raises its own types, not one base
-            message = f"{self.model.path}: onnxruntime failed: {one_line(error)}"
-            raise OperationError(message) from None
+        run_bound(self.model.session, binding, str(self.model.path))
 
 
 class TurnedLayout(Layout):

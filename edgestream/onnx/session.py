@@ -24,10 +24,8 @@ NUMPY_TYPES = {
 }
 
 
-def open_session(
-    source: Path | bytes, *, providers: Sequence[str] = (CPU,), n_threads: int = 1
-) -> Any:
-    """An onnxruntime session over a file or a model in memory.
+def open_session(source: Path | bytes, *, providers: Sequence[str] = (CPU,)) -> Any:
+    """An onnxruntime session of one thread over a file or a model in memory.
 
     onnxruntime takes a provider that cannot be loaded for a wish: compare `get_providers()`.
 
@@ -39,7 +37,7 @@ def open_session(
     if isinstance(source, Path):
         refuse_stand_in(source)
     options = ort.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = n_threads, 1
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4  # its errors come back as exceptions
     given = source if isinstance(source, bytes) else native_name(source)
     name = "operator" if isinstance(source, bytes) else str(source)
@@ -56,6 +54,14 @@ def bind(binding: Any, kind: str, name: str, array: Any, shape: Sequence[int]) -
     assert array.flags.c_contiguous
     bind_one = binding.bind_input if kind == "input" else binding.bind_output
     bind_one(name, "cpu", 0, array.dtype.type, tuple(shape), array.ctypes.data)
+
+
+def run_bound(session: Any, binding: Any, name: str) -> None:
+    """Runs what is bound; raises OperationError in the `name` of the file where that fails."""
+    try:
+        session.run_with_iobinding(binding)
+    except Exception as error:  # onnxruntime raises its own types, not one base
+        raise OperationError(f"{name}: onnxruntime failed: {one_line(error)}") from None
 
 
 def one_line(error: Exception) -> str:

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgestream.errors import ModelError
+from edgestream.library.json_file import Fields, read_json
 from edgestream.library.manifest.ring import EMBEDDINGS_FILE
 from edgestream.onnx.operators import check_operators
 from edgestream.onnx.rope import Doubles, inverse_frequencies
 from edgestream.onnx.session import CPU, NUMPY_TYPES, one_line, open_session
 
-CONFIG_LIMIT_BYTES = 1 << 20
 TURNED_INPUTS = {"inputs_embeds", "rope_cos", "rope_sin"}
 RING_INPUTS = TURNED_INPUTS | {"write_index", "attention_bias"}
 SHARED_INPUTS = TURNED_INPUTS | {"seqlens_k", "total_sequence_length"}
@@ -49,17 +49,10 @@ class OnnxModel:
         providers_asked, providers: of onnxruntime, as asked for and as really used.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        *,
-        embeddings: Path | None = None,
-        providers: Sequence[str] = (CPU,),
-        n_threads: int = 1,
-    ) -> None:
+    def __init__(self, path: Path, *, providers: Sequence[str] = (CPU,)) -> None:
         """Raises ModelError, naming file and finding, on one that is damaged or not supported."""
         self.path = path
-        self.session = open_session(path, providers=providers, n_threads=n_threads)
+        self.session = open_session(path, providers=providers)
         self.providers_asked = tuple(providers)
         self.providers: tuple[str, ...] = tuple(self.session.get_providers())
         self.inputs = {i.name: i for i in self.session.get_inputs()}
@@ -74,7 +67,7 @@ class OnnxModel:
         self.head_dim = self._width(self.keys[0].past, 3)
         self.n_embd = self._width("inputs_embeds", 2)
         self.inv_freq = self._inverse_frequencies()
-        self._embeddings = open_session(embeddings or path.parent / EMBEDDINGS_FILE)
+        self._embeddings = open_session(path.parent / EMBEDDINGS_FILE)
         self.n_vocab = self._check_embeddings()
 
     def token_embedding(self, token: int) -> NDArray[np.float32]:
@@ -158,16 +151,9 @@ class OnnxModel:
     def _config(self) -> dict[str, Any]:
         """`config.json` of a community repository, beside the file or one folder up."""
         for folder in (self.path.parent, self.path.parent.parent):
-            path = folder / "config.json"
-            try:
-                if path.stat().st_size > CONFIG_LIMIT_BYTES:
-                    raise ModelError(f"{path}: larger than {CONFIG_LIMIT_BYTES} bytes")
-                config = json.loads(path.read_text(encoding="utf-8"))
-                return dict(config.get("text_config", config))
-            except FileNotFoundError:
-                continue
-            except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
-                raise ModelError(f"{path}: not a readable config.json ({error})") from None
+            if (path := folder / "config.json").exists():
+                config = Fields(read_json(path), str(path))
+                return config.get("text_config", dict, config.data)  # type: ignore[no-any-return]
         raise ModelError(f"{self.path}: config.json is missing; its rope_theta is needed")
 
     def _property(self, name: str) -> Any:

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgestream.captions.pieces import WORD_START, byte_letters, joined, piece_bytes, pieces
+from edgestream.captions.pieces import WORD_START, joined, piece_bytes, pieces
+from edgestream.library.byte_letters import BYTE_LETTERS
 
 words = st.text(st.characters(exclude_categories=["Cs", "Z", "Cc"]), min_size=1, max_size=8)
 
@@ -14,7 +15,7 @@ words = st.text(st.characters(exclude_categories=["Cs", "Z", "Cc"]), min_size=1,
 def test_any_cutting_into_byte_tokens_gives_the_text(texts, cuts):
     data = " ".join(texts).encode()
     ends = sorted({0, len(data), *(min(cut, len(data)) for cut in cuts)})
-    letters = byte_letters()
+    letters = BYTE_LETTERS
     tokens = [
         "".join(letters[byte] for byte in data[start:end])
         for start, end in itertools.pairwise(ends)

@@ -27,7 +27,7 @@ SHAPE = TinyShape(n_embd=64, n_ff=96, n_heads=4, n_kv_heads=2, n_vocab=40)
 CONFIG = {
     "model_type": "llama", "num_hidden_layers": 2, "hidden_size": 64, "intermediate_size": 96,
     "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 40, "rms_norm_eps": 1e-5,
-    "rope_theta": 10000.0,
+    "rope_theta": 10000.0, "max_position_embeddings": 64,
 }  # fmt: skip
 LLAMA3 = {
     "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
@@ -115,11 +115,16 @@ def test_a_llama_of_pytorch_gives_the_same_logits(tmp_path, layout):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"model_type": "qwen2"}, "model_type 'qwen2'"),
-        ({"attention_bias": True}, "attention_bias is set"),
-        ({"hidden_act": "gelu"}, "with 'gelu'"),
-        ({"rope_scaling": {"rope_type": "dynamic"}}, "rope scaling 'dynamic' is not supported"),
-        ({"partial_rotary_factor": 0.5}, "only whole heads can be turned"),
+        ({"model_type": "qwen2"}, "model_type 'qwen2' is not supported; converted is 'llama'"),
+        ({"attention_bias": True}, "attention_bias True is not supported"),
+        ({"mlp_bias": True}, "mlp_bias True is not supported"),
+        ({"hidden_act": "gelu"}, "hidden_act 'gelu' is not supported; converted is 'silu'"),
+        ({"rope_scaling": {"rope_type": "dynamic"}}, "rope scaling 'dynamic' of llama is not"),
+        (
+            {"rope_scaling": {"rope_type": "yarn", "factor": 2.0}},
+            "llama with the rope scaling yarn",
+        ),
+        ({"partial_rotary_factor": 0.5}, "partial_rotary_factor 0.5 is not supported"),
     ],
 )
 def test_what_is_not_written_is_refused(change, message):

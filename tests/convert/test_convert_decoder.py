@@ -18,7 +18,7 @@ from tiny_llama import TinyShape, random_weights, stored_weights, write_gguf
 
 import edgestream as es
 from edgestream.cli.start import run_command
-from edgestream.convert.run import Wish, convert
+from edgestream.convert.run import Wish, convert, new_folder
 from edgestream.decoder import GgufModel, RingDecoder, load_decoder
 from edgestream.errors import EdgestreamError, ModelError, UsageError
 from edgestream.library.folders import sha256_of
@@ -378,9 +378,7 @@ def test_a_disk_that_takes_no_more_is_named(tmp_path):
 
 
 def test_two_conversions_to_one_place_do_not_mix(tmp_path):
-    from edgestream.convert.whole_folder import whole_folder
-
-    with whole_folder(tmp_path / "out") as part:
+    with new_folder(tmp_path / "out") as part:
         (part / "half").touch()
         with pytest.raises(UsageError, match="another process is converting to it"):
             run(tiny_source(tmp_path), tmp_path / "out")
@@ -391,10 +389,11 @@ def test_two_conversions_to_one_place_do_not_mix(tmp_path):
 def test_a_result_too_far_from_its_source_is_not_kept(tmp_path, monkeypatch):
     import edgestream.convert.models.decoder as decoder
     from edgestream.convert.verify import decoder as verify
+    from edgestream.convert.verify import source
 
     far = verify.Comparison(10, 9.0, 1.4, 0.0, verify.BOUNDS["f32"], None)
     monkeypatch.setattr(decoder, "compare", lambda checkpoint, folder: far)
-    monkeypatch.setattr(verify, "require_transformers", lambda: None)
+    monkeypatch.setattr(source, "require_transformers", lambda: None)
     with pytest.raises(EdgestreamError, match="too far from it") as caught:
         run(tiny_source(tmp_path), tmp_path / "out", verify=True)
     assert caught.value.exit_code == 1

@@ -21,7 +21,7 @@ from test_pull import hub, models, start, the_line
 
 import edgestream as es
 from edgestream.convert import run
-from edgestream.convert.pull import pull_checkpoint
+from edgestream.convert.pull import pull
 from edgestream.errors import ModelError, UsageError
 from edgestream.library import folders
 from edgestream.library.catalogue import read_source
@@ -53,8 +53,7 @@ def served(hub, monkeypatch):
 
 def fetch(name=NAME, **options):
     told = []
-    options = {"revision": None, "force": False, **options}
-    folder = pull_checkpoint(name, tell=told.append, progress=lambda *_: None, **options)
+    folder = pull(name, tell=told.append, progress=lambda *_: None, **options)
     return folder, told
 
 

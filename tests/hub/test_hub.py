@@ -48,7 +48,7 @@ def cut_hub():
 
 def fetch(name=NAME, **options):
     told = []
-    folder = pull(name, tell=told.append, progress=lambda done, total: None, **options)
+    folder = pull(name, tell=told.append, progress=lambda *_: None, **options)
     return folder, told
 
 
@@ -236,7 +236,7 @@ def entry(tmp_path, monkeypatch, tiny):
             at = paths.get(name, name)
             lines.append(f'[files."{name}"]\npath = "{at}"\nbytes = {len(data)}')
     (folder / "source.toml").write_text("\n".join(lines))
-    monkeypatch.setattr(es, "__path__", [*es.__path__, str(root)])
+    monkeypatch.setattr(folders, "ROOTS", [*folders.ROOTS, root / "models"])
     return folder, repository
 
 

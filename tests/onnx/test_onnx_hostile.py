@@ -130,8 +130,8 @@ def test_frequencies_that_cannot_be_are_refused(ours, text, message):
     ("config", "message"),
     [
         (None, "config.json is missing; its rope_theta is needed"),
-        ("{", "not a readable config.json"),
-        ("[]", "not a readable config.json"),
+        ("{", "config.json: not valid JSON"),
+        ("[]", "config.json: must be a JSON object"),
         ('{"rope_theta": "many"}', "the rope numbers are not usable"),
         ('{"rope_theta": 0}', "the rope numbers are not usable"),
         ('{"rope_scaling": {"type": "yarn"}}', "rope scaling 'yarn' is not supported"),

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from transformers_whisper import sound
 
 from edgestream.errors import ModelError, UsageError
-from edgestream.speech.reencoded.config import byte_table, read_speech_config
+from edgestream.library.byte_letters import LETTER_BYTES
+from edgestream.speech.reencoded.config import read_speech_config
 from edgestream.speech.reencoded.model import ReencodedModel
 from edgestream.speech.reencoded.prompt import MAX_TOKENS, prompt_tokens
 
@@ -28,7 +29,7 @@ MERGES = [
 def folder(tmp_path_factory):
     folder = tiny.write(tmp_path_factory.mktemp("model") / "tiny")
     pieces = ["".join(pair) for pair in MERGES]
-    vocab = byte_table() | {piece: tiny.N_BYTES + i for i, piece in enumerate(pieces)}
+    vocab = LETTER_BYTES | {piece: tiny.N_BYTES + i for i, piece in enumerate(pieces)}
     bytes_ = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True}
     data = {
         "version": "1.0", "truncation": None, "padding": None, "added_tokens": [],

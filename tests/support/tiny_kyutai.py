@@ -65,7 +65,8 @@ def save(model, folder: Path) -> Path:
 def convert(checkpoint: Path, folder: Path, quant: str = "f32") -> Path:
     """A model's folder of a checkpoint."""
     from edgestream.convert.checkpoint import Checkpoint
-    from edgestream.convert.registry import Request, find_converter
+    from edgestream.convert.registry import find_converter
+    from edgestream.convert.request import Request
 
     folder.mkdir(parents=True, exist_ok=True)
     opened = Checkpoint(checkpoint)

@@ -87,9 +87,9 @@ def tensors(seed: int = 0, config: dict = CONFIG) -> dict[str, np.ndarray]:
 
 def tokenizer() -> dict:
     """Byte-level pieces as in GPT-2's vocabulary; specials are added tokens."""
-    from edgestream.speech.reencoded.config import byte_table
+    from edgestream.library.byte_letters import LETTER_BYTES
 
-    vocab = byte_table() | {word: N_BYTES + i for i, word in enumerate(WORDS)}
+    vocab = LETTER_BYTES | {word: N_BYTES + i for i, word in enumerate(WORDS)}
     named = {
         END: "endoftext", START: "startoftranscript", TRANSLATE: "translate", NO_SPEECH: "nospeech",
         TRANSCRIBE: "transcribe", PREVIOUS: "startofprev", NO_TIMES: "notimestamps",

@@ -44,7 +44,7 @@ from memorised_network import (
 from torch import Tensor, nn
 
 from edgestream.convert.onnx.whisper import write_whisper
-from edgestream.speech.reencoded.config import byte_table
+from edgestream.library.byte_letters import LETTER_BYTES
 from edgestream.speech.reencoded.window import CentredMel
 
 RATE_HZ = 16000
@@ -231,7 +231,7 @@ def write(network: Network, track: Track, folder: Path, shape: str) -> None:
         "suppress_tokens": [START, ENGLISH, TRANSCRIBE, PREVIOUS, NO_SPEECH],
         "max_initial_timestamp_index": 50, "alignment_heads": aligned,
     }  # fmt: skip
-    tokenizer = {"model": {"type": "BPE", "vocab": byte_table() | track.pieces, "merges": []}}
+    tokenizer = {"model": {"type": "BPE", "vocab": LETTER_BYTES | track.pieces, "merges": []}}
     (folder / "onnx").mkdir(parents=True)
     write_whisper(config, widened(network, width, n_layers), folder / "onnx")
     spoken = [(word.text, round(word.end_s, 3)) for word in track.words]

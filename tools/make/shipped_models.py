@@ -23,7 +23,7 @@ import zipfile
 from pathlib import Path
 
 from edgestream.convert.models.ctranslate2_whisper import CTranslate2Checkpoint
-from edgestream.convert.registry import Request
+from edgestream.convert.request import Request
 from edgestream.convert.run import write_model
 from edgestream.library.manifest.concatenated import FORMAT, REENCODED, VOICE, Manifest
 from edgestream.library.manifest.write import write_manifest

@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 
 from edgestream.convert.gguf.tensors import (
     Source,
-    Step,
     StoredTensor,
     check_shapes,
     write_tensors,
 )
-from edgestream.convert.models.decoder_shape import DecoderConfig
+from edgestream.convert.models.decoder_config import DecoderConfig
 from edgestream.convert.tokenizer.vocabulary import Vocabulary
 from edgestream.decoder.tokenizer import NORMALIZER
+from edgestream.library.progress import Progress
 
 if TYPE_CHECKING:
     import gguf
@@ -34,7 +34,7 @@ def write_gguf_decoder(
     config: DecoderConfig,
     vocabulary: Vocabulary | None,
     kind: str,
-    step: Step,
+    progress: Progress,
     extra: Mapping[str, NDArray[np.float32]] = MappingProxyType({}),
 ) -> None:
     """Writes `path` with matrices of the type `kind`, f32, f16 or bf16; vectors are float32, and
@@ -55,7 +55,7 @@ def write_gguf_decoder(
     with closing(gguf.GGUFWriter(path, config.architecture.gguf)) as writer:
         add_config(writer, config, checkpoint)
         add_vocabulary(writer, vocabulary)
-        write_tensors(writer, tensors, step)
+        write_tensors(writer, tensors, "writing", progress)
 
 
 def check_tensors(checkpoint: Source, config: DecoderConfig) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from edgestream.convert.models.llama import Floats, LlamaConfig
+from edgestream.convert.models.decoder_config import DecoderConfig, RopeConfig
+from edgestream.convert.models.llama import LLAMA, Floats, LlamaConfig
 from edgestream.errors import ModelError
 
 NAMES = {
@@ -51,7 +52,7 @@ def read_gguf_llama(path: Path) -> tuple[dict[str, Floats], LlamaConfig]:
         for t in reader.tensors
     }
     config = _config(fields, tensors)
-    return _renamed(tensors, config, path), config
+    return _renamed(tensors, config.decoder, path), config
 
 
 def _config(fields: dict[str, Any], tensors: dict[str, Floats]) -> LlamaConfig:
@@ -60,9 +61,9 @@ def _config(fields: dict[str, Any], tensors: dict[str, Floats]) -> LlamaConfig:
         int(fields["llama.attention.head_count"]),
     )
     head_dim = int(fields.get("llama.rope.dimension_count", n_embd // n_heads))
-    base = float(fields.get("llama.rope.freq_base", 10000.0))
-    factors = tensors.pop("rope_freqs.weight", np.ones(head_dim // 2)).tolist()
-    return LlamaConfig(
+    factors = tuple(tensors.pop("rope_freqs.weight", np.empty(0)).tolist())
+    decoder = DecoderConfig(
+        architecture=LLAMA,
         n_layers=int(fields["llama.block_count"]),
         n_embd=n_embd,
         n_ff=int(fields["llama.feed_forward_length"]),
@@ -71,12 +72,14 @@ def _config(fields: dict[str, Any], tensors: dict[str, Floats]) -> LlamaConfig:
         head_dim=head_dim,
         n_vocab=len(tensors["token_embd.weight"]),
         rms_epsilon=float(fields["llama.attention.layer_norm_rms_epsilon"]),
-        inv_freq=tuple(base ** (-2.0 * i / head_dim) / factors[i] for i in range(head_dim // 2)),
-        token_texts=tuple(fields.get("tokenizer.ggml.tokens", ())),
+        n_rows=int(fields.get("llama.context_length", 1)),
+        tied="output.weight" not in tensors,
+        rope=RopeConfig(float(fields.get("llama.rope.freq_base", 10000.0)), factors=factors),
     )
+    return LlamaConfig(decoder, tuple(fields.get("tokenizer.ggml.tokens", ())))
 
 
-def _renamed(tensors: dict[str, Floats], config: LlamaConfig, path: Path) -> dict[str, Floats]:
+def _renamed(tensors: dict[str, Floats], config: DecoderConfig, path: Path) -> dict[str, Floats]:
     weights = {}
     for name, values in tensors.items():
         block, _, part = name.removeprefix("blk.").removesuffix(".weight").partition(".")

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from edgestream.convert.gguf.tensors import (
     Source,
-    Step,
     StoredTensor,
     check_shapes,
     write_tensors,
 )
 from edgestream.convert.models.tower import TowerConfig, TowerTensor
+from edgestream.library.progress import Progress
 
 if TYPE_CHECKING:
     import gguf
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 ARCHITECTURE = "clip"  # llama.cpp's name for every tower
 
 
-def write_mmproj(path: Path, source: Source, config: TowerConfig, kind: str, step: Step) -> None:
+def write_mmproj(
+    path: Path, source: Source, config: TowerConfig, kind: str, progress: Progress
+) -> None:
     """Writes `path` with matrices of the type `kind`, f32 or f16. Vectors, positions and what
     patches are convolved with are float32: they are small, and libmtmd adds them as they are.
 
@@ -37,7 +39,8 @@ def write_mmproj(path: Path, source: Source, config: TowerConfig, kind: str, ste
     check_shapes(source, {tensor.here: tensor.shape for tensor in tensors})
     with closing(gguf.GGUFWriter(path, ARCHITECTURE)) as writer:
         _add_config(writer, config, source)
-        write_tensors(writer, [_stored(tensor, source, kind) for tensor in tensors], step)
+        stored = [_stored(tensor, source, kind) for tensor in tensors]
+        write_tensors(writer, stored, "tower", progress)
 
 
 def _stored(tensor: TowerTensor, source: Source, kind: str) -> StoredTensor:

@@ -11,8 +11,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -21,10 +20,10 @@ from numpy.typing import NDArray
 
 from edgestream.convert.gguf.decoder import write_gguf_decoder
 from edgestream.convert.gguf.tensors import PLAIN_TYPES, Source
-from edgestream.convert.models.decoder_shape import DecoderConfig
-from edgestream.convert.registry import Progress, Request
+from edgestream.convert.models.decoder_config import DecoderConfig
 from edgestream.convert.tokenizer.vocabulary import Vocabulary
-from edgestream.errors import ModelError, OperationError, OutputError, UsageError
+from edgestream.errors import ModelError, OperationError, OutputError
+from edgestream.library.progress import Progress
 from edgestream.system.process import end_at_once_on_ctrl_c
 
 # Name of a quantization to libllama's.
@@ -35,18 +34,10 @@ QUANT_TYPES = {
     "q4_k_m": "LLAMA_FTYPE_MOSTLY_Q4_K_M",
     "q4_0": "LLAMA_FTYPE_MOSTLY_Q4_0",
 }
+# What a decoder in GGUF can have, first the usual one.
+GGUF_QUANTS = {"gguf": tuple(dict.fromkeys(("q8_0", *PLAIN_TYPES, *QUANT_TYPES)))}
 WRITE_FAILED = "iostream error"  # what libllama says when the disk takes no more
 _TENSOR = re.compile(r"^\[\s*(\d+)/\s*(\d+)\]")  # of libllama's log: the number of a tensor, of all
-
-
-def gguf_quant(request: Request) -> str:
-    """The type of a decoder beside an encoder; raises UsageError on what it cannot be."""
-    kinds = tuple(dict.fromkeys(("q8_0", *PLAIN_TYPES, *QUANT_TYPES)))
-    if request.to == "onnx":
-        raise UsageError("--to onnx: the decoder of this model is written as gguf alone")
-    if request.quant is not None and request.quant not in kinds:
-        raise UsageError(f"--quant {request.quant!r:.40}: gguf has {', '.join(kinds)}")
-    return request.quant or kinds[0]
 
 
 def write_quantized(
@@ -62,16 +53,13 @@ def write_quantized(
     """Writes a decoder in a plain type, or in one of libllama's through a plain file beside it."""
     plain = quant if quant in PLAIN_TYPES else source.dtype.lower()
     whole = path if quant in PLAIN_TYPES else path.with_name(f".plain-{path.name}")
-    step = partial(progress, "writing")
-    write_gguf_decoder(whole, source, config, vocabulary, plain, step, extra)
+    write_gguf_decoder(whole, source, config, vocabulary, plain, progress, extra)
     if whole != path:
-        quantize(whole, path, quant, n_threads, partial(progress, "quantizing"))
+        quantize(whole, path, quant, n_threads, progress)
         whole.unlink()
 
 
-def quantize(
-    source: Path, target: Path, kind: str, n_threads: int, step: Callable[[int, int], None]
-) -> None:
+def quantize(source: Path, target: Path, kind: str, n_threads: int, progress: Progress) -> None:
     """Writes `target` with the weights of `source` in the type `kind`.
 
     Raises:
@@ -90,7 +78,7 @@ def quantize(
             for line in process.stdout:
                 last = line.strip() or last
                 if found := _TENSOR.match(line):
-                    step(int(found[1]), int(found[2]))
+                    progress("quantizing", int(found[1]), int(found[2]))
         except BaseException:
             process.kill()
             raise

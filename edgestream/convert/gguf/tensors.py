@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgestream.errors import ModelError
+from edgestream.library.progress import Progress
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import gguf
 
-Step = Callable[[int, int], None]  # done, in all
 PLAIN_TYPES = {"f32": 4, "f16": 2, "bf16": 2}  # bytes of a number
 
 
@@ -40,6 +40,14 @@ class Source(Protocol):
 
     def license(self) -> str:
         """The licence of the weights."""
+
+
+class View:
+    """A source over a checkpoint, which gives its tensors other names."""
+
+    def __init__(self, checkpoint: Source) -> None:
+        self.folder, self.model_type = checkpoint.folder, checkpoint.model_type
+        self.dtype, self.license = checkpoint.dtype, checkpoint.license
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +85,10 @@ def _is_computed(name: str) -> bool:
     return name.endswith(("rotary_emb.inv_freq", "rotary_pos_emb.inv_freq"))
 
 
-def write_tensors(writer: gguf.GGUFWriter, tensors: Sequence[StoredTensor], step: Step) -> None:
-    """Writes the whole file; metadata must have been added before.
+def write_tensors(
+    writer: gguf.GGUFWriter, tensors: Sequence[StoredTensor], what: str, progress: Progress
+) -> None:
+    """Writes the whole file; metadata must have been added before. `what` is told as done.
 
     Raises:
         ModelError: a number is too large for the type.
@@ -94,7 +104,7 @@ def write_tensors(writer: gguf.GGUFWriter, tensors: Sequence[StoredTensor], step
     writer.write_ti_data_to_file()
     for i, tensor in enumerate(tensors):
         writer.write_tensor_data(_cast(tensor.read(), tensor.kind, tensor.name))
-        step(i + 1, len(tensors))
+        progress(what, i + 1, len(tensors))
 
 
 def _cast(values: NDArray[Any], kind: str, name: str) -> NDArray[Any]:

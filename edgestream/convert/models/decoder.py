@@ -3,34 +3,31 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
-from edgestream.convert.checkpoint import LICENSE, Checkpoint
+from edgestream.convert.checkpoint import Checkpoint
 from edgestream.convert.gguf.decoder import check_tensors, write_vocabulary
-from edgestream.convert.gguf.quantize import QUANT_TYPES, write_quantized
-from edgestream.convert.gguf.tensors import PLAIN_TYPES
-from edgestream.convert.models.decoder_shape import (
+from edgestream.convert.gguf.quantize import GGUF_QUANTS, write_quantized
+from edgestream.convert.models.decoder_config import (
     ARCHITECTURES,
     DecoderConfig,
     read_decoder_config,
 )
 from edgestream.convert.models.llama import LlamaConfig
 from edgestream.convert.onnx.decoder import write_onnx_decoder
-from edgestream.convert.registry import Progress, Request
+from edgestream.convert.request import Request
 from edgestream.convert.tokenizer.find import read_vocabulary
 from edgestream.convert.tokenizer.vocabulary import Vocabulary
 from edgestream.convert.verify.decoder import Comparison
 from edgestream.convert.verify.decoder import compare as compare_logits
 from edgestream.decoder.model import load_decoder
-from edgestream.errors import UsageError
 from edgestream.library.manifest.decoder import DecoderManifest
 from edgestream.library.manifest.ring import RingSpec
 from edgestream.library.manifest.write import write_manifest
+from edgestream.library.progress import Progress
 
 GGUF, ONNX, VOCABULARY = "decoder.gguf", "decoder.onnx", "tokenizer.gguf"
-# First the usual one.
-QUANTS = {"gguf": ("q8_0", *PLAIN_TYPES, *QUANT_TYPES), "onnx": ("q4", "f32")}
+QUANTS = {**GGUF_QUANTS, "onnx": ("q4", "f32")}
 N_SINKS, MAX_WINDOW = 4, 4096
 
 
@@ -41,18 +38,18 @@ def write(checkpoint: Checkpoint, folder: Path, request: Request, progress: Prog
         ModelError: the checkpoint is damaged or not supported.
         UsageError: there is no such quantization of the format.
     """
-    to = request.to or "gguf"
-    quant = request.quant or QUANTS[to][0]
-    if quant not in QUANTS[to]:
-        known = ", ".join(dict.fromkeys(QUANTS[to]))
-        raise UsageError(f"--quant {quant!r:.40}: {to} has {known}")
+    to, quant = request.choose(QUANTS)
     config = read_decoder_config(checkpoint.config, ARCHITECTURES[checkpoint.model_type])
     check_tensors(checkpoint, config)
     vocabulary = read_vocabulary(checkpoint, config.n_vocab)
-    put = _write_gguf if to == "gguf" else _write_onnx
-    tokenizer = put(checkpoint, config, vocabulary, folder, quant, request.n_threads, progress)
-    if text := checkpoint.license_text():
-        (folder / LICENSE).write_bytes(text)
+    if to == "gguf":
+        write_quantized(
+            folder / GGUF, checkpoint, config, vocabulary, quant, request.n_threads, progress
+        )
+    else:
+        _write_onnx(checkpoint, config, vocabulary, folder, quant, progress)
+    checkpoint.copy_license(folder)
+    file, tokenizer = (GGUF, GGUF) if to == "gguf" else (ONNX, VOCABULARY)
     n_sinks = min(N_SINKS, config.n_rows - 1)
     manifest = DecoderManifest(
         name=request.name,
@@ -61,11 +58,11 @@ def write(checkpoint: Checkpoint, folder: Path, request: Request, progress: Prog
         source=request.source,
         quantization=quant,
         decoder=RingSpec(
-            file=GGUF if to == "gguf" else ONNX,
+            file=file,
             n_sinks=n_sinks,
             window=min(config.n_rows, MAX_WINDOW) - n_sinks,
         ),
-        tokenizer=tokenizer,
+        tokenizer=tokenizer if vocabulary else "",
         files={},
     )
     write_manifest(folder, manifest)
@@ -79,41 +76,20 @@ def compare(checkpoint: Checkpoint, folder: Path) -> Comparison:
     return compare_logits(checkpoint.folder, checkpoint.config, result, quant)
 
 
-def _write_gguf(
-    checkpoint: Checkpoint,
-    config: DecoderConfig,
-    vocabulary: Vocabulary | None,
-    folder: Path,
-    quant: str,
-    n_threads: int,
-    progress: Progress,
-) -> str:
-    """The decoder, plain or quantized; returns the file with the tokenizer."""
-
-    write_quantized(folder / GGUF, checkpoint, config, vocabulary, quant, n_threads, progress)
-    return GGUF if vocabulary else ""
-
-
 def _write_onnx(
     checkpoint: Checkpoint,
     config: DecoderConfig,
     vocabulary: Vocabulary | None,
     folder: Path,
     quant: str,
-    n_threads: int,
     progress: Progress,
-) -> str:
-    """The decoder in layout B and its embeddings; returns the file with the tokenizer."""
-    names = [name for name, _, _ in config.shapes()]
-    weights = {}
-    plain = LlamaConfig.from_hugging_face(checkpoint.config.data)
+) -> None:
+    """The decoder in layout B, its embeddings, and a file with the tokenizer."""
+    llama = LlamaConfig(config, tuple(vocabulary.tokens) if vocabulary else ())
+    weights, names = {}, [name for name, _, _ in config.shapes()]
     for i, name in enumerate(names):
         weights[name] = checkpoint.array(name)
         progress("reading", i + 1, len(names))
-    texts = tuple(vocabulary.tokens) if vocabulary else ()
-    named = dataclasses.replace(plain, token_texts=texts)
-    write_onnx_decoder(folder, weights, named, layout="B", four_bit=quant == "q4")
-    if vocabulary is None:
-        return ""
-    write_vocabulary(folder / VOCABULARY, config.architecture.gguf, vocabulary)
-    return VOCABULARY
+    write_onnx_decoder(folder, weights, llama, layout="B", four_bit=quant == "q4")
+    if vocabulary:
+        write_vocabulary(folder / VOCABULARY, config.architecture.gguf, vocabulary)

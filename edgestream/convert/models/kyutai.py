@@ -17,11 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgestream.convert.checkpoint import PREPROCESSOR, Checkpoint, taken
-from edgestream.convert.gguf.quantize import gguf_quant, write_quantized
-from edgestream.convert.models.decoder_shape import ARCHITECTURES, DecoderConfig, RopeConfig
+from edgestream.convert.gguf.quantize import GGUF_QUANTS, write_quantized
+from edgestream.convert.gguf.tensors import View
+from edgestream.convert.models.decoder_config import ARCHITECTURES, DecoderConfig, RopeConfig
 from edgestream.convert.onnx.mimi import SAMPLE_RATE_HZ, MimiConfig, MimiGraph
 from edgestream.convert.onnx.stream import Floats
-from edgestream.convert.registry import Progress, Request
+from edgestream.convert.request import Request
 from edgestream.convert.tokenizer.vocabulary import BYTE_TOKENS, TokenType, Vocabulary
 from edgestream.convert.verify.decoder import Comparison
 from edgestream.convert.verify.stream import compare_stream
@@ -39,7 +40,8 @@ from edgestream.library.manifest.concatenated import (
 )
 from edgestream.library.manifest.read import read_manifest
 from edgestream.library.manifest.write import write_manifest
-from edgestream.speech.concatenated.model import load
+from edgestream.library.progress import Progress
+from edgestream.speech.concatenated.model import Model
 
 ENCODER, DECODER = "encoder.onnx", "decoder.gguf"
 TOKENIZER = "tokenizer.json"
@@ -109,13 +111,12 @@ def _llama(config: Fields, n_vocab: int, window: int) -> DecoderConfig:
     )
 
 
-class LlamaOfKyutai:
+class LlamaOfKyutai(View):
     """The decoder's tensors under a llama's names, as `write_gguf_decoder` reads them."""
 
     def __init__(self, checkpoint: Checkpoint, config: KyutaiConfig) -> None:
+        super().__init__(checkpoint)
         self._checkpoint, self._config = checkpoint, config
-        self.folder, self.model_type = checkpoint.folder, checkpoint.model_type
-        self.dtype, self.license = checkpoint.dtype, checkpoint.license
         self.shapes = {there: shape for there, _, shape in config.llama.shapes()}
 
     def array(self, name: str) -> NDArray[Any]:
@@ -157,19 +158,20 @@ class LlamaOfKyutai:
 
 def write(checkpoint: Checkpoint, folder: Path, request: Request, progress: Progress) -> None:
     """Writes the model's folder; raises ModelError if the checkpoint is damaged or unsupported."""
-    quant, config = gguf_quant(request), read_config(checkpoint.config)
+    _, quant = request.choose(GGUF_QUANTS)
+    config = read_config(checkpoint.config)
     sound = Fields(read_json(checkpoint.file(PREPROCESSOR)), str(checkpoint.folder / PREPROCESSOR))
     vocabulary = _vocabulary(checkpoint, config)
     llama = LlamaOfKyutai(checkpoint, config)
     progress("encoder", 0, 1)
-    MimiGraph(checkpoint, "codec_model.", config.mimi).write(folder / ENCODER, llama.books())
+    MimiGraph(checkpoint, config.mimi).write(folder / ENCODER, llama.books())
     progress("encoder", 1, 1)
     write_quantized(
         folder / DECODER, llama, config.llama, vocabulary, quant, request.n_threads, progress
     )
     manifest = _manifest(config, sound, request, checkpoint.license())
     write_manifest(folder, manifest, request.entry)
-    load(folder)  # what cannot be loaded is not delivered
+    Model(folder)  # what cannot be loaded is not delivered
 
 
 def compare(checkpoint: Checkpoint, folder: Path) -> Comparison:

@@ -11,21 +11,21 @@ from typing import Any
 import numpy as np
 import onnx
 
-from edgestream.convert.checkpoint import LICENSE, Checkpoint
+from edgestream.convert.checkpoint import Checkpoint
 from edgestream.convert.onnx.moonshine import write_moonshine
 from edgestream.convert.onnx.whisper import write_whisper
-from edgestream.convert.registry import Progress, Request
+from edgestream.convert.request import Request
 from edgestream.convert.verify.speech import SpeechComparison, compare_speech
-from edgestream.errors import ModelError, UsageError
+from edgestream.errors import ModelError
 from edgestream.library.manifest.concatenated import FORMAT, REENCODED, Manifest
 from edgestream.library.manifest.write import write_manifest
+from edgestream.library.progress import Progress
 from edgestream.speech.reencoded.config import CONFIG, GENERATION, TOKENIZER, read_speech_config
 from edgestream.speech.reencoded.model import DECODER, ENCODER, ReencodedModel, find_onnx
 
 WRITERS = {"whisper": write_whisper, "moonshine": write_moonshine}
-# Types of weights, and what their files are called in public repositories.
+# Types of weights, first the usual one, and what their files are called in public repositories.
 SUFFIX = {"f32": "", "f16": "_fp16", "int8": "_quantized", "q4": "_q4"}
-USUAL = "f32"
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")  # in JSON's escapes; UTF-8 has none
 # What a checkpoint that lies about itself makes of shapes and counts.
 LIES = (
@@ -41,11 +41,7 @@ def write(checkpoint: Checkpoint, folder: Path, request: Request, progress: Prog
         ModelError: the checkpoint is damaged or not supported.
         UsageError: another format or quantization is asked for.
     """
-    quant = request.quant or USUAL
-    if request.to not in (None, "onnx") or quant not in SUFFIX:
-        raise UsageError(
-            f"{checkpoint.model_type} is written as onnx, --quant one of {', '.join(SUFFIX)}"
-        )
+    _, quant = request.choose({"onnx": tuple(SUFFIX)})
     tensors = {}
     for i, name in enumerate(checkpoint.shapes):
         tensors[name] = checkpoint.array(name).astype(np.float32)
@@ -61,9 +57,8 @@ def write(checkpoint: Checkpoint, folder: Path, request: Request, progress: Prog
     for name in (CONFIG, GENERATION, TOKENIZER):
         if (data := checkpoint.json_file(name)) is not None:
             (folder / name).write_text(_compact(data), encoding="utf-8")
-    if text := checkpoint.license_text():
-        (folder / LICENSE).write_bytes(text)
-    write_manifest(folder, _manifest(checkpoint, folder, request), request.entry)
+    checkpoint.copy_license(folder)
+    write_manifest(folder, _manifest(checkpoint, folder, request, quant), request.entry)
     ReencodedModel(folder)  # what cannot be loaded is not delivered
 
 
@@ -73,14 +68,13 @@ def _compact(data: dict[str, Any]) -> str:
     return LONE_SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-def _manifest(checkpoint: Checkpoint, folder: Path, request: Request) -> Manifest:
+def _manifest(checkpoint: Checkpoint, folder: Path, request: Request, quant: str) -> Manifest:
     """Of a Whisper of many languages generation_config.json names them; others say nothing."""
-    kind = f"{checkpoint.model_type}, {request.quant or USUAL}"
     return Manifest(
         format=FORMAT,
         name=request.name,
         family=REENCODED,
-        description=f"{kind}, converted from {request.source}",
+        description=f"{checkpoint.model_type}, {quant}, converted from {request.source}",
         languages=tuple(sorted(read_speech_config(folder).languages)),
         license=checkpoint.license(),
         files={},

@@ -5,20 +5,20 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
-from edgestream.convert.checkpoint import LICENSE, Checkpoint
+from edgestream.convert.checkpoint import Checkpoint
 from edgestream.convert.gguf.mmproj import write_mmproj
-from edgestream.convert.gguf.quantize import gguf_quant, write_quantized
-from edgestream.convert.models.decoder_shape import SEEING, DecoderConfig, read_decoder_config
+from edgestream.convert.gguf.quantize import GGUF_QUANTS, write_quantized
+from edgestream.convert.gguf.tensors import View
+from edgestream.convert.models.decoder_config import SEEING, DecoderConfig, read_decoder_config
 from edgestream.convert.models.tower import TowerConfig
 from edgestream.convert.models.tower_qwen import read_qwen3, read_qwen25
 from edgestream.convert.models.tower_siglip import read_tower
-from edgestream.convert.registry import Progress, Request
+from edgestream.convert.request import Request
 from edgestream.convert.tokenizer.find import read_vocabulary
 from edgestream.convert.verify.vlm import Difference, compare_vlm
 from edgestream.errors import ModelError
@@ -26,6 +26,7 @@ from edgestream.library.json_file import Fields
 from edgestream.library.manifest.concatenated import FORMAT, VLM
 from edgestream.library.manifest.vlm import VlmDecoderSpec, VlmManifest, VlmPromptSpec, VlmTowerSpec
 from edgestream.library.manifest.write import write_manifest
+from edgestream.library.progress import Progress
 from edgestream.vision.vlm.model import VlmModel
 
 SYSTEM_PROMPT = (
@@ -56,13 +57,12 @@ OF_TOWERS = ("visual.", "model.vision_model.", "model.connector.")
 HEAD = "lm_head.weight"
 
 
-class Part:
+class Part(View):
     """The tensors of a checkpoint that are the tower's, or those that are not, by usual names."""
 
     def __init__(self, checkpoint: Checkpoint, *, of_tower: bool) -> None:
+        super().__init__(checkpoint)
         self._checkpoint = checkpoint
-        self.folder, self.model_type = checkpoint.folder, checkpoint.model_type
-        self.dtype, self.license = checkpoint.dtype, checkpoint.license
         self._names: dict[str, str] = {}
         for name in checkpoint.shapes:
             usual = _usual(name)
@@ -127,17 +127,16 @@ def write(checkpoint: Checkpoint, folder: Path, request: Request, progress: Prog
         ModelError: the checkpoint is damaged or not supported.
         UsageError: another format, or a quantization that there is not.
     """
-    quant = gguf_quant(request)
+    _, quant = request.choose(GGUF_QUANTS)
     decoder, tower = read_configs(checkpoint)
     vocabulary = read_vocabulary(checkpoint, decoder.n_vocab)
     if vocabulary is None:
         raise ModelError(f"{checkpoint.folder}: has no tokenizer for the words around a picture")
     kind = "f32" if quant == "f32" else "f16"
     vision, text = (Part(checkpoint, of_tower=of_tower) for of_tower in (True, False))
-    write_mmproj(folder / TOWER, vision, tower, kind, partial(progress, "tower"))
+    write_mmproj(folder / TOWER, vision, tower, kind, progress)
     write_quantized(folder / DECODER, text, decoder, vocabulary, quant, request.n_threads, progress)
-    if licence := checkpoint.license_text():
-        (folder / LICENSE).write_bytes(licence)
+    checkpoint.copy_license(folder)
     write_manifest(folder, _manifest(checkpoint, request), request.entry)
     VlmModel(folder)  # what cannot be loaded is not delivered
 

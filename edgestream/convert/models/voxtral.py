@@ -17,11 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgestream.convert.checkpoint import Checkpoint, taken
-from edgestream.convert.gguf.quantize import gguf_quant, write_quantized
-from edgestream.convert.models.decoder_shape import ARCHITECTURES, DecoderConfig, RopeConfig
+from edgestream.convert.gguf.quantize import GGUF_QUANTS, write_quantized
+from edgestream.convert.gguf.tensors import View
+from edgestream.convert.models.decoder_config import ARCHITECTURES, DecoderConfig, RopeConfig
 from edgestream.convert.onnx.stream import Floats
 from edgestream.convert.onnx.voxtral import EncoderConfig, VoxtralGraph
-from edgestream.convert.registry import Progress, Request
+from edgestream.convert.request import Request
 from edgestream.convert.tokenizer.find import read_vocabulary
 from edgestream.convert.tokenizer.vocabulary import Vocabulary
 from edgestream.convert.verify.decoder import Comparison
@@ -40,7 +41,8 @@ from edgestream.library.manifest.concatenated import (
 )
 from edgestream.library.manifest.read import read_manifest
 from edgestream.library.manifest.write import write_manifest
-from edgestream.speech.concatenated.model import load
+from edgestream.library.progress import Progress
+from edgestream.speech.concatenated.model import Model
 
 ENCODER, DECODER = "encoder.onnx", "decoder.gguf"
 TEXT = "language_model."
@@ -77,13 +79,12 @@ def read_decoder_config(config: Fields) -> DecoderConfig:
     )
 
 
-class LlamaOfVoxtral:
+class LlamaOfVoxtral(View):
     """The decoder's tensors under a llama's names, as `write_gguf_decoder` reads them."""
 
     def __init__(self, checkpoint: Checkpoint, config: DecoderConfig) -> None:
+        super().__init__(checkpoint)
         self._checkpoint, self._config = checkpoint, config
-        self.folder, self.model_type = checkpoint.folder, checkpoint.model_type
-        self.dtype, self.license = checkpoint.dtype, checkpoint.license
         self.shapes = {here: shape for here, _, shape in config.shapes()}
 
     def array(self, name: str) -> NDArray[Any]:
@@ -121,7 +122,8 @@ def _gelu(x: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def write(checkpoint: Checkpoint, folder: Path, request: Request, progress: Progress) -> None:
     """Writes the model's folder; raises ModelError if the checkpoint is damaged or unsupported."""
-    quant, config = gguf_quant(request), checkpoint.config
+    _, quant = request.choose(GGUF_QUANTS)
+    config = checkpoint.config
     config.refuse("projector_hidden_act", "gelu")
     text = read_decoder_config(config.table("text_config"))
     group_rows = config.integer("downsample_factor", 1, 64, 4)
@@ -140,7 +142,7 @@ def write(checkpoint: Checkpoint, folder: Path, request: Request, progress: Prog
     )  # fmt: skip
     manifest = _manifest(checkpoint, request, text, sound, vocabulary)
     write_manifest(folder, manifest, request.entry)
-    load(folder)  # what cannot be loaded is not delivered
+    Model(folder)  # what cannot be loaded is not delivered
 
 
 def compare(checkpoint: Checkpoint, folder: Path) -> Comparison:

@@ -33,7 +33,7 @@ from typing import Any, Literal
 from onnx import TensorProto, helper, numpy_helper
 
 from edgestream.convert.models.llama import Floats, LlamaConfig, checked_weights
-from edgestream.convert.onnx.graph import BLOCK, RingGraph, SharedGraph, value
+from edgestream.convert.onnx.graph import BLOCK, MICROSOFT, RingGraph, SharedGraph, value
 from edgestream.errors import ModelError, OutputError
 from edgestream.library.manifest.ring import EMBEDDINGS_FILE
 
@@ -61,10 +61,10 @@ def write_onnx_decoder(
         ModelError: the weights do not fit the configuration or a file would pass 2 GiB.
         OutputError: a file cannot be written.
     """
-    values = checked_weights(weights, config)
-    if four_bit and (config.n_embd % BLOCK or config.n_ff % BLOCK):
+    values = checked_weights(weights, config.decoder)
+    if four_bit and (config.decoder.n_embd % BLOCK or config.decoder.n_ff % BLOCK):
         raise ModelError(f"4-bit weights need widths that are multiples of {BLOCK}")
-    graph = (RingGraph if layout == "B" else SharedGraph)(values, config, four_bit).build()
+    graph = (RingGraph if layout == "B" else SharedGraph)(values, config.decoder, four_bit).whole()
     properties = {
         "edgestream.inv_freq": json.dumps(config.inv_freq),
         "edgestream.token_texts": json.dumps(config.token_texts),
@@ -93,7 +93,7 @@ def write_onnx(
         ModelError: it would pass 2 GiB.
         OutputError: it cannot be written.
     """
-    domains = [helper.make_opsetid("", opset), helper.make_opsetid("com.microsoft", 1)]
+    domains = [helper.make_opsetid("", opset), helper.make_opsetid(MICROSOFT, 1)]
     model = helper.make_model(
         graph, opset_imports=domains, ir_version=IR_VERSION, producer_name="edgestream"
     )

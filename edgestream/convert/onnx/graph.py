@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from edgestream.convert.models.llama import Floats, LlamaConfig
+from edgestream.convert.models.decoder_config import DecoderConfig
+from edgestream.convert.models.llama import Floats
 
+MICROSOFT = "com.microsoft"  # domain of onnxruntime's own operators
 BLOCK = 32  # weights that share a scale, as in GGUF's 4-bit types
 
 
@@ -28,26 +30,71 @@ def four_bit_blocks(weight: Floats) -> tuple[NDArray[np.uint8], Floats]:
     return nibbles[..., 0::2] | nibbles[..., 1::2] << 4, scales[..., 0]
 
 
-class DecoderGraph(abc.ABC):
-    """Nodes and initializers in the order of computation; layouts differ in their attention."""
+class Graph:
+    """Nodes and initializers in the order of computation; methods that add one return the name of
+    its result."""
 
-    def __init__(self, weights: dict[str, Floats], config: LlamaConfig, four_bit: bool) -> None:
-        self.weights, self.config, self.four_bit = weights, config, four_bit
+    def __init__(self) -> None:
         self.nodes: list[Any] = []
-        self.constants: dict[str, NDArray[Any]] = {}
+        self.constants: dict[str, Any] = {}  # arrays, or TensorProtos of types that numpy has not
 
-    def build(self) -> Any:
+    def node(self, op: str, *inputs: str, name: str = "", **attributes: Any) -> str:
+        """One operator with one output."""
+        output = name or f"{op}.{len(self.nodes)}"
+        self.nodes.append(helper.make_node(op, inputs, [output], **attributes))
+        return output
+
+    def constant(self, name: str, array: NDArray[Any]) -> str:
+        """An initializer; the same name is the same array."""
+        self.constants[name] = np.ascontiguousarray(array)
+        return name
+
+    def integers(self, *numbers: int) -> str:
+        """A vector of int64."""
+        name = "integers." + ".".join(map(str, numbers))
+        return self.constant(name, np.array(numbers, np.int64))
+
+    def four_bits(self, x: str, stored: str, weight: Floats, name: str = "") -> str:
+        """x @ weight.T in blocks of 4 bits; activations are rounded to 8 bits, block by block, as
+        ggml computes with 4-bit weights too (level 4)."""
+        nibbles, scales = four_bit_blocks(weight)
+        blocks = self.constant(stored + ".q4", nibbles), self.constant(stored + ".scales", scales)
+        return self.in_blocks(x, *blocks, shape=weight.shape, bits=4, block_size=BLOCK, name=name)
+
+    def in_blocks(
+        self, x: str, *blocks: str, shape: tuple[int, ...], bits: int, block_size: int, name: str
+    ) -> str:
+        """x @ weight.T of a weight of this shape [n, k], stored as codes and scales."""
+        return self.node(
+            "MatMulNBits", x, *blocks, name=name, domain=MICROSOFT, N=shape[0], K=shape[1],
+            bits=bits, block_size=block_size, accuracy_level=4,
+        )  # fmt: skip
+
+    def build(self, name: str, inputs: list[Any], outputs: list[Any]) -> Any:
+        """The GraphProto."""
+        initializers = [
+            array if isinstance(array, TensorProto) else numpy_helper.from_array(array, key)
+            for key, array in self.constants.items()
+        ]
+        return helper.make_graph(self.nodes, name, inputs, outputs, initializers)
+
+
+class DecoderGraph(Graph, abc.ABC):
+    """A llama; layouts differ in their attention."""
+
+    def __init__(self, weights: dict[str, Floats], config: DecoderConfig, four_bit: bool) -> None:
+        super().__init__()
+        self.weights, self.config, self.four_bit = weights, config, four_bit
+
+    def whole(self) -> Any:
         """The GraphProto."""
         c = self.config
         x = "inputs_embeds"
         for i in range(c.n_layers):
-            x = self._add(x, self._attention(x, i))
-            x = self._add(x, self._feed_forward(x, f"model.layers.{i}."))
+            x = self.node("Add", x, self._attention(x, i))
+            x = self.node("Add", x, self._feed_forward(x, f"model.layers.{i}."))
         self._linear(self._norm(x, "model.norm"), "lm_head", name="logits")
-        return helper.make_graph(
-            self.nodes, "decoder", self._inputs(), self._outputs(),
-            [numpy_helper.from_array(array, name) for name, array in self.constants.items()],
-        )  # fmt: skip
+        return self.build("decoder", self._inputs(), self._outputs())
 
     @abc.abstractmethod
     def _placement(self) -> list[Any]:
@@ -69,47 +116,28 @@ class DecoderGraph(abc.ABC):
         """Gated linear unit with SiLU (Shazeer 2020)."""
         x = self._norm(x, at + "post_attention_layernorm")
         gate = self._linear(x, at + "mlp.gate_proj")
-        gate = self._node("Mul", gate, self._node("Sigmoid", gate))
-        gated = self._node("Mul", gate, self._linear(x, at + "mlp.up_proj"))
+        gate = self.node("Mul", gate, self.node("Sigmoid", gate))
+        gated = self.node("Mul", gate, self._linear(x, at + "mlp.up_proj"))
         return self._linear(gated, at + "mlp.down_proj")
 
     def _linear(self, x: str, module: str, name: str = "") -> str:
         weight = self.weights[module + ".weight"]
         if not self.four_bit:
-            return self._node("MatMul", x, self._constant(module, weight.T), name=name)
-        nibbles, scales = four_bit_blocks(weight)
-        stored = self._constant(module + ".q4", nibbles), self._constant(module + ".scales", scales)
-        n, k = weight.shape
-        # Level 4: activations in blocks of 8 bits, as ggml computes with 4-bit weights too.
-        return self._node(
-            "MatMulNBits", x, *stored, name=name, domain="com.microsoft", N=n, K=k, bits=4,
-            block_size=BLOCK, accuracy_level=4,
-        )  # fmt: skip
+            return self.node("MatMul", x, self.constant(module, weight.T), name=name)
+        return self.four_bits(x, module, weight, name)
 
     def _norm(self, x: str, module: str) -> str:
-        scale = self._constant(module, self.weights[module + ".weight"])
+        scale = self.constant(module, self.weights[module + ".weight"])
         epsilon = self.config.rms_epsilon
-        return self._node("RMSNormalization", x, scale, axis=-1, epsilon=epsilon)
+        return self.node("RMSNormalization", x, scale, axis=-1, epsilon=epsilon)
 
     def _rotate(self, x: str, n_heads: int) -> str:
-        return self._node("RotaryEmbedding", x, "rope_cos", "rope_sin", num_heads=n_heads)
+        return self.node("RotaryEmbedding", x, "rope_cos", "rope_sin", num_heads=n_heads)
 
     def _shape(self, x: str, *widths: int) -> str:
         shape = np.array([1, -1, *widths], np.int64)
         name = "shape." + ".".join(str(width) for width in widths)
-        return self._node("Reshape", x, self._constant(name, shape))
-
-    def _add(self, a: str, b: str) -> str:
-        return self._node("Add", a, b)
-
-    def _constant(self, name: str, array: NDArray[Any]) -> str:
-        self.constants[name] = np.ascontiguousarray(array)
-        return name
-
-    def _node(self, op: str, *inputs: str, name: str = "", **attributes: Any) -> str:
-        output = name or f"{op}.{len(self.nodes)}"
-        self.nodes.append(helper.make_node(op, inputs, [output], **attributes))
-        return output
+        return self.node("Reshape", x, self.constant(name, shape))
 
     def _inputs(self) -> list[Any]:
         c = self.config
@@ -149,15 +177,15 @@ class RingGraph(DecoderGraph):
         for kind, rows in (("key", k), ("value", v)):
             past, heads = f"past_key_values.{i}.{kind}", self._heads(rows, c.n_kv_heads)
             name = f"present.{i}.{kind}"
-            ring.append(self._node("TensorScatter", past, heads, "write_index", name=name, axis=2))
-        mixed = self._node("Attention", self._heads(q, c.n_heads), *ring, "attention_bias")
-        rows = self._node("Transpose", mixed, perm=[0, 2, 1, 3])
+            ring.append(self.node("TensorScatter", past, heads, "write_index", name=name, axis=2))
+        mixed = self.node("Attention", self._heads(q, c.n_heads), *ring, "attention_bias")
+        rows = self.node("Transpose", mixed, perm=[0, 2, 1, 3])
         return self._shape(rows, c.n_heads * c.head_dim)
 
     def _heads(self, x: str, n_heads: int) -> str:
         """[1, T, n_heads * head_dim] to [1, n_heads, T, head_dim]."""
         split = self._shape(x, n_heads, self.config.head_dim)
-        return self._node("Transpose", split, perm=[0, 2, 1, 3])
+        return self.node("Transpose", split, perm=[0, 2, 1, 3])
 
 
 class SharedGraph(DecoderGraph):
@@ -177,7 +205,7 @@ class SharedGraph(DecoderGraph):
                 "GroupQueryAttention",
                 [q, k, v, *past, "seqlens_k", "total_sequence_length"],
                 [f"mixed.{i}", *present],
-                domain="com.microsoft",
+                domain=MICROSOFT,
                 num_heads=self.config.n_heads,
                 kv_num_heads=self.config.n_kv_heads,
             )

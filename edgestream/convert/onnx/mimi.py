@@ -25,6 +25,7 @@ from edgestream.onnx.rope import inverse_frequencies
 
 SAMPLE_RATE_HZ = 24000
 MAX_WIDTH, MAX_COUNT = 1 << 16, 1 << 10
+PREFIX, TABLES = "codec_model.", "tables"  # before the names of Mimi's tensors; of the codes' rows
 
 
 @dataclass(frozen=True)
@@ -95,10 +96,8 @@ class MimiConfig:
 class MimiGraph:
     """`samples` [1, frame_size, 1] to `embeddings` [1, 1, n_embd]."""
 
-    def __init__(self, checkpoint: Checkpoint, prefix: str, config: MimiConfig) -> None:
-        """`prefix` stands before the names of Mimi's tensors."""
-        self._checkpoint, self._prefix = checkpoint, prefix
-        self._config, self._graph = config, StreamGraph()
+    def __init__(self, checkpoint: Checkpoint, config: MimiConfig) -> None:
+        self._checkpoint, self._config, self._graph = checkpoint, config, StreamGraph()
 
     def write(self, path: Path, tables: Floats) -> None:
         """Writes the graph that ends with `tables` [num_quantizers, any, n_embd] of the codes."""
@@ -120,7 +119,7 @@ class MimiGraph:
         g.write(path, inputs, self._embeddings(codes, tables), tables.shape[2])
 
     def _take(self, name: str) -> Floats:
-        return taken(self._checkpoint, self._prefix + name).astype(np.float32)
+        return taken(self._checkpoint, PREFIX + name).astype(np.float32)
 
     def _seanet(self, x: str) -> str:
         """Convolutions that take samples down to 25 rows a second."""
@@ -161,13 +160,13 @@ class MimiGraph:
         return self._add_scaled(x, outer, at + "mlp_layer_scale.scale")
 
     def _norm(self, x: str, at: str) -> str:
-        parts = [self._graph.constant(self._take(f"{at}.{name}")) for name in ("weight", "bias")]
+        parts = [self._graph.fixed(self._take(f"{at}.{name}")) for name in ("weight", "bias")]
         epsilon = self._config.norm_eps
         return self._graph.node("LayerNormalization", x, *parts, epsilon=epsilon, axis=-1)
 
     def _add_scaled(self, x: str, change: str, scale: str) -> str:
         g = self._graph
-        return g.node("Add", x, g.node("Mul", change, g.constant(self._take(scale))))
+        return g.node("Add", x, g.node("Mul", change, g.fixed(self._take(scale))))
 
     def _codes(self, x: str) -> list[str]:
         """The row x [1, hidden_size] quantized: a code [1] of every codebook, int64."""
@@ -185,11 +184,11 @@ class MimiGraph:
         for i in range(n):
             book = self._codebook(f"{at}layers.{i}.codebook.")
             # |x - e|^2 is least where x e - |e|^2 / 2 is greatest.
-            half = g.constant((np.square(book).sum(1) / 2).astype(np.float32))
+            half = g.fixed((np.square(book).sum(1) / 2).astype(np.float32))
             nearness = g.node("Sub", g.linear(rest, book), half)
             codes.append(g.node("ArgMax", nearness, axis=1, keepdims=0))
             if i + 1 < n:
-                rest = g.node("Sub", rest, g.node("Gather", g.constant(book), codes[-1]))
+                rest = g.node("Sub", rest, g.node("Gather", g.fixed(book), codes[-1]))
         return codes
 
     def _codebook(self, at: str) -> Floats:
@@ -200,17 +199,17 @@ class MimiGraph:
         """The sum of the codes' rows: [1, 1, n_embd]."""
         g, (n_books, n_codes, n_embd) = self._graph, tables.shape
         starts = np.arange(n_books, dtype=np.int64) * n_codes
-        rows = g.node("Add", g.node("Concat", *codes, axis=0), g.constant(starts))
-        table = g.constant(_shortest(tables.reshape(-1, n_embd), "tables"), "tables")
+        rows = g.node("Add", g.node("Concat", *codes, axis=0), g.fixed(starts))
+        table = g.fixed(_shortest(tables.reshape(-1, n_embd)), TABLES)
         found = g.node("Cast", g.node("Gather", table, rows), to=TensorProto.FLOAT)
-        total = g.node("ReduceSum", found, g.ints(0), keepdims=1)
+        total = g.node("ReduceSum", found, g.integers(0), keepdims=1)
         return g.reshape(total, 1, 1, n_embd)
 
 
-def _shortest(table: Floats, name: str) -> Any:
+def _shortest(table: Floats) -> Any:
     """As bfloat16, in which checkpoints are published, where that loses nothing."""
     bits = np.ascontiguousarray(table).view(np.uint32)
     if (bits & 0xFFFF).any():
         return table
     halves = (bits >> 16).astype("<u2").tobytes()
-    return helper.make_tensor(name, TensorProto.BFLOAT16, table.shape, halves, raw=True)
+    return helper.make_tensor(TABLES, TensorProto.BFLOAT16, table.shape, halves, raw=True)

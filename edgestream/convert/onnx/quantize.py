@@ -13,11 +13,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from edgestream.convert.onnx.graph import BLOCK, four_bit_blocks
+from edgestream.convert.onnx.graph import BLOCK, MICROSOFT, four_bit_blocks
 from edgestream.errors import ModelError
 from edgestream.onnx.session import one_line
-
-MICROSOFT = "com.microsoft"  # domain of onnxruntime's own operators
 
 
 def to_int8(source: Path, target: Path) -> None:

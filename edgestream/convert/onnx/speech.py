@@ -20,10 +20,9 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
-from edgestream.convert.onnx.graph import BLOCK, four_bit_blocks
-from edgestream.convert.onnx.quantize import MICROSOFT
+from edgestream.convert.onnx.graph import BLOCK, MICROSOFT, Graph
 from edgestream.convert.onnx.small_weights import block_of, eight_bit_blocks, eight_bit_rows
 
 Floats = NDArray[np.float32]
@@ -34,30 +33,13 @@ N_SMALL = 4096  # numbers; so small a tensor is stored in float32 whatever the t
 HALF_MAX = float(np.finfo(np.float16).max)
 
 
-class SpeechGraph:
-    """Nodes and initializers in the order of computation, over a checkpoint's tensors."""
+class SpeechGraph(Graph):
+    """A graph over a checkpoint's tensors."""
 
     def __init__(self, tensors: Mapping[str, Floats], n_heads: int, *, quant: str = "f32") -> None:
         """`quant` is one of the types above."""
+        super().__init__()
         self.tensors, self.n_heads, self.quant = tensors, n_heads, quant
-        self.nodes: list[Any] = []
-        self.constants: dict[str, NDArray[Any]] = {}
-
-    def node(self, op: str, *inputs: str, name: str = "", **attributes: Any) -> str:
-        """Adds a node with one output and returns the output's name."""
-        output = name or f"{op}.{len(self.nodes)}"
-        self.nodes.append(helper.make_node(op, inputs, [output], **attributes))
-        return output
-
-    def constant(self, name: str, array: NDArray[Any]) -> str:
-        """An initializer; the same name is the same array."""
-        self.constants[name] = np.ascontiguousarray(array)
-        return name
-
-    def integers(self, *numbers: int) -> str:
-        """A list of int64."""
-        name = "integers." + ".".join(map(str, numbers))
-        return self.constant(name, np.array(numbers, np.int64))
 
     def number(self, value: float) -> str:
         """A float32 []."""
@@ -78,9 +60,9 @@ class SpeechGraph:
         k = weight.shape[1]
         added = self.weight(bias) if bias in self.tensors else ""
         if self.quant == "q4" and k % BLOCK == 0:
-            x = self._blocked(x, name, weight, 4)
+            x = self.four_bits(x, name, weight)
         elif self.quant == "int8" and few_rows and block_of(k):
-            x = self._blocked(x, name, weight, 8)
+            x = self._blocked(x, name, weight)
         elif self.quant == "int8":
             return self._in_tiles(x, name, weight, added)
         else:
@@ -103,7 +85,7 @@ class SpeechGraph:
         """x @ table.T of the table that looked_up() reads, which is stored once; as `output`."""
         table = self.tensors[name]
         if self._has_small_table(table):
-            return self._blocked(x, name, table, 8, output)
+            return self._blocked(x, name, table, output)
         # Folded when it is loaded. Not a Gemm: onnxruntime's quantizer turns the table of one.
         turned = self.node("Transpose", self.weight(name), perm=[1, 0])
         return self.node("MatMul", x, turned, name=output)
@@ -188,10 +170,7 @@ class SpeechGraph:
 
     def save(self, path: Path, inputs: list[Any], outputs: list[Any]) -> None:
         """Writes the model; the same tensors give the same bytes."""
-        graph = helper.make_graph(
-            self.nodes, path.stem, inputs, outputs,
-            [numpy_helper.from_array(array, name) for name, array in self.constants.items()],
-        )  # fmt: skip
+        graph = self.build(path.stem, inputs, outputs)
         domains = [helper.make_opsetid("", OPSET)]
         if any(node.domain for node in self.nodes) or self.quant in SMALL:
             domains.append(helper.make_opsetid(MICROSOFT, 1))
@@ -223,16 +202,7 @@ class SpeechGraph:
             inputs += ["", added]  # no zero points
         return self.node("DynamicQuantizeMatMul", *inputs, domain=MICROSOFT)
 
-    def _blocked(self, x: str, stored: str, weight: Floats, bits: int, output: str = "") -> str:
-        """x @ weight.T of blocks; activations are rounded to 8 bits, block by block (level 4)."""
-        n, k = weight.shape
-        if bits == 8:
-            given, size = self._eight_bits(stored, weight), block_of(k)
-        else:
-            codes, scales = four_bit_blocks(weight)
-            given, size = (self.constant(stored + ".q4", codes),
-                           self.constant(stored + ".scales", scales)), BLOCK  # fmt: skip
-        return self.node(
-            "MatMulNBits", x, *given, name=output, domain=MICROSOFT, N=n, K=k, bits=bits,
-            block_size=size, accuracy_level=4,
-        )  # fmt: skip
+    def _blocked(self, x: str, stored: str, weight: Floats, name: str = "") -> str:
+        """As `four_bits()`, in 8 bits."""
+        blocks, size = self._eight_bits(stored, weight), block_of(weight.shape[1])
+        return self.in_blocks(x, *blocks, shape=weight.shape, bits=8, block_size=size, name=name)

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto
 
 from edgestream.convert.onnx.decoder import write_onnx
-from edgestream.convert.onnx.graph import value
+from edgestream.convert.onnx.graph import Graph, value
 from edgestream.errors import OutputError
 
 OPSET = 20
@@ -61,25 +61,15 @@ class WeightFile:
         return tensor
 
 
-class StreamGraph:
-    """Nodes in the order of computation; every method returns the name of its result.
-
-    With `weights`, large arrays go there.
-    """
+class StreamGraph(Graph):
+    """A graph with states; with `weights`, large arrays go there."""
 
     def __init__(self, weights: WeightFile | None = None) -> None:
+        super().__init__()
         self._weights = weights
-        self.nodes: list[Any] = []
-        self.constants: dict[str, Any] = {}
         self.states: dict[str, tuple[int, ...]] = {}
 
-    def node(self, op: str, *inputs: str, name: str = "", **attributes: Any) -> str:
-        """One operator with one output."""
-        output = name or f"{op}.{len(self.nodes)}"
-        self.nodes.append(helper.make_node(op, inputs, [output], **attributes))
-        return output
-
-    def constant(self, array: Any, name: str = "") -> str:
+    def fixed(self, array: Any, name: str = "") -> str:
         """A float32 or int64 array, or a TensorProto of another type."""
         name = name or f"constant.{len(self.constants)}"
         is_float = isinstance(array, np.ndarray) and array.dtype == np.float32
@@ -87,11 +77,6 @@ class StreamGraph:
             array = self._weights.put(name, np.ascontiguousarray(array, "<f4"))
         self.constants[name] = array
         return name
-
-    def ints(self, *numbers: int) -> str:
-        """A vector of int64."""
-        name = "ints." + ".".join(str(n) for n in numbers)
-        return self.constant(np.array(numbers, np.int64), name)
 
     def state(self, *shape: int) -> str:
         """The input of a new state."""
@@ -113,16 +98,16 @@ class StreamGraph:
 
     def slice(self, x: str, start: int, end: int, axis: int) -> str:
         """x[start:end] along an axis."""
-        return self.node("Slice", x, self.ints(start), self.ints(end), self.ints(axis))
+        return self.node("Slice", x, self.integers(start), self.integers(end), self.integers(axis))
 
     def reshape(self, x: str, *shape: int) -> str:
         """x in another shape; 0 keeps a length."""
-        return self.node("Reshape", x, self.ints(*shape))
+        return self.node("Reshape", x, self.integers(*shape))
 
     def linear(self, x: str, weight: Floats, bias: Floats | None = None) -> str:
         """x [1, T, in] by a weight [out, in]."""
-        product = self.node("MatMul", x, self.constant(np.ascontiguousarray(weight.T)))
-        return product if bias is None else self.node("Add", product, self.constant(bias))
+        product = self.node("MatMul", x, self.fixed(np.ascontiguousarray(weight.T)))
+        return product if bias is None else self.node("Add", product, self.fixed(bias))
 
     def causal_conv(
         self, x: str, weight: Floats, bias: Floats | None, *, stride: int = 1, dilation: int = 1,
@@ -141,22 +126,16 @@ class StreamGraph:
                 before = self.node("Where", first, self.slice(x, 0, 1, 2), state)
             x = self.node("Concat", before, x, axis=2)
             self.carry(state, self.slice(x, -past, np.iinfo(np.int64).max, 2))
-        parts = [x, self.constant(weight)] + ([] if bias is None else [self.constant(bias)])
+        parts = [x, self.fixed(weight)] + ([] if bias is None else [self.fixed(bias)])
         return self.node("Conv", *parts, strides=[stride], dilations=[dilation])
 
     def write(self, path: Path, inputs: list[Any], embeddings: str, n_embd: int) -> None:
         """Writes the graph whole or not at all; `embeddings` [1, 1, n_embd] is its result."""
         self.node("Identity", embeddings, name="embeddings")
         shapes = self.states.items()
-        initializers = [
-            tensor if isinstance(tensor, TensorProto) else numpy_helper.from_array(tensor, name)
-            for name, tensor in self.constants.items()
-        ]
-        graph = helper.make_graph(
-            self.nodes, "encoder", [*inputs, *(value(n, *shape) for n, shape in shapes)],
-            [value("embeddings", 1, 1, n_embd), *(value(f"{n}.out", *s) for n, s in shapes)],
-            initializers,
-        )  # fmt: skip
+        states = [value(name, *shape) for name, shape in shapes]
+        outputs = [value("embeddings", 1, 1, n_embd), *(value(f"{n}.out", *s) for n, s in shapes)]
+        graph = self.build("encoder", [*inputs, *states], outputs)
         write_onnx(path, graph, OPSET)
 
 
@@ -183,11 +162,11 @@ class WindowAttention:
         g, turn = self._graph, np.float32(2 * math.pi)
         state = g.state(1, len(inv_freq))
         ahead = np.arange(self._n_rows)[:, None] * inv_freq
-        angles = g.node("Add", state, g.constant(ahead.astype(np.float32)))  # [n_rows, head_dim/2]
+        angles = g.node("Add", state, g.fixed(ahead.astype(np.float32)))  # [n_rows, head_dim/2]
         step = (self._n_rows * inv_freq).astype(np.float32)
         g.carry(
             state,
-            g.node("Mod", g.node("Add", state, g.constant(step)), g.constant(turn), fmod=1),
+            g.node("Mod", g.node("Add", state, g.fixed(step)), g.fixed(turn), fmod=1),
         )
         self._cos, self._sin = g.node("Cos", angles), g.node("Sin", angles)
 
@@ -200,22 +179,22 @@ class WindowAttention:
         first_slot, n_before = g.state(1), g.state(1)  # rows before the chunk, up to a full window
         at = g.node("Cast", first_slot, to=TensorProto.INT64)
         places = np.moveaxis(np.indices((self._n_kv_heads, n)), 0, -1)  # head and slot of each row
-        self._places = g.node("Add", g.constant(places), g.node("Mul", at, g.ints(0, 1)))
+        self._places = g.node("Add", g.fixed(places), g.node("Mul", at, g.integers(0, 1)))
         ages = np.arange(slots)  # from the chunk's first row on, negative of rows before it
         ages = np.where(ages < n, ages, ages - slots)
         rows = np.arange(n)[:, None]
         fixed = np.where((ages <= rows) & (ages > rows - window), np.float32(0), HIDDEN)
-        turned = g.node("Mod", g.node("Sub", g.constant(np.arange(slots)), at), g.ints(slots))
-        age = g.node("Gather", g.constant(ages.astype(np.float32)), turned)
+        turned = g.node("Mod", g.node("Sub", g.fixed(np.arange(slots)), at), g.integers(slots))
+        age = g.node("Gather", g.fixed(ages.astype(np.float32)), turned)
         empty = g.node("Less", age, g.node("Neg", n_before))
-        seen = g.node("Gather", g.constant(fixed), turned, axis=1)
-        self._bias = g.node("Where", empty, g.constant(np.array(HIDDEN)), seen)
-        step = g.constant(np.array([n], np.float32))
-        end = g.constant(np.array([slots], np.float32))
+        seen = g.node("Gather", g.fixed(fixed), turned, axis=1)
+        self._bias = g.node("Where", empty, g.fixed(np.array(HIDDEN)), seen)
+        step = g.fixed(np.array([n], np.float32))
+        end = g.fixed(np.array([slots], np.float32))
         g.carry(first_slot, g.node("Mod", g.node("Add", first_slot, step), end, fmod=1))
-        full = g.constant(np.array([window - 1], np.float32))
+        full = g.fixed(np.array([window - 1], np.float32))
         g.carry(n_before, g.node("Min", g.node("Add", n_before, step), full))
-        self.first = g.node("Equal", n_before, g.constant(np.zeros(1, np.float32)))
+        self.first = g.node("Equal", n_before, g.fixed(np.zeros(1, np.float32)))
 
     def mix(self, q: str, k: str, v: str) -> str:
         """Projected rows [1, n_rows, n_heads * head_dim], n_kv_heads in k and v, to mixed rows."""
@@ -225,7 +204,7 @@ class WindowAttention:
         values = self._window(self._heads(v, self._n_kv_heads))
         scores = g.node("MatMul", q, g.node("Transpose", keys, perm=[0, 1, 3, 2]))
         scale = np.array(self._head_dim**-0.5, np.float32)
-        scores = g.node("Add", g.node("Mul", scores, g.constant(scale)), self._bias)
+        scores = g.node("Add", g.node("Mul", scores, g.fixed(scale)), self._bias)
         mixed = g.node("MatMul", g.node("Softmax", scores, axis=-1), values)
         rows = g.node("Transpose", mixed, perm=[0, 2, 1, 3])
         return g.reshape(rows, 1, self._n_rows, self._n_heads * self._head_dim)
@@ -253,6 +232,6 @@ class WindowAttention:
         rows = g.node("ScatterND", ring, self._places, new, name=f"{ring}.out")
         group = self._n_heads // n_kv_heads
         if group > 1:
-            wide = g.node("Unsqueeze", rows, g.ints(1))
-            rows = g.node("Expand", wide, g.ints(1, group, 1, 1))
+            wide = g.node("Unsqueeze", rows, g.integers(1))
+            rows = g.node("Expand", wide, g.integers(1, group, 1, 1))
         return g.reshape(rows, 1, self._n_heads, self._slots, head_dim)

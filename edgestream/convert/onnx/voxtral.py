@@ -71,7 +71,7 @@ class VoxtralGraph:
         weights = WeightFile(path.with_name(path.name + ".data")) if large else None
         g, c = StreamGraph(weights), self._config
         self._graph = g
-        four = g.constant(np.array(4, np.float32))
+        four = g.fixed(np.array(4, np.float32))
         x = g.node("Div", g.node("Add", "mel", four), four)  # Whisper's range
         x = g.node("Transpose", x, perm=[0, 2, 1])
         x = self._conv(self._conv(x, "conv1", 1), "conv2", 2)
@@ -122,7 +122,7 @@ class VoxtralGraph:
 
     def _norm(self, x: str, at: str) -> str:
         g = self._graph
-        mean = g.node("ReduceMean", g.node("Mul", x, x), g.ints(-1), keepdims=1)
-        epsilon = g.constant(np.array(self._config.rms_epsilon, np.float32))
+        mean = g.node("ReduceMean", g.node("Mul", x, x), g.integers(-1), keepdims=1)
+        epsilon = g.fixed(np.array(self._config.rms_epsilon, np.float32))
         root = g.node("Sqrt", g.node("Add", mean, epsilon))
-        return g.node("Mul", g.node("Div", x, root), g.constant(self._take(at + ".weight")))
+        return g.node("Mul", g.node("Div", x, root), g.fixed(self._take(at + ".weight")))

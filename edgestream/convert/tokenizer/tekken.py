@@ -10,6 +10,7 @@ from typing import Any
 from edgestream.convert.tokenizer.json import TEKKEN_PATTERN
 from edgestream.convert.tokenizer.vocabulary import TokenType, Vocabulary
 from edgestream.errors import ModelError
+from edgestream.library.byte_letters import BYTE_LETTERS
 from edgestream.library.json_file import Fields
 
 MAX_PIECE_BYTES = 1 << 10
@@ -28,15 +29,14 @@ def read_tekken(tekken: Fields) -> Vocabulary:
     n_special = config.integer("default_num_special_tokens", 0, 1 << 16)
     n_ranks = config.integer("default_vocab_size", 256, 1 << 24) - n_special
     ranks = _ranks(tekken, n_ranks)
-    letters = byte_letters()
     tokens = [f"<SPECIAL_{i}>" for i in range(n_special)]
     for each in tekken.get("special_tokens", list, []):
         entry = Fields(each, f"{tekken.where}: special_tokens")
         tokens[entry.integer("rank", 0, n_special - 1)] = entry.text("token_str")
     types = [TokenType.CONTROL] * n_special + [TokenType.NORMAL] * len(ranks)
-    tokens += ["".join(letters[byte] for byte in piece) for piece in ranks]
+    tokens += ["".join(BYTE_LETTERS[byte] for byte in piece) for piece in ranks]
     merges = [
-        " ".join("".join(letters[byte] for byte in part) for part in pair)
+        " ".join("".join(BYTE_LETTERS[byte] for byte in part) for part in pair)
         for pair in _pairs(ranks, tekken.where)
     ]
     vocabulary = Vocabulary("gpt2", tokens, types, pre="tekken", merges=merges, add_bos=True)
@@ -45,13 +45,6 @@ def read_tekken(tekken: Fields) -> Vocabulary:
             vocabulary.roles[role] = tokens.index(text)
     vocabulary.add_bos = "bos" in vocabulary.roles
     return vocabulary
-
-
-def byte_letters() -> list[str]:
-    """The letter that stands for each byte in GPT-2's tokens (Radford et al. 2019)."""
-    plain = {*range(ord("!"), ord("~") + 1), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
-    others = iter(range(256, 512))
-    return [chr(byte if byte in plain else next(others)) for byte in range(256)]
 
 
 def _ranks(tekken: Fields, n_ranks: int) -> dict[bytes, int]:

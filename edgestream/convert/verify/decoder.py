@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgestream._native import Decoder, RingDecoder
+from edgestream.convert.verify.source import running
 from edgestream.decoder.model import DecoderModel
-from edgestream.errors import ModelError, UsageError
+from edgestream.errors import ModelError
 from edgestream.library.json_file import Fields
 from edgestream.onnx.decoder import OnnxDecoder
 from edgestream.onnx.session import one_line
@@ -111,18 +112,6 @@ def type_of(path: Path, tensor: str) -> str:
     return str(kinds[tensor]).lower()
 
 
-def require_transformers() -> None:
-    """Raises UsageError, before any work is done, if the source could not be run."""
-    try:
-        import torch  # noqa: F401
-        import transformers  # noqa: F401
-    except ImportError as error:
-        raise UsageError(
-            f"--verify runs the source with transformers ({error.name} is missing);"
-            " pip install 'edgestream[convert]', or leave --verify out"
-        ) from None
-
-
 def _tokens(result: DecoderModel, config: Fields) -> list[int]:
     n_vocab, n_rows = result.weights.n_vocab, config.integer("max_position_embeddings", 1, 1 << 30)
     tokens = result.tokenizer.encode(TEXT) if result.tokenizer else []
@@ -149,22 +138,15 @@ def _same_tokens(source: Path, result: DecoderModel) -> bool | None:
 
 
 def _logits_of_source(source: Path, tokens: list[int]) -> NDArray[np.float32]:
-    require_transformers()
-    import torch
-    from transformers import AutoModelForCausalLM
-    from transformers.utils import logging
+    with running(source) as transformers:
+        import torch
 
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        model = AutoModelForCausalLM.from_pretrained(
+        model = transformers.AutoModelForCausalLM.from_pretrained(
             source, dtype=torch.float32, local_files_only=True, use_safetensors=True,
             trust_remote_code=False, attn_implementation="eager",
         ).eval()  # fmt: skip
         with torch.inference_mode():
             logits = model(torch.tensor([tokens])).logits[0]
-    except Exception as error:  # transformers raises whatever its parsing runs into
-        raise ModelError(f"{source}: transformers cannot run it ({one_line(error)})") from None
     array: NDArray[np.float32] = logits.float().numpy()
     return array
 

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from edgestream.convert.checkpoint import Checkpoint
 from edgestream.convert.verify.decoder import Comparison
+from edgestream.convert.verify.source import running
 from edgestream.data import DATA
 from edgestream.errors import ModelError
-from edgestream.onnx.session import one_line
 from edgestream.scoring.words import Score, spoken_words
 from edgestream.speech.reencoded.model import ReencodedModel
 from edgestream.speech.reencoded.rules import HypothesisRules
@@ -74,16 +74,10 @@ def compare_speech(checkpoint: Checkpoint, folder: Path, quant: str) -> SpeechCo
     def result(tokens: list[int]) -> Floats:
         return model.weights.decode(tokens, states, {}).logits
 
-    try:
-        source = _source(checkpoint, heard)
+    with running(checkpoint.folder) as transformers:
+        source = _source(transformers, checkpoint, heard)
         written = greedy(model, source, prompt)
         expected = source([*prompt, *written])
-    except ModelError:
-        raise
-    except Exception as error:  # transformers raises whatever it meets
-        raise ModelError(
-            f"{checkpoint.folder}: transformers cannot run it ({one_line(error)})"
-        ) from None
     share, bound = BOUNDS[quant]
     score = Score()
     score.add(*(_words(model, each) for each in (written, greedy(model, result, prompt))))
@@ -135,15 +129,12 @@ def _words(model: ReencodedModel, tokens: list[int]) -> list[str]:
     return spoken_words(text.decode("utf-8", "replace"))
 
 
-def _source(checkpoint: Checkpoint, heard: Floats) -> Step:
+def _source(transformers: Any, checkpoint: Checkpoint, heard: Floats) -> Step:
     """Logits of transformers' model with the checkpoint's own tensors, after it heard `heard`."""
     import torch
-    from transformers import AutoConfig, AutoModelForSpeechSeq2Seq
-    from transformers.utils import logging
 
-    logging.set_verbosity_error()
-    config = AutoConfig.for_model(**checkpoint.config.data)
-    source: Any = AutoModelForSpeechSeq2Seq.from_config(config).to(torch.float32).eval()
+    config = transformers.AutoConfig.for_model(**checkpoint.config.data)
+    source = transformers.AutoModelForSpeechSeq2Seq.from_config(config).to(torch.float32).eval()
     own = source.state_dict()
     with checkpoint.opened(), torch.inference_mode():
         if missing := set(own) - set(checkpoint.shapes) - set(TIED):

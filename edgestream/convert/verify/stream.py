@@ -15,8 +15,8 @@ import numpy as np
 
 from edgestream._native import GgufModel, RingDecoder
 from edgestream.convert.onnx.stream import Floats
-from edgestream.convert.verify.decoder import Comparison, bound_of, require_transformers
-from edgestream.errors import ModelError
+from edgestream.convert.verify.decoder import Comparison, bound_of
+from edgestream.convert.verify.source import running
 from edgestream.speech.concatenated.model import Model
 from edgestream.speech.concatenated.stages import ConcatenatedStages
 
@@ -35,7 +35,6 @@ def compare_stream(
         UsageError: torch or transformers is not installed.
         ModelError: transformers cannot run the source.
     """
-    require_transformers()
     model = Model(folder)
     samples = _sound(STEPS * model.manifest.decoder.step_ms, model.manifest.audio.sample_rate_hz)
     before, expected = _of_source(checkpoint, class_name, run_source, samples)
@@ -59,22 +58,14 @@ def _sound(ms: int, rate_hz: int) -> Floats:
 def _of_source(
     checkpoint: Path, class_name: str, run_source: RunSource, samples: Floats
 ) -> tuple[list[int], Floats]:
-    import torch
-    import transformers
-    from transformers.utils import logging
+    with running(checkpoint) as transformers:
+        import torch
 
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
         source = getattr(transformers, class_name).from_pretrained(
             checkpoint, dtype=torch.float32, local_files_only=True, use_safetensors=True
         )
         with torch.inference_mode():
-            read, logits = run_source(source.eval(), samples)
-    except Exception as error:  # transformers raises whatever its parsing runs into
-        line = " ".join(str(error).split())[:200]
-        raise ModelError(f"{checkpoint}: transformers cannot run it ({line})") from None
-    return read, logits
+            return run_source(source.eval(), samples)
 
 
 def _of_result(model: Model, samples: Floats, before: list[int], skipped: int) -> Floats:

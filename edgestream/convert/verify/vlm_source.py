@@ -11,9 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgestream.convert.models.tower import TowerConfig
-from edgestream.convert.verify.decoder import require_transformers
-from edgestream.errors import ModelError
-from edgestream.onnx.session import one_line
+from edgestream.convert.verify.source import running
 
 Floats = NDArray[np.float32]
 
@@ -41,22 +39,15 @@ def run_source(
         UsageError: torch or transformers is not installed.
         ModelError: transformers cannot run the checkpoint.
     """
-    require_transformers()
-    import torch
-    import transformers
-    from transformers.utils import logging
+    with running(folder) as transformers:
+        import torch
 
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
         model = transformers.AutoModelForImageTextToText.from_pretrained(
             folder, dtype=torch.float32, local_files_only=True, use_safetensors=True,
             trust_remote_code=False, attn_implementation="eager",
         ).eval()  # fmt: skip
         with torch.inference_mode():
             return _see(model, pixels(picture, tower), before, after, n_written)
-    except Exception as error:  # transformers raises whatever its parsing runs into
-        raise ModelError(f"{folder}: transformers cannot run it ({one_line(error)})") from None
 
 
 def pixels(picture: NDArray[np.uint8], tower: TowerConfig) -> dict[str, NDArray[Any]]:

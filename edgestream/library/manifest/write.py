@@ -4,9 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
-from typing import Any
 
 from edgestream.library.folders import sha256_of
 from edgestream.library.manifest.concatenated import (
@@ -17,6 +15,7 @@ from edgestream.library.manifest.concatenated import (
 )
 from edgestream.library.manifest.decoder import DecoderManifest
 from edgestream.library.manifest.ring import written
+from edgestream.library.toml_file import write_toml
 
 
 def write_manifest(folder: Path, manifest: Manifest, entry: Manifest | None = None) -> None:
@@ -36,25 +35,4 @@ def write_manifest(folder: Path, manifest: Manifest, entry: Manifest | None = No
     values = dataclasses.asdict(dataclasses.replace(manifest, files=files))
     if isinstance(manifest, (ConcatenatedManifest, DecoderManifest)):
         values["decoder"] = written(manifest.decoder)
-    lines = [_line(key, value) for key, value in values.items() if not isinstance(value, dict)]
-    for table, entries in values.items():
-        if isinstance(entries, dict):
-            lines += ["", f"[{table}]", *(_line(key, value) for key, value in entries.items())]
-    text = "\n".join(line for line in lines if line is not None) + "\n"
-    (folder / MANIFEST).write_text(text, encoding="utf-8")
-
-
-def _line(key: str, value: Any) -> str | None:
-    """JSON's strings, numbers and arrays are TOML's; nothing is written for None, and of texts
-    that come from a checkpoint what is not printable is left out."""
-    if value is None:
-        return None
-    if isinstance(value, (tuple, list)):
-        value = [_printable(each) for each in value]
-    value = _printable(value)
-    name = key if key.isidentifier() and key.isascii() else json.dumps(key)
-    return f"{name} = {json.dumps(value, ensure_ascii=False)}"
-
-
-def _printable(value: Any) -> Any:
-    return "".join(filter(str.isprintable, value)) if isinstance(value, str) else value
+    write_toml(folder / MANIFEST, values)

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
 from edgestream.errors import ModelError
+from edgestream.library.byte_letters import LETTER_BYTES
 from edgestream.library.json_file import Fields, read_json
 from edgestream.speech.reencoded import binary_tokenizer
 from edgestream.speech.reencoded.special_tokens import added_tokens, completed, is_complete
@@ -159,14 +159,6 @@ def _bare(languages: dict[str, int]) -> dict[str, int]:
     return {name.removeprefix("<|").removesuffix("|>"): token for name, token in languages.items()}
 
 
-@cache
-def byte_table() -> dict[str, int]:
-    """The printable character that GPT-2's vocabulary has for each byte (Radford et al. 2019)."""
-    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    others = [byte for byte in range(256) if byte not in plain]
-    return {chr(b): b for b in plain} | {chr(256 + i): b for i, b in enumerate(others)}
-
-
 def read_token_bytes(folder: Path, config: SpeechConfig) -> list[bytes]:
     """The text of each token in UTF-8, maybe a part of a character; empty for special tokens."""
     if has_binary_tokenizer(folder):
@@ -192,10 +184,9 @@ def read_token_bytes(folder: Path, config: SpeechConfig) -> list[bytes]:
 
 
 def _from_gpt2(piece: str) -> bytes:
-    table = byte_table()
     return (
-        bytes(table[c] for c in piece)
-        if all(c in table for c in piece)
+        bytes(LETTER_BYTES[c] for c in piece)
+        if all(c in LETTER_BYTES for c in piece)
         else piece.encode("utf-8", "replace")
     )
 

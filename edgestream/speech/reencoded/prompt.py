@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from edgestream.errors import ModelError, UsageError
+from edgestream.library.byte_letters import BYTE_LETTERS
 from edgestream.library.json_file import Fields, read_json
-from edgestream.speech.reencoded.config import TOKENIZER, SpeechConfig, byte_table
+from edgestream.speech.reencoded.config import TOKENIZER, SpeechConfig
 
 MAX_TOKENS = 223  # of a prompt, the newest ones, as Whisper's reference decoder takes them
 # Contractions, then letters, digits or others with a space before them, then spaces.
@@ -44,10 +45,9 @@ def prompt_tokens(folder: Path, config: SpeechConfig, text: str) -> list[int]:
     fields.table("pre_tokenizer").refuse("type", "ByteLevel")
     if not isinstance(vocab, dict):
         raise ModelError(f"{path}: has no model.vocab")
-    character_of = {byte: character for character, byte in byte_table().items()}
     tokens: list[Any] = []
     for word in WORD.findall(" " + text.strip()):
-        pieces = [character_of[byte] for byte in word.encode("utf-8", "replace")]
+        pieces = [BYTE_LETTERS[byte] for byte in word.encode("utf-8", "replace")]
         tokens += [vocab.get(piece) for piece in _merged(pieces, ranks)]
     if not all(type(token) is int and 0 <= token < config.n_vocab for token in tokens):
         raise ModelError(f"{path}: merges make pieces that are no tokens")
