@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import edgestream as es
 from edgestream.errors import OperationError, UsageError
-from edgestream.session import Session
+from edgestream.session import SILENCE_DBFS, Session
 from edgestream.sources.block import Block
 
 SAMPLE = Path(es.__file__).parent / "data" / "sample.flac"
@@ -264,3 +264,12 @@ def test_overflow_is_a_gap_and_a_lag(model, speech):
     assert [e.reason for e in events if isinstance(e, es.Gap)] == ["overflow"]
     assert [e.action for e in events if isinstance(e, es.Lag)] == ["dropped audio"]
     assert session.meter.lost_ms == 250
+
+
+def test_the_meter_shows_the_level_of_the_newest_samples(model):
+    levels = (np.full(640, 0.1), np.empty(0), np.zeros(640), np.full(640, -1.0))
+    session = Session(
+        ListSource([Block(part.astype(np.float32)) for part in levels]), model.stream()
+    )
+    seen = [session.meter.level_dbfs for _ in session.blocks()]
+    assert seen == pytest.approx([-20, -20, SILENCE_DBFS, 0, 0], abs=1e-5)

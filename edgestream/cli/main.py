@@ -21,8 +21,9 @@ from edgestream.library.manifest.concatenated import DEFAULT_MODEL, SYNTHETIC_MO
 from edgestream.system.process import clean_up_on_ctrl_c, tell
 
 if TYPE_CHECKING:
-    from edgestream.session import Session, Stream
+    from edgestream.session import Session
     from edgestream.sources.block import Source
+    from edgestream.speech.stream import Stream
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(bench, name="bench")
@@ -167,7 +168,7 @@ def listen(
             policy=policy, language=language, task=task, prompt=prompt, vad=vad,
             decoder_device=decoder_device,
         )  # fmt: skip
-        run(session, format, output, lambda: loudness(session.stream.level_dbfs), drafts=drafts)
+        run(session, format, output, lambda: loudness(session.meter.level_dbfs), drafts=drafts)
         if stats:
             _print_stats(session)
 

@@ -13,10 +13,11 @@ from edgestream.library.folders import find
 from edgestream.library.manifest.concatenated import DEFAULT_MODEL, WATCHING
 from edgestream.library.manifest.read import family_of
 from edgestream.policy import Head, Policy
-from edgestream.session import Session, Stream
+from edgestream.session import Session
 from edgestream.sources.block import FileSource, Source
 from edgestream.speech.concatenated.model import Model
 from edgestream.speech.reencoded.config import is_speech_folder
+from edgestream.speech.stream import Stream
 
 if TYPE_CHECKING:
     from edgestream.speech.reencoded.model import ReencodedModel

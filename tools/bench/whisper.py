@@ -28,11 +28,11 @@ from plain_agreement import PlainAgreement
 import edgestream
 from edgestream.events import Final, Word
 from edgestream.policy import LocalAgreement
-from edgestream.session import Stream
 from edgestream.speech.reencoded.commit_policy import DELAYS, CommitPolicy
 from edgestream.speech.reencoded.config import RATE_HZ
 from edgestream.speech.reencoded.model import N_DRAFT, ReencodedModel, rows_in
 from edgestream.speech.reencoded.stages import ReencodedStages
+from edgestream.speech.stream import Stream
 
 LANGUAGE = "en"
 UNIT_MS = DELAYS["sure"].unit_ms

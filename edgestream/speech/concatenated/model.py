@@ -26,10 +26,10 @@ from edgestream.library.manifest.concatenated import MANIFEST, ConcatenatedManif
 from edgestream.onnx.encoder import MEL, SAMPLES, Encoder, EncoderWeights
 from edgestream.onnx.weights import OnnxModel
 from edgestream.policy import ConfidenceThreshold, Head, Policy, WaitK, read_head
-from edgestream.session import Stream
 from edgestream.sources.resample import Resampler
 from edgestream.speech.concatenated.stages import ConcatenatedStages
 from edgestream.speech.concatenated.waveform import Lead, Waveform
+from edgestream.speech.stream import Stream
 from edgestream.system.checks import finite, whole
 
 

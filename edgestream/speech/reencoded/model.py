@@ -29,7 +29,6 @@ from edgestream.library.manifest.concatenated import (
     Manifest,
 )
 from edgestream.policy import Head, Policy
-from edgestream.session import Stream
 from edgestream.sources.resample import Resampler
 from edgestream.speech.reencoded.commit_policy import (
     NORMAL,
@@ -54,6 +53,7 @@ from edgestream.speech.reencoded.utterances import Utterances, UtteranceSpec
 from edgestream.speech.reencoded.voice import VOICE_FILE, VoiceGate, VoiceWeights, load_voice
 from edgestream.speech.reencoded.weights import HOP_SAMPLES, EncoderDecoderModel
 from edgestream.speech.reencoded.window import CentredMel, SampleFrames, WindowRows
+from edgestream.speech.stream import Stream
 
 ENCODER, DECODER = "encoder_model", "decoder_model_merged"
 # Of the precisions that a repository offers, the first that is there: on a CPU int8 is the fastest
