@@ -17,9 +17,10 @@ from test_video_file import write as write_video
 import edgestream as es
 from edgestream.errors import UsageError
 from edgestream.session import Session
-from edgestream.sources.block import Block, FileSource
+from edgestream.sources.block import Block
 from edgestream.sources.pcm import PcmSource
 from edgestream.sources.picture import Picture
+from edgestream.sources.sound_file import FileSource
 
 NUMBERLESS = [math.nan, math.inf, -math.inf, "5", b"5", [5], True, 10**400, 1j, object()]
 PIXELS = np.zeros((48, 64, 3), np.uint8)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-Samples = NDArray[np.float32]
+from edgestream.sources.block import Samples
 
 HOP_MS = 20  # weights change from hop to hop, along a line
 DECAY = 0.96  # of what was heard before, a hop: half of it counts after a third of a second

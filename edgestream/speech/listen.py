@@ -14,7 +14,8 @@ from edgestream.library.manifest.concatenated import DEFAULT_MODEL, WATCHING
 from edgestream.library.manifest.read import family_of
 from edgestream.policy import Head, Policy
 from edgestream.session import Session
-from edgestream.sources.block import FileSource, Source
+from edgestream.sources.block import Source
+from edgestream.sources.sound_file import FileSource
 from edgestream.speech.concatenated.model import Model
 from edgestream.speech.reencoded.config import is_speech_folder
 from edgestream.speech.stream import Stream

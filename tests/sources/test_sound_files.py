@@ -17,8 +17,8 @@ import soundfile
 from test_cli import COMMAND, SAMPLE, run
 
 from edgestream.errors import SourceError
-from edgestream.sources.block import FileSource
 from edgestream.sources.piped import open_piped
+from edgestream.sources.sound_file import FileSource
 from edgestream.sources.sound_kind import kind_of
 
 RATE_HZ = 16_000
