@@ -48,6 +48,13 @@ def test_rates_that_no_sound_has(model, rate_hz):
     refused(lambda: PcmSource(io.BytesIO(b"abcd"), rate_hz))
 
 
+@pytest.mark.parametrize("rate_hz", [*NUMBERLESS, 0, 999, 16000.5])
+def test_a_change_to_a_rate_that_no_sound_has_changes_nothing(model, speech, rate_hz):  # noqa: F811
+    stream = model.stream(rate_hz=44100)
+    refused(lambda: stream.push(speech, rate_hz=rate_hz))
+    assert caption(stream, speech) == caption(model.stream(rate_hz=44100), speech)
+
+
 @pytest.mark.parametrize("rate_hz", [16000, 16000.0, np.int64(8000), np.float32(48000), 1000])
 def test_rates_of_any_number_type(model, rate_hz):
     stream = model.stream(rate_hz=rate_hz)

@@ -25,13 +25,15 @@ MAX_CHANNELS = 1_024  # libsndfile's own limit
 class Block:
     """`samples`: float32 mono [n] in [-1, 1]. `lost_samples` were lost just before them.
 
-    `notice` is what is odd about the input from here on, for whoever can mend it.
+    `notice` is what is odd about the input from here on, for whoever can mend it. `rate_hz` is the
+    rate of this block where the source's own does not hold on: another device, a joined file.
     """
 
     samples: Samples
     lost_samples: int = 0
     reason: str = ""
     notice: str = ""
+    rate_hz: int | None = None
 
 
 class Source(Protocol):

@@ -10,7 +10,6 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import soundfile
-import soxr
 
 from edgestream.sources.block import BLOCK_MS, Block, Samples, check_rate
 from edgestream.sources.channels import Downmix
@@ -31,7 +30,7 @@ NOTHING = np.zeros(0, np.float32)
 
 
 class Sound:
-    """Decodes the parts of `handle` at the rate of the first, mixed to one channel.
+    """Decodes the parts of `handle`, mixed to one channel; a block says the rate of its part.
 
     Raises one of UNREADABLE where the first part is no sound, and UsageError, with `name`, on a
     rate or number of channels that cannot be.
@@ -106,25 +105,21 @@ class Sound:
     def _decoded(self, file: Any, part: Part, n_read: int) -> Iterator[Block]:
         rate_hz = int(file.samplerate)
         mix = Downmix(file.channels, rate_hz)
-        same = rate_hz == self.rate_hz
-        resampler = None if same else soxr.ResampleStream(rate_hz, self.rate_hz, 1, "float32")
         told = False
         while True:
             frames, noisy = _read(file, max(1, rate_hz * BLOCK_MS // 1000))
             last = len(frames) == 0
             n_read += len(frames)
             mono = mix.finish() if last else mix.push(frames)
-            if resampler:
-                mono = resampler.resample_chunk(mono, last=last)
             notice = mix.take_notice() or (BROKEN if noisy and not told else "")
             told |= noisy
             if len(mono) or notice:
-                yield Block(mono, notice=notice)
+                yield Block(mono, notice=notice, rate_hz=rate_hz)
             if last:
                 break
         missing = self._stated(file, part) - n_read
         if missing * 1000 > HEADER_SLACK_MS * rate_hz and not part.guessed:
-            yield Block(NOTHING, round(missing * self.rate_hz / rate_hz), DAMAGED)
+            yield Block(NOTHING, missing, DAMAGED, rate_hz=rate_hz)
         elif part.cut:  # nobody knows how much
             yield Block(NOTHING, 1, DAMAGED)
 

@@ -57,12 +57,12 @@ class FileSource:
         return self._behind_s * 1000.0
 
     def __iter__(self) -> Iterator[Block]:
-        n_read = 0
+        spoken_s = 0.0
         for block in self._sound.blocks():
             if self._stopped:
                 return
-            n_read += len(block.samples)
-            self._wait_until_spoken(n_read)
+            spoken_s += len(block.samples) / (block.rate_hz or self.rate_hz)
+            self._wait_until_spoken(spoken_s)
             yield block
 
     def stop(self) -> None:
@@ -85,13 +85,13 @@ class FileSource:
             self._sound.seek(start_frame)
         return start_frame
 
-    def _wait_until_spoken(self, n_read: int) -> None:
+    def _wait_until_spoken(self, spoken_s: float) -> None:
         if not self._pace:
             return
         now_s = time.monotonic()
         if self._begun_s is None:
             self._begun_s = now_s
-        due_s = self._begun_s + n_read / self.rate_hz
+        due_s = self._begun_s + spoken_s
         self._behind_s = max(0.0, now_s - due_s)
         time.sleep(max(0.0, due_s - now_s))
 

@@ -7,12 +7,14 @@ import threading
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from edgestream.captions.clock import Clock
 from edgestream.errors import UsageError
 from edgestream.events import Event, Gap, Notice
-from edgestream.sources.block import Block, whole_rate
+from edgestream.sources.block import Block, Samples
+from edgestream.sources.channels import limited
+from edgestream.sources.resample import Resampler
 from edgestream.system.checks import whole
 
 # Silence behind the end so that the last word, which comes after the delay and may have many
@@ -27,10 +29,10 @@ class Stages(Protocol):
     def reset(self) -> None:
         """Back to an empty stream."""
 
-    def push(self, samples: NDArray[np.float32]) -> list[Event]:
-        """Samples [n] at the source's rate to the events that they make."""
+    def push(self, samples: Samples) -> list[Event]:
+        """Samples [n] at the model's rate to the events that they make."""
 
-    def finish(self, silence: NDArray[np.float32]) -> list[Event]:
+    def finish(self, silence: Samples) -> list[Event]:
         """Writes what is held, with `silence` behind it if that is needed, and closes the line."""
 
     def close_line(self) -> list[Event]:
@@ -42,14 +44,17 @@ class Stream:
 
     Any cutting of the samples gives the same events. One thread at a time (a second one waits);
     streams of one model may run in different threads. `stages` are what computes, for those who
-    measure it.
+    measure it; they hear samples at `model_hz`, and this is where all others become such.
     """
 
-    def __init__(self, stages: Stages, clock: Clock, *, rate_hz: int, delay_ms: float) -> None:
+    def __init__(
+        self, stages: Stages, clock: Clock, *, rate_hz: int, model_hz: int, delay_ms: float
+    ) -> None:
         self.stages = stages
         self._clock = clock
         self._busy = threading.Lock()  # the stages compute without the interpreter's lock
-        self.rate_hz = whole_rate(rate_hz, "stream")
+        self._resampler = Resampler(rate_hz, model_hz)
+        self.rate_hz = self._resampler.in_hz
         self.delay_ms = delay_ms
         self.reset()
 
@@ -58,7 +63,10 @@ class Stream:
         with self._busy:
             self.stages.reset()
             self._clock.reset()
-            self._fed_samples = 0  # through the stages, silence put into gaps included
+            self._resampler.reset()
+            self._resampler.change_rate(self.rate_hz)
+            self._before_ms = 0.0  # what came at other rates than this one
+            self._fed_samples = 0  # since then, silence put into gaps included
             self._finished = False
 
     @property
@@ -66,15 +74,22 @@ class Stream:
         """Source time up to which input was taken or lost."""
         return self._clock.source_ms(self._fed_ms)
 
-    def push(self, samples: ArrayLike, *, lost_samples: int = 0, reason: str = "") -> list[Event]:
-        """Takes float32 mono samples [n] in [-1, 1] at `rate_hz`, n >= 0.
+    def push(
+        self,
+        samples: ArrayLike,
+        *,
+        lost_samples: int = 0,
+        reason: str = "",
+        rate_hz: int | None = None,
+    ) -> list[Event]:
+        """Takes float32 mono samples [n] in [-1, 1], n >= 0, at `rate_hz`; at the stream's if None.
 
         `lost_samples` were lost just before them: a Gap with `reason` is reported. Samples that
-        are not finite are heard as silence, and others are limited to that range.
+        are no numbers are heard as silence, and others are limited to that range.
 
         Raises:
-            UsageError: samples are no floats or not one-dimensional, `lost_samples` is no count, or
-                the stream is finished.
+            UsageError: samples are no floats or not one-dimensional, `lost_samples` is no count,
+                `rate_hz` is none, or the stream is finished.
         """
         n_lost = whole(lost_samples, "stream: lost_samples", 0, MAX_LOST_SAMPLES)
         if not isinstance(reason, str):
@@ -90,19 +105,22 @@ class Stream:
         if given.ndim != 1:
             raise UsageError(f"stream: samples have shape {given.shape}; pass mono, shape (n,)")
         with np.errstate(over="ignore"):  # of float64; what is no float32 is infinite now
-            block = np.ascontiguousarray(given, np.float32)
-        if not np.isfinite(block).all():  # else the resampler would spread them
-            block = np.where(np.isfinite(block), block, np.float32(0))
-        block = np.clip(block, -1.0, 1.0)
+            block = limited(np.ascontiguousarray(given, np.float32))
         with self._busy:
             if self._finished:
                 raise UsageError("stream: already finished; call reset() to start a new one")
-            events = self._lose(n_lost, reason) if n_lost else []
+            events = self._change_rate(self.rate_hz if rate_hz is None else rate_hz)
+            events += self._lose(n_lost, reason) if n_lost else []
             return events + self._feed(block)
 
     def take(self, block: Block) -> list[Event]:
         """What a source gives: samples, and how many were lost before them."""
-        events = self.push(block.samples, lost_samples=block.lost_samples, reason=block.reason)
+        events = self.push(
+            block.samples,
+            lost_samples=block.lost_samples,
+            reason=block.reason,
+            rate_hz=block.rate_hz,
+        )
         return [*events, Notice(self.heard_ms, block.notice)] if block.notice else events
 
     def finish(self) -> list[Event]:
@@ -111,28 +129,36 @@ class Stream:
             if self._finished:
                 return []
             self._finished = True
-            silence = np.zeros(self._samples(self.delay_ms + SETTLE_MS), np.float32)
-            self._fed_samples += len(silence)
-            return self.stages.finish(silence)
+            events = self.stages.push(self._resampler.finish())
+            settle_ms = self.delay_ms + SETTLE_MS
+            silence = np.zeros(round(settle_ms * self._resampler.out_hz / 1000), np.float32)
+            return events + self.stages.finish(silence)
 
-    def _feed(self, samples: NDArray[np.float32]) -> list[Event]:
+    def _change_rate(self, rate_hz: int) -> list[Event]:
+        """What came at the rate before is all heard first."""
+        if rate_hz == self._resampler.in_hz:
+            return []
+        before_ms = self._fed_ms
+        rest = self._resampler.change_rate(rate_hz)
+        self._before_ms, self._fed_samples = before_ms, 0
+        return self.stages.push(rest)
+
+    def _feed(self, samples: Samples) -> list[Event]:
         self._fed_samples += len(samples)
-        return self.stages.push(samples)
+        return self.stages.push(self._resampler.push(samples))
 
     def _lose(self, lost_samples: int, reason: str) -> list[Event]:
         """Hears silence for the start of a gap and lets the clock run over the rest."""
-        start_ms, lost_ms = self.heard_ms, 1000 * lost_samples / self.rate_hz
-        silent = min(lost_samples, self._samples(self.delay_ms + SETTLE_MS))
+        rate_hz = self._resampler.in_hz
+        start_ms, lost_ms = self.heard_ms, 1000 * lost_samples / rate_hz
+        silent = min(lost_samples, round((self.delay_ms + SETTLE_MS) * rate_hz / 1000))
         events = self._feed(np.zeros(silent, np.float32))
         if lost_samples > silent:
             events += self.stages.close_line()  # no line runs on over what was not heard
             self._clock.forget_before(self._fed_ms)  # what came before is written
-            self._clock.skip(self._fed_ms, 1000 * (lost_samples - silent) / self.rate_hz)
+            self._clock.skip(self._fed_ms, 1000 * (lost_samples - silent) / rate_hz)
         return [Gap(start_ms, start_ms + lost_ms, reason), *events]
 
     @property
     def _fed_ms(self) -> float:
-        return 1000 * self._fed_samples / self.rate_hz
-
-    def _samples(self, ms: float) -> int:
-        return round(ms * self.rate_hz / 1000)
+        return self._before_ms + 1000 * self._fed_samples / self._resampler.in_hz

@@ -145,8 +145,7 @@ def run_plain(model: ReencodedModel, blocks: list[np.ndarray]) -> list[int]:
     """Those of the baseline, behind the same log-mel."""
     stages, tokens = stages_of(compared(model)), []
     plain = PlainAgreement(model, stages.decoder)
-    parts = [stages.window_rows.push(stages.resampler.push(np.concatenate(blocks)))]
-    parts += [stages.window_rows.push(stages.resampler.finish()), stages.window_rows.finish()]
+    parts = [stages.window_rows.push(np.concatenate(blocks)), stages.window_rows.finish()]
     rows, unit_rows = np.concatenate([rows for rows, _ in parts]), rows_in(UNIT_MS)
     for at in range(0, len(rows), unit_rows):
         tokens += plain.push(rows[at : at + unit_rows])

@@ -26,7 +26,6 @@ from edgestream.library.manifest.concatenated import MANIFEST, ConcatenatedManif
 from edgestream.onnx.encoder import MEL, SAMPLES, Encoder, EncoderWeights
 from edgestream.onnx.weights import OnnxModel
 from edgestream.policy import ConfidenceThreshold, Head, Policy, WaitK, read_head
-from edgestream.sources.resample import Resampler
 from edgestream.speech.concatenated.stages import ConcatenatedStages
 from edgestream.speech.concatenated.waveform import Lead, Waveform
 from edgestream.speech.stream import Stream
@@ -81,7 +80,7 @@ class Model:
             UsageError: a value is out of range; the message names the range.
         """
         m = self.manifest
-        rate_hz = m.audio.sample_rate_hz if rate_hz is None else rate_hz
+        model_hz = m.audio.sample_rate_hz
         if isinstance(policy, (str, os.PathLike)):
             policy = read_head(Path(policy))
         if isinstance(policy, Head):
@@ -95,10 +94,9 @@ class Model:
         # A model that was not told its delay by a token keeps to it by itself.
         wait_steps = 0 if m.tokens.delay_0 is None else delay_frames
         decides = _policy(wait_steps, confidence, policy, deferrals)
-        resampler = Resampler(rate_hz, m.audio.sample_rate_hz)
         clock = Clock()
         try:
-            stages = self._stages(resampler, decides, clock, delay_frames, deferrals)
+            stages = self._stages(decides, clock, delay_frames, deferrals)
         except ValueError as error:  # numbers of the manifest that the native stages cannot serve
             raise ModelError(f"{self.folder / MANIFEST}: {error}") from None
         if stages.encoder.n_embd != self.decoder.n_embd:
@@ -106,20 +104,19 @@ class Model:
                 f"{self.folder}: the encoder gives rows of {stages.encoder.n_embd},"
                 f" the decoder takes {self.decoder.n_embd}"
             )
-        delay_ms = float(delay_frames * m.decoder.step_ms)
-        return Stream(stages, clock, rate_hz=rate_hz, delay_ms=delay_ms)
+        return Stream(
+            stages,
+            clock,
+            rate_hz=model_hz if rate_hz is None else rate_hz,
+            model_hz=model_hz,
+            delay_ms=float(delay_frames * m.decoder.step_ms),
+        )
 
     def _stages(
-        self,
-        resampler: Resampler,
-        policy: Policy,
-        clock: Clock,
-        delay_frames: int,
-        deferrals: int,
+        self, policy: Policy, clock: Clock, delay_frames: int, deferrals: int
     ) -> ConcatenatedStages:
         m = self.manifest
         return ConcatenatedStages(
-            resampler=resampler,
             lead=Lead(m.audio.lead_samples),
             mel=_frames(m),
             chunker=_chunker(m),

@@ -29,7 +29,6 @@ from edgestream.library.manifest.concatenated import (
     Manifest,
 )
 from edgestream.policy import Head, Policy
-from edgestream.sources.resample import Resampler
 from edgestream.speech.reencoded.commit_policy import (
     NORMAL,
     CommitPolicy,
@@ -141,7 +140,6 @@ class ReencodedModel:
             chosen.policy if policy is None else policy, self.name,
             aligned=bool(self.weights.aligned_heads),
         )  # fmt: skip
-        rate_hz = RATE_HZ if rate_hz is None else rate_hz
         config, clock = self.config, Clock()
         times = times and config.first_time is not None
         earlier = prompt_tokens(self.folder, config, prompt) if prompt is not None else []
@@ -151,7 +149,6 @@ class ReencodedModel:
             self.weights, rules, prompt=before, language_at=language_at, look=True
         )
         stages = ReencodedStages(
-            resampler=Resampler(rate_hz, RATE_HZ),
             window_rows=self._window_rows(vad),
             utterances=Utterances(decoder.n_embd, UtteranceSpec()),
             pace=Pace(rows_in(chosen.unit_ms), ROW_MS, behind_ms),
@@ -161,8 +158,13 @@ class ReencodedModel:
             caption=SegmentCaption(self.token_bytes, clock),
             n_hypotheses=decides.n_hypotheses,
         )
-        delay_ms = float(decides.n_hypotheses * chosen.unit_ms)
-        return Stream(stages, clock, rate_hz=rate_hz, delay_ms=delay_ms)
+        return Stream(
+            stages,
+            clock,
+            rate_hz=RATE_HZ if rate_hz is None else rate_hz,
+            model_hz=RATE_HZ,
+            delay_ms=float(decides.n_hypotheses * chosen.unit_ms),
+        )
 
     def loop(
         self,
