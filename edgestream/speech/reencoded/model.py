@@ -200,7 +200,7 @@ class ReencodedModel:
         )
 
     @cached_property
-    def _voice(self) -> VoiceWeights:
+    def voice(self) -> VoiceWeights:
         """The gate of the folder, else the one that ships; loaded for the first stream with one."""
         own = self.folder / VOICE_FILE
         return VoiceWeights(own) if own.exists() else load_voice(DEFAULT_VOICE)
@@ -221,7 +221,7 @@ class ReencodedModel:
         frames = CentredMel(self.config.n_mels) if self.config.n_mels else SampleFrames()
         if vad == VOICE_OFF:
             return WindowRows(frames, self.weights.payload, None)
-        voice = self._voice if vad is None else load_voice(vad)
+        voice = self.voice if vad is None else load_voice(vad)
         return WindowRows(frames, self.weights.payload, VoiceGate(voice))
 
     def _prompt(
