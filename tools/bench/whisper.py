@@ -27,8 +27,8 @@ from plain_agreement import PlainAgreement
 
 import edgestream
 from edgestream.events import Final, Word
-from edgestream.policy import LocalAgreement
-from edgestream.speech.reencoded.commit_policy import DELAYS, CommitPolicy
+from edgestream.policy import ChosenPolicy, LocalAgreement
+from edgestream.speech.reencoded.commit_policy import DELAYS
 from edgestream.speech.reencoded.config import RATE_HZ
 from edgestream.speech.reencoded.model import N_DRAFT, ReencodedModel, rows_in
 from edgestream.speech.reencoded.stages import ReencodedStages
@@ -126,7 +126,7 @@ def run_stream(model: ReencodedModel, blocks: list[np.ndarray], n_draft: int) ->
     """The committed tokens of this product's stream."""
     stages = stages_of(compared(model))
     decoder, tokens = stages.decoder, []
-    decides = CommitPolicy(LocalAgreement(), 2)
+    decides = ChosenPolicy(LocalAgreement(), 2)
     stages.loop = model.loop(decoder, decides, decoder.prompt, times=True, n_draft=n_draft)
     caption = stages.caption.push
 

@@ -25,7 +25,14 @@ from edgestream.library.folders import find, read_verified
 from edgestream.library.manifest.concatenated import MANIFEST, ConcatenatedManifest, MelSpec
 from edgestream.onnx.encoder import MEL, SAMPLES, Encoder, EncoderWeights
 from edgestream.onnx.weights import OnnxModel
-from edgestream.policy import ConfidenceThreshold, Head, Policy, WaitK, read_head
+from edgestream.policy import (
+    ChosenPolicy,
+    ConfidenceThreshold,
+    Head,
+    Policy,
+    WaitK,
+    choose_policy,
+)
 from edgestream.speech.concatenated.stages import ConcatenatedStages
 from edgestream.speech.concatenated.waveform import Lead, Waveform
 from edgestream.speech.stream import Stream
@@ -81,11 +88,10 @@ class Model:
         """
         m = self.manifest
         model_hz = m.audio.sample_rate_hz
-        if isinstance(policy, (str, os.PathLike)):
-            policy = read_head(Path(policy))
-        if isinstance(policy, Head):
-            delay_ms = policy.delay_frames * m.decoder.step_ms if delay_ms is None else delay_ms
-            deferrals = policy.deferrals if deferrals is None else deferrals
+        chosen = None if policy is None else choose_policy(policy, m.name, named=False)
+        if chosen and (head := chosen.head):
+            delay_ms = head.delay_frames * m.decoder.step_ms if delay_ms is None else delay_ms
+            deferrals = head.deferrals if deferrals is None else deferrals
         delay_frames = self._delay_frames(delay_ms, delay)
         if deferrals is None:
             deferrals = 0 if confidence is None else 1
@@ -93,7 +99,7 @@ class Model:
         self._check_deferrals(delay_frames, deferrals)
         # A model that was not told its delay by a token keeps to it by itself.
         wait_steps = 0 if m.tokens.delay_0 is None else delay_frames
-        decides = _policy(wait_steps, confidence, policy, deferrals)
+        decides = _policy(wait_steps, confidence, chosen, deferrals)
         clock = Clock()
         try:
             stages = self._stages(decides, clock, delay_frames, deferrals)
@@ -271,14 +277,12 @@ def _silence(m: ConcatenatedManifest) -> float:
 
 
 def _policy(
-    delay_frames: int, confidence: float | None, policy: Policy | Head | None, deferrals: int
+    delay_frames: int, confidence: float | None, chosen: ChosenPolicy | None, deferrals: int
 ) -> Policy:
-    if policy is not None:
+    if chosen:
         if confidence is not None:
             raise UsageError("stream: give either a confidence or a policy, not both")
-        if not isinstance(policy, (Head, Policy)):
-            raise UsageError(f"policy: {type(policy).__name__} is none; see docs/policies.md")
-        return policy.policy() if isinstance(policy, Head) else policy
+        return chosen.policy
     if confidence is None:
         return WaitK(delay_frames)
     try:

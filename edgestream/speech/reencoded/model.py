@@ -28,10 +28,9 @@ from edgestream.library.manifest.concatenated import (
     VOICE_OFF,
     Manifest,
 )
-from edgestream.policy import Head, Policy
+from edgestream.policy import ChosenPolicy, Policy
 from edgestream.speech.reencoded.commit_policy import (
     NORMAL,
-    CommitPolicy,
     Delay,
     commit_policy,
     delay_of,
@@ -104,7 +103,7 @@ class ReencodedModel:
         *,
         rate_hz: int | None = None,
         delay: str | None = None,
-        policy: Policy | Head | str | os.PathLike[str] | None = None,
+        policy: Policy | str | None = None,
         language: str | None = None,
         task: str | None = None,
         prompt: str | None = None,
@@ -169,7 +168,7 @@ class ReencodedModel:
     def loop(
         self,
         decoder: EncoderDecoder,
-        decides: CommitPolicy,
+        decides: ChosenPolicy,
         prompt: Sequence[int],
         *,
         times: bool,
