@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -37,6 +39,11 @@ class Stages(Protocol):
 
     def close_line(self) -> list[Event]:
         """The line that is still open, if any."""
+
+
+def stream_options(stream: Callable[..., Stream]) -> tuple[str, ...]:
+    """What a model's `stream` can be told beside the rate of its samples."""
+    return tuple(n for n in inspect.signature(stream).parameters if n not in ("self", "rate_hz"))
 
 
 class Stream:

@@ -35,15 +35,12 @@ from edgestream.policy import (
 )
 from edgestream.speech.concatenated.stages import ConcatenatedStages
 from edgestream.speech.concatenated.waveform import Lead, Waveform
-from edgestream.speech.stream import Stream
+from edgestream.speech.stream import Stream, stream_options
 from edgestream.system.checks import finite, whole
 
 
 class Model:
     """Weights and manifest of one model; immutable, may be shared between threads."""
-
-    # What a stream can be told beside the rate of its samples.
-    STREAM_OPTIONS: tuple[str, ...] = ("delay", "delay_ms", "confidence", "policy")
 
     def __init__(self, folder: Path, *, decoder_device: str | None = None) -> None:
         self.folder = folder
@@ -117,6 +114,8 @@ class Model:
             model_hz=model_hz,
             delay_ms=float(delay_frames * m.decoder.step_ms),
         )
+
+    STREAM_OPTIONS = stream_options(stream)
 
     def _stages(
         self, policy: Policy, clock: Clock, delay_frames: int, deferrals: int

@@ -51,7 +51,7 @@ from edgestream.speech.reencoded.utterances import Utterances, UtteranceSpec
 from edgestream.speech.reencoded.voice import VOICE_FILE, VoiceGate, VoiceWeights, load_voice
 from edgestream.speech.reencoded.weights import HOP_SAMPLES, EncoderDecoderModel
 from edgestream.speech.reencoded.window import CentredMel, SampleFrames, WindowRows
-from edgestream.speech.stream import Stream
+from edgestream.speech.stream import Stream, stream_options
 
 ENCODER, DECODER = "encoder_model", "decoder_model_merged"
 # Of the precisions that a repository offers, the first that is there: on a CPU int8 is the fastest
@@ -78,11 +78,6 @@ class WindowSpec:
 
 class ReencodedModel:
     """Weights of one encoder-decoder; immutable, may be shared between threads."""
-
-    # What a stream can be told beside the rate of its samples.
-    STREAM_OPTIONS: tuple[str, ...] = (
-        "delay", "language", "task", "prompt", "times", "vad", "policy", "behind_ms",
-    )  # fmt: skip
 
     def __init__(self, folder: Path, window: WindowSpec | None = None) -> None:
         """Raises ModelError when a file is missing, damaged, or of another program's dialect."""
@@ -164,6 +159,8 @@ class ReencodedModel:
             model_hz=RATE_HZ,
             delay_ms=float(decides.n_hypotheses * chosen.unit_ms),
         )
+
+    STREAM_OPTIONS = stream_options(stream)
 
     def loop(
         self,
