@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When to write: the policies of the native core, and trained heads as files."""
+"""When to write: the policies of the native core, trained heads as files, and both by name."""
 
 from __future__ import annotations
 
 import hashlib
+import os
+import re
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,6 +35,13 @@ __all__ = [
     "LocalAgreement", "Observation", "OutsideThreshold", "Policy", "SilenceThreshold",
     "TrainedHead", "WaitK", "head_features", "read_head", "write_head",
 ]  # fmt: skip
+
+LOCAL_AGREEMENT, ALIGNATT, WAIT_K = "local-agreement", "alignatt", "wait-k"
+USUAL = {LOCAL_AGREEMENT: 2, ALIGNATT: 25, WAIT_K: 3}  # by name, each with its usual number
+MOST = {LOCAL_AGREEMENT: 64, ALIGNATT: 1000, WAIT_K: 64}  # numbers of each
+AND, OR = "+", "|"  # between policies that must all agree, and between such groups
+_KNOWN = ", ".join(f"{name}:{number}" for name, number in USUAL.items())
+_TRY = f"try {_KNOWN}; + between two for both, | for either"
 
 FORMAT = 1
 WRITTEN_BY = (
@@ -87,6 +96,64 @@ class Head:
             latency_weight=weight,
             max_hold=self.deferrals,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenPolicy:
+    """What `policy=` says."""
+
+    policy: Policy
+    n_hypotheses: int = USUAL[LOCAL_AGREEMENT]  # that a loop of windows compares for it
+    parts: tuple[Policy, ...] = ()  # that it is made of, if of several
+    head: Head | None = None  # that it comes from
+
+
+def choose_policy(given: object, model: str, *, named: bool) -> ChosenPolicy:
+    """A Policy; of models that take them `named` a name too, `local-agreement:3`, or several with +
+    (both) and | (either, binds less) between; of other models a Head or its file.
+
+    Raises UsageError on what is none or what `model` does not take, ModelError on a bad file.
+    """
+    if isinstance(given, Policy):
+        return ChosenPolicy(given)
+    if named and isinstance(given, str):
+        return _joined([_all_of(group, model) for group in given.split(OR)], AnyOf)
+    if not isinstance(given, (Head, str, os.PathLike)):
+        raise UsageError(f"policy: {type(given).__name__} is none; see docs/policies.md")
+    if named:
+        raise UsageError(f"{model}: a policy head decides for models of another family; {_TRY}")
+    if isinstance(given, str) and re.split("[:+|]", given)[0] in USUAL:
+        raise UsageError(
+            f"{model}: policy {given!r:.80} is for models that decode a window again and again;"
+            " give a policy head's file"
+        )
+    head = given if isinstance(given, Head) else read_head(Path(given))
+    return ChosenPolicy(head.policy(), head=head)
+
+
+def _all_of(group: str, model: str) -> ChosenPolicy:
+    return _joined([_by_name(name, model) for name in group.split(AND)], AllOf)
+
+
+def _joined(parts: list[ChosenPolicy], join: type[AllOf] | type[AnyOf]) -> ChosenPolicy:
+    """One policy of several, and all that it is made of."""
+    if len(parts) == 1:
+        return parts[0]
+    policies = tuple(part.policy for part in parts)
+    inner = tuple(each for part in parts for each in part.parts)
+    return ChosenPolicy(join(*policies), max(p.n_hypotheses for p in parts), (*policies, *inner))
+
+
+def _by_name(text: str, model: str) -> ChosenPolicy:
+    name, colon, digits = text.partition(":")
+    number = int(digits) if digits.isdecimal() else USUAL.get(name, 0)
+    if name not in USUAL or (colon and not digits.isdecimal()) or not 0 < number <= MOST[name]:
+        raise UsageError(f"{model}: policy {text!r:.80}: {_TRY}")
+    if name == LOCAL_AGREEMENT:
+        return ChosenPolicy(LocalAgreement(), number)
+    if name == WAIT_K:  # of one hypothesis: with as many tokens behind the one that is written
+        return ChosenPolicy(LocalAgreement(number + 1), 1)
+    return ChosenPolicy(AlignAtt(number), 1)
 
 
 def checksum(numbers: Sequence[float]) -> str:

@@ -17,9 +17,10 @@ from test_video_file import write as write_video
 import edgestream as es
 from edgestream.errors import UsageError
 from edgestream.session import Session
-from edgestream.sources.block import Block, FileSource
+from edgestream.sources.block import Block
 from edgestream.sources.pcm import PcmSource
 from edgestream.sources.picture import Picture
+from edgestream.sources.sound_file import FileSource
 
 NUMBERLESS = [math.nan, math.inf, -math.inf, "5", b"5", [5], True, 10**400, 1j, object()]
 PIXELS = np.zeros((48, 64, 3), np.uint8)
@@ -45,6 +46,13 @@ def refused(call):
 def test_rates_that_no_sound_has(model, rate_hz):
     refused(lambda: model.stream(rate_hz=rate_hz))
     refused(lambda: PcmSource(io.BytesIO(b"abcd"), rate_hz))
+
+
+@pytest.mark.parametrize("rate_hz", [*NUMBERLESS, 0, 999, 16000.5])
+def test_a_change_to_a_rate_that_no_sound_has_changes_nothing(model, speech, rate_hz):  # noqa: F811
+    stream = model.stream(rate_hz=44100)
+    refused(lambda: stream.push(speech, rate_hz=rate_hz))
+    assert caption(stream, speech) == caption(model.stream(rate_hz=44100), speech)
 
 
 @pytest.mark.parametrize("rate_hz", [16000, 16000.0, np.int64(8000), np.float32(48000), 1000])

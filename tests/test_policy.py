@@ -29,6 +29,7 @@ from edgestream.policy import (
     SilenceThreshold,
     TrainedHead,
     WaitK,
+    choose_policy,
     head_features,
     read_head,
     write_head,
@@ -301,3 +302,22 @@ def test_a_stream_takes_a_policy_a_head_or_its_file(model, head_file):
         model.stream(policy=WaitK(0), delay_ms=640, deferrals=1)
     with pytest.raises(UsageError, match="not both"):
         model.stream(policy=WaitK(0), confidence=0.5)
+
+
+def test_a_family_says_which_policies_it_does_not_take(model, head_file):
+    for name in ("wait-k", "alignatt:50", "local-agreement:3+alignatt:20", "wait-k|alignatt"):
+        with pytest.raises(
+            UsageError, match=r"synthetic-en: policy '.*' is for models that decode"
+        ):
+            model.stream(policy=name)
+    for head in (make_head(), head_file):
+        with pytest.raises(UsageError, match="tiny: a policy head decides for models of another"):
+            choose_policy(head, "tiny", named=True)
+    for named in (False, True):
+        assert isinstance(choose_policy(WaitK(3), "tiny", named=named).policy, WaitK)
+        with pytest.raises(UsageError, match="policy: int is none"):
+            choose_policy(5, "tiny", named=named)
+    with pytest.raises(ModelError, match="No such file or directory; make a policy head"):
+        model.stream(policy="agree")
+    with pytest.raises(UsageError, match=r"tiny: policy 'head\.toml': try local-agreement:2"):
+        choose_policy("head.toml", "tiny", named=True)

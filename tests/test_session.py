@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 import edgestream as es
 from edgestream.errors import OperationError, UsageError
-from edgestream.session import Session
+from edgestream.session import SILENCE_DBFS, Session
 from edgestream.sources.block import Block
+from edgestream.sources.resample import resampled
 
 SAMPLE = Path(es.__file__).parent / "data" / "sample.flac"
 RATE_HZ = 16000
@@ -151,6 +152,54 @@ def test_a_gap_is_reported_and_moves_the_clock(model, speech, lost_s):
     assert all(line.end_ms <= 12_200 + lost_ms for line in lines)
 
 
+def at_another_rate(stream, speech, cuts, lost_samples):
+    """Half of the speech at 16 kHz, the other half at 44.1 kHz behind a loss."""
+    first, second = np.array_split(speech, 2)
+    events = [e for part in np.split(first, [c for c in cuts if c < len(first)])
+              for e in stream.push(part)]  # fmt: skip
+    for part in np.split(resampled(second, RATE_HZ, 44100), cuts):
+        events += stream.push(part, lost_samples=lost_samples, reason="lost", rate_hz=44100)
+        lost_samples = 0
+    return events + stream.finish()
+
+
+@settings(max_examples=6, deadline=None)
+@given(st.lists(st.integers(1, 3 * 44100), max_size=6))
+def test_any_cutting_gives_the_same_events_where_the_rate_changes(model, speech, cuts):
+    whole = at_another_rate(model.stream(), speech, [], 0)
+    assert at_another_rate(model.stream(), speech, sorted(cuts), 0) == whole
+    assert sum(len(line.words) for line in finals(whole)) >= 5
+
+
+@pytest.mark.parametrize("lost_s", [0, 0.25, 3600])
+def test_a_change_of_rate_keeps_the_clock_and_reset_forgets_it(model, speech, lost_s):
+    stream = model.stream()
+    for _ in range(2):
+        events = at_another_rate(stream, speech, [], round(lost_s * 44100))
+        assert stream.heard_ms == pytest.approx(6000 + 1000 * lost_s)
+        gaps = [e for e in events if isinstance(e, es.Gap)]
+        assert gaps == ([es.Gap(3000.0, 3000.0 + 1000 * lost_s, "lost")] if lost_s else [])
+        stream.reset()
+        assert stream.heard_ms == 0
+    assert caption(stream, speech) == caption(model.stream(), speech)
+
+
+def test_what_was_heard_ends_with_the_input(model, speech):
+    stream = model.stream(rate_hz=RATE_HZ)
+    stream.push(speech)
+    assert stream.heard_ms == 6000
+    stream.finish()
+    assert stream.heard_ms == 6000  # the silence that it puts behind is no input
+
+
+def test_a_session_hears_blocks_at_their_own_rate(model, speech):
+    first, second = np.array_split(speech, 2)
+    other = Block(resampled(second, RATE_HZ, 44100), rate_hz=44100)
+    session = Session(ListSource([Block(first), other]), model.stream())
+    assert list(session) == at_another_rate(model.stream(), speech, [], 0)
+    assert session.meter.heard_ms == pytest.approx(6000)
+
+
 def test_delay_is_chosen_per_stream_and_out_of_range_refused(model, speech):
     quick, slow = (caption(model.stream(delay_ms=ms), speech) for ms in (240, 640))
     assert finals(quick)[0].words[0].emitted_ms < finals(slow)[0].words[0].emitted_ms
@@ -264,3 +313,12 @@ def test_overflow_is_a_gap_and_a_lag(model, speech):
     assert [e.reason for e in events if isinstance(e, es.Gap)] == ["overflow"]
     assert [e.action for e in events if isinstance(e, es.Lag)] == ["dropped audio"]
     assert session.meter.lost_ms == 250
+
+
+def test_the_meter_shows_the_level_of_the_newest_samples(model):
+    levels = (np.full(640, 0.1), np.empty(0), np.zeros(640), np.full(640, -1.0))
+    session = Session(
+        ListSource([Block(part.astype(np.float32)) for part in levels]), model.stream()
+    )
+    seen = [session.meter.level_dbfs for _ in session.blocks()]
+    assert seen == pytest.approx([-20, -20, SILENCE_DBFS, 0, 0], abs=1e-5)

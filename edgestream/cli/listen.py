@@ -28,8 +28,9 @@ from edgestream.sources.sample_formats import SampleFormat
 from edgestream.system.process import tell
 
 if TYPE_CHECKING:
-    from edgestream.session import Session, Stream
+    from edgestream.session import Session
     from edgestream.sources.block import Source
+    from edgestream.speech.stream import Stream
 
 SYNTHETIC_ONLY = (
     "synthetic-en understands synthetic voices only, not people; -m takes other models."
@@ -207,7 +208,7 @@ def listen(
             policy=policy, language=language, task=task, prompt=prompt, vad=vad,
             decoder_device=decoder_device,
         )  # fmt: skip
-        run(session, format, output, lambda: loudness(session.stream.level_dbfs), drafts=drafts)
+        run(session, format, output, lambda: loudness(session.meter.level_dbfs), drafts=drafts)
         if stats:
             _print_stats(session)
 

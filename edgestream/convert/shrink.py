@@ -18,6 +18,7 @@ from edgestream.library.manifest.concatenated import ConcatenatedManifest
 from edgestream.library.manifest.write import write_manifest
 from edgestream.scoring.captioned import score_clips, total
 from edgestream.scoring.clips import BUNDLED, RATE_HZ, Clip, read_clips
+from edgestream.sources.resample import resampled
 from edgestream.speech.concatenated.model import Model
 from edgestream.speech.concatenated.stages import ConcatenatedStages
 
@@ -78,6 +79,7 @@ def compare_words(source: Path, folder: Path) -> Words:
 
 def _rows(model: Model, clip: Clip) -> Floats:
     """What the encoder gives for a clip [n, n_embd]."""
-    stages = model.stream(rate_hz=RATE_HZ).stages
+    stages = model.stream().stages
     assert isinstance(stages, ConcatenatedStages)  # as the manifest says
-    return stages.embeddings(clip.samples)
+    samples = resampled(clip.samples, RATE_HZ, model.manifest.audio.sample_rate_hz)
+    return stages.embeddings(samples)

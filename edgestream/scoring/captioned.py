@@ -10,7 +10,7 @@ import numpy as np
 from edgestream.events import Event, Final
 from edgestream.scoring.clips import Clip, blocks, padded, silence
 from edgestream.scoring.words import Score, spoken_words
-from edgestream.session import Stream
+from edgestream.speech.stream import Stream
 
 LEAD_MS = 300.0  # silence before a clip that is a stream of its own
 

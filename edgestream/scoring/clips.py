@@ -6,19 +6,20 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any, TypeGuard
 
 import numpy as np
-import soundfile
 
 from edgestream.data import DATA
 from edgestream.errors import SourceError
 from edgestream.scoring.words import spoken_words
 from edgestream.sources.block import Samples
 from edgestream.sources.resample import Resampler
+from edgestream.sources.sound_file import FileSource
 
 BUNDLED = DATA / "bench"  # synthetic voices
 PEOPLE = BUNDLED / "people"
@@ -79,7 +80,7 @@ def read_clips(folder: Path) -> list[Clip]:
         try:
             row = json.loads(line) if index.name == INDEX else _table_row(line)
             clips.append(_read_clip(folder, row))
-        except (ValueError, KeyError, TypeError, soundfile.SoundFileError) as error:
+        except (ValueError, KeyError, TypeError, SourceError) as error:
             raise SourceError(f"{index}, line {number}: {error}".replace("\n", " ")) from None
     if not clips:
         raise SourceError(f"{index}: there is no speech in it")
@@ -106,11 +107,17 @@ def _table_row(line: str) -> dict[str, Any]:
 
 
 def read_samples(path: Path) -> Samples:
-    """A sound file as mono [n] at RATE_HZ; raises soundfile's errors."""
-    channels, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
-    resampler = Resampler(rate_hz, RATE_HZ)
-    mono = np.ascontiguousarray(channels.mean(axis=1))
-    return np.concatenate([resampler.push(mono), resampler.finish()])
+    """A sound file as mono [n] at RATE_HZ, as a source gives it; raises SourceError on what is none
+    or damaged."""
+    parts: list[Samples] = []
+    with closing(FileSource(path, pace=False)) as source:
+        resampler = Resampler(source.rate_hz, RATE_HZ)
+        for block in source:
+            if block.lost_samples:
+                raise SourceError(f"{path}: {block.reason}")
+            held = resampler.change_rate(block.rate_hz or source.rate_hz)
+            parts += [held, resampler.push(block.samples)]
+    return np.concatenate([*parts, resampler.finish()])
 
 
 def silence(length_ms: float) -> Samples:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-Samples = NDArray[np.float32]
+from edgestream.sources.block import Samples
 
 HOP_MS = 20  # weights change from hop to hop, along a line
 DECAY = 0.96  # of what was heard before, a hop: half of it counts after a third of a second
@@ -15,13 +15,20 @@ CANCELLED, RESTORED = 0.1, 0.3  # power of the sum, as a share of the loudest ch
 THIN, FULL = 0.3, 0.45  # power of the mean, likewise
 
 
+def limited(samples: Samples) -> Samples:
+    """Samples of any shape in [-1, 1]: what is no number is silence, and peaks are cut."""
+    found: Samples = np.clip(samples, -1.0, 1.0)
+    found[np.isnan(found)] = 0.0
+    return found
+
+
 class Downmix:
     """Frames [n, n_channels] in, mono samples out; any cutting of the frames gives the same.
 
     They are averaged as long as that leaves most of the loudest. Where it does not, as with one of
     eight that lives, or two people with a microphone each, they are added and scaled so that the
     sum is as loud as the loudest; where they cancel each other, that one is heard alone.
-    What is not finite is silence, and values are limited to [-1, 1], before anything is added.
+    They are `limited` before anything is added.
     """
 
     def __init__(self, n_channels: int, rate_hz: int) -> None:
@@ -38,8 +45,7 @@ class Downmix:
     def push(self, frames: Samples) -> Samples:
         """Whole hops of what came, [m]; one channel comes back at once."""
         if self._n_channels == 1:
-            mono = np.nan_to_num(frames[:, 0], nan=0.0, posinf=1.0, neginf=-1.0)
-            return np.ascontiguousarray(np.clip(mono, -1.0, 1.0), np.float32)
+            return np.ascontiguousarray(limited(frames[:, 0]))
         frames = np.concatenate([self._carry, frames]) if len(self._carry) else frames
         whole = len(frames) - len(frames) % self._hop
         self._carry = frames[whole:].copy()
@@ -56,7 +62,7 @@ class Downmix:
         return notice
 
     def _mix(self, frames: Samples) -> Samples:
-        clean = np.clip(np.where(np.isfinite(frames), frames, np.float32(0)), -1.0, 1.0)
+        clean = limited(frames)
         hops = [self._mix_hop(clean[at : at + self._hop]) for at in range(0, len(clean), self._hop)]
         return np.concatenate(hops) if hops else np.zeros(0, np.float32)
 

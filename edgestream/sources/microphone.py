@@ -16,7 +16,6 @@ from edgestream.errors import DeviceError, EdgestreamError
 from edgestream.sources.block import Block, Samples, check_rate
 from edgestream.sources.channels import Downmix
 from edgestream.sources.microphones import SEE_DEVICES, Device, find_device, portaudio, refresh
-from edgestream.sources.resample import Resampler
 from edgestream.system.noise import caught
 
 RING_S = 12.0  # how long the rest may stall, as a slow decoder does, before samples are lost
@@ -56,8 +55,7 @@ class MicrophoneSource:
         self._block_ms = block_ms
         found = find_device(device)
         self.name = found.name
-        self.rate_hz = found.rate_hz
-        check_rate(found.rate_hz, found.channels, f"microphone '{found.name}'")
+        self.rate_hz = found.rate_hz  # another device, later, may have another
         self._stopped = False  # a lock here could hang a signal handler that stops us
         self._retry_s = RETRY_FIRST_S
         self._lost = False  # between a loss and the first sample after it
@@ -78,7 +76,7 @@ class MicrophoneSource:
                 time.sleep(POLL_MS / 1000)
             elif not self._lost:
                 self._lost = True
-                yield Block(np.zeros(0, np.float32), self._unaccounted(), LOST)
+                yield self._block(np.zeros(0, np.float32), self._unaccounted(), LOST)
             else:
                 self._reconnect()
         self._capture.close()  # what is in the ring was spoken before the stop
@@ -92,19 +90,12 @@ class MicrophoneSource:
         self._capture.close()
 
     def _connect(self, device: Device) -> None:
-        """Open `device` at the announced rate, or at its own where it refuses that."""
-        try:
-            capture = _Capture(self._sounddevice, device, self.rate_hz, self._block_ms)
-        except DeviceError:
-            if device.rate_hz == self.rate_hz:
-                raise
-            capture = _Capture(self._sounddevice, device, device.rate_hz, self._block_ms)
+        check_rate(device.rate_hz, device.channels, f"microphone '{device.name}'")
+        capture = _Capture(self._sounddevice, device, self._block_ms)
         # All of these are new with a device, so that no late callback of an old one can matter.
         self._ring = SampleRing(round(self._ring_s * capture.rate_hz))
         self._room = np.empty(self._ring.capacity, np.float32)
-        self._resampler = Resampler(capture.rate_hz, self.rate_hz)
         self._watch = _LossWatch(capture.rate_hz)
-        self._clean = Downmix(1, capture.rate_hz)
         self._quiet = _Quiet(capture.rate_hz)
         self._capture = capture
         self._patient_until_s = time.monotonic() + LOST_AFTER_S
@@ -117,24 +108,25 @@ class MicrophoneSource:
         if n_lost == 0 and n_read == 0:
             return None
         n_lost += self._watch.push(n_read + n_lost, time.monotonic())
-        scale = self.rate_hz / self._capture.rate_hz
-        lost_samples, reason = round(n_lost * scale), OVERFLOW if n_lost else ""
+        reason = OVERFLOW if n_lost else ""
         if self._lost:
-            in_hand = n_read + self._ring.readable
-            lost_samples = max(0, self._unaccounted() - round(in_hand * scale))
-            reason = LOST if lost_samples else ""
+            n_lost = max(0, self._unaccounted() - n_read - self._ring.readable)
+            reason = LOST if n_lost else ""
             self._lost, self._retry_s = False, RETRY_FIRST_S
         self._accounted_s = time.monotonic()
         self._patient_until_s = self._accounted_s + LOST_AFTER_S
-        samples = self._clean.push(self._room[:n_read, np.newaxis])
+        samples = self._room[:n_read].copy()
         notice = self._capture.mix.take_notice() or self._quiet.push(samples)
-        return Block(self._resampler.push(samples), lost_samples, reason, notice)
+        return self._block(samples, n_lost, reason, notice)
+
+    def _block(self, samples: Samples, n_lost: int, reason: str, notice: str = "") -> Block:
+        return Block(samples, n_lost, reason, notice, self._capture.rate_hz)
 
     def _unaccounted(self) -> int:
         """Samples' worth of time since the last that was accounted for, which it now is."""
         now_s = time.monotonic()
         passed_s, self._accounted_s = now_s - self._accounted_s, now_s
-        return round(passed_s * self.rate_hz)
+        return round(passed_s * self._capture.rate_hz)
 
     def _reconnect(self) -> None:
         """One attempt to open the same microphone again; the next comes later each time."""
@@ -199,12 +191,10 @@ class _Quiet:
 class _Capture:
     """One open PortAudio stream that fills a ring with mono samples."""
 
-    def __init__(
-        self, sounddevice: ModuleType, device: Device, rate_hz: int, block_ms: int
-    ) -> None:
-        self.rate_hz = rate_hz
-        self._block_samples = rate_hz * block_ms // 1000
-        self.mix = Downmix(1, rate_hz)
+    def __init__(self, sounddevice: ModuleType, device: Device, block_ms: int) -> None:
+        self.rate_hz = device.rate_hz
+        self._block_samples = self.rate_hz * block_ms // 1000
+        self.mix = Downmix(1, self.rate_hz)
         self._ring: SampleRing | None = None
         self._adc_due_s = 0.0  # when the next block should have been recorded; 0: not known
         with caught():

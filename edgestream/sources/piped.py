@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO, cast
 
 from edgestream.errors import SourceError
-from edgestream.sources.block import BLOCK_MS, Block, Source, check_rate, open_sound
+from edgestream.sources.block import Block, Source
 from edgestream.sources.pcm import ByteStream, PcmSource, refuse_kind
 from edgestream.sources.sound import UNREADABLE, Sound
+from edgestream.sources.sound_file import open_sound
 from edgestream.sources.sound_kind import HEAD_BYTES, Kind, kind_of
 from edgestream.sources.sound_parts import ENDLESS, ReadOnlyFile, find_parts, wave_format
 
@@ -67,13 +68,13 @@ class PipedSound:
 
     def __iter__(self) -> Iterator[Block]:
         heard = False
-        for piece in self._sound.pieces(BLOCK_MS):
+        for block in self._sound.blocks():
             if self._file is not None and self._data.stopped:
                 return
-            heard |= len(piece.samples) > 0
-            if not heard and piece.lost_samples:
+            heard |= len(block.samples) > 0
+            if not heard and block.lost_samples:
                 break
-            yield Block(piece.samples, piece.lost_samples, piece.reason, piece.notice)
+            yield block
         if not heard and not self._data.stopped:
             raise SourceError(f"{NAME}: it ended before there was any sound")
 
@@ -151,7 +152,7 @@ def _streamed(data: ByteStream, kind: Kind) -> Sound | ForwardFile:
         if kind.name == "wav" and parts[0].head and wave_format(parts[0].head) not in PLAIN:
             forward.seek(0)
             return forward
-        return Sound(file, parts, lambda rate_hz, channels: check_rate(rate_hz, channels, NAME))
+        return Sound(file, parts, NAME)
     except UNREADABLE:
         raise SourceError(
             f"{NAME}: a {kind.name} file that is damaged or of no known form"

@@ -4,16 +4,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import numpy as np
 import soundfile
-import soxr
 
-from edgestream.sources.channels import Downmix, Samples
+from edgestream.sources.block import BLOCK_MS, Block, Samples, check_rate
+from edgestream.sources.channels import Downmix
 from edgestream.sources.sound_parts import ENDLESS, Part, PartFile
 from edgestream.system.noise import Caught, caught
 
@@ -26,33 +25,19 @@ UNREADABLE = (
     OSError,
     TypeError,
 )  # a name in .raw makes it ask for a rate
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """As a Block of a source: `lost_samples` were lost just before the samples."""
-
-    samples: Samples
-    lost_samples: int = 0
-    reason: str = ""
-    notice: str = ""
-
-
 MAX_FRAMES = 1 << 36  # that a flac can state; others say so that they do not know
 NOTHING = np.zeros(0, np.float32)
 
 
 class Sound:
-    """Decodes the parts of `handle` at the rate of the first, mixed to one channel.
+    """Decodes the parts of `handle`, mixed to one channel; a block says the rate of its part.
 
-    `check` takes the rate and the number of channels of each part and raises on what cannot be.
-    Raises one of UNREADABLE where the first part is no sound.
+    Raises one of UNREADABLE where the first part is no sound, and UsageError, with `name`, on a
+    rate or number of channels that cannot be.
     """
 
-    def __init__(
-        self, handle: BinaryIO, parts: list[Part], check: Callable[[int, int], None]
-    ) -> None:
-        self._handle, self._parts, self._check = handle, parts, check
+    def __init__(self, handle: BinaryIO, parts: list[Part], name: str) -> None:
+        self._handle, self._parts, self._name = handle, parts, name
         first = parts[0]
         alone = len(parts) == 1 and not (first.head or first.start) and first.end < ENDLESS
         self._whole = first if alone else None  # which needs no window
@@ -80,7 +65,7 @@ class Sound:
         return self._stated(self._file, self._parts[0]) == 0 and self._file.frames > 0
 
     def seek(self, frame: int) -> None:
-        """Begins at this frame; call it before the first piece."""
+        """Begins at this frame; call it before the first block."""
         while len(self._parts) > 1 and frame >= self._stated(self._file, self._parts[0]):
             frame -= self._stated(self._file, self._parts[0])
             self._file.close()
@@ -89,16 +74,16 @@ class Sound:
         self._skip = min(frame, int(self._file.frames))
         self._file.seek(self._skip)
 
-    def pieces(self, block_ms: int) -> Iterator[Piece]:
-        """All of the sound; a piece has up to `block_ms` of it."""
+    def blocks(self) -> Iterator[Block]:
+        """All of the sound; a block has up to BLOCK_MS of it."""
         for n, part in enumerate(self._parts):
             try:
                 file = self._file if n == 0 else self._open(part)
             except UNREADABLE:
-                yield Piece(NOTHING, 1, DAMAGED)
+                yield Block(NOTHING, 1, DAMAGED)
                 continue
             with file:
-                yield from self._decoded(file, part, block_ms, self._skip if n == 0 else 0)
+                yield from self._decoded(file, part, self._skip if n == 0 else 0)
 
     def close(self) -> None:
         """Lets go of the decoder, not of the handle."""
@@ -111,36 +96,32 @@ class Sound:
         with caught():
             file = soundfile.SoundFile(self._handle if whole else PartFile(self._handle, part))
         try:
-            self._check(file.samplerate, file.channels)
+            check_rate(file.samplerate, file.channels, self._name)
         except BaseException:
             file.close()
             raise
         return file
 
-    def _decoded(self, file: Any, part: Part, block_ms: int, n_read: int) -> Iterator[Piece]:
+    def _decoded(self, file: Any, part: Part, n_read: int) -> Iterator[Block]:
         rate_hz = int(file.samplerate)
         mix = Downmix(file.channels, rate_hz)
-        same = rate_hz == self.rate_hz
-        resampler = None if same else soxr.ResampleStream(rate_hz, self.rate_hz, 1, "float32")
         told = False
         while True:
-            frames, noisy = _read(file, max(1, rate_hz * block_ms // 1000))
+            frames, noisy = _read(file, max(1, rate_hz * BLOCK_MS // 1000))
             last = len(frames) == 0
             n_read += len(frames)
             mono = mix.finish() if last else mix.push(frames)
-            if resampler:
-                mono = resampler.resample_chunk(mono, last=last)
             notice = mix.take_notice() or (BROKEN if noisy and not told else "")
             told |= noisy
             if len(mono) or notice:
-                yield Piece(mono, notice=notice)
+                yield Block(mono, notice=notice, rate_hz=rate_hz)
             if last:
                 break
         missing = self._stated(file, part) - n_read
         if missing * 1000 > HEADER_SLACK_MS * rate_hz and not part.guessed:
-            yield Piece(NOTHING, round(missing * self.rate_hz / rate_hz), DAMAGED)
+            yield Block(NOTHING, missing, DAMAGED, rate_hz=rate_hz)
         elif part.cut:  # nobody knows how much
-            yield Piece(NOTHING, 1, DAMAGED)
+            yield Block(NOTHING, 1, DAMAGED)
 
     def _stated(self, file: Any, part: Part) -> int:
         """Frames that the part should have."""

@@ -13,8 +13,10 @@ from edgestream.library.families import SOUND
 from edgestream.library.manifest.concatenated import DEFAULT_MODEL
 from edgestream.library.open import open_model
 from edgestream.policy import Head, Policy
-from edgestream.session import Session, Stream
-from edgestream.sources.block import FileSource, Source
+from edgestream.session import Session
+from edgestream.sources.block import Source
+from edgestream.sources.sound_file import FileSource
+from edgestream.speech.stream import Stream
 
 if TYPE_CHECKING:
     from edgestream.speech.concatenated.model import Model

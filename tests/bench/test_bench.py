@@ -2,6 +2,7 @@
 """The benchmark measures what it says: alignment, latency on a known stream, keys of the JSON."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -234,8 +235,6 @@ def test_a_process_that_fails_is_one_line(tmp_path):
 
 
 def test_one_core_is_given_back():
-    import os
-
     if not hasattr(os, "sched_getaffinity"):
         pytest.skip("no affinity on this system")
     before = os.sched_getaffinity(0)
@@ -252,12 +251,15 @@ def test_one_core_is_given_back():
         ("", "there is no speech in it"),
         ("{", "line 1"),
         ('{"file": "a.wav"}', "line 1"),
+        ('{"file": "cut.wav", "voice": "v", "text": "one", "word_ends_s": [0.1]}', "damaged file"),
         ('{"file": "b.wav", "voice": "v", "text": "one", "word_ends_s": [0.1]}', "line 1"),
         ('{"file": "a.wav", "voice": "v", "text": "one two", "word_ends_s": [0.1]}', "word ends"),
     ],
 )
 def test_speech_that_cannot_be_used_is_named(tmp_path, index, message):
     soundfile.write(tmp_path / "a.wav", np.zeros(1600), RATE_HZ)
+    soundfile.write(tmp_path / "cut.wav", np.zeros(RATE_HZ), RATE_HZ)
+    os.truncate(tmp_path / "cut.wav", RATE_HZ)
     if index is not None:
         (tmp_path / "speech.jsonl").write_text(index)
     with pytest.raises(SourceError, match=message):

@@ -22,8 +22,7 @@ from edgestream.captions.steady_draft import SteadyDraft
 from edgestream.cli.main import app
 from edgestream.errors import ModelError, UsageError
 from edgestream.events import Final
-from edgestream.policy import AlignAtt
-from edgestream.speech.reencoded.commit_policy import CommitPolicy
+from edgestream.policy import AlignAtt, ChosenPolicy
 from edgestream.speech.reencoded.model import ReencodedModel, WindowSpec
 
 EXPECTED = json.loads(ANSWERS.read_text(encoding="utf-8"))
@@ -137,7 +136,7 @@ def test_alignatt_commits_what_is_heard_before_the_last_frames_alone(model, whol
     for n_draft in (0, 64):
         stream = stream_of(model, times=False)
         stages = stream.stages
-        decides = CommitPolicy(AlignAtt(frames), 1)
+        decides = ChosenPolicy(AlignAtt(frames), 1)
         stages.loop = loop = model.loop(
             stages.decoder, decides, stages.decoder.prompt, times=False, n_draft=n_draft
         )

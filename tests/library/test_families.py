@@ -28,7 +28,7 @@ from edgestream.library.families import SOUND, Family
 from edgestream.library.folders import read_verified
 from edgestream.library.manifest.concatenated import Manifest
 from edgestream.library.needs import Needs, step_demand
-from edgestream.session import Stream
+from edgestream.speech.stream import Stream
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgestream.sources import microphone
-from edgestream.sources.block import FileSource
 from edgestream.sources.channels import Downmix
 from edgestream.sources.microphone import MUTED, MicrophoneSource
+from edgestream.sources.sound_file import FileSource
 
 SECONDS = 2
 

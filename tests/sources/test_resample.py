@@ -77,3 +77,12 @@ def test_delay_in_the_filter_is_small(in_hz: int) -> None:
         n_out += len(resampler.push(block))
         worst_s = max(worst_s, n_blocks / 25 - n_out / MODEL_HZ)
     assert worst_s < 0.05
+
+
+def test_a_change_of_rate_is_two_sounds_in_a_row() -> None:
+    resampler = Resampler(48_000, MODEL_HZ)
+    parts = [resampler.push(tone(440, 48_000)), resampler.change_rate(44_100)]
+    parts += [resampler.push(tone(440, 44_100)), resampler.change_rate(MODEL_HZ)]
+    parts += [resampler.push(tone(440, MODEL_HZ)), resampler.change_rate(MODEL_HZ)]
+    alone = [resampled(tone(440, hz), hz, (480,)) for hz in (48_000, 44_100, MODEL_HZ)]
+    assert np.array_equal(np.concatenate(parts), np.concatenate(alone))

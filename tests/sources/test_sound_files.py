@@ -17,8 +17,8 @@ import soundfile
 from test_cli import COMMAND, SAMPLE, run
 
 from edgestream.errors import SourceError
-from edgestream.sources.block import FileSource
 from edgestream.sources.piped import open_piped
+from edgestream.sources.sound_file import FileSource
 from edgestream.sources.sound_kind import kind_of
 
 RATE_HZ = 16_000
@@ -290,14 +290,21 @@ def test_files_joined_end_to_end_are_heard_to_the_last(container, tmp_path):
     assert len(later) == pytest.approx(len(samples) - 2.5 * RATE_HZ, abs=1)
 
 
-def test_a_joined_file_of_another_rate_keeps_the_first_ones(tmp_path):
+def test_blocks_of_a_joined_file_say_the_rate_of_their_part(tmp_path):
     second = io.BytesIO()
     soundfile.write(second, noise(3)[:24_000], 8_000, format="OGG")
-    path = tmp_path / "joined.ogg"
+    path, alone = tmp_path / "joined.ogg", tmp_path / "alone.ogg"
     path.write_bytes(contained(noise(2), "ogg") + second.getvalue())
-    samples, lost, _ = read(path)
-    assert lost == 0
-    assert len(samples) == pytest.approx(5 * RATE_HZ, rel=0.01)
+    alone.write_bytes(second.getvalue())
+    source = FileSource(path, pace=False)
+    blocks = list(source)
+    source.close()
+    assert source.rate_hz == RATE_HZ
+    assert not any(block.lost_samples for block in blocks)
+    parts = {hz: [b.samples for b in blocks if b.rate_hz == hz] for hz in (RATE_HZ, 8_000)}
+    assert sum(map(len, parts.values())) == len(blocks)
+    assert sum(map(len, parts[RATE_HZ])) == 2 * RATE_HZ
+    assert np.array_equal(np.concatenate(parts[8_000]), read(alone)[0])
 
 
 # Damage within.

@@ -14,7 +14,8 @@ import pytest
 import soundfile
 
 from edgestream.errors import SourceError
-from edgestream.sources.block import BLOCK_MS, FileSource, Samples
+from edgestream.sources.block import BLOCK_MS, Samples
+from edgestream.sources.sound_file import FileSource
 
 RATE_HZ = 16_000
 

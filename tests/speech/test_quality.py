@@ -100,4 +100,4 @@ def test_human_speech_is_read_without_trouble(model):
     stream = model.stream(rate_hz=rate_hz)
     events = stream.push(samples) + stream.finish()
     assert stream.heard_ms > 10_000
-    assert all(e.end_ms <= stream.heard_ms for e in events)
+    assert all(e.end_ms <= stream.heard_ms + 200 for e in events)

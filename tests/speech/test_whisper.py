@@ -15,7 +15,7 @@ from transformers_whisper import ANSWERS, SEEDS, sound
 import edgestream
 from edgestream._native import WaitK
 from edgestream.events import Draft, Final
-from edgestream.speech.reencoded.commit_policy import CommitPolicy
+from edgestream.policy import ChosenPolicy
 from edgestream.speech.reencoded.model import ReencodedModel, WindowSpec
 from edgestream.speech.reencoded.rules import HypothesisRules
 from edgestream.speech.reencoded.window import CentredMel
@@ -143,7 +143,7 @@ def test_drafts_change_the_work_and_not_the_words(short, times):
     written = []
     for n_draft in (0, 64):
         stream = short.stream(language="en", times=times, vad="off")
-        stages, decides = stream.stages, CommitPolicy(edgestream.policy.LocalAgreement(), 2)
+        stages, decides = stream.stages, ChosenPolicy(edgestream.policy.LocalAgreement(), 2)
         stages.loop = short.loop(
             stages.decoder, decides, stages.decoder.prompt, times=times, n_draft=n_draft
         )

@@ -15,8 +15,8 @@ from edgestream.convert.run import Wish, convert
 from edgestream.decoder.tokenizer import Tokenizer
 from edgestream.errors import ModelError, SourceError, UsageError, shown
 from edgestream.onnx.session import open_session
-from edgestream.sources.block import FileSource
 from edgestream.sources.capture import open_capture
+from edgestream.sources.sound_file import FileSource
 
 NO_UTF8 = os.fsdecode(b"v\xff")
 STEERING = "\x1b]0;evil\x07\u202e\n"

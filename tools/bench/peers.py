@@ -42,9 +42,9 @@ from edgestream.bench.report import number, percent, write_json
 from edgestream.events import Draft, Event, Final, Word
 from edgestream.library.manifest.concatenated import DEFAULT_MODEL
 from edgestream.scoring.clips import PEOPLE, RATE_HZ, read_clips, spoken
-from edgestream.session import Stream
 from edgestream.sources.block import Samples
 from edgestream.speech.listen import load
+from edgestream.speech.stream import Stream
 
 HERE = Path(__file__).parent / "peer_loops"
 # Name: environment, program, weights.

@@ -104,9 +104,7 @@ def own_stream(model: Model, minutes: float) -> tuple[Rows, NDArray[np.int32]]:
     """What synthetic-en reads and writes: input rows [steps, n_embd] and tokens [steps]."""
     stages = model.stream(rate_hz=RATE_HZ).stages
     samples = np.concatenate([s for s, _ in long_stream(read_clips(BUNDLED), minutes)])
-    units = stages.encoder.push(
-        stages.chunker.push(stages.mel.push(stages.resampler.push(samples)))
-    )
+    units = stages.embeddings(samples)
     special, delay_frames = model.manifest.tokens, model.manifest.policy.delay_frames
     tokens, _, _ = model.loop(WaitK(delay_frames), delay_frames).push(units)
     delay = model.decoder.token_embedding(special.delay_0 + delay_frames)

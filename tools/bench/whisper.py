@@ -27,12 +27,12 @@ from plain_agreement import PlainAgreement
 
 import edgestream
 from edgestream.events import Final, Word
-from edgestream.policy import LocalAgreement
-from edgestream.session import Stream
-from edgestream.speech.reencoded.commit_policy import DELAYS, CommitPolicy
+from edgestream.policy import ChosenPolicy, LocalAgreement
+from edgestream.speech.reencoded.commit_policy import DELAYS
 from edgestream.speech.reencoded.config import RATE_HZ
 from edgestream.speech.reencoded.model import N_DRAFT, ReencodedModel, rows_in
 from edgestream.speech.reencoded.stages import ReencodedStages
+from edgestream.speech.stream import Stream
 
 LANGUAGE = "en"
 UNIT_MS = DELAYS["sure"].unit_ms
@@ -126,7 +126,7 @@ def run_stream(model: ReencodedModel, blocks: list[np.ndarray], n_draft: int) ->
     """The committed tokens of this product's stream."""
     stages = stages_of(compared(model))
     decoder, tokens = stages.decoder, []
-    decides = CommitPolicy(LocalAgreement(), 2)
+    decides = ChosenPolicy(LocalAgreement(), 2)
     stages.loop = model.loop(decoder, decides, decoder.prompt, times=True, n_draft=n_draft)
     caption = stages.caption.push
 
@@ -145,8 +145,7 @@ def run_plain(model: ReencodedModel, blocks: list[np.ndarray]) -> list[int]:
     """Those of the baseline, behind the same log-mel."""
     stages, tokens = stages_of(compared(model)), []
     plain = PlainAgreement(model, stages.decoder)
-    parts = [stages.window_rows.push(stages.resampler.push(np.concatenate(blocks)))]
-    parts += [stages.window_rows.push(stages.resampler.finish()), stages.window_rows.finish()]
+    parts = [stages.window_rows.push(np.concatenate(blocks)), stages.window_rows.finish()]
     rows, unit_rows = np.concatenate([rows for rows, _ in parts]), rows_in(UNIT_MS)
     for at in range(0, len(rows), unit_rows):
         tokens += plain.push(rows[at : at + unit_rows])

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edgestream.bench.listen.sounds import recorded
 from edgestream.scoring.clips import RATE_HZ, Clip
 from edgestream.sources.block import Samples
-from edgestream.sources.resample import Resampler
+from edgestream.sources.resample import resampled
 
 SEED = 17
 BACKGROUNDS = ("water", "keyboard", "helicopter")  # behind one clip after the other
@@ -59,12 +59,11 @@ def _on_the_phone(wave: Wave, number: int) -> Wave:
     hz = np.fft.rfftfreq(len(wave), 1 / RATE_HZ)
     inside = (hz >= PHONE_BAND_HZ[0]) & (hz <= PHONE_BAND_HZ[1])
     band = np.fft.irfft(np.fft.rfft(wave) * inside, len(wave)).astype(np.float32)
-    down, up = Resampler(RATE_HZ, PHONE_HZ), Resampler(PHONE_HZ, RATE_HZ)
-    phone = np.concatenate([down.push(band), down.finish()])
+    phone = resampled(band, RATE_HZ, PHONE_HZ)
     law = np.sign(phone) * np.log1p(255 * np.minimum(np.abs(phone), 1)) / np.log(256)
     heard = np.round(law * 127) / 127
     heard = (np.sign(heard) * np.expm1(np.abs(heard) * np.log(256)) / 255).astype(np.float32)
-    return np.concatenate([up.push(heard), up.finish()]).astype(np.float64)
+    return resampled(heard, PHONE_HZ, RATE_HZ).astype(np.float64)
 
 
 def _quiet(wave: Wave, number: int) -> Wave:

@@ -16,10 +16,10 @@ from edgestream.library.manifest.concatenated import SYNTHETIC_MODEL
 if TYPE_CHECKING:
     from edgestream.bench.listen.probe import LongRun
     from edgestream.scoring.clips import Clip
-    from edgestream.session import Stream
     from edgestream.sources.block import Samples
     from edgestream.speech.concatenated.model import Model
     from edgestream.speech.reencoded.model import ReencodedModel
+    from edgestream.speech.stream import Stream
 
     Listener = Model | ReencodedModel
 

@@ -16,8 +16,8 @@ from edgestream.bench.listen.conditions import CONDITIONS, changed
 from edgestream.bench.listen.probe import Latency, Probe, hear
 from edgestream.scoring.clips import RATE_HZ, Clip, SpokenWord, padded, silence, spoken
 from edgestream.scoring.words import Score, align
-from edgestream.session import Stream
 from edgestream.sources.block import Samples
+from edgestream.speech.stream import Stream
 
 PAUSE_MS = (700.0, 1200.0)  # between the sentences of one reader
 SHORT_LINE_WORDS = 4  # a line of fewer cannot be read in peace

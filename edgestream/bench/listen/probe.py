@@ -22,9 +22,9 @@ from edgestream.scoring.clips import (
     long_stream,
 )
 from edgestream.scoring.words import Score, matches
-from edgestream.session import Stream
 from edgestream.sources.block import Samples
 from edgestream.speech.concatenated.stages import ConcatenatedStages
+from edgestream.speech.stream import Stream
 
 WARM_UP_MS = 12_000.0  # fills the decoder's window; step times count from here on
 

@@ -15,6 +15,7 @@ from edgestream.policy import Policy
 from edgestream.scoring.captioned import LEAD_MS
 from edgestream.scoring.clips import RATE_HZ, Clip, SpokenWord, padded, silence, spoken
 from edgestream.scoring.words import spoken_words
+from edgestream.sources.resample import resampled
 from edgestream.speech.concatenated.model import Model
 from edgestream.speech.concatenated.stages import ConcatenatedStages
 
@@ -49,7 +50,7 @@ class WrittenWord:
 
 def encode(model: Model, clips: list[Clip]) -> list[EncodedClip]:
     """Encodes each clip as a stream of its own, with silence around it."""
-    stream = model.stream(rate_hz=RATE_HZ)
+    stream, model_hz = model.stream(), model.manifest.audio.sample_rate_hz
     stages = stream.stages
     assert isinstance(stages, ConcatenatedStages)
     lead = silence(LEAD_MS)
@@ -57,7 +58,8 @@ def encode(model: Model, clips: list[Clip]) -> list[EncodedClip]:
     encoded = []
     for clip in clips:
         stream.reset()
-        rows = stages.embeddings(np.concatenate([lead, padded(clip.samples, TAIL_MS)]))
+        samples = np.concatenate([lead, padded(clip.samples, TAIL_MS)])
+        rows = stages.embeddings(resampled(samples, RATE_HZ, model_hz))
         length_ms = lead_ms + 1000 * len(clip.samples) / RATE_HZ
         encoded.append(EncodedClip(rows, spoken(clip, lead_ms), length_ms))
     return encoded

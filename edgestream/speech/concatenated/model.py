@@ -25,19 +25,22 @@ from edgestream.library.folders import find, read_verified
 from edgestream.library.manifest.concatenated import MANIFEST, ConcatenatedManifest, MelSpec
 from edgestream.onnx.encoder import MEL, SAMPLES, Encoder, EncoderWeights
 from edgestream.onnx.weights import OnnxModel
-from edgestream.policy import ConfidenceThreshold, Head, Policy, WaitK, read_head
-from edgestream.session import Stream
-from edgestream.sources.resample import Resampler
+from edgestream.policy import (
+    ChosenPolicy,
+    ConfidenceThreshold,
+    Head,
+    Policy,
+    WaitK,
+    choose_policy,
+)
 from edgestream.speech.concatenated.stages import ConcatenatedStages
 from edgestream.speech.concatenated.waveform import Lead, Waveform
+from edgestream.speech.stream import Stream, stream_options
 from edgestream.system.checks import finite, whole
 
 
 class Model:
     """Weights and manifest of one model; immutable, may be shared between threads."""
-
-    # What a stream can be told beside the rate of its samples.
-    STREAM_OPTIONS: tuple[str, ...] = ("delay", "delay_ms", "confidence", "policy")
 
     def __init__(self, folder: Path, *, decoder_device: str | None = None) -> None:
         self.folder = folder
@@ -81,12 +84,11 @@ class Model:
             UsageError: a value is out of range; the message names the range.
         """
         m = self.manifest
-        rate_hz = m.audio.sample_rate_hz if rate_hz is None else rate_hz
-        if isinstance(policy, (str, os.PathLike)):
-            policy = read_head(Path(policy))
-        if isinstance(policy, Head):
-            delay_ms = policy.delay_frames * m.decoder.step_ms if delay_ms is None else delay_ms
-            deferrals = policy.deferrals if deferrals is None else deferrals
+        model_hz = m.audio.sample_rate_hz
+        chosen = None if policy is None else choose_policy(policy, m.name, named=False)
+        if chosen and (head := chosen.head):
+            delay_ms = head.delay_frames * m.decoder.step_ms if delay_ms is None else delay_ms
+            deferrals = head.deferrals if deferrals is None else deferrals
         delay_frames = self._delay_frames(delay_ms, delay)
         if deferrals is None:
             deferrals = 0 if confidence is None else 1
@@ -94,11 +96,10 @@ class Model:
         self._check_deferrals(delay_frames, deferrals)
         # A model that was not told its delay by a token keeps to it by itself.
         wait_steps = 0 if m.tokens.delay_0 is None else delay_frames
-        decides = _policy(wait_steps, confidence, policy, deferrals)
-        resampler = Resampler(rate_hz, m.audio.sample_rate_hz)
+        decides = _policy(wait_steps, confidence, chosen, deferrals)
         clock = Clock()
         try:
-            stages = self._stages(resampler, decides, clock, delay_frames, deferrals)
+            stages = self._stages(decides, clock, delay_frames, deferrals)
         except ValueError as error:  # numbers of the manifest that the native stages cannot serve
             raise ModelError(f"{self.folder / MANIFEST}: {error}") from None
         if stages.encoder.n_embd != self.decoder.n_embd:
@@ -106,20 +107,21 @@ class Model:
                 f"{self.folder}: the encoder gives rows of {stages.encoder.n_embd},"
                 f" the decoder takes {self.decoder.n_embd}"
             )
-        delay_ms = float(delay_frames * m.decoder.step_ms)
-        return Stream(stages, clock, rate_hz=rate_hz, delay_ms=delay_ms)
+        return Stream(
+            stages,
+            clock,
+            rate_hz=model_hz if rate_hz is None else rate_hz,
+            model_hz=model_hz,
+            delay_ms=float(delay_frames * m.decoder.step_ms),
+        )
+
+    STREAM_OPTIONS = stream_options(stream)
 
     def _stages(
-        self,
-        resampler: Resampler,
-        policy: Policy,
-        clock: Clock,
-        delay_frames: int,
-        deferrals: int,
+        self, policy: Policy, clock: Clock, delay_frames: int, deferrals: int
     ) -> ConcatenatedStages:
         m = self.manifest
         return ConcatenatedStages(
-            resampler=resampler,
             lead=Lead(m.audio.lead_samples),
             mel=_frames(m),
             chunker=_chunker(m),
@@ -274,14 +276,12 @@ def _silence(m: ConcatenatedManifest) -> float:
 
 
 def _policy(
-    delay_frames: int, confidence: float | None, policy: Policy | Head | None, deferrals: int
+    delay_frames: int, confidence: float | None, chosen: ChosenPolicy | None, deferrals: int
 ) -> Policy:
-    if policy is not None:
+    if chosen:
         if confidence is not None:
             raise UsageError("stream: give either a confidence or a policy, not both")
-        if not isinstance(policy, (Head, Policy)):
-            raise UsageError(f"policy: {type(policy).__name__} is none; see docs/policies.md")
-        return policy.policy() if isinstance(policy, Head) else policy
+        return chosen.policy
     if confidence is None:
         return WaitK(delay_frames)
     try:

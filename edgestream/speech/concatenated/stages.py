@@ -13,7 +13,6 @@ from edgestream.captions.step_caption import Caption
 from edgestream.errors import computing
 from edgestream.events import Event
 from edgestream.onnx.encoder import Encoder
-from edgestream.sources.resample import Resampler
 from edgestream.speech.concatenated.waveform import Lead, Waveform
 
 
@@ -21,9 +20,8 @@ from edgestream.speech.concatenated.waveform import Lead, Waveform
 class ConcatenatedStages:
     """One stream's stages in the order that data takes."""
 
-    resampler: Resampler  # [n] at the source's rate -> [m] at the model's
-    lead: Lead  # silence before the first of them
-    mel: LogMel | Waveform  # [m] -> [frames, n_mels]
+    lead: Lead  # samples [n] at the model's rate, silence before the first of them
+    mel: LogMel | Waveform  # -> [frames, n_mels]
     chunker: Chunker  # [frames, n_mels] -> [chunks, chunk_frames, n_mels]
     encoder: Encoder  # -> [steps, n_embd]
     loop: ConcatenatedLoop  # -> tokens [steps] and how long each waited
@@ -31,28 +29,23 @@ class ConcatenatedStages:
 
     def reset(self) -> None:
         """Back to an empty stream."""
-        for stage in (
-            self.resampler, self.lead, self.mel, self.chunker, self.encoder, self.loop, self.caption
-        ):  # fmt: skip
+        for stage in (self.lead, self.mel, self.chunker, self.encoder, self.loop, self.caption):
             stage.reset()
 
     def push(self, samples: NDArray[np.float32]) -> list[Event]:
-        """Samples [n] at the source's rate to the events that they make."""
+        """Samples [n] at the model's rate to the events that they make."""
         return self._decode(self.embeddings(samples))
 
     def embeddings(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Samples [n] at the source's rate to what the decoder reads of them [steps, n_embd]."""
-        heard = self.lead.push(self.resampler.push(samples))
-        return self._encode(self.chunker.push(self.mel.push(heard)))
+        """Samples [n] at the model's rate to what the decoder reads of them [steps, n_embd]."""
+        return self._encode(self.chunker.push(self.mel.push(self.lead.push(samples))))
 
     def finish(self, silence: NDArray[np.float32]) -> list[Event]:
         """Writes what is still held, with `silence` behind it, and closes the open line."""
-        self.loop.finish()
-        events = self.push(silence)
-        rest = self.lead.push(self.resampler.finish())
-        mel = np.concatenate([self.mel.push(rest), self.mel.finish()])
+        self.loop.finish()  # the input has ended: no slot is put off in the silence behind it
+        mel = np.concatenate([self.mel.push(self.lead.push(silence)), self.mel.finish()])
         chunks = np.concatenate([self.chunker.push(mel), self.chunker.finish()])
-        return events + self._decode(self._encode(chunks)) + self.close_line()
+        return self._decode(self._encode(chunks)) + self.close_line()
 
     def close_line(self) -> list[Event]:
         """The line that is still open, if any."""

@@ -28,12 +28,9 @@ from edgestream.library.manifest.concatenated import (
     VOICE_OFF,
     Manifest,
 )
-from edgestream.policy import Head, Policy
-from edgestream.session import Stream
-from edgestream.sources.resample import Resampler
+from edgestream.policy import ChosenPolicy, Policy
 from edgestream.speech.reencoded.commit_policy import (
     NORMAL,
-    CommitPolicy,
     Delay,
     commit_policy,
     delay_of,
@@ -54,6 +51,7 @@ from edgestream.speech.reencoded.utterances import Utterances, UtteranceSpec
 from edgestream.speech.reencoded.voice import VOICE_FILE, VoiceGate, VoiceWeights, load_voice
 from edgestream.speech.reencoded.weights import HOP_SAMPLES, EncoderDecoderModel
 from edgestream.speech.reencoded.window import CentredMel, SampleFrames, WindowRows
+from edgestream.speech.stream import Stream, stream_options
 
 ENCODER, DECODER = "encoder_model", "decoder_model_merged"
 # Of the precisions that a repository offers, the first that is there: on a CPU int8 is the fastest
@@ -81,11 +79,6 @@ class WindowSpec:
 class ReencodedModel:
     """Weights of one encoder-decoder; immutable, may be shared between threads."""
 
-    # What a stream can be told beside the rate of its samples.
-    STREAM_OPTIONS: tuple[str, ...] = (
-        "delay", "language", "task", "prompt", "times", "vad", "policy", "behind_ms",
-    )  # fmt: skip
-
     def __init__(self, folder: Path, window: WindowSpec | None = None) -> None:
         """Raises ModelError when a file is missing, damaged, or of another program's dialect."""
         self.folder, self.name = folder, folder.name
@@ -105,7 +98,7 @@ class ReencodedModel:
         *,
         rate_hz: int | None = None,
         delay: str | None = None,
-        policy: Policy | Head | str | os.PathLike[str] | None = None,
+        policy: Policy | str | None = None,
         language: str | None = None,
         task: str | None = None,
         prompt: str | None = None,
@@ -141,7 +134,6 @@ class ReencodedModel:
             chosen.policy if policy is None else policy, self.name,
             aligned=bool(self.weights.aligned_heads),
         )  # fmt: skip
-        rate_hz = RATE_HZ if rate_hz is None else rate_hz
         config, clock = self.config, Clock()
         times = times and config.first_time is not None
         earlier = prompt_tokens(self.folder, config, prompt) if prompt is not None else []
@@ -151,7 +143,6 @@ class ReencodedModel:
             self.weights, rules, prompt=before, language_at=language_at, look=True
         )
         stages = ReencodedStages(
-            resampler=Resampler(rate_hz, RATE_HZ),
             window_rows=self._window_rows(vad),
             utterances=Utterances(decoder.n_embd, UtteranceSpec()),
             pace=Pace(rows_in(chosen.unit_ms), ROW_MS, behind_ms),
@@ -161,13 +152,20 @@ class ReencodedModel:
             caption=SegmentCaption(self.token_bytes, clock),
             n_hypotheses=decides.n_hypotheses,
         )
-        delay_ms = float(decides.n_hypotheses * chosen.unit_ms)
-        return Stream(stages, clock, rate_hz=rate_hz, delay_ms=delay_ms)
+        return Stream(
+            stages,
+            clock,
+            rate_hz=RATE_HZ if rate_hz is None else rate_hz,
+            model_hz=RATE_HZ,
+            delay_ms=float(decides.n_hypotheses * chosen.unit_ms),
+        )
+
+    STREAM_OPTIONS = stream_options(stream)
 
     def loop(
         self,
         decoder: EncoderDecoder,
-        decides: CommitPolicy,
+        decides: ChosenPolicy,
         prompt: Sequence[int],
         *,
         times: bool,
@@ -198,7 +196,7 @@ class ReencodedModel:
         )
 
     @cached_property
-    def _voice(self) -> VoiceWeights:
+    def voice(self) -> VoiceWeights:
         """The gate of the folder, else the one that ships; loaded for the first stream with one."""
         own = self.folder / VOICE_FILE
         return VoiceWeights(own) if own.exists() else load_voice(DEFAULT_VOICE)
@@ -219,7 +217,7 @@ class ReencodedModel:
         frames = CentredMel(self.config.n_mels) if self.config.n_mels else SampleFrames()
         if vad == VOICE_OFF:
             return WindowRows(frames, self.weights.payload, None)
-        voice = self._voice if vad is None else load_voice(vad)
+        voice = self.voice if vad is None else load_voice(vad)
         return WindowRows(frames, self.weights.payload, VoiceGate(voice))
 
     def _prompt(

@@ -14,7 +14,6 @@ from edgestream.captions.segment_caption import SegmentCaption
 from edgestream.captions.steady_draft import SteadyDraft
 from edgestream.errors import computing
 from edgestream.events import Event
-from edgestream.sources.resample import Resampler
 from edgestream.speech.reencoded.config import RATE_HZ
 from edgestream.speech.reencoded.decoder import EncoderDecoder
 from edgestream.speech.reencoded.pace import Pace
@@ -31,8 +30,7 @@ Written = tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int64]]
 class ReencodedStages:
     """One stream's stages in the order that data takes."""
 
-    resampler: Resampler  # [n] at the source's rate -> [m] at the model's
-    window_rows: WindowRows  # [m] -> rows [n, 1 + width] and the voice in each
+    window_rows: WindowRows  # samples [n] at RATE_HZ -> rows [n, 1 + width] and the voice in each
     utterances: Utterances  # -> the rows of what somebody says
     pace: Pace  # how many of them are one unit
     decoder: EncoderDecoder
@@ -51,14 +49,14 @@ class ReencodedStages:
 
     def reset(self) -> None:
         """Back to an empty stream."""
-        for stage in (self.resampler, self.window_rows, self.utterances, self.pace, self.caption):
+        for stage in (self.window_rows, self.utterances, self.pace, self.caption):
             stage.reset()
         self.decoder.forget_language()
         self._begin(0)
 
     def push(self, samples: Floats) -> list[Event]:
-        """Samples [n] at the source's rate to the events that they make."""
-        rows, voices = self.window_rows.push(self.resampler.push(samples))
+        """Samples [n] at RATE_HZ to the events that they make."""
+        rows, voices = self.window_rows.push(samples)
         events = self._hear(rows, voices)
         if self._is_over and not self.pace.can_wait(len(self._waiting)):
             events += self._end()
@@ -66,8 +64,7 @@ class ReencodedStages:
 
     def finish(self, silence: Floats) -> list[Event]:
         """Commits what is left and closes the open line; needs no `silence` behind the end."""
-        events = self._hear(*self.window_rows.push(self.resampler.finish()))
-        return events + self._hear(*self.window_rows.finish()) + self.close_line()
+        return self._hear(*self.window_rows.finish()) + self.close_line()
 
     def close_line(self) -> list[Event]:
         """What is said is over: the rest of it is committed, and the line ends."""
