@@ -144,6 +144,21 @@ def test_what_is_no_size(watcher, size):
 # Sessions.
 
 
+def test_a_wrong_option_opens_no_source(model, watcher, monkeypatch):
+    """No light goes on at a microphone or a camera for a call that cannot be met."""
+    opened = []
+    for options in ({"policy": "nonsense"}, {"delay_ms": -1}, {"language": "en"}):
+        with pytest.raises(es.EdgestreamError):
+            es.listen(lambda: opened.append("source"), model=model, **options)
+    monkeypatch.setattr(
+        "edgestream.vision.watch.open_pictures", lambda *_, **__: opened.append("x")
+    )
+    for options in ({"chattiness": 2}, {"fps": -1}, {"prompt": "a"}, {"questions": ["why?"]}):
+        with pytest.raises(es.EdgestreamError):
+            es.watch(0, model=watcher, **options)
+    assert opened == []
+
+
 def test_a_session_left_by_break_goes_on_where_it_was(model, speech):  # noqa: F811
     blocks = [Block(part) for part in np.array_split(speech, 50)]
     session = Session(ListSource(blocks), model.stream())

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgestream.errors import UsageError
@@ -15,7 +14,7 @@ from edgestream.library.open import open_model
 from edgestream.policy import Head, Policy
 from edgestream.session import Session
 from edgestream.sources.block import Source
-from edgestream.sources.sound_file import FileSource
+from edgestream.sources.open_source import open_source
 from edgestream.speech.stream import Stream
 
 if TYPE_CHECKING:
@@ -85,50 +84,29 @@ def listen(
         model = load(model, decoder_device=decoder_device)
     elif decoder_device is not None:
         raise UsageError("decoder_device: this model is loaded already; give it to load()")
-    options = {
-        "delay": delay, "delay_ms": delay_ms, "confidence": confidence, "policy": policy,
-        "language": language, "task": task, "prompt": prompt, "times": times, "vad": vad,
-    }  # fmt: skip
-    if not hasattr(model, "stream"):
+    elif not hasattr(model, "stream"):
         raise UsageError(
             f"model: {type(model).__name__} cannot be used; give a name, a folder or load()'s"
         )
+    given = _known(
+        model,
+        delay=delay, delay_ms=delay_ms, confidence=confidence, policy=policy, language=language,
+        task=task, prompt=prompt, times=times, vad=vad,
+    )  # fmt: skip
+    opened: Source
+    if "behind_ms" in model.STREAM_OPTIONS:
+        given["behind_ms"] = lambda: opened.behind_ms
+    stream = model.stream(**given)  # before the source: a wrong option opens no microphone
     opened = open_source(source, device=device, fast=fast)
     try:
-        stream = _stream(model, opened, options)
+        return Session(opened, stream.at_rate(opened.rate_hz))
     except BaseException:
         opened.close()
         raise
-    return Session(opened, stream)
 
 
-def open_source(
-    source: str | os.PathLike[str] | Source | Callable[[], Source] | None,
-    *,
-    device: str | int | None,
-    fast: bool,
-) -> Source:
-    """The microphone for None, a file for a path; what opens a source is called; anything else is a
-    source already."""
-    if source is None:
-        from edgestream.sources.microphone import (
-            MicrophoneSource,  # PortAudio only when it is needed
-        )
-
-        return MicrophoneSource(device)
-    if isinstance(source, (str, os.PathLike)):
-        return FileSource(Path(source), pace=not fast)
-    if callable(source):
-        return source()
-    if not hasattr(source, "rate_hz"):
-        raise UsageError(
-            f"source: {type(source).__name__} cannot be used as a source; give a path or a Source"
-        )
-    return source
-
-
-def _stream(model: Model | ReencodedModel, source: Source, options: dict[str, Any]) -> Stream:
-    """A stream of the model, told what was given; refuses what its family does not know."""
+def _known(model: Model | ReencodedModel, **options: Any) -> dict[str, Any]:
+    """The options that were given; refuses what the model's family does not know."""
     given = {name: value for name, value in options.items() if value is not None}
     for name in given:
         if name not in model.STREAM_OPTIONS:
@@ -137,6 +115,4 @@ def _stream(model: Model | ReencodedModel, source: Source, options: dict[str, An
             raise UsageError(
                 f"{model.folder.name}: {what} is for models of another family; {instead}"
             )
-    if "behind_ms" in model.STREAM_OPTIONS:
-        given["behind_ms"] = lambda: source.behind_ms
-    return model.stream(rate_hz=source.rate_hz, **given)
+    return given

@@ -76,6 +76,16 @@ class Stream:
             self._fed_samples = 0  # since then, silence put into gaps included
             self._finished = False
 
+    def at_rate(self, rate_hz: int) -> Stream:
+        """The same stream, empty, for samples at another rate.
+
+        Raises UsageError if `rate_hz` is none.
+        """
+        self._resampler = Resampler(rate_hz, self._resampler.out_hz)
+        self.rate_hz = self._resampler.in_hz
+        self.reset()
+        return self
+
     @property
     def heard_ms(self) -> float:
         """Source time up to which input was taken or lost."""

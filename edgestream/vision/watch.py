@@ -72,28 +72,19 @@ def watch(
         raise UsageError("decoder_device: this model is loaded already; give it to load_watcher()")
     if questions is not None and not model.answers:
         raise UsageError(f"{model.folder.name}: answers no questions; leave them (--ask) out")
-    clock = _Clock()
-    stream = model.stream(
-        chattiness=chattiness, prompt=prompt, fps=fps, now_ms=clock.now_ms, keep_up=not fast
-    )
+    stream = model.stream(  # before the source: a wrong option opens no camera
+        chattiness=chattiness, prompt=prompt, fps=fps, now_ms=lambda: opened.now_ms,
+        keep_up=not fast,
+    )  # fmt: skip
     if source is None or isinstance(source, (str, int, os.PathLike)):
-        where = os.fspath(source) if isinstance(source, os.PathLike) else source
         taken = None if every_picture else model.fps if fps is None else fps
-        source = open_pictures(where, fast=fast, fps=taken, size=size)
-    if not hasattr(source, "now_ms"):
+        opened = open_pictures(source, fast=fast, fps=taken, size=size)
+    elif hasattr(source, "now_ms"):
+        opened = source
+    else:
         raise UsageError(
             f"source: {type(source).__name__} cannot be used; give a camera, address or path"
         )
-    clock.source = source
     if questions is not None:
-        return AskedSession(source, stream, questions)
-    return Session(source, stream)
-
-
-class _Clock:
-    """The source's clock for a stream that is made, and found to be possible, before the source."""
-
-    source: PictureSource
-
-    def now_ms(self) -> float:
-        return self.source.now_ms
+        return AskedSession(opened, stream, questions)
+    return Session(opened, stream)

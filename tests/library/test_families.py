@@ -62,9 +62,9 @@ class Toy:
     def __init__(self, folder):
         self.folder, self.manifest = folder, read_verified(folder, ToyManifest)
 
-    def stream(self, *, rate_hz):
-        stages = Stages(self.manifest.word, rate_hz)
-        return Stream(stages, Clock(), rate_hz=rate_hz, delay_ms=0.0)
+    def stream(self, *, rate_hz=16000):
+        stages = Stages(self.manifest.word, 16000)
+        return Stream(stages, Clock(), rate_hz=rate_hz, model_hz=16000, delay_ms=0.0)
 
 
 FAMILIES = [
