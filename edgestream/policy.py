@@ -117,7 +117,8 @@ def choose_policy(given: object, model: str, *, named: bool) -> ChosenPolicy:
     if isinstance(given, Policy):
         return ChosenPolicy(given)
     if named and isinstance(given, str):
-        return _joined([_all_of(group, model) for group in given.split(OR)], AnyOf)
+        groups = [[_by_name(n, model) for n in group.split(AND)] for group in given.split(OR)]
+        return _joined([_joined(group, AllOf) for group in groups], AnyOf)
     if not isinstance(given, (Head, str, os.PathLike)):
         raise UsageError(f"policy: {type(given).__name__} is none; see docs/policies.md")
     if named:
@@ -129,10 +130,6 @@ def choose_policy(given: object, model: str, *, named: bool) -> ChosenPolicy:
         )
     head = given if isinstance(given, Head) else read_head(Path(given))
     return ChosenPolicy(head.policy(), head=head)
-
-
-def _all_of(group: str, model: str) -> ChosenPolicy:
-    return _joined([_by_name(name, model) for name in group.split(AND)], AllOf)
 
 
 def _joined(parts: list[ChosenPolicy], join: type[AllOf] | type[AnyOf]) -> ChosenPolicy:

@@ -46,13 +46,10 @@ class MicrophoneSource:
 
     live = True
 
-    def __init__(
-        self, device: str | int | None = None, ring_s: float = RING_S, block_ms: int = BLOCK_MS
-    ) -> None:
+    def __init__(self, device: str | int | None = None, ring_s: float = RING_S) -> None:
         self._sounddevice = portaudio()
         self._wanted = device
         self._ring_s = ring_s
-        self._block_ms = block_ms
         found = find_device(device)
         self.name = found.name
         self.rate_hz = found.rate_hz  # another device, later, may have another
@@ -91,7 +88,7 @@ class MicrophoneSource:
 
     def _connect(self, device: Device) -> None:
         check_rate(device.rate_hz, device.channels, f"microphone '{device.name}'")
-        capture = _Capture(self._sounddevice, device, self._block_ms)
+        capture = _Capture(self._sounddevice, device)
         # All of these are new with a device, so that no late callback of an old one can matter.
         self._ring = SampleRing(round(self._ring_s * capture.rate_hz))
         self._room = np.empty(self._ring.capacity, np.float32)
@@ -191,9 +188,8 @@ class _Quiet:
 class _Capture:
     """One open PortAudio stream that fills a ring with mono samples."""
 
-    def __init__(self, sounddevice: ModuleType, device: Device, block_ms: int) -> None:
+    def __init__(self, sounddevice: ModuleType, device: Device) -> None:
         self.rate_hz = device.rate_hz
-        self._block_samples = self.rate_hz * block_ms // 1000
         self.mix = Downmix(1, self.rate_hz)
         self._ring: SampleRing | None = None
         self._adc_due_s = 0.0  # when the next block should have been recorded; 0: not known
@@ -223,7 +219,7 @@ class _Capture:
                     samplerate=self.rate_hz,
                     channels=channels,
                     dtype="float32",
-                    blocksize=self._block_samples,
+                    blocksize=self.rate_hz * BLOCK_MS // 1000,
                     latency=LATENCY_S,
                     callback=self._on_block,
                 )

@@ -218,13 +218,7 @@ class Model:
 
 
 def load(name: str | os.PathLike[str], *, decoder_device: str | None = None) -> Model:
-    """Loads a model by name (shipped with edgestream, or pulled) or from its folder.
-
-    `decoder_device` as for `listening.load`.
-
-    Raises:
-        ModelError: there is no such model, or its files are damaged or not supported.
-    """
+    """As `speech.listen.load`, of this family alone."""
     return Model(find(name), decoder_device=decoder_device)
 
 
