@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from edgestream.library.progress import Progress
 
 
@@ -19,13 +17,17 @@ def progress_bar() -> Iterator[Progress]:
     """A line for each kind of work; of what is fetched, in bytes."""
     from rich import progress as rich
     from rich.console import Console
+    from rich.text import Text
 
     class Amount(rich.ProgressColumn):
-        share, n_bytes = rich.TaskProgressColumn(), rich.DownloadColumn()
+        share, n_bytes, speed = (
+            rich.TaskProgressColumn(), rich.DownloadColumn(), rich.TransferSpeedColumn(),
+        )  # fmt: skip
 
-        def render(self, task: rich.Task) -> RenderableType:
-            fetched = task.description.startswith("fetching")
-            return (self.n_bytes if fetched else self.share).render(task)
+        def render(self, task: rich.Task) -> Text:
+            if task.description.startswith("fetching"):
+                return Text(" ").join([self.n_bytes.render(task), self.speed.render(task)])
+            return self.share.render(task)
 
     tasks: dict[str, rich.TaskID] = {}
     with rich.Progress(

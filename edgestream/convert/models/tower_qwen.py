@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
 
 from edgestream.convert.checkpoint import Checkpoint
 from edgestream.convert.models.tower import (
@@ -39,12 +38,14 @@ def read_qwen25(checkpoint: Checkpoint, n_out: int) -> TowerConfig:
     sizes = _sizes(vision, n_out)
     if WINDOW_PIXELS % (sizes.patch_size * N_MERGE):
         raise ModelError(f"{vision.where}: patch_size {sizes.patch_size} does not part a window")
-    return _config(
-        checkpoint,
-        sizes,
-        n_out,
+    return TowerConfig(
         projector="qwen2.5vl_merger",
+        sizes=sizes,
+        normalization=read_normalization(read_preprocessor(checkpoint)),
         image_size=PATCHES_OF_A_SIDE * sizes.patch_size,
+        n_merge=N_MERGE,
+        n_out=n_out,
+        epsilon=EPSILON,
         gate="silu",
         tensors=_tensors_of_qwen25,
         whole_view_step=_whole_view_step(vision, sizes.n_layers),
@@ -60,27 +61,17 @@ def read_qwen3(checkpoint: Checkpoint, n_out: int) -> TowerConfig:
     side = math.isqrt(n_positions)
     if side**2 != n_positions:
         raise ModelError(f"{vision.where}: num_position_embeddings {n_positions} is no square")
-    return _config(
-        checkpoint,
-        sizes,
-        n_out,
-        projector="qwen3vl_merger",
-        image_size=side * sizes.patch_size,
-        gate="gelu",
-        tensors=_tensors_of_qwen3,
-        deepstack_layers=_deepstack_layers(vision, sizes.n_layers),
-    )
-
-
-def _config(checkpoint: Checkpoint, sizes: TowerSizes, n_out: int, **own: Any) -> TowerConfig:
-    normalization = read_normalization(read_preprocessor(checkpoint))
     return TowerConfig(
+        projector="qwen3vl_merger",
         sizes=sizes,
-        normalization=normalization,
+        normalization=read_normalization(read_preprocessor(checkpoint)),
+        image_size=side * sizes.patch_size,
         n_merge=N_MERGE,
         n_out=n_out,
         epsilon=EPSILON,
-        **own,
+        gate="gelu",
+        tensors=_tensors_of_qwen3,
+        deepstack_layers=_deepstack_layers(vision, sizes.n_layers),
     )
 
 

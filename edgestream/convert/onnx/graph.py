@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A llama as nodes of ONNX, for the layouts that onnx_decoder.py describes."""
+"""A llama as nodes of ONNX, for the layouts that decoder.py describes."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def write_moonshine(
     """Writes encoder_model.onnx and decoder_model_merged.onnx from transformers' tensors.
 
     `config` is config.json; names are those of MoonshineForConditionalGeneration;
-    `quant` is a type of weights of speech_graph.py. Keys have as many heads as queries, as in the
+    `quant` is a type of weights of speech.py. Keys have as many heads as queries, as in the
     published models.
     """
     g = SpeechGraph(tensors, config["encoder_num_attention_heads"], quant=quant)

@@ -25,7 +25,7 @@ def write_whisper(
     """Writes encoder_model.onnx and decoder_model_merged.onnx from transformers' tensors.
 
     `config` is config.json; names are those of WhisperForConditionalGeneration;
-    `quant` is a type of weights of speech_graph.py.
+    `quant` is a type of weights of speech.py.
     """
     g = SpeechGraph(tensors, config["encoder_attention_heads"], quant=quant)
     _write_encoder(config, g, folder / "encoder_model.onnx")
