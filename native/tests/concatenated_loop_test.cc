@@ -170,7 +170,7 @@ TEST_CASE("a held token is written at the limit or when the source ends") {
     longest = std::max(longest, held);
   }
   CHECK(longest == 3);
-  loop.finish();
+  loop.end_input();
   for (const int32_t token : run(loop, random_rows(10, 6), {10})) CHECK(token != kSpecial.pad);
 }
 

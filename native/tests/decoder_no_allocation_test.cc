@@ -237,7 +237,7 @@ TEST_CASE("the concatenated loop allocates nothing, with deferrals and without")
                     std::span(tokens).first(1 + loop.undecided()),
                     std::span(probabilities).first(1 + loop.undecided()));
         }
-        loop.finish();
+        loop.end_input();
         loop.reset();
       };
       run();

@@ -47,7 +47,7 @@ class ConcatenatedStages:
 
     def finish(self, silence: NDArray[np.float32]) -> list[Event]:
         """Writes what is still held, with `silence` behind it, and closes the open line."""
-        self.loop.finish()
+        self.loop.end_input()
         events = self.push(silence)
         rest = self.lead.push(self.resampler.finish())
         mel = np.concatenate([self.mel.push(rest), self.mel.finish()])

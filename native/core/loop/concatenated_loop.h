@@ -40,7 +40,7 @@ struct SpecialTokens {
 /// model is unsure, and each run sees the tokens that were decided, as in training. This is a
 /// cascade (Viola and Jones 2001) over delays. The last proposal is final: READ there leaves PAD.
 ///
-/// finish() writes nothing by itself: in the rows that come after it nothing is held back.
+/// Slots that are not decided when the input has ended need more rows, of silence say.
 class ConcatenatedLoop final : public Loop {
  public:
   /// `decoder` and `policy` must outlive the loop, which forks the decoder once for each deferral.
@@ -58,6 +58,8 @@ class ConcatenatedLoop final : public Loop {
   /// sizes disagree.
   size_t push(std::span<const float> rows, std::span<int32_t> tokens,
               std::span<float> probabilities, std::span<int32_t> waited = {});
+
+  using Loop::end_input;
 
   /// Slots read and not yet written, at most `deferrals`.
   int64_t undecided() const { return read() == 0 ? 0 : read() - n_slots_; }
