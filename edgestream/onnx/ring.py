@@ -135,7 +135,7 @@ class OnnxRing:
             np.copyto(mine, theirs)
         self.pos, self.base = other.pos, other.base
 
-    def clear(self) -> None:
+    def reset(self) -> None:
         """Back to an empty stream; hidden slots are multiplied by zero, which hides only what is
         finite."""
         self.keys.fill(0)

@@ -140,10 +140,10 @@ std::span<const float> RingDecoder::attention(int region) const {
   return runner_.attention().of_region(region);
 }
 
-std::unique_ptr<Decoder> RingDecoder::fork() const {
+std::shared_ptr<Decoder> RingDecoder::fork() const {
   const OneCaller caller(busy_);
   state_.require_ready();
-  auto other = std::make_unique<RingDecoder>(model_, config_);
+  auto other = std::make_shared<RingDecoder>(model_, config_);
   other->plan_ = plan_;
   other->runner_.ring().copy_from(runner_.ring());
   other->n_exits_ = n_exits_;

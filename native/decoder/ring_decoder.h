@@ -44,7 +44,7 @@ class RingDecoder final : public Decoder {
 
   void begin_unit() override;
   std::span<const float> attention(int region) const override;
-  std::unique_ptr<Decoder> fork() const override;
+  std::shared_ptr<Decoder> fork() const override;
 
   /// Writes the stream's past to a file; see write_state(). Not while a proposal is open.
   void save(const std::string& path) const;

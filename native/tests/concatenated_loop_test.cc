@@ -56,7 +56,7 @@ class MemoryDecoder final : public Decoder {
     for (int r = 0; r < n_rows; ++r) take(std::span(proposed_).subspan(r * kWidth, kWidth));
   }
   std::span<const float> attention(int /*region*/) const override { return {}; }
-  std::unique_ptr<Decoder> fork() const override { return std::make_unique<MemoryDecoder>(*this); }
+  std::shared_ptr<Decoder> fork() const override { return std::make_shared<MemoryDecoder>(*this); }
   int64_t pos() const override { return pos_; }
   void reset() override {
     memory_ = {};

@@ -86,7 +86,7 @@ class ConcatenatedLoop final : public Loop {
   const Slot& slot(int64_t i) const { return slots_[static_cast<size_t>(i) % slots_.size()]; }
 
   const SpecialTokens special_;
-  std::vector<std::unique_ptr<Decoder>> forks_;  // one for each deferral
+  std::vector<std::shared_ptr<Decoder>> forks_;  // one for each deferral
   std::vector<Decoder*> rungs_;                  // the decoder, then the forks
   const int64_t n_prompt_;                       // slots whose token before is given
   int32_t first_token_ = 0;                      // the token before slot 0
