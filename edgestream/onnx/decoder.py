@@ -20,7 +20,7 @@ PROBE_TOLERANCE = 1e-3  # of a float32 angle; float16 keys are off by less than 
 
 
 class OnnxDecoder(Decoder):
-    """One stream over an `OnnxModel`: sinks, a window, constant memory.
+    """One stream over an `OnnxModel`: attention sinks, a window, constant memory.
 
     Driven by the native loops as a `RingDecoder` is. Not thread-safe. All memory is taken at
     construction. Layout B computes up to `max_rows` rows in one run; A and C compute row by row,

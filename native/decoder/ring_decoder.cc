@@ -59,12 +59,12 @@ int64_t RingDecoder::checked_rows(std::span<const RegionRows> groups) const {
   for (const RegionRows& group : groups) {
     if (group.region > 0 && pos < plan_.shape().n_sinks) {
       throw std::invalid_argument("decoder: the first " + std::to_string(plan_.shape().n_sinks) +
-                                  " rows are sinks and enter region 0, not " +
+                                  " rows are attention sinks and enter region 0, not " +
                                   std::to_string(group.region));
     }
     if (!group.axes.empty() && pos < plan_.shape().n_sinks) {
       throw std::invalid_argument("decoder: the first " + std::to_string(plan_.shape().n_sinks) +
-                                  " rows are sinks and cannot have axes");
+                                  " rows are attention sinks and cannot have axes");
     }
     if (!group.axes.empty() && plan_.counts_mass()) {
       throw std::invalid_argument("decoder: rows with axes need the retention 'window', not '" +

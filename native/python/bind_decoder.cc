@@ -118,7 +118,7 @@ void bind_ring_decoder(nb::module_& m) {
   const RingDecoderConfig defaults;
   nb::class_<RingDecoder, Decoder>(
       m, "RingDecoder",
-      "One stream over a GgufModel: sinks, a window, constant memory. "
+      "One stream over a GgufModel: attention sinks, a window, constant memory. "
       "One thread at a time.")
       .def(
           "__init__",
