@@ -75,6 +75,7 @@ class ToyDecoder final : public Decoder {
 
   void capture_attention() { captures_ = true; }
   int n_batches() const { return n_batches_; }
+  std::span<const float> logits() const { return logits_; }  ///< of every row of the last batch
 
  private:
   struct Row {
