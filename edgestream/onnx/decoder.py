@@ -20,7 +20,7 @@ PROBE_TOLERANCE = 1e-3  # of a float32 angle; float16 keys are off by less than 
 
 
 class OnnxDecoder(Decoder):
-    """One stream over an `OnnxModel`: sinks, a window, constant memory.
+    """One stream over an `OnnxModel`: attention sinks, a window, constant memory.
 
     Driven by the native loops as a `RingDecoder` is. Not thread-safe. All memory is taken at
     construction. Layout B computes up to `max_rows` rows in one run; A and C compute row by row,
@@ -44,14 +44,14 @@ class OnnxDecoder(Decoder):
         """Memory of keys and values."""
         return self._ring.keys.nbytes + self._ring.values.nbytes + self._ring.masters.nbytes
 
-    def append(self, groups: list[tuple[int, NDArray[np.float32]]], logits: str) -> NDArray[Any]:
-        """Computes the rows [n, n_embd] of all groups; float32 logits [0, 1 or n, n_vocab]."""
+    def _step(self, rows: list[NDArray[np.float32]], logits: str) -> NDArray[Any]:
+        """Computes rows, some [n, n_embd] together; float32 logits [0, 1 or all n, n_vocab]."""
         wanted = []
-        for _, rows in groups:
+        for together in rows:
             done = 0
-            while done < len(rows):
-                n = self._ring.run_length(len(rows) - done)
-                result = self._layout.run(rows[done : done + n])
+            while done < len(together):
+                n = self._ring.run_length(len(together) - done)
+                result = self._layout.run(together[done : done + n])
                 done += n
                 if logits == "every":
                     wanted.append(result.astype(np.float32))
@@ -59,15 +59,15 @@ class OnnxDecoder(Decoder):
             return np.concatenate(wanted)
         return np.asarray(result[len(result) - (logits == "last") :], np.float32)
 
-    def take_back(self, n_rows: int) -> None:
+    def _take_back(self, n_rows: int) -> None:
         """The newest rows were never taken; what the rows before them see was not overwritten."""
         self._layout.take_back(n_rows)
 
-    def embedding(self, token: int) -> NDArray[np.float32]:
+    def _token_embedding(self, token: int) -> NDArray[np.float32]:
         """The input embedding of a token, float32 [n_embd]."""
         return self.model.token_embedding(token)
 
-    def copy(self) -> OnnxDecoder:
+    def _fork(self) -> OnnxDecoder:
         """A second stream with the same past."""
         shape = self._ring.shape
         other = OnnxDecoder(
@@ -76,9 +76,9 @@ class OnnxDecoder(Decoder):
         other._ring.copy_from(self._ring)
         return other
 
-    def clear(self) -> None:
+    def _reset(self) -> None:
         """Forgets everything."""
-        self._ring.clear()
+        self._ring.reset()
 
     def _probe(self) -> None:
         """Runs one row at two positions: the graph must run, and its keys must turn as `inv_freq`
@@ -86,14 +86,14 @@ class OnnxDecoder(Decoder):
         row = np.cos(np.arange(self.model.n_embd, dtype=np.float32))[None]
         keys = []
         for position in (0, PROBE_POSITION):
-            self._ring.clear()
+            self._ring.reset()
             self._ring.base = -position
             try:
                 self._layout.run(row)
             except OperationError as error:
                 raise ModelError(f"{error} (on the first row)") from None
             keys.append(self._ring.keys[:1, :, 0].astype(np.float32))
-        self._ring.clear()
+        self._ring.reset()
         expected = turned(keys[0], PROBE_POSITION * self.model.inv_freq)
         limit = PROBE_TOLERANCE if self.model.dtype is np.float32 else 10 * PROBE_TOLERANCE
         if not np.abs(keys[1] - expected).max() <= limit * np.abs(expected).max():

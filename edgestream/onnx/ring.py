@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The keys and values of one stream through an ONNX decoder: a ring in host memory.
 
-Sees and places exactly what the native ring does (docs/decoder.md): row p sees the sinks and the
-newest `window` rows, sink i at the distance min(p - i, n_sinks + window - 1 - i).
+Sees and places exactly what the native ring does (docs/decoder.md): row p sees the attention
+sinks and the newest `window` rows, sink i at the distance min(p - i, n_sinks + window - 1 - i).
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ class OnnxRing:
             np.copyto(mine, theirs)
         self.pos, self.base = other.pos, other.base
 
-    def clear(self) -> None:
+    def reset(self) -> None:
         """Back to an empty stream; hidden slots are multiplied by zero, which hides only what is
         finite."""
         self.keys.fill(0)

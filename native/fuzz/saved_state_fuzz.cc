@@ -16,8 +16,8 @@
 #include <string>
 #include <vector>
 
-#include "decoder/ring_decoder.h"
 #include "decoder/ring/ring_state.h"
+#include "decoder/ring_decoder.h"
 #include "tests/tiny_gguf.h"
 
 namespace {

@@ -53,6 +53,5 @@ void bind_chunker(nb::module_& m) {
            "right, n_bins].")
       .def("finish", &finish, "Ends the stream; returns the chunks that padding completes.")
       .def("reset", &Chunker::reset, "Back to the start of a stream.")
-      .def_prop_ro("n_bins", &Chunker::n_bins)
-      .def_prop_ro("frames_per_chunk", &Chunker::frames_per_chunk);
+      .def_prop_ro("n_bins", &Chunker::n_bins);
 }

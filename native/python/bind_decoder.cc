@@ -5,7 +5,6 @@
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
-#include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/variant.h>
 #include <nanobind/stl/vector.h>
 
@@ -47,12 +46,12 @@ std::span<const float> checked(const Decoder& decoder, const Rows& rows) {
 
 OwnedArray<float, 1>::Array step(Decoder& decoder, const Rows& rows) {
   const std::span<const float> embeddings = checked(decoder, rows);
-  OwnedArray<float, 1> logits({static_cast<size_t>(decoder.n_vocab())});
+  std::span<const float> logits;
   {
     nb::gil_scoped_release release;
-    std::ranges::copy(decoder.step(embeddings), logits.values().begin());
+    logits = decoder.step(embeddings);
   }
-  return logits.release();
+  return array_of(logits);
 }
 
 RegionRows native_group(const Decoder& decoder, const Group& group) {
@@ -100,24 +99,6 @@ OwnedArray<float, 2>::Array propose(Decoder& decoder, const Groups& groups) {
                    [&](std::span<const RegionRows> native) { return decoder.propose(native); });
 }
 
-OwnedArray<float, 1>::Array attention(const Decoder& decoder, int region) {
-  const std::span<const float> seen = decoder.attention(region);
-  OwnedArray<float, 1> weights({seen.size()});
-  std::ranges::copy(seen, weights.values().begin());
-  return weights.release();
-}
-
-nb::object fork_of(const Decoder& decoder) {
-  const auto* python = dynamic_cast<const PythonDecoder*>(&decoder);
-  if (python != nullptr) return python->fork_object();
-  std::unique_ptr<Decoder> other;
-  {
-    nb::gil_scoped_release release;
-    other = decoder.fork();
-  }
-  return nb::cast(std::move(other));
-}
-
 OwnedArray<float, 1>::Array token_embedding(const Decoder& decoder, int32_t token) {
   OwnedArray<float, 1> row({static_cast<size_t>(decoder.n_embd())});
   decoder.token_embedding(token, row.values());
@@ -135,9 +116,10 @@ std::vector<RegionShape> read_regions(const Window& window) {
 
 void bind_ring_decoder(nb::module_& m) {
   const RingDecoderConfig defaults;
-  nb::class_<RingDecoder, Decoder>(m, "RingDecoder",
-                                   "One stream over a GgufModel: sinks, a window, constant memory. "
-                                   "One thread at a time.")
+  nb::class_<RingDecoder, Decoder>(
+      m, "RingDecoder",
+      "One stream over a GgufModel: attention sinks, a window, constant memory. "
+      "One thread at a time.")
       .def(
           "__init__",
           [](RingDecoder* self, std::shared_ptr<const GgufModel> model, int n_sinks,
@@ -145,23 +127,11 @@ void bind_ring_decoder(nb::module_& m) {
              int rebase_rows, const std::string& layout, int gap,
              const std::vector<int>& attention_layers, const std::string& retention, int recent,
              int evict_rows, int exit_layer, float exit_threshold, int delay) {
-            const RingDecoderConfig config{n_sinks,
-                                           read_regions(window),
-                                           n_threads,
-                                           kv_type,
-                                           max_rows,
-                                           rebase_rows,
-                                           layout,
-                                           gap,
-                                           attention_layers,
-                                           retention,
-                                           recent,
-                                           evict_rows,
-                                           exit_layer,
-                                           exit_threshold,
-                                           delay};
             nb::gil_scoped_release release;
-            new (self) RingDecoder(std::move(model), config);
+            new (self) RingDecoder(std::move(model),
+                                   {n_sinks, read_regions(window), n_threads, kv_type, max_rows,
+                                    rebase_rows, layout, gap, attention_layers, retention, recent,
+                                    evict_rows, exit_layer, exit_threshold, delay});
           },
           "model"_a, nb::kw_only(), "n_sinks"_a, "window"_a, "n_threads"_a = defaults.n_threads,
           "kv_type"_a = defaults.kv_type, "max_rows"_a = defaults.max_rows,
@@ -202,11 +172,9 @@ void bind_decoder(nb::module_& m) {
   nb::class_<Decoder, PythonDecoder>(
       m, "Decoder",
       "Takes embeddings row by row, gives logits. A Python class that inherits it can be driven by "
-      "the native loops; it has the methods append(groups, logits) -> float32 [0, 1 or n, "
-      "n_vocab], "
-      "take_back(n_rows), embedding(token) -> float32 [n_embd], copy() and clear().")
-      .def(nb::init<int, int, int, int>(), nb::kw_only(), "n_embd"_a, "n_vocab"_a, "max_proposal"_a,
-           "n_regions"_a = 1)
+      "the native loops; it has the methods _step(rows, logits) -> float32 [0, 1 or n, n_vocab], "
+      "_take_back(n_rows), _token_embedding(token) -> float32 [n_embd], _fork() and _reset().")
+      .def(nb::init<int, int, int>(), nb::kw_only(), "n_embd"_a, "n_vocab"_a, "max_proposal"_a)
       .def("step", &step, nb::arg("rows").noconvert(),
            "Appends float32 [n, n_embd], n >= 1, to region 0; returns the logits of the last row, "
            "float32 [n_vocab].")
@@ -225,11 +193,14 @@ void bind_decoder(nb::module_& m) {
       .def("begin_unit", &Decoder::begin_unit,
            "A unit of input and what was written about it is over: positions that depend on units "
            "move on.")
-      .def("attention", &attention, "region"_a,
-           "Attention of the last row that gave logits over the kept rows of a region, oldest "
-           "first, float32 [n]; "
-           "empty when no layer is captured.")
-      .def("fork", &fork_of, nb::sig("def fork(self) -> Decoder"),
+      .def(
+          "attention",
+          [](const Decoder& self, int region) { return array_of(self.attention(region)); },
+          "region"_a,
+          "Attention of the last row that gave logits over the kept rows of a region, oldest "
+          "first, float32 [n]; "
+          "empty when no layer is captured.")
+      .def("fork", &Decoder::fork, nb::call_guard<nb::gil_scoped_release>(),
            "A second stream with the same past that goes its own way from here.")
       .def("token_embedding", &token_embedding, "token"_a,
            "The input embedding of a token, float32 [n_embd].")

@@ -25,14 +25,6 @@ using edgestream::SamplerConfig;
 using edgestream::SpecialTokens;
 using Rows = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 
-// The first `n` values as an array of their own.
-template <typename T>
-typename OwnedArray<T, 1>::Array first(const std::vector<T>& values, size_t n) {
-  OwnedArray<T, 1> array({n});
-  std::copy_n(values.begin(), n, array.values().begin());
-  return array.release();
-}
-
 auto push(ConcatenatedLoop& loop, const Rows& rows) {
   const size_t room = rows.shape(0) + static_cast<size_t>(loop.undecided());
   std::vector<int32_t> tokens(room);
@@ -43,7 +35,8 @@ auto push(ConcatenatedLoop& loop, const Rows& rows) {
     nb::gil_scoped_release release;
     n = loop.push({rows.data(), rows.size()}, tokens, probabilities, waited);
   }
-  return std::make_tuple(first(tokens, n), first(probabilities, n), first(waited, n));
+  const auto decided = [n](const auto& values) { return array_of(std::span(values).first(n)); };
+  return std::make_tuple(decided(tokens), decided(probabilities), decided(waited));
 }
 
 void bind_sampler(nb::module_& m) {
@@ -125,7 +118,6 @@ void bind_loop(nb::module_& m) {
            "Reads float32 [n, n_embd]. Returns of the slots that are decided now, in order: int32 "
            "tokens, float32 probabilities, int32 steps that each waited. A slot for each row, "
            "later where one is deferred.")
-      .def(
-          "finish", [](ConcatenatedLoop& self) { self.finish(); },
-          "Nothing is held back any more.");
+      .def("end_input", &ConcatenatedLoop::end_input,
+           "The input has ended: in the rows that are still pushed nothing is held back.");
 }

@@ -24,9 +24,7 @@ auto align(TokenAligner& aligner, const Attention& attention, int n_before) {
         aligner.align({attention.data(), attention.size()}, static_cast<int>(attention.shape(0)),
                       static_cast<int>(attention.shape(1)), n_before);
   }
-  OwnedArray<int32_t, 1> array({begins.size()});
-  std::ranges::copy(begins, array.values().begin());
-  return array.release();
+  return array_of(begins);
 }
 
 }  // namespace

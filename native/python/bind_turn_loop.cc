@@ -93,26 +93,26 @@ void bind_interleaved(nb::module_& m) {
           [](InterleavedLoop* self, Decoder& decoder, const Policy& policy, LoopConfig loop,
              Tokens prompt, Tokens before_unit, Tokens after_unit, Tokens after_turn,
              Tokens after_silence, bool remember_silence, int n_draft, Drafter* drafter,
-             int input_region, int output_region, int sink_region, int sink_rows) {
+             int input_region, int output_region, int attention_sink_region, int n_sinks) {
             new (self) InterleavedLoop(
                 decoder, policy,
                 {std::move(loop), std::move(prompt), std::move(before_unit), std::move(after_unit),
                  std::move(after_turn), std::move(after_silence), remember_silence, n_draft,
-                 input_region, output_region, sink_region, sink_rows},
+                 input_region, output_region, attention_sink_region, n_sinks},
                 drafter);
           },
           "decoder"_a, "policy"_a, "config"_a = LoopConfig(), nb::kw_only(), "prompt"_a = Tokens(),
           "before_unit"_a = Tokens(), "after_unit"_a = Tokens(), "after_turn"_a = Tokens(),
           "after_silence"_a = Tokens(), "remember_silence"_a = true, "n_draft"_a = 0,
           "drafter"_a.none() = nb::none(), "input_region"_a = 0, "output_region"_a = 0,
-          "sink_region"_a = -1, "sink_rows"_a = 0, nb::keep_alive<1, 2>(), nb::keep_alive<1, 3>(),
-          nb::keep_alive<1, 12>(),
+          "attention_sink_region"_a = -1, "n_sinks"_a = 0, nb::keep_alive<1, 2>(),
+          nb::keep_alive<1, 3>(), nb::keep_alive<1, 12>(),
           "Tokens of the chat template: `prompt` before everything, before_unit and after_unit "
           "around each unit, after_turn behind the token that ended a turn, after_silence behind "
           "silence. A turn that the policy ends is ended with the first token of end_of_turn, or "
           "with silence when nothing was written (no row unless remember_silence). Units enter "
-          "input_region of the decoder, all else output_region; of that the first sink_rows rows "
-          "sink_region, which keeps so many (-1: there is none).")
+          "input_region of the decoder, all else output_region; of that the first n_sinks rows "
+          "attention_sink_region, which keeps so many (-1: there is none).")
       .def("settle", &InterleavedLoop::settle,
            "Lets go of rows that the decoder has computed and not yet taken, so that it can be "
            "forked; what is written stays the same.")

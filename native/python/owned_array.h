@@ -4,6 +4,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <memory>
@@ -35,3 +36,11 @@ class OwnedArray {
   std::size_t size_ = 1;
   std::unique_ptr<T[]> data_;
 };
+
+/// A copy of `values` as a numpy array. GIL needed.
+template <typename T>
+typename OwnedArray<T, 1>::Array array_of(std::span<const T> values) {
+  OwnedArray<T, 1> array({values.size()});
+  std::ranges::copy(values, array.values().begin());
+  return array.release();
+}

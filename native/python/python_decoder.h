@@ -10,35 +10,37 @@
 #include <span>
 
 #include "core/ring/decoder.h"
+#include "core/ring/decoder_state.h"
 
-/// The Python side of edgestream::Decoder: keeps the rules of the interface (which calls fit, what
-/// counts) and leaves the rest to methods of the Python class, called with the GIL held:
+/// The Python side of edgestream::Decoder, of one region: keeps the rules of the interface (which
+/// calls fit, what counts) and leaves the rest of step(), fork() and so on to the Python class's
+/// methods _step(), _fork() and so on, called with the GIL held:
 ///
-///   append(groups, logits)  groups: list of (region, read-only float32 [n, n_embd]), valid during
-///                           the call; logits: "none", "last" or "every". Returns float32
-///                           [0, 1 or n, n_vocab].
-///   take_back(n_rows)       the newest rows, at most max_proposal, were never taken
-///   embedding(token)        returns float32 [n_embd]
-///   copy()                  returns a decoder of the same class with the same past
-///   clear()                 forgets everything
-///   attended(region, n_after)  only of classes that have it: float32 [n], the weights that the row
-///                           before the newest n_after gives to the kept rows of a region before
-///                           those, the newest n of them
-///   heard_at(n)             only of classes that have it: int32 [n + 1] or [0], the input rows at
-///                           which the newest n rows begin, and what follows them
+///   _step(rows, logits)      rows: list of read-only float32 [n, n_embd], valid during the call;
+///                            logits: "none", "last" or "every". Returns float32
+///                            [0, 1 or all n, n_vocab].
+///   _take_back(n_rows)       the newest rows, at most max_proposal, were never taken
+///   _token_embedding(token)  returns float32 [n_embd]
+///   _fork()                  returns a decoder of the same class with the same past
+///   _reset()                 forgets everything
+///   _attention(n_after)      only of classes that have it: float32 [n], the weights that the row
+///                            before the newest n_after gives to the kept rows before those, the
+///                            newest n of them
+///   heard_at(n)              only of classes that have it: int32 [n + 1] or [0], the input rows at
+///                            which the newest n rows begin, and what follows them
 ///
 /// What they raise goes through native loops to the Python caller. Nothing is copied on the way in;
-/// the logits stay the array that append() returned.
+/// the logits stay the array that _step() returned.
 class PythonDecoder final : public edgestream::Decoder {
  public:
   NB_TRAMPOLINE(edgestream::Decoder);
 
   /// Throws std::invalid_argument on a number below 1.
-  PythonDecoder(int n_embd, int n_vocab, int max_proposal, int n_regions);
+  PythonDecoder(int n_embd, int n_vocab, int max_proposal);
 
   int n_embd() const override { return n_embd_; }
   int n_vocab() const override { return n_vocab_; }
-  int n_regions() const override { return n_regions_; }
+  int n_regions() const override { return 1; }
   int max_proposal() const override { return max_proposal_; }
   void token_embedding(int32_t token, std::span<float> out) const override;
   std::span<const float> step(std::span<const edgestream::RegionRows> groups,
@@ -50,12 +52,10 @@ class PythonDecoder final : public edgestream::Decoder {
   }
   std::span<const float> attention_before(int region, int n_after) const override;
   std::span<const int32_t> heard_at(int n) const override;
-  std::unique_ptr<edgestream::Decoder> fork() const override;
+  /// Owns the Python object that it is.
+  std::shared_ptr<edgestream::Decoder> fork() const override;
   int64_t pos() const override { return pos_; }
   void reset() override;
-
-  /// As fork(), as the Python object that it is. GIL needed.
-  nanobind::object fork_object() const;
 
  private:
   using Logits =
@@ -67,19 +67,15 @@ class PythonDecoder final : public edgestream::Decoder {
   using Places = nanobind::ndarray<const int32_t, nanobind::ndim<1>, nanobind::c_contig,
                                    nanobind::device::cpu>;
 
-  void check_ready() const;
-  void check_sound() const;
-  std::span<const float> append(std::span<const edgestream::RegionRows> groups, int64_t n_rows,
-                                edgestream::LogitsOf wanted);
+  void compute(std::span<const edgestream::RegionRows> groups, int64_t n_rows,
+               edgestream::LogitsOf wanted);
 
   const int n_embd_;
   const int n_vocab_;
   const int max_proposal_;
-  const int n_regions_;
   int64_t pos_ = 0;
-  int64_t n_proposed_ = 0;   // rows of the open proposal; 0: none is open
-  bool failed_ = false;      // a step failed half-way; only reset() helps
+  edgestream::DecoderState state_;
   Logits logits_;            // of the last step
-  mutable Weights weights_;  // that attended() gave last
+  mutable Weights weights_;  // that _attention() gave last
   mutable Places places_;    // that heard_at() gave last
 };

@@ -7,99 +7,24 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <memory>
-#include <random>
 #include <stdexcept>
 #include <vector>
+
+#include "toy_decoder.h"
 
 namespace edgestream {
 namespace {
 
-constexpr int kWidth = 4;
-constexpr int kVocab = 12;
 constexpr SpecialTokens kSpecial{.pad = 0, .bos = 8, .delay_0 = 9, .n_text = 8};
-
-// Logits mix a decaying memory of the inputs, so that each token depends on the whole past.
-class MemoryDecoder final : public Decoder {
- public:
-  int n_embd() const override { return kWidth; }
-  int n_vocab() const override { return kVocab; }
-  void token_embedding(int32_t token, std::span<float> out) const override {
-    for (int i = 0; i < kWidth; ++i) out[i] = 0.1F * static_cast<float>((token * 7 + i * 3) % 11);
-  }
-  int n_regions() const override { return 1; }
-  int max_proposal() const override { return 16; }
-  std::span<const float> step(std::span<const RegionRows> groups, LogitsOf wanted) override {
-    all_.clear();
-    for (const RegionRows& group : groups) {
-      for (size_t at = 0; at < group.embeddings.size(); at += kWidth) {
-        take(group.embeddings.subspan(at, kWidth));
-        all_.insert(all_.end(), logits_.begin(), logits_.end());
-      }
-    }
-    if (wanted == LogitsOf::kEveryRow) return all_;
-    return std::span(logits_).first(wanted == LogitsOf::kNone ? 0 : kVocab);
-  }
-  using Decoder::step;
-  std::span<const float> propose(std::span<const RegionRows> groups) override {
-    before_ = memory_;
-    pos_before_ = pos_;
-    proposed_.clear();
-    for (const RegionRows& group : groups) {
-      proposed_.insert(proposed_.end(), group.embeddings.begin(), group.embeddings.end());
-    }
-    return step(groups, LogitsOf::kEveryRow);
-  }
-  void keep(int n_rows) override {
-    memory_ = before_;
-    pos_ = pos_before_;
-    for (int r = 0; r < n_rows; ++r) take(std::span(proposed_).subspan(r * kWidth, kWidth));
-  }
-  std::span<const float> attention(int /*region*/) const override { return {}; }
-  std::unique_ptr<Decoder> fork() const override { return std::make_unique<MemoryDecoder>(*this); }
-  int64_t pos() const override { return pos_; }
-  void reset() override {
-    memory_ = {};
-    pos_ = 0;
-  }
-
- private:
-  void take(std::span<const float> row) {
-    for (int i = 0; i < kWidth; ++i) memory_[i] = 0.7F * memory_[i] + row[i];
-    for (int v = 0; v < kVocab; ++v) {
-      logits_[v] = 0;
-      for (int i = 0; i < kWidth; ++i) {
-        logits_[v] += memory_[i] * static_cast<float>((v * 5 + i * 2) % 7 - 3);
-      }
-    }
-    ++pos_;
-  }
-
-  std::array<float, kWidth> memory_{};
-  std::array<float, kWidth> before_{};  // memory before the open proposal
-  int64_t pos_before_ = 0;
-  std::vector<float> proposed_;  // rows of the open proposal
-  std::vector<float> all_;       // logits of every row of the last step
-  std::array<float, kVocab> logits_{};
-  int64_t pos_ = 0;
-};
-
-std::vector<float> random_rows(int n, unsigned seed) {
-  std::mt19937 random(seed);
-  std::normal_distribution<float> normal;
-  std::vector<float> rows(static_cast<size_t>(n) * kWidth);
-  for (float& x : rows) x = normal(random);
-  return rows;
-}
 
 std::vector<int32_t> run(ConcatenatedLoop& loop, const std::vector<float>& rows,
                          const std::vector<int>& cuts) {
-  std::vector<int32_t> tokens(rows.size() / kWidth);
+  std::vector<int32_t> tokens(rows.size() / kToyWidth);
   std::vector<float> probabilities(tokens.size());
   size_t at = 0;
   for (const int n : cuts) {
-    loop.push(std::span(rows).subspan(at * kWidth, n * kWidth), std::span(tokens).subspan(at, n),
-              std::span(probabilities).subspan(at, n));
+    loop.push(std::span(rows).subspan(at * kToyWidth, n * kToyWidth),
+              std::span(tokens).subspan(at, n), std::span(probabilities).subspan(at, n));
     at += n;
   }
   CHECK(at == tokens.size());
@@ -107,10 +32,10 @@ std::vector<int32_t> run(ConcatenatedLoop& loop, const std::vector<float>& rows,
 }
 
 TEST_CASE("any cutting gives the tokens of the whole, and reset starts anew") {
-  MemoryDecoder decoder;
+  ToyDecoder decoder;
   const ConfidenceThreshold policy(2, 0.6F, 2);
   ConcatenatedLoop loop(decoder, policy, kSpecial, 1, 0.5F);
-  const auto rows = random_rows(60, 1);
+  const auto rows = toy_rows(60, 1);
   const auto whole = run(loop, rows, {60});
   const int64_t written = loop.written();
   CHECK(written > 5);
@@ -124,45 +49,45 @@ TEST_CASE("any cutting gives the tokens of the whole, and reset starts anew") {
 }
 
 TEST_CASE("the prompt is BOS and the delay, and goes in once") {
-  MemoryDecoder decoder;
+  ToyDecoder decoder;
   const WaitK policy(0);
   ConcatenatedLoop loop(decoder, policy, kSpecial, 2, 0.F);
-  run(loop, random_rows(3, 2), {1, 1, 1});
+  run(loop, toy_rows(3, 2), {1, 1, 1});
   CHECK(decoder.pos() == 2 + 3);
-  MemoryDecoder other;
+  ToyDecoder other;
   ConcatenatedLoop other_delay(other, policy, kSpecial, 0, 0.F);
-  run(other_delay, random_rows(3, 2), {3});
-  std::array<float, kWidth> row{};
+  run(other_delay, toy_rows(3, 2), {3});
+  std::array<float, kToyWidth> row{};
   const auto a = decoder.step(row);
   const auto b = other.step(row);
   CHECK(!std::equal(a.begin(), a.end(), b.begin()));
 }
 
 TEST_CASE("nothing is written before the delay, and only text tokens ever") {
-  MemoryDecoder decoder;
+  ToyDecoder decoder;
   const WaitK policy(6);
   ConcatenatedLoop loop(decoder, policy, kSpecial, 1, -1000.F);
-  const auto tokens = run(loop, random_rows(200, 3), {200});
+  const auto tokens = run(loop, toy_rows(200, 3), {200});
   for (int t = 0; t < 5; ++t) CHECK(tokens[t] == kSpecial.pad);
   for (const int32_t token : tokens) CHECK((token >= 0 && token < kSpecial.n_text));
 }
 
 TEST_CASE("a large PAD bias writes always, a large negative one never") {
-  MemoryDecoder decoder;
+  ToyDecoder decoder;
   const WaitK policy(0);
   ConcatenatedLoop always(decoder, policy, kSpecial, 1, 1000.F);
-  run(always, random_rows(50, 4), {50});
+  run(always, toy_rows(50, 4), {50});
   CHECK(always.written() == 50);
   ConcatenatedLoop never(decoder, policy, kSpecial, 1, -1000.F);
-  run(never, random_rows(50, 4), {50});
+  run(never, toy_rows(50, 4), {50});
   CHECK(never.written() == 0);
 }
 
 TEST_CASE("a held token is written at the limit or when the source ends") {
-  MemoryDecoder decoder;
+  ToyDecoder decoder;
   const ConfidenceThreshold policy(0, 1.F, 3);
   ConcatenatedLoop loop(decoder, policy, kSpecial, 1, 1000.F);
-  const auto tokens = run(loop, random_rows(40, 5), {40});
+  const auto tokens = run(loop, toy_rows(40, 5), {40});
   int held = 0;
   int longest = 0;
   for (const int32_t token : tokens) {
@@ -170,27 +95,27 @@ TEST_CASE("a held token is written at the limit or when the source ends") {
     longest = std::max(longest, held);
   }
   CHECK(longest == 3);
-  loop.finish();
-  for (const int32_t token : run(loop, random_rows(10, 6), {10})) CHECK(token != kSpecial.pad);
+  loop.end_input();
+  for (const int32_t token : run(loop, toy_rows(10, 6), {10})) CHECK(token != kSpecial.pad);
 }
 
 TEST_CASE("the probability is that of the softmax over text tokens with the bias") {
-  MemoryDecoder decoder;
+  ToyDecoder decoder;
   const WaitK policy(0);
   ConcatenatedLoop loop(decoder, policy, kSpecial, 1, 0.25F);
-  const auto row = random_rows(1, 7);
+  const auto row = toy_rows(1, 7);
   std::vector<int32_t> token(1);
   std::vector<float> probability(1);
   loop.push(row, token, probability);
-  MemoryDecoder oracle;
-  std::array<float, kWidth> e{};
-  std::array<float, kWidth> input{};
+  ToyDecoder oracle;
+  std::array<float, kToyWidth> e{};
+  std::array<float, kToyWidth> input{};
   oracle.token_embedding(kSpecial.bos, e);
   oracle.step(e);
   oracle.token_embedding(kSpecial.delay_0 + 1, e);
   oracle.step(e);
   oracle.token_embedding(kSpecial.pad, input);
-  for (int i = 0; i < kWidth; ++i) input[i] += row[i] + e[i];
+  for (int i = 0; i < kToyWidth; ++i) input[i] += row[i] + e[i];
   const auto logits = oracle.step(input);
   double sum = 0;
   double best = 0;
@@ -213,10 +138,10 @@ class Witness final : public Policy {
 };
 
 TEST_CASE("a policy sees the scores of the softmax and the counts of the stream") {
-  MemoryDecoder decoder;
+  ToyDecoder decoder;
   const Witness policy;
   ConcatenatedLoop loop(decoder, policy, kSpecial, 1, 0.5F);
-  const auto rows = random_rows(80, 8);
+  const auto rows = toy_rows(80, 8);
   int64_t last_write = 0;
   int64_t written = 0;
   int64_t turn = 0;
@@ -225,11 +150,11 @@ TEST_CASE("a policy sees the scores of the softmax and the counts of the stream"
     const size_t before = policy.shown.size();
     int32_t token = 0;
     float probability = 0;
-    loop.push(std::span(rows).subspan((t - 1) * kWidth, kWidth), {&token, 1}, {&probability, 1});
+    loop.push(std::span(rows).subspan((t - 1) * kToyWidth, kToyWidth), {&token, 1},
+              {&probability, 1});
     if (policy.shown.size() > before) {
       const Observation& seen = policy.shown.back();
       std::array<double, kSpecial.n_text> p{};
-      const std::array<float, kWidth> nothing{};
       CHECK(seen.read == t);
       CHECK(seen.written == written);
       CHECK(seen.since_write == t - last_write);
@@ -238,7 +163,7 @@ TEST_CASE("a policy sees the scores of the softmax and the counts of the stream"
       CHECK(seen.agreed == -1);
       CHECK(seen.attended_lag == -1);
       CHECK(std::isnan(seen.outside));
-      const auto logits = decoder.step({nothing.data(), 0});  // of the row just taken
+      const auto logits = decoder.logits();  // of the row just taken
       double sum = 0;
       for (int v = 0; v < kSpecial.n_text; ++v) {
         sum += p[v] = std::exp(static_cast<double>(logits[v]) - (v == kSpecial.pad ? 0.5 : 0.0));
@@ -291,8 +216,8 @@ Slots slots_of(ConcatenatedLoop& loop, const std::vector<float>& rows,
     std::vector<int32_t> tokens(room);
     std::vector<int32_t> waited(room);
     std::vector<float> probabilities(room);
-    const size_t n_written =
-        loop.push(std::span(rows).subspan(at * kWidth, n * kWidth), tokens, probabilities, waited);
+    const size_t n_written = loop.push(std::span(rows).subspan(at * kToyWidth, n * kToyWidth),
+                                       tokens, probabilities, waited);
     all.tokens.insert(all.tokens.end(), tokens.begin(), tokens.begin() + n_written);
     all.waited.insert(all.waited.end(), waited.begin(), waited.begin() + n_written);
     at += n;
@@ -302,25 +227,25 @@ Slots slots_of(ConcatenatedLoop& loop, const std::vector<float>& rows,
 }
 
 TEST_CASE("a policy that defers nothing makes deferrals a plain loop") {
-  MemoryDecoder one;
-  MemoryDecoder other;
+  ToyDecoder one;
+  ToyDecoder other;
   const Unsure policy(0.F);
   ConcatenatedLoop plain(one, policy, kSpecial, 0, 0.5F);
   ConcatenatedLoop cascade(other, policy, kSpecial, 0, 0.5F, 2);
-  const auto rows = random_rows(100, 9);
+  const auto rows = toy_rows(100, 9);
   const Slots slots = slots_of(cascade, rows, {100});
   CHECK(slots.tokens == run(plain, rows, {100}));
   CHECK(slots.waited == std::vector<int32_t>(100, 0));
 }
 
 TEST_CASE("a policy that defers everything leaves the slots of the longer delay") {
-  MemoryDecoder one;
-  MemoryDecoder other;
+  ToyDecoder one;
+  ToyDecoder other;
   const Unsure nothing_for_two_steps(0.F, 2);
   const ConfidenceThreshold always(0, 1.F, 2);
   ConcatenatedLoop slow(one, nothing_for_two_steps, kSpecial, 2, 0.5F);
   ConcatenatedLoop cascade(other, always, kSpecial, 0, 0.5F, 2);
-  const auto rows = random_rows(100, 10);
+  const auto rows = toy_rows(100, 10);
   const auto expected = run(slow, rows, {100});
   const Slots slots = slots_of(cascade, rows, {100});
   CHECK(slots.tokens == std::vector<int32_t>(expected.begin() + 2, expected.end()));
@@ -328,10 +253,10 @@ TEST_CASE("a policy that defers everything leaves the slots of the longer delay"
 }
 
 TEST_CASE("with deferrals any cutting gives the slots of the whole, in their order and time") {
-  MemoryDecoder decoder;
+  ToyDecoder decoder;
   const Unsure policy(0.8F);
   ConcatenatedLoop loop(decoder, policy, kSpecial, 0, 0.5F, 2);
-  const auto rows = random_rows(120, 11);
+  const auto rows = toy_rows(120, 11);
   const Slots whole = slots_of(loop, rows, {120});
   int deferred = 0;
   for (size_t i = 0; i < whole.waited.size(); ++i) {
@@ -351,19 +276,19 @@ TEST_CASE("with deferrals any cutting gives the slots of the whole, in their ord
 }
 
 TEST_CASE("runs that propose the same agree, and local agreement writes then") {
-  MemoryDecoder decoder;
+  ToyDecoder decoder;
   const LocalAgreement agreement;
   const ConfidenceThreshold last(0, 1.F, 2);  // the third run decides
   const AnyOf policy({&agreement, &last});
   ConcatenatedLoop loop(decoder, policy, kSpecial, 0, 0.5F, 2);
-  const Slots slots = slots_of(loop, random_rows(150, 12), {150});
+  const Slots slots = slots_of(loop, toy_rows(150, 12), {150});
   const auto waited = [&](int32_t n) { return std::ranges::count(slots.waited, n); };
   CHECK(waited(0) < 5);  // only what has a probability of 1
-  CHECK(waited(1) > 20);
+  CHECK(waited(1) > 5);
 }
 
 TEST_CASE("deferrals that the delays do not cover are refused") {
-  MemoryDecoder decoder;
+  ToyDecoder decoder;
   const WaitK policy(0);
   CHECK_THROWS_AS(ConcatenatedLoop(decoder, policy, kSpecial, 1, 0.F, 2), std::invalid_argument);
   CHECK_THROWS_AS(ConcatenatedLoop(decoder, policy, kSpecial, 1, 0.F, -1), std::invalid_argument);
@@ -372,8 +297,8 @@ TEST_CASE("deferrals that the delays do not cover are refused") {
 // Greedy tokens by definition: rows of tokens alone first, then each unit with the token before it.
 std::vector<int32_t> greedy(const std::vector<float>& rows, const std::vector<int32_t>& alone,
                             std::vector<int32_t> given) {
-  MemoryDecoder decoder;
-  std::array<float, kWidth> row{};
+  ToyDecoder decoder;
+  std::array<float, kToyWidth> row{};
   const auto best = [](std::span<const float> logits) {
     return static_cast<int32_t>(std::ranges::max_element(logits.first(kSpecial.n_text)) -
                                 logits.begin());
@@ -384,10 +309,10 @@ std::vector<int32_t> greedy(const std::vector<float>& rows, const std::vector<in
     next = best(decoder.step(row));
   }
   std::vector<int32_t> written;
-  for (size_t at = 0; at < rows.size(); at += kWidth) {
-    const size_t i = at / kWidth;
+  for (size_t at = 0; at < rows.size(); at += kToyWidth) {
+    const size_t i = at / kToyWidth;
     decoder.token_embedding(i < given.size() ? given[i] : next, row);
-    for (int d = 0; d < kWidth; ++d) row[d] += rows[at + d];
+    for (int d = 0; d < kToyWidth; ++d) row[d] += rows[at + d];
     next = best(decoder.step(row));
     written.push_back(i + 1 < given.size() ? kSpecial.pad : next);
   }
@@ -400,8 +325,8 @@ TEST_CASE("without tokens for delays the model says what is before the first slo
   for (const int32_t bos : {8, 9, 10, 11}) {
     const SpecialTokens special{.pad = 0, .bos = bos, .n_text = 8};
     for (const unsigned seed : {21U, 22U, 23U}) {
-      const auto rows = random_rows(60, seed);
-      MemoryDecoder decoder;
+      const auto rows = toy_rows(60, seed);
+      ToyDecoder decoder;
       ConcatenatedLoop loop(decoder, policy, special, 5, 0.F);
       const auto whole = greedy(rows, {bos}, {});
       CHECK(run(loop, rows, {60}) == whole);
@@ -411,7 +336,7 @@ TEST_CASE("without tokens for delays the model says what is before the first slo
     }
   }
   CHECK(other > 0);
-  MemoryDecoder decoder;
+  ToyDecoder decoder;
   CHECK_THROWS_AS(ConcatenatedLoop(decoder, policy, {0, 8, -1, 8}, 5, 0.F, 1),
                   std::invalid_argument);
 }
@@ -419,8 +344,8 @@ TEST_CASE("without tokens for delays the model says what is before the first slo
 TEST_CASE("a prompt is read with the first units and leaves their slots empty") {
   const WaitK policy(0);
   const SpecialTokens special{.pad = 2, .bos = 8, .n_text = 8, .prompt_pads = 3};
-  const auto rows = random_rows(60, 22);
-  MemoryDecoder decoder;
+  const auto rows = toy_rows(60, 22);
+  ToyDecoder decoder;
   for (const int delay : {0, 4}) {
     std::vector<int32_t> given(4 + delay, special.pad);
     given[0] = special.bos;
@@ -436,14 +361,14 @@ TEST_CASE("a prompt is read with the first units and leaves their slots empty") 
 }
 
 TEST_CASE("tokens and sizes that do not fit are refused") {
-  MemoryDecoder decoder;
+  ToyDecoder decoder;
   const WaitK policy(0);
   const auto with = [&](SpecialTokens special, int delay) {
     return ConcatenatedLoop(decoder, policy, special, delay, 0.F);
   };
-  CHECK_THROWS_AS(with({0, kVocab, 9, 8}, 0), std::invalid_argument);
+  CHECK_THROWS_AS(with({0, kToyVocab, 9, 8}, 0), std::invalid_argument);
   CHECK_THROWS_AS(with({8, 8, 9, 8}, 0), std::invalid_argument);
-  CHECK_THROWS_AS(with({0, 8, 9, kVocab + 1}, 0), std::invalid_argument);
+  CHECK_THROWS_AS(with({0, 8, 9, kToyVocab + 1}, 0), std::invalid_argument);
   CHECK_THROWS_AS(with({0, 8, 9, 0}, 0), std::invalid_argument);
   CHECK_THROWS_AS(with({0, 8, 9, 8}, 3), std::invalid_argument);
   CHECK_THROWS_AS(with({0, 8, 9, 8}, -1), std::invalid_argument);
@@ -453,7 +378,7 @@ TEST_CASE("tokens and sizes that do not fit are refused") {
   auto loop = with(kSpecial, 0);
   std::vector<int32_t> tokens(2);
   std::vector<float> probabilities(2);
-  std::vector<float> rows(2 * kWidth + 1);
+  std::vector<float> rows(2 * kToyWidth + 1);
   CHECK_THROWS_AS(loop.push(rows, tokens, probabilities), std::invalid_argument);
 }
 

@@ -78,20 +78,21 @@ void check_steps(const std::shared_ptr<const GgufModel>& model, const RingDecode
   CHECK(allocations.load() == before);
 }
 
-// The second and third pass over the units, after a first one in which buffers grew.
-template <typename PushLoop>
-void check_loop(PushLoop& loop) {
+// The second and third pass over the units, rows and tokens in turn, after a first one in which
+// buffers grew.
+void check_loop(edgestream::TurnLoop& loop) {
   const std::vector<float> rows = random_rows(kUnits);
   const auto run = [&] {
-    size_t n_written = 0;
-    for (size_t unit = 0; unit < kUnits; ++unit) {
-      n_written += loop.push(std::span(rows).subspan(unit * kTinyEmbd, kTinyEmbd)).size();
+    for (int32_t unit = 0; unit < kUnits; ++unit) {
+      loop.push(std::span(rows).subspan(unit * kTinyEmbd, kTinyEmbd));
+      loop.push_tokens({&unit, 1});
     }
-    n_written += loop.finish().size();
+    loop.finish();
+    const int64_t n_written = loop.written();
     loop.reset();
     return n_written;
   };
-  CHECK(run() > 0);
+  CHECK(run() > 10);
   const long before = allocations.load();
   run();
   run();
@@ -174,14 +175,20 @@ TEST_CASE("the loops that write in turns allocate nothing, with a drafter and wi
   const auto model = tiny_model();
   const edgestream::WaitK wait_k(2);
   edgestream::NgramDrafter ngrams(1, 3, 64);
-  for (const int n_draft : {0, 3}) {
+  RingDecoder small(model, {.regions = {{.window = 12}}, .max_rows = kMaxRows});
+  edgestream::DecoderDrafter by_decoder(small);
+  for (edgestream::Drafter* const drafter :
+       std::initializer_list<edgestream::Drafter*>{nullptr, &ngrams, &by_decoder}) {
+    const int n_draft = drafter == nullptr ? 0 : 3;
     CAPTURE(n_draft);
-    edgestream::Drafter* const drafter = n_draft > 0 ? &ngrams : nullptr;
     RingDecoder one(model, {.n_sinks = 2, .regions = {{.window = 30}}, .max_rows = kMaxRows});
     edgestream::InterleavedConfig chat;
     chat.loop = writing();
     chat.prompt = {1, 2};
     chat.before_unit = {3};
+    if (n_draft > 0) {
+      chat.loop.sampler = {.temperature = 0.8F, .top_k = 20, .repetition_penalty = 1.1F};
+    }
     chat.n_draft = n_draft;
     edgestream::InterleavedLoop interleaved(one, wait_k, chat, drafter);
     check_loop(interleaved);
@@ -237,7 +244,7 @@ TEST_CASE("the concatenated loop allocates nothing, with deferrals and without")
                     std::span(tokens).first(1 + loop.undecided()),
                     std::span(probabilities).first(1 + loop.undecided()));
         }
-        loop.finish();
+        loop.end_input();
         loop.reset();
       };
       run();

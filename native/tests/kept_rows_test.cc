@@ -11,7 +11,8 @@
 #include <stdexcept>
 #include <vector>
 
-#include "core/ring/ring_plan.h"
+#include "core/ring/ring_mask.h"
+#include "core/ring/ring_numbers.h"
 
 using edgestream::Retention;
 using edgestream::RingPlan;
@@ -125,7 +126,7 @@ class Ring {
   // A plan that another one goes on from.
   void save_and_restore() {
     RingPlan other(plan_.shape());
-    other.restore(plan_.numbers());
+    other.restore(rows_of(numbers_of(plan_.rows()), other.rows()));
     plan_ = other;
   }
 
@@ -150,7 +151,7 @@ class Ring {
 
   void check(const RingStep& step, int64_t first) {
     std::vector<float> mask(static_cast<size_t>(step.n_rows) * plan_.n_slots(), 7.F);
-    plan_.write_mask(mask);
+    write_mask(plan_.rows(), step, mask);
     for (int r = 0; r < step.n_rows && !step.into_sinks; ++r) {
       const std::span seen = std::span(mask).subspan(r * plan_.n_slots(), plan_.n_slots());
       std::vector<Kept> expected = reference_.after(first + r + 1);
@@ -265,45 +266,4 @@ TEST_CASE("retention out of range is refused in one line") {
   refused({.regions = {{"a", 30}, {"b", 30}}, .retention = Retention::kHeavyHitter},
           "ring: retention by attention is for one region; with several the oldest row of a region "
           "leaves ('window')");
-}
-
-TEST_CASE("rows that cannot be kept together are not restored") {
-  RingPlan plan({.regions = {{.window = 12}}, .retention = Retention::kMerge, .recent = 3});
-  plan.take(std::vector{0});
-  const std::vector<int64_t> numbers = plan.numbers();
-  const size_t n_kept = numbers.size() - 3 * 16 - 1;  // 12 rows, max_rows and evict_rows besides
-  CHECK(numbers[n_kept] == 1);
-  const auto refused = [&](size_t at, int64_t value) {
-    std::vector<int64_t> forged = numbers;
-    forged[n_kept + at] = value;
-    CHECK_THROWS_WITH_AS(plan.restore(forged),
-                         "ring: the saved plan keeps rows that cannot be kept together",
-                         std::invalid_argument);
-    CHECK(plan.numbers() == numbers);
-  };
-  refused(0, 13);
-  refused(1, numbers[n_kept + 2]);  // a slot twice
-  refused(1, 64);
-  refused(1 + 2 * 16, 0);  // a row that stands for none
-}
-
-TEST_CASE("rows out of their places are not restored") {
-  RingPlan plan({.n_sinks = 2,
-                 .regions = {{.window = 12}},
-                 .retention = Retention::kHeavyHitter,
-                 .recent = 3});
-  for (int row = 0; row < 20; ++row) plan.take(std::vector{0});
-  const std::vector<int64_t> numbers = plan.numbers();
-  const auto refused = [&](size_t at, int64_t value) {
-    std::vector<int64_t> forged = numbers;
-    forged[at] = value;
-    CHECK_THROWS_WITH_AS(plan.restore(forged), "ring: the saved plan has rows out of their places",
-                         std::invalid_argument);
-    CHECK(plan.numbers() == numbers);
-  };
-  refused(3, int64_t{1} << 58);  // the next position
-  refused(4, 1);                 // the base
-  refused(5 + 63, 14);           // of a slot that is not used
-  refused(5 + 64, 1);            // an axis
-  RingPlan(plan.shape()).restore(numbers);
 }

@@ -6,15 +6,15 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/sound/chunker.h"
-#include "core/sound/mel.h"
 #include "core/picture/picture.h"
+#include "core/picture/tile_gate.h"
+#include "core/picture/token_gate.h"
 #include "core/policy/policy.h"
 #include "core/policy/policy_head.h"
-#include "core/sound/sample_ring.h"
-#include "core/picture/tile_gate.h"
 #include "core/policy/token_aligner.h"
-#include "core/picture/token_gate.h"
+#include "core/sound/chunker.h"
+#include "core/sound/mel.h"
+#include "core/sound/sample_ring.h"
 #include "counted_new.h"
 
 using edgestream::allocations;

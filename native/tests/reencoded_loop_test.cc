@@ -224,7 +224,7 @@ class Narrator final : public Decoder {
     proposed_.clear();
   }
   std::span<const float> attention(int) const override { return {}; }
-  std::unique_ptr<Decoder> fork() const override { return nullptr; }
+  std::shared_ptr<Decoder> fork() const override { return nullptr; }
   int64_t pos() const override { return std::ssize(heard) + std::ssize(tokens); }
   void reset() override {
     heard.clear();

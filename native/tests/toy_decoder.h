@@ -66,7 +66,7 @@ class ToyDecoder final : public Decoder {
     }
     return weights_;
   }
-  std::unique_ptr<Decoder> fork() const override { return std::make_unique<ToyDecoder>(*this); }
+  std::shared_ptr<Decoder> fork() const override { return std::make_shared<ToyDecoder>(*this); }
   int64_t pos() const override { return static_cast<int64_t>(rows_.size() - n_open_); }
   void reset() override {
     rows_.clear();
@@ -75,6 +75,7 @@ class ToyDecoder final : public Decoder {
 
   void capture_attention() { captures_ = true; }
   int n_batches() const { return n_batches_; }
+  std::span<const float> logits() const { return logits_; }  ///< of every row of the last batch
 
  private:
   struct Row {

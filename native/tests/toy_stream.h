@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "core/loop/drafter.h"
-#include "core/policy/policy.h"
 #include "core/loop/turn_loop.h"
+#include "core/policy/policy.h"
 #include "toy_decoder.h"
 
 namespace edgestream {

@@ -83,7 +83,9 @@ def test_axes_out_of_place_are_refused(shape_and_model, tmp_path):
     shape, model = shape_and_model
     decoder, _ = make(shape, model, "one-clock")
     rows = rows_of(model, len(PICTURE), 0)
-    with pytest.raises(ValueError, match="the first 2 rows are sinks and cannot have axes"):
+    with pytest.raises(
+        ValueError, match="the first 2 rows are attention sinks and cannot have axes"
+    ):
         decoder.step_groups([(0, rows, PICTURE)])
     decoder.step(rows)
     with pytest.raises(ValueError, match="got 15 numbers on axes for 6 rows; each has 3"):

@@ -187,7 +187,9 @@ def test_a_memory_that_cannot_be_is_refused(model, options, message):
 
 def test_sinks_enter_region_0(model):
     decoder = make(model, "grouped", n_sinks=3)
-    with pytest.raises(ValueError, match="the first 3 rows are sinks and enter region 0, not 1"):
+    with pytest.raises(
+        ValueError, match="the first 3 rows are attention sinks and enter region 0, not 1"
+    ):
         decoder.step_groups([(0, rows_of(model, 2)), (1, rows_of(model, 1))])
     assert decoder.pos == 0
     decoder.step_groups([(0, rows_of(model, 3)), (1, rows_of(model, 1))])

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgestream._native import ConcatenatedLoop, Decoder, SpecialTokens, WaitK
+from edgestream._native import ConcatenatedLoop, Decoder, Policy, SpecialTokens, WaitK
 
 N_EMBD, N_VOCAB = 6, 9
 TABLE = np.random.default_rng(0).standard_normal((N_VOCAB, N_EMBD)).astype(np.float32)
@@ -23,12 +23,12 @@ class Remembering(Decoder):
         super().__init__(n_embd=N_EMBD, n_vocab=N_VOCAB, max_proposal=max_proposal)
         self.rows, self.addresses = [], []
 
-    def append(self, groups, logits):
+    def _step(self, rows, logits):
         given = []
-        for _, rows in groups:
-            assert not rows.flags.writeable
-            self.addresses.append(rows.ctypes.data)
-            for row in rows:
+        for together in rows:
+            assert not together.flags.writeable
+            self.addresses.append(together.ctypes.data)
+            for row in together:
                 self.rows.append(row.copy())
                 given.append(self.result())
         n = {"none": 0, "last": 1, "every": len(given)}[logits]
@@ -38,18 +38,18 @@ class Remembering(Decoder):
         weights = np.arange(1, len(self.rows) + 1)
         return (TABLE @ (weights @ np.array(self.rows)) / len(self.rows)).astype(np.float32)
 
-    def take_back(self, n_rows):
+    def _take_back(self, n_rows):
         del self.rows[-n_rows:]
 
-    def embedding(self, token):
+    def _token_embedding(self, token):
         return TABLE[token]
 
-    def copy(self):
+    def _fork(self):
         other = Remembering(self.max_proposal)
         other.rows = list(self.rows)
         return other
 
-    def clear(self):
+    def _reset(self):
         self.rows.clear()
 
 
@@ -138,10 +138,10 @@ def loop_over(decoder, deferrals=0):
 class Failing(Remembering):
     """Fails at a row, as one's own code does."""
 
-    def append(self, groups, logits):
+    def _step(self, rows, logits):
         if len(self.rows) >= 6:
             raise LookupError("the seventh row")
-        return super().append(groups, logits)
+        return super()._step(rows, logits)
 
 
 def test_an_exception_travels_through_the_loop_and_reset_mends_it():
@@ -155,6 +155,19 @@ def test_an_exception_travels_through_the_loop_and_reset_mends_it():
     assert len(loop.push(rows_of(4))[0]) == 4
 
 
+def test_a_call_inside_a_call_is_refused():
+    class Nosy(Policy):
+        def decide(self, seen):
+            loop.push(rows_of(1))
+
+    special = SpecialTokens(pad=0, bos=5, delay_0=6, n_text=5)
+    loop = ConcatenatedLoop(Remembering(), Nosy(), special, delay_frames=1, pad_bias=1000.0)
+    with pytest.raises(RuntimeError, match="loop: an earlier call is not done yet"):
+        loop.push(rows_of(3))
+    with pytest.raises(RuntimeError, match="loop: an earlier call failed; reset the stream"):
+        loop.push(rows_of(1))
+
+
 @pytest.mark.parametrize(
     "result",
     [
@@ -166,14 +179,14 @@ def test_an_exception_travels_through_the_loop_and_reset_mends_it():
 )
 def test_a_result_of_another_shape_is_refused(result):
     decoder = Remembering()
-    decoder.append = lambda groups, logits: result
-    with pytest.raises(RuntimeError, match=r"append\(\) must return float32 \[1, 9\]"):
+    decoder._step = lambda rows, logits: result
+    with pytest.raises(RuntimeError, match=r"_step\(\) must return float32 \[1, 9\]"):
         decoder.step(rows_of(1))
 
 
 def test_logits_that_are_not_finite_are_refused():
     decoder = Remembering()
-    decoder.append = lambda groups, logits: np.full((1, N_VOCAB), np.nan, np.float32)
+    decoder._step = lambda rows, logits: np.full((1, N_VOCAB), np.nan, np.float32)
     with pytest.raises(RuntimeError, match="the logits are not finite"):
         decoder.step(rows_of(1))
 

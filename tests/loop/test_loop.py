@@ -349,20 +349,20 @@ class Sleepy(Decoder):
         super().__init__(n_embd=2, n_vocab=3, max_proposal=1)
         self.step_s = step_s
 
-    def append(self, groups, logits):
+    def _step(self, rows, logits):
         time.sleep(self.step_s)
         return np.tile(np.float32([0, 1, 0]), (1, 1))
 
-    def take_back(self, n_rows):
+    def _take_back(self, n_rows):
         pass
 
-    def embedding(self, token):
+    def _token_embedding(self, token):
         return np.float32([1, token])
 
-    def copy(self):
+    def _fork(self):
         return Sleepy(self.step_s)
 
-    def clear(self):
+    def _reset(self):
         pass
 
 

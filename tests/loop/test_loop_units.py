@@ -57,7 +57,7 @@ def interleaved(model, max_tokens=6, n_draft=0):
     config = LoopConfig(max_tokens_per_unit=max_tokens, end_of_turn=[END])
     return InterleavedLoop(
         ring(model), ALWAYS, config, prompt=PROMPT, after_unit=ANSWER, after_turn=BEHIND,
-        input_region=2, output_region=1, sink_region=0, sink_rows=9, n_draft=n_draft,
+        input_region=2, output_region=1, attention_sink_region=0, n_sinks=9, n_draft=n_draft,
         drafter=NgramDrafter(min_ngram=1, max_ngram=3, window=100) if n_draft else None,
     )  # fmt: skip
 
@@ -183,7 +183,7 @@ def test_units_that_cannot_be_taken_are_refused(model):
     with pytest.raises(ValueError, match="2 rows wait for their unit; push its rest first"):
         waiting.push_unit(rows_of(model, [1]))
     with pytest.raises(ValueError, match="there is no region 3"):
-        InterleavedLoop(ring(model), ALWAYS, config, sink_region=3)
+        InterleavedLoop(ring(model), ALWAYS, config, attention_sink_region=3)
 
 
 @settings(max_examples=10)

@@ -47,20 +47,20 @@ class SlowDecoder(Decoder):
             n_embd=self.ring.n_embd, n_vocab=self.ring.n_vocab, max_proposal=self.ring.max_proposal
         )
 
-    def append(self, groups: Any, logits: str) -> NDArray[np.float32]:
+    def _step(self, rows: Any, logits: str) -> NDArray[np.float32]:
         time.sleep(SlowDecoder.step_ms / 1000)
-        return self.ring.step_groups(groups, logits=logits)
+        return self.ring.step_groups([(0, some) for some in rows], logits=logits)
 
-    def take_back(self, n_rows: int) -> None:
+    def _take_back(self, n_rows: int) -> None:
         raise NotImplementedError("nothing is drafted here")
 
-    def embedding(self, token: int) -> NDArray[np.float32]:
+    def _token_embedding(self, token: int) -> NDArray[np.float32]:
         return self.ring.token_embedding(token)
 
-    def copy(self) -> Decoder:
+    def _fork(self) -> Decoder:
         raise NotImplementedError("nothing is forked here")
 
-    def clear(self) -> None:
+    def _reset(self) -> None:
         self.ring.reset()
 
 

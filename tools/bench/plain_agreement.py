@@ -55,13 +55,13 @@ class PlainAgreement:
         """The window's tokens without times, and the rows at which they begin, and one more."""
         decoder, config = self.decoder, self.model.config
         first_time = config.n_vocab if config.first_time is None else config.first_time
-        decoder.clear()
-        decoder.append([(0, self.window)], "none")
-        scores = decoder.append([(0, self._rows(decoder.prompt))], "last")[-1]
+        decoder.reset()
+        decoder.step_groups([(0, self.window)], logits="none")
+        scores = decoder.step(self._rows(decoder.prompt))
         written: list[int] = []
         while len(written) < MAX_HYPOTHESIS and (token := int(scores.argmax())) != config.end:
             written.append(token)
-            scores = decoder.append([(0, self._rows([token]))], "last")[-1]
+            scores = decoder.step(self._rows([token]))
         words = [i for i, token in enumerate(written) if token < first_time]
         heard = decoder.heard_at(len(written))
         places = [int(heard[i]) for i in [*words, len(written)]]
@@ -78,7 +78,7 @@ class PlainAgreement:
         return n_words
 
     def _rows(self, tokens: list[int]) -> np.ndarray:
-        return np.array([self.decoder.embedding(token) for token in tokens])
+        return np.array([self.decoder.token_embedding(token) for token in tokens])
 
     def _leave(self) -> None:
         """Sound before the end of the last committed sentence, once the window is long."""

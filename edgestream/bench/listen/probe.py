@@ -34,7 +34,7 @@ class TimedLoop:
 
     def __init__(self, loop: ConcatenatedLoop) -> None:
         self._loop = loop
-        self.finish = loop.finish
+        self.end_input = loop.end_input
         self.reset = loop.reset
         self.step_ms: list[float] = []
         self.step_cpu_ms: list[float] = []

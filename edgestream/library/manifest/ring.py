@@ -38,7 +38,7 @@ class RingSpec:
 
     @property
     def memory(self) -> dict[str, Any]:
-        """Options of a RingDecoder beside sinks and window."""
+        """Options of a RingDecoder beside attention sinks and window."""
         return {name: getattr(self, name) for name in MEMORY}
 
 

@@ -42,7 +42,7 @@ class ConcatenatedStages:
 
     def finish(self, silence: NDArray[np.float32]) -> list[Event]:
         """Writes what is still held, with `silence` behind it, and closes the open line."""
-        self.loop.finish()  # the input has ended: no slot is put off in the silence behind it
+        self.loop.end_input()  # no slot is put off in the silence behind it
         mel = np.concatenate([self.mel.push(self.lead.push(silence)), self.mel.finish()])
         chunks = np.concatenate([self.chunker.push(mel), self.chunker.finish()])
         return self._decode(self._encode(chunks)) + self.close_line()

@@ -36,7 +36,7 @@ class EncoderDecoder(Decoder):
         look: bool = False,
     ) -> None:
         """`prompt` comes before every hypothesis; at `language_at` of it the language is put in
-        that the model hears. `look`: keep the cross-attention, for attended() and heard_at()."""
+        that the model hears. `look`: keep the cross-attention, for attention and heard_at()."""
         super().__init__(
             n_embd=PAYLOAD + model.payload, n_vocab=model.config.n_vocab, max_proposal=MAX_PROPOSAL
         )
@@ -49,7 +49,7 @@ class EncoderDecoder(Decoder):
         self._language_is_sure = False
         self._look, self._aligner = look and bool(model.aligned_heads), TokenAligner()
         self._n_cached = 0  # tokens whose keys and values are in the cache
-        self.clear()
+        self._reset()
 
     def forget_language(self) -> None:
         """The next stream may be in another language."""
@@ -59,14 +59,14 @@ class EncoderDecoder(Decoder):
         """The next windows may be in another language, if that is clearly heard."""
         self._language_is_sure = False
 
-    def append(self, groups: list[tuple[int, Floats]], logits: str) -> Floats:
+    def _step(self, rows: list[Floats], logits: str) -> Floats:
         """Takes rows of the window or of tokens; float32 logits [0, 1 or n, n_vocab]."""
         n_rows = 0
-        for _, rows in groups:
-            n_rows += len(rows)
-            codes = rows[:, CODE]
+        for together in rows:
+            n_rows += len(together)
+            codes = together[:, CODE]
             if (codes < 0).any():
-                self._window.append(np.array(rows[codes < 0]))
+                self._window.append(np.array(together[codes < 0]))
             self._tokens += [int(code) for code in codes[codes >= 0]]
         if logits == "none":
             return np.empty((0, self.n_vocab), np.float32)
@@ -77,19 +77,19 @@ class EncoderDecoder(Decoder):
             self._rule(row, first + i + 1)
         return result
 
-    def take_back(self, n_rows: int) -> None:
+    def _take_back(self, n_rows: int) -> None:
         """The newest tokens were never taken."""
         del self._tokens[len(self._tokens) - n_rows :]
         self._n_cached = min(self._n_cached, len(self._tokens))
         del self._seen[self._n_cached :]
 
-    def embedding(self, token: int) -> Floats:
+    def _token_embedding(self, token: int) -> Floats:
         """The row of a token, float32 [n_embd]."""
         row = np.zeros(self.n_embd, np.float32)
         row[CODE] = token
         return row
 
-    def attended(self, region: int, n_after: int) -> Floats:
+    def _attention(self, n_after: int) -> Floats:
         """How the row before the newest `n_after` looks at those before it, float32 [n]: the mean
         of the aligned heads, each row of the encoder spread over the input that it heard."""
         n_tokens = len(self._tokens) - n_after
@@ -116,7 +116,7 @@ class EncoderDecoder(Decoder):
     def _n_input(self) -> int:
         return sum(len(rows) for rows in self._window)
 
-    def copy(self) -> EncoderDecoder:
+    def _fork(self) -> EncoderDecoder:
         """A second stream with the same past."""
         other = EncoderDecoder(
             self.model, self._rules, prompt=self.prompt, language_at=self._language_at,
@@ -129,7 +129,7 @@ class EncoderDecoder(Decoder):
         other._n_cached, other._silent = self._n_cached, self._silent
         return other
 
-    def clear(self) -> None:
+    def _reset(self) -> None:
         """An empty window; the language stays."""
         self._window: list[Floats] = []
         self._tokens: list[int] = []
@@ -154,7 +154,7 @@ class EncoderDecoder(Decoder):
         if not self._states.size:
             self._states = self.model.encode(np.concatenate(self._window))
             return self._open(n)
-        rows = [self._step(i) for i in range(self._n_cached, len(self._tokens))]
+        rows = [self._next(i) for i in range(self._n_cached, len(self._tokens))]
         return np.concatenate(rows)
 
     def _open(self, n: int) -> Floats:
@@ -184,7 +184,7 @@ class EncoderDecoder(Decoder):
         self._language, self._language_is_sure = likeliest, self._n_input >= LANGUAGE_ROWS
         return likeliest
 
-    def _step(self, i: int) -> Floats:
+    def _next(self, i: int) -> Floats:
         """The logits after token i, with the keys and values of those before it."""
         if i >= self.model.config.max_tokens:
             return np.zeros((1, self.n_vocab), np.float32)

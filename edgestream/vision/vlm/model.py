@@ -192,8 +192,8 @@ class VlmModel(Watcher):
         placing: dict[str, Any] = {
             "prompt": list(turns.prompt),
             "output_region": text,
-            "sink_region": 0 if sink else -1,
-            "sink_rows": spec.text_sink,
+            "attention_sink_region": 0 if sink else -1,
+            "n_sinks": spec.text_sink,
         }
         loop = InterleavedLoop(
             ring,

@@ -40,7 +40,7 @@ struct SpecialTokens {
 /// model is unsure, and each run sees the tokens that were decided, as in training. This is a
 /// cascade (Viola and Jones 2001) over delays. The last proposal is final: READ there leaves PAD.
 ///
-/// finish() writes nothing by itself: in the rows that come after it nothing is held back.
+/// Slots that are not decided when the input has ended need more rows, of silence say.
 class ConcatenatedLoop final : public Loop {
  public:
   /// `decoder` and `policy` must outlive the loop, which forks the decoder once for each deferral.
@@ -58,6 +58,8 @@ class ConcatenatedLoop final : public Loop {
   /// sizes disagree.
   size_t push(std::span<const float> rows, std::span<int32_t> tokens,
               std::span<float> probabilities, std::span<int32_t> waited = {});
+
+  using Loop::end_input;
 
   /// Slots read and not yet written, at most `deferrals`.
   int64_t undecided() const { return read() == 0 ? 0 : read() - n_slots_; }
@@ -84,7 +86,7 @@ class ConcatenatedLoop final : public Loop {
   const Slot& slot(int64_t i) const { return slots_[static_cast<size_t>(i) % slots_.size()]; }
 
   const SpecialTokens special_;
-  std::vector<std::unique_ptr<Decoder>> forks_;  // one for each deferral
+  std::vector<std::shared_ptr<Decoder>> forks_;  // one for each deferral
   std::vector<Decoder*> rungs_;                  // the decoder, then the forks
   const int64_t n_prompt_;                       // slots whose token before is given
   int32_t first_token_ = 0;                      // the token before slot 0

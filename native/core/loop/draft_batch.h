@@ -6,8 +6,8 @@
 #include <span>
 #include <vector>
 
-#include "core/ring/decoder.h"
 #include "core/loop/drafter.h"
+#include "core/ring/decoder.h"
 
 namespace edgestream {
 

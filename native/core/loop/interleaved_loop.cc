@@ -13,8 +13,9 @@ InterleavedLoop::InterleavedLoop(Decoder& decoder, const Policy& policy, Interle
     : TurnLoop(decoder, policy, std::move(config.loop)),
       config_(std::move(config)),
       batch_(decoder, drafter, config_.n_draft, config_.output_region, DraftLength::kAdaptive) {
-  const int sink = config_.sink_region < 0 ? config_.output_region : config_.sink_region;
-  for (const int region : {config_.input_region, config_.output_region, sink}) {
+  const int first =
+      config_.attention_sink_region < 0 ? config_.output_region : config_.attention_sink_region;
+  for (const int region : {config_.input_region, config_.output_region, first}) {
     if (region >= 0 && region < decoder.n_regions()) continue;
     throw std::invalid_argument("loop: there is no region " + std::to_string(region) +
                                 "; this decoder has " + std::to_string(decoder.n_regions()));
@@ -95,22 +96,22 @@ void InterleavedLoop::step(const InputUnit& unit, size_t begin) {
   logits_ = decoder_.step(groups_, LogitsOf::kLastRow);
 }
 
-// Rows that are no unit's, `n_before` of which came before: the first fill the sink.
+// Rows that are no unit's, `n_before` of which came before: the first are attention sinks.
 void InterleavedLoop::enter_output(std::span<const float> rows, int64_t& n_before) {
   const auto n_rows = static_cast<int64_t>(rows.size() / width_);
   const int64_t room =
-      config_.sink_region < 0 ? 0 : std::max<int64_t>(0, config_.sink_rows - n_before);
+      config_.attention_sink_region < 0 ? 0 : std::max<int64_t>(0, config_.n_sinks - n_before);
   const auto first = static_cast<size_t>(std::min(room, n_rows)) * width_;
   n_before += n_rows;
-  if (first > 0) groups_.push_back({config_.sink_region, rows.first(first)});
+  if (first > 0) groups_.push_back({config_.attention_sink_region, rows.first(first)});
   if (first < rows.size()) groups_.push_back({config_.output_region, rows.subspan(first)});
 }
 
 // Where `n_rows` rows go that are taken together, a part of which may be taken back.
 int InterleavedLoop::output_region(int n_rows) const {
   const int64_t n_output = decoder_.pos() - n_input_rows_;
-  const bool fits = config_.sink_region >= 0 && n_output + n_rows <= config_.sink_rows;
-  return fits ? config_.sink_region : config_.output_region;
+  const bool fits = config_.attention_sink_region >= 0 && n_output + n_rows <= config_.n_sinks;
+  return fits ? config_.attention_sink_region : config_.output_region;
 }
 
 Proposal InterleavedLoop::propose() {

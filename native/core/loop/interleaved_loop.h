@@ -7,15 +7,15 @@
 #include <vector>
 
 #include "core/loop/draft_batch.h"
-#include "core/policy/input_attention.h"
 #include "core/loop/turn_loop.h"
+#include "core/policy/input_attention.h"
 
 namespace edgestream {
 
 /// The pieces of a chat template around units and turns, as tokens. All may be empty.
 struct InterleavedConfig {
   LoopConfig loop;                   ///< moves into the Loop
-  std::vector<int32_t> prompt;       ///< before everything; make it the decoder's sinks
+  std::vector<int32_t> prompt;       ///< before everything; make it the decoder's attention sinks
   std::vector<int32_t> before_unit;  ///< opens the input's turn
   std::vector<int32_t> after_unit;   ///< ends it and opens the output's
   std::vector<int32_t> after_turn;   ///< follows the token that ended a turn
@@ -26,9 +26,9 @@ struct InterleavedConfig {
   int input_region = 0;          ///< of the decoder, for units
   int output_region = 0;         ///< of the decoder, for everything else
   /// Of the decoder, for the first rows of everything else, as many as it keeps: what was said
-  /// first stays for ever (StreamingVLM's text sink). -1: none.
-  int sink_region = -1;
-  int sink_rows = 0;  ///< that it keeps
+  /// first stays for ever (StreamingVLM's attention sink of text). -1: none.
+  int attention_sink_region = -1;
+  int n_sinks = 0;  ///< rows that it keeps
 };
 
 /// Commentary on pictures (VideoLLM-online, Chen et al. 2024; LiveCC, Chen et al. 2025;

@@ -56,32 +56,34 @@ void Loop::require_tokens(std::span<const int32_t> tokens, const char* name) con
   }
 }
 
+// Runs a call of the stream and returns what was written meanwhile.
+template <typename Act>
+std::span<const Written> Loop::written_by(Act act) {
+  state_.run([&] {
+    out_.clear();
+    act();
+  });
+  return out_;
+}
+
 std::span<const Written> Loop::push(std::span<const float> rows) {
   if (rows.size() % width_ != 0) {
     throw std::invalid_argument("loop: got " + std::to_string(rows.size()) +
                                 " numbers, takes rows of " + std::to_string(width_));
   }
-  begin();
-  for (; !rows.empty(); rows = rows.subspan(width_)) append(rows.first(width_), -1);
-  failed_ = false;
-  return out_;
+  return written_by([&] {
+    for (; !rows.empty(); rows = rows.subspan(width_)) append(rows.first(width_), -1);
+  });
 }
 
 std::span<const Written> Loop::push_tokens(std::span<const int32_t> tokens) {
   require_tokens(tokens, "an input token");
-  begin();
-  for (const int32_t token : tokens) {
-    decoder_.token_embedding(token, row_);
-    append(row_, token);
-  }
-  failed_ = false;
-  return out_;
-}
-
-void Loop::begin() {
-  if (failed_) throw std::runtime_error("loop: an earlier call failed; reset the stream");
-  failed_ = true;
-  out_.clear();
+  return written_by([&] {
+    for (const int32_t token : tokens) {
+      decoder_.token_embedding(token, row_);
+      append(row_, token);
+    }
+  });
 }
 
 std::span<const Written> Loop::push_unit(std::span<const float> rows,
@@ -94,13 +96,12 @@ std::span<const Written> Loop::push_unit(std::span<const float> rows,
     throw std::invalid_argument("loop: " + std::to_string(unit_tokens_.size()) +
                                 " rows wait for their unit; push its rest first");
   }
-  begin();
-  unit_.clear();
-  unit_tokens_.assign(rows.size() / width_, -1);
-  take_unit({rows, unit_tokens_, axes});
-  unit_tokens_.clear();
-  failed_ = false;
-  return out_;
+  return written_by([&] {
+    unit_.clear();
+    unit_tokens_.assign(rows.size() / width_, -1);
+    take_unit({rows, unit_tokens_, axes});
+    unit_tokens_.clear();
+  });
 }
 
 // Rows short of a unit; those of one that was read stay until the next row comes.
@@ -120,15 +121,19 @@ void Loop::append(std::span<const float> row, int32_t token) {
   }
 }
 
+void Loop::end_input() {
+  state_.require_ready();
+  input_ended_ = true;
+}
+
 std::span<const Written> Loop::finish() {
-  begin();
-  finished_ = true;
-  if (waits()) take_unit({unit_, unit_tokens_, {}});
-  unit_.clear();
-  unit_tokens_.clear();
-  if (read_ > 0) write_rest();
-  failed_ = false;
-  return out_;
+  end_input();
+  return written_by([&] {
+    if (waits()) take_unit({unit_, unit_tokens_, {}});
+    unit_.clear();
+    unit_tokens_.clear();
+    if (read_ > 0) write_rest();
+  });
 }
 
 void Loop::reset() {
@@ -138,11 +143,14 @@ void Loop::reset() {
   counts_ = {};
   read_ = 0;
   outside_ = std::numeric_limits<float>::quiet_NaN();
-  finished_ = failed_ = false;
+  input_ended_ = false;
+  state_.reset();
 }
 
 void Loop::follow(const Loop& other) {
-  if (other.failed_) throw std::runtime_error("loop: the one to follow failed; reset that stream");
+  if (other.state_.failed()) {
+    throw std::runtime_error("loop: the one to follow failed; reset that stream");
+  }
   reset();
   read_ = other.read_;
   counts_ = other.counts_;
@@ -177,7 +185,7 @@ bool Loop::approves(const Proposal& proposal, const Counts& counts) const {
                          .since_write = counts.since_write,
                          .agreed = proposal.agreed,
                          .attended_lag = proposal.attended_lag,
-                         .finished = finished_,
+                         .finished = input_ended_,
                          .writing = counts.turn > 0,
                          .probability = proposal.probability,
                          .margin = proposal.margin,

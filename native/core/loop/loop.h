@@ -8,10 +8,11 @@
 #include <span>
 #include <vector>
 
-#include "core/ring/decoder.h"
 #include "core/policy/policy.h"
-#include "core/ring/proposal.h"
 #include "core/policy/sampler.h"
+#include "core/ring/decoder.h"
+#include "core/ring/proposal.h"
+#include "core/ring/stream_state.h"
 
 namespace edgestream {
 
@@ -55,10 +56,6 @@ class Loop {
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
 
-  /// The source has ended: reads a unit that is not complete, and writes the rest. Nothing is held
-  /// back from now on.
-  std::span<const Written> finish();
-
   /// Back to an empty stream.
   void reset();
 
@@ -92,6 +89,12 @@ class Loop {
   /// none, as in RegionRows. Throws std::invalid_argument, too, while rows short of a unit wait.
   std::span<const Written> push_unit(std::span<const float> rows, std::span<const int32_t> axes);
 
+  /// The input has ended: the policy may hold nothing back from now on.
+  void end_input();
+
+  /// The input has ended: reads a unit that is not complete, and writes the rest.
+  std::span<const Written> finish();
+
   /// `decoder` and `policy` must outlive the loop. Throws std::invalid_argument, naming number and
   /// range, on a configuration that does not fit `decoder`.
   Loop(Decoder& decoder, const Policy& policy, LoopConfig config);
@@ -122,7 +125,8 @@ class Loop {
   Counts counts_;       // since reset
 
  private:
-  void begin();
+  template <typename Act>
+  std::span<const Written> written_by(Act act);
   void append(std::span<const float> row, int32_t token);
   bool waits() const;
   void take_unit(const InputUnit& unit);
@@ -138,8 +142,8 @@ class Loop {
   std::chrono::steady_clock::time_point unit_came_;
   double read_ms_ = 0;
   float outside_ = std::numeric_limits<float>::quiet_NaN();
-  bool finished_ = false;
-  bool failed_ = false;  // a call did not come to its end; only reset() helps
+  bool input_ended_ = false;
+  StreamState state_{"loop: an earlier call"};
 };
 
 }  // namespace edgestream

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "core/loop/draft_batch.h"
-#include "core/policy/input_attention.h"
 #include "core/loop/turn_loop.h"
+#include "core/policy/input_attention.h"
 
 namespace edgestream {
 

@@ -13,6 +13,7 @@ namespace edgestream {
 /// and the model ends its turn neither with a token of end_of_turn nor with silence.
 class TurnLoop : public Loop {
  public:
+  using Loop::finish;
   using Loop::push;
   using Loop::push_tokens;
   using Loop::push_unit;

@@ -31,6 +31,12 @@ void require_probability(float value, const char* policy) {
 
 Action write_if(bool write) { return write ? Action::kWrite : Action::kRead; }
 
+// What wait-k allows is held back for as long as the model is not sure.
+Action write_if_sure(bool sure, const WaitK& wait_k, int64_t max_hold, const Observation& seen) {
+  const bool settled = sure || seen.held >= max_hold || seen.finished;
+  return write_if(settled && wait_k.decide(seen) == Action::kWrite);
+}
+
 std::vector<const Policy*> require_any(std::vector<const Policy*> policies, const char* name) {
   require(!policies.empty() && std::ranges::find(policies, nullptr) == policies.end(),
           std::string(name) + ": needs one policy or more");
@@ -59,9 +65,7 @@ ConfidenceThreshold::ConfidenceThreshold(int64_t k, float threshold, int64_t max
 }
 
 Action ConfidenceThreshold::decide(const Observation& seen) const {
-  if (wait_k_.decide(seen) == Action::kRead) return Action::kRead;
-  const bool sure = seen.probability >= least_.at(seen);
-  return write_if(sure || seen.held >= max_hold_ || seen.finished);
+  return write_if_sure(seen.probability >= least_.at(seen), wait_k_, max_hold_, seen);
 }
 
 EntropyThreshold::EntropyThreshold(int64_t k, float threshold, int64_t max_hold,
@@ -74,9 +78,7 @@ EntropyThreshold::EntropyThreshold(int64_t k, float threshold, int64_t max_hold,
 }
 
 Action EntropyThreshold::decide(const Observation& seen) const {
-  if (wait_k_.decide(seen) == Action::kRead) return Action::kRead;
-  const bool sure = seen.entropy <= most_.at(seen);
-  return write_if(sure || seen.held >= max_hold_ || seen.finished);
+  return write_if_sure(seen.entropy <= most_.at(seen), wait_k_, max_hold_, seen);
 }
 
 SilenceThreshold::SilenceThreshold(float base, float growth) : base_(base), growth_(growth) {

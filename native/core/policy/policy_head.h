@@ -38,8 +38,8 @@ struct HeadWeights {
 };
 
 /// Writes when the perceptron's logit is above 0, when a proposal has been held back `max_hold`
-/// times, or when the source has ended. Trained by tools/train/policy/train_policy.py with policy gradient
-/// (Williams 1992, REINFORCE) for quality - latency weight * latency in seconds.
+/// times, or when the source has ended. Trained by tools/train/policy/train_policy.py with policy
+/// gradient (Williams 1992, REINFORCE) for quality - latency weight * latency in seconds.
 class TrainedHead final : public Policy {
  public:
   static constexpr std::size_t kInputs = kHeadFeatures.size() + 1;

@@ -93,7 +93,7 @@ class Decoder {
   virtual std::span<const int32_t> heard_at(int /*n*/) const { return {}; }
 
   /// A second stream with the same past that goes its own way from here; the weights are shared.
-  virtual std::unique_ptr<Decoder> fork() const = 0;
+  virtual std::shared_ptr<Decoder> fork() const = 0;
 
   /// Rows ever taken since the last reset, of all regions; never goes down in between. Rows of an
   /// open proposal are not counted.

@@ -18,7 +18,7 @@ struct RowMerge {
   int to = 0;                           ///< slot
 };
 
-/// The kept rows of a ring whose retention is kHeavyHitter or kMerge, beside its sinks.
+/// The kept rows of a ring whose retention is kHeavyHitter or kMerge, beside its attention sinks.
 ///
 /// Attention mass is what the rows so far gave each kept row, shares that add up to one for each
 /// row that looks; at every eviction the share evict_rows / window of it is

@@ -20,7 +20,8 @@ enum class Layout {
   /// rows of the others; begin_unit() closes the holes (StreamingVLM, Xu et al. 2025).
   kOneClock,
   /// Each region has a clock of its own and sees itself and the regions before it. The kept rows of
-  /// the first region lie behind the sinks, those of the others from `gap` on: 0 is "group", a
+  /// the first region lie behind the attention sinks, those of the others from `gap` on: 0 is
+  /// "group", a
   /// large number is "gap" (group position encoding, Tong et al. 2025; Speak-While-Watching).
   kGrouped,
   /// Sees as kGrouped, on one clock: the regions count on side by side, and begin_unit() lets all

@@ -36,76 +36,56 @@ class LogCapture {
   const GgmlLog log_;
 };
 
-template <typename Stored, typename Value>
-std::vector<Value> copy_array(const gguf_context* gguf, int64_t id) {
-  const auto* const first = static_cast<const Stored*>(gguf_get_arr_data(gguf, id));
-  return std::vector<Value>(first, first + gguf_get_arr_n(gguf, id));
-}
-
-std::vector<std::string> copy_texts(const gguf_context* gguf, int64_t id) {
-  std::vector<std::string> texts(gguf_get_arr_n(gguf, id));
-  for (size_t i = 0; i < texts.size(); ++i) texts[i] = gguf_get_arr_str(gguf, id, i);
-  return texts;
+// Hands `read` the C++ type that numbers of a GGUF type are stored as, and the one that they
+// become.
+template <typename Read>
+MetadataValue read_as(gguf_type type, Read read) {
+  switch (type) {
+    case GGUF_TYPE_UINT8:
+      return read.template operator()<uint8_t, int64_t>();
+    case GGUF_TYPE_INT8:
+      return read.template operator()<int8_t, int64_t>();
+    case GGUF_TYPE_UINT16:
+      return read.template operator()<uint16_t, int64_t>();
+    case GGUF_TYPE_INT16:
+      return read.template operator()<int16_t, int64_t>();
+    case GGUF_TYPE_UINT32:
+      return read.template operator()<uint32_t, int64_t>();
+    case GGUF_TYPE_INT32:
+      return read.template operator()<int32_t, int64_t>();
+    case GGUF_TYPE_UINT64:
+      return read.template operator()<uint64_t, uint64_t>();
+    case GGUF_TYPE_INT64:
+      return read.template operator()<int64_t, int64_t>();
+    case GGUF_TYPE_FLOAT32:
+      return read.template operator()<float, double>();
+    case GGUF_TYPE_FLOAT64:
+      return read.template operator()<double, double>();
+    default:
+      return read.template operator()<int8_t, bool>();
+  }
 }
 
 MetadataValue read_array(const gguf_context* gguf, int64_t id) {
-  switch (gguf_get_arr_type(gguf, id)) {
-    case GGUF_TYPE_UINT8:
-      return copy_array<uint8_t, int64_t>(gguf, id);
-    case GGUF_TYPE_INT8:
-      return copy_array<int8_t, int64_t>(gguf, id);
-    case GGUF_TYPE_UINT16:
-      return copy_array<uint16_t, int64_t>(gguf, id);
-    case GGUF_TYPE_INT16:
-      return copy_array<int16_t, int64_t>(gguf, id);
-    case GGUF_TYPE_UINT32:
-      return copy_array<uint32_t, int64_t>(gguf, id);
-    case GGUF_TYPE_INT32:
-      return copy_array<int32_t, int64_t>(gguf, id);
-    case GGUF_TYPE_UINT64:
-      return copy_array<uint64_t, uint64_t>(gguf, id);
-    case GGUF_TYPE_INT64:
-      return copy_array<int64_t, int64_t>(gguf, id);
-    case GGUF_TYPE_FLOAT32:
-      return copy_array<float, double>(gguf, id);
-    case GGUF_TYPE_FLOAT64:
-      return copy_array<double, double>(gguf, id);
-    case GGUF_TYPE_BOOL:
-      return copy_array<int8_t, bool>(gguf, id);
-    default:
-      return copy_texts(gguf, id);
+  const size_t n = gguf_get_arr_n(gguf, id);
+  if (gguf_get_arr_type(gguf, id) == GGUF_TYPE_STRING) {
+    std::vector<std::string> texts(n);
+    for (size_t i = 0; i < n; ++i) texts[i] = gguf_get_arr_str(gguf, id, i);
+    return texts;
   }
+  return read_as(gguf_get_arr_type(gguf, id), [&]<typename Stored, typename Value>() {
+    const auto* const first = static_cast<const Stored*>(gguf_get_arr_data(gguf, id));
+    return MetadataValue(std::vector<Value>(first, first + n));
+  });
 }
 
 MetadataValue read_value(const gguf_context* gguf, int64_t id) {
-  switch (gguf_get_kv_type(gguf, id)) {
-    case GGUF_TYPE_UINT8:
-      return int64_t{gguf_get_val_u8(gguf, id)};
-    case GGUF_TYPE_INT8:
-      return int64_t{gguf_get_val_i8(gguf, id)};
-    case GGUF_TYPE_UINT16:
-      return int64_t{gguf_get_val_u16(gguf, id)};
-    case GGUF_TYPE_INT16:
-      return int64_t{gguf_get_val_i16(gguf, id)};
-    case GGUF_TYPE_UINT32:
-      return int64_t{gguf_get_val_u32(gguf, id)};
-    case GGUF_TYPE_INT32:
-      return int64_t{gguf_get_val_i32(gguf, id)};
-    case GGUF_TYPE_UINT64:
-      return gguf_get_val_u64(gguf, id);
-    case GGUF_TYPE_INT64:
-      return gguf_get_val_i64(gguf, id);
-    case GGUF_TYPE_FLOAT32:
-      return double{gguf_get_val_f32(gguf, id)};
-    case GGUF_TYPE_FLOAT64:
-      return gguf_get_val_f64(gguf, id);
-    case GGUF_TYPE_BOOL:
-      return gguf_get_val_bool(gguf, id);
-    case GGUF_TYPE_STRING:
-      return std::string(gguf_get_val_str(gguf, id));
-    default:
-      return read_array(gguf, id);
-  }
+  const gguf_type type = gguf_get_kv_type(gguf, id);
+  if (type == GGUF_TYPE_ARRAY) return read_array(gguf, id);
+  if (type == GGUF_TYPE_STRING) return std::string(gguf_get_val_str(gguf, id));
+  return read_as(type, [&]<typename Stored, typename Value>() {
+    return MetadataValue(Value(*static_cast<const Stored*>(gguf_get_val_data(gguf, id))));
+  });
 }
 
 GgufHandle read_head(const std::string& path) {

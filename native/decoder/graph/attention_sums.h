@@ -2,8 +2,8 @@
 // What is asked of a step about its attention.
 #pragma once
 
-#include "decoder/graph/graph.h"
 #include "decoder/file/model_shape.h"
+#include "decoder/graph/graph.h"
 
 namespace edgestream {
 

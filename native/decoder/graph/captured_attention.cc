@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "core/ring/ring_mask.h"
+
 namespace edgestream {
 
 CapturedAttention::CapturedAttention(const RingPlan& plan, int n_heads, int n_layers)
@@ -19,11 +21,11 @@ CapturedAttention::CapturedAttention(const RingPlan& plan, int n_heads, int n_la
   for (std::vector<float>& region : regions_) region.reserve(greatest);
 }
 
-void CapturedAttention::read(const Graph& graph, const RingPlan& plan) {
+void CapturedAttention::read(const Graph& graph, const RingRows& rows, const RingStep& step) {
   ggml_backend_tensor_get(graph.attention, head_weights_.data(), 0, ggml_nbytes(graph.attention));
-  const auto n_slots = static_cast<size_t>(plan.n_slots());
-  for (int region = 0; region < plan.n_regions(); ++region) {
-    plan.write_seen_slots(region, seen_slots_);
+  const auto n_slots = static_cast<size_t>(rows.n_slots);
+  for (int region = 0; region < rows.n_regions(); ++region) {
+    write_seen_slots(rows, step, region, seen_slots_);
     regions_[region].clear();
     for (const int slot : seen_slots_) {
       float sum = 0.F;

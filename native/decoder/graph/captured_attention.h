@@ -17,8 +17,8 @@ class CapturedAttention {
   /// Of no layer: nothing is ever read.
   CapturedAttention(const RingPlan& plan, int n_heads, int n_layers);
 
-  /// Takes over what a graph captured for the last step that `plan` took.
-  void read(const Graph& graph, const RingPlan& plan);
+  /// Takes over what a graph captured for `step`, the last over `rows`.
+  void read(const Graph& graph, const RingRows& rows, const RingStep& step);
   /// Weights of a region's seen rows, oldest first.
   std::span<const float> of_region(int region) const { return regions_[region]; }
   void clear();

@@ -9,7 +9,8 @@
 
 namespace edgestream {
 
-/// Adds the nodes to a step's graph that write its rows' keys and values, and place the sinks.
+/// Adds the nodes to a step's graph that write its rows' keys and values, and place the attention
+/// sinks.
 class RowWriter {
  public:
   RowWriter(const LayerBuilder& layers, const ModelShape& shape, const KvRing& ring,

@@ -72,8 +72,8 @@ class Builder {
     run(node);
   }
 
-  // Where a step begins. Before sinks, too, they are placed: a proposal that was not kept may have
-  // turned those that there are.
+  // Where a step begins. Before attention sinks, too, they are placed: a proposal that was not kept
+  // may have turned those that there are.
   ggml_tensor* embeddings() {
     if (n_sinks_ > 0) writer_.place_sinks();
     return first_rows(inputs_.embeddings);

@@ -3,9 +3,9 @@
 #pragma once
 
 #include "decoder/graph/graph.h"
-#include "decoder/ring/ring_config.h"
 #include "decoder/graph/step_inputs.h"
 #include "decoder/graph/step_kind.h"
+#include "decoder/ring/ring_config.h"
 
 namespace edgestream {
 

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "core/ring/ring_mask.h"
+
 namespace edgestream {
 
 namespace {
@@ -64,13 +66,13 @@ void StepInputs::send_rows(int first, std::span<const float> rows) {
   ggml_backend_tensor_set(embeddings, rows.data(), first * embeddings->nb[1], rows.size_bytes());
 }
 
-void StepInputs::send_places(const RingPlan& plan, const RingStep& step) {
+void StepInputs::send_places(const RingRows& rows, const RingStep& step) {
   const std::span seen =
-      std::span(mask_values_).first(static_cast<size_t>(step.n_rows) * plan.n_slots());
-  plan.write_mask(seen);
+      std::span(mask_values_).first(static_cast<size_t>(step.n_rows) * rows.n_slots);
+  write_mask(rows, step, seen);
   set_front<float>(mask, seen);
   if (local_mask != nullptr) {
-    plan.hide_beyond(local_reach_, seen);
+    hide_beyond(rows, step, local_reach_, seen);
     set_front<float>(local_mask, seen);
   }
   send_positions(positions, step.positions, step.above);
@@ -120,7 +122,7 @@ void StepInputs::send_sources(std::span<const int32_t> from) { set_front(sources
 
 void StepInputs::send_key_positions(const RingPlan& plan) {
   plan.write_key_positions(key_positions_);
-  send_positions(key_positions, key_positions_, plan.key_axes());
+  send_positions(key_positions, key_positions_, plan.rows().above);
 }
 
 }  // namespace edgestream

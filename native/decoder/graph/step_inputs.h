@@ -19,8 +19,8 @@ class StepInputs {
 
   /// Sends `rows` [n, row_width] as the step's rows from `first` on.
   void send_rows(int first, std::span<const float> rows);
-  /// Sends where the rows of the step that `plan` took go, and who sees whom.
-  void send_places(const RingPlan& plan, const RingStep& step);
+  /// Sends where the rows of `step`, the last over `rows`, go, and who sees whom.
+  void send_places(const RingRows& rows, const RingStep& step);
   /// Sends by how much every key of a clock turns.
   void send_turn(int32_t by);
   /// Sends where every key is to be placed.

@@ -17,7 +17,7 @@ enum class StepPart {
 
 struct StepKind {
   int n_rows = 1;
-  bool into_sinks = false;               ///< the rows are sinks: their unrotated keys are kept too
+  bool into_sinks = false;  ///< the rows are attention sinks: their unrotated keys are kept too
   LogitsOf logits = LogitsOf::kLastRow;  ///< of the whole and the back
   StepPart part = StepPart::kWhole;
 };

@@ -16,7 +16,7 @@ namespace edgestream {
 /// std::invalid_argument on another one, or on one whose blocks do not fit the heads of `shape`.
 ggml_type read_kv_type(const std::string& name, const ModelShape& shape);
 
-/// Keys, values and the sinks' master copy of one stream. Slots are those of a RingPlan.
+/// Keys, values and the attention sinks' master copy of one stream. Slots are those of a RingPlan.
 struct KvRing {
   KvRing(const GgufModel& model, const RingPlan& plan, ggml_type type);
 

@@ -11,7 +11,7 @@
 namespace edgestream {
 
 struct RingDecoderConfig {
-  int n_sinks = 0;                        ///< first rows that are kept for ever
+  int n_sinks = 0;                        ///< attention sinks: first rows, kept for ever
   std::vector<RegionShape> regions = {};  ///< what is kept besides
   int n_threads = 1;                      ///< small models are fastest on one
   std::string kv_type = "f16";            ///< of keys and values: f32, f16, bf16, q8_0 or q4_0

@@ -18,7 +18,7 @@ struct StateIdentity {
 
 /// A stream's past.
 struct RingState {
-  std::vector<int64_t> plan;    ///< RingPlan::numbers()
+  std::vector<int64_t> plan;    ///< numbers_of() its rows
   std::vector<std::byte> ring;  ///< KvRing::contents()
 };
 
