@@ -20,6 +20,7 @@ from edgestream._native import GgufModel, RingDecoder
 
 SHAPE = TinyShape(n_layers=1, n_embd=32, n_ff=32, n_heads=2, n_kv_heads=1, n_vocab=8)
 MUTATIONS_OF_A_HEAD = 4000
+HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +94,7 @@ def test_thousands_of_damaged_heads_do_not_end_the_process(tiny, tmp_path):
         f"""
         import random, struct, sys
         from pathlib import Path
-        sys.path.insert(0, {str(Path(__file__).parents[1] / "support")!r})
+        sys.path[:0] = {[str(HERE), str(HERE.parent / "support")]!r}
         from test_decoder_hostile import head_bytes, try_bytes
         tiny, folder = Path({str(tiny)!r}), Path({str(tmp_path)!r})
         content, head, rng = tiny.read_bytes(), head_bytes(tiny), random.Random(7)
