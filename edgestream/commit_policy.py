@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgestream.errors import UsageError
-from edgestream.policy import AlignAtt, AllOf, AnyOf, Head, LocalAgreement, Policy
+from edgestream.policy import AlignAtt, AllOf, AnyOf, Head, LocalAgreement, OutsideThreshold, Policy
 
 LOCAL_AGREEMENT, ALIGNATT, WAIT_K = "local-agreement", "alignatt", "wait-k"
 USUAL = {LOCAL_AGREEMENT: 2, ALIGNATT: 25, WAIT_K: 3}  # by name, each with its usual number
@@ -76,6 +76,13 @@ def without_alignment(policy: str) -> str:
     """The first group's parts that need no cross-attention; local agreement if there are none."""
     first = policy.split(OR)[0]
     return AND.join(p for p in first.split(AND) if not p.startswith(ALIGNATT)) or LOCAL_AGREEMENT
+
+
+def held_from_outside(decides: CommitPolicy) -> CommitPolicy:
+    """The same, but nothing is committed while the loop's score from outside is 0, not 1."""
+    held = OutsideThreshold(1.0)
+    policy, parts = AllOf(decides.policy, held), (decides.policy, *decides.parts, held)
+    return replace(decides, policy=policy, parts=parts)
 
 
 def _all_of(group: str, model: str) -> CommitPolicy:

@@ -22,6 +22,7 @@ from edgestream.commit_policy import (
     Delay,
     commit_policy,
     delay_of,
+    held_from_outside,
     without_alignment,
 )
 from edgestream.config import DEFAULT_VOICE, LOCK, MANIFEST, VOICE_OFF, Manifest
@@ -29,6 +30,7 @@ from edgestream.dialects import foreign
 from edgestream.encoder_decoder import EncoderDecoder
 from edgestream.errors import ModelError, UsageError
 from edgestream.hypothesis_rules import HypothesisRules
+from edgestream.language_ear import MOST_ROWS, LanguageEar
 from edgestream.library import read_verified
 from edgestream.pace import Pace
 from edgestream.policy import Head, Policy
@@ -139,11 +141,12 @@ class ReencodedModel:
         config, clock = self.config, Clock()
         times = times and config.first_time is not None
         earlier = prompt_tokens(self.folder, config, prompt) if prompt is not None else []
-        before, language_at = self._prompt(earlier, language, task, times=times)
+        before = self._prompt(earlier, language, task, times=times)
         rules = HypothesisRules(config, self.token_bytes, times=times)
-        decoder = EncoderDecoder(
-            self.weights, rules, prompt=before, language_at=language_at, look=True
-        )
+        ear = None if language or not config.languages else self._ear()
+        decoder = EncoderDecoder(self.weights, rules, prompt=before, ear=ear, look=True)
+        if ear:
+            decides = held_from_outside(decides)
         stages = ReencodedStages(
             resampler=Resampler(rate_hz, RATE_HZ),
             window_rows=self._window_rows(vad),
@@ -218,19 +221,22 @@ class ReencodedModel:
 
     def _prompt(
         self, earlier: list[int], language: str | None, task: str | None, *, times: bool
-    ) -> tuple[list[int], int | None]:
-        """The tokens before every hypothesis, and at which of them the language is to be heard."""
-        config, language_at = self.config, None
+    ) -> list[int]:
+        """The tokens before every hypothesis."""
+        config = self.config
         prompt = [*earlier, config.start]
         if config.languages:
-            language_at = None if language else len(prompt)
             prompt.append(self._known("language", language or "en", config.languages))
             prompt.append(self._known("task", task or "transcribe", config.tasks))
         elif language not in (None, "en") or task not in (None, "transcribe"):
             raise UsageError(f"{self.name}: transcribes English and nothing else")
         if config.no_times is not None:
             prompt.append(config.no_times + 1 if times else config.no_times)
-        return prompt, language_at
+        return prompt
+
+    def _ear(self) -> LanguageEar:
+        """Sure before anything leaves the window."""
+        return LanguageEar(min(MOST_ROWS, rows_in(self.window.keep_ms)))
 
     def _known(self, what: str, name: str, table: dict[str, int]) -> int:
         if name not in table:
