@@ -63,6 +63,7 @@ CROWD_TOKENS, CROWD_ROWS = 6, 20
 LOYALTY = 0.5  # nats by which another token must be likelier than that of the last hypothesis
 N_DRAFT = 256  # tokens of the last hypothesis that are verified at once
 MAX_HYPOTHESIS = 224  # tokens, as Whisper's reference decoder
+TRANSLATE = "translate"  # a task
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,8 @@ class ReencodedModel:
 
         Args:
             rate_hz: rate of the samples that will be pushed; 16000 if None.
-            delay: `low`, `normal` (the default) or `sure`: how soon a word is committed.
+            delay: `low`, `normal` (the default) or `sure` (the default of translations): how soon a
+                word is committed.
             policy: decides what is committed instead: a Policy, or by name `local-agreement`,
                 `alignatt` or `wait-k`, with the number of hypotheses that must agree, of the newest
                 frames of 20 ms that a word may not be heard in (`alignatt:25`), or of tokens that
@@ -132,7 +134,7 @@ class ReencodedModel:
             UsageError: the model does not know the delay, policy, language or task; the message
                 names those that it knows.
         """
-        chosen = self._delay(delay, policy)
+        chosen = self._delay(delay, policy, task)
         decides = commit_policy(
             chosen.policy if policy is None else policy, self.name,
             aligned=bool(self.weights.aligned_heads),
@@ -200,11 +202,12 @@ class ReencodedModel:
         own = self.folder / VOICE_FILE
         return VoiceWeights(own) if own.exists() else load_voice(DEFAULT_VOICE)
 
-    def _delay(self, name: str | None, policy: object) -> Delay:
+    def _delay(self, name: str | None, policy: object, task: str | None) -> Delay:
         """The delay as this model can have it: some exports hear no attention, some 30 s only."""
         if name is not None and policy is not None:
             raise UsageError(f"{self.name}: give a delay or a policy, not both")
-        usual = "sure" if self.weights.padded else NORMAL  # 30 s are too much work more often
+        # 30 s are too much work more often; and what was translated early is often put differently.
+        usual = "sure" if self.weights.padded or task == TRANSLATE else NORMAL
         chosen = delay_of(name or usual, self.name)
         chosen = replace(chosen, unit_ms=self.window.unit_ms or chosen.unit_ms)
         if self.weights.aligned_heads:

@@ -121,6 +121,13 @@ def test_the_language_is_heard_again_after_a_pause(spoken):
     assert language_of(stream, sound(3, 4.0)) == "fr"
 
 
+def test_a_translation_waits_for_what_comes(folder):
+    model = ReencodedModel(folder)
+    delays = [model.stream(**o).delay_ms for o in ({"task": "translate"}, {"delay": "sure"}, {})]
+    assert delays[0] == delays[1] > delays[2]
+    assert model.stream(task="translate", delay="low").delay_ms < delays[2]
+
+
 def test_a_language_that_was_given_stays(spoken):
     model, heard, asked = spoken
     heard[0] = logits(de=0.95)
