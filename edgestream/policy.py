@@ -120,7 +120,7 @@ def choose_policy(given: object, model: str, *, named: bool) -> ChosenPolicy:
         groups = [[_by_name(n, model) for n in group.split(AND)] for group in given.split(OR)]
         return _joined([_joined(group, AllOf) for group in groups], AnyOf)
     if not isinstance(given, (Head, str, os.PathLike)):
-        raise UsageError(f"policy: {type(given).__name__} is none; see docs/policies.md")
+        raise UsageError(f"policy: {type(given).__name__} cannot be used; see docs/policies.md")
     if named:
         raise UsageError(f"{model}: a policy head decides for models of another family; {_TRY}")
     if isinstance(given, str) and re.split("[:+|]", given)[0] in USUAL:

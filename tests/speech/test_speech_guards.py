@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Around an encoder-decoder: the voice gate, rules, guards, languages, files that are not its."""
+"""Around an encoder-decoder: the voice gate, rules, guards, files that are not its."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import shutil
 import numpy as np
 import onnx
 import pytest
+import tiny_silero
 import tiny_whisper as tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 from transformers_whisper import sound
 from typer.testing import CliRunner
 
@@ -21,40 +22,9 @@ from edgestream.cli.main import app
 from edgestream.errors import EdgestreamError, ModelError, UsageError
 from edgestream.events import Draft, Final, Lag
 from edgestream.speech.reencoded.config import read_speech_config, read_token_bytes
-from edgestream.speech.reencoded.decoder import LANGUAGE_MARGIN
 from edgestream.speech.reencoded.model import ReencodedModel, WindowSpec
 from edgestream.speech.reencoded.rules import FORBIDDEN, HypothesisRules
-from edgestream.speech.reencoded.voice import (
-    BLOCK_SAMPLES,
-    CONTEXT_SAMPLES,
-    VoiceGate,
-    VoiceWeights,
-)
-
-
-def write_vad(path):
-    """A network of Silero VAD's interface: loud blocks are voice, and the state counts blocks."""
-    info, floats = helper.make_tensor_value_info, TensorProto.FLOAT
-    constants = {"gain": np.float32(400), "bias": np.float32(-2), "one": np.float32(1)}
-    nodes = [
-        helper.make_node("ReduceL2", ["input"], ["norm"], keepdims=1, axes=[1]),
-        helper.make_node("Mul", ["norm", "gain"], ["scaled"]),
-        helper.make_node("Add", ["scaled", "bias"], ["logit"]),
-        helper.make_node("Sigmoid", ["logit"], ["output"]),
-        helper.make_node("Add", ["state", "one"], ["stateN"]),
-        helper.make_node("Identity", ["sr"], ["unused"]),
-    ]
-    graph = helper.make_graph(
-        nodes, "vad",
-        [info("input", floats, [1, CONTEXT_SAMPLES + BLOCK_SAMPLES]),
-         info("state", floats, [2, "batch", 128]), info("sr", TensorProto.INT64, [])],
-        [info("output", floats, ["batch", 1]), info("stateN", floats, [2, "batch", 128])],
-        [numpy_helper.from_array(np.array(v), name) for name, v in constants.items()],
-    )  # fmt: skip
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)])
-    model.ir_version = 8
-    onnx.save(model, path)
-    return path
+from edgestream.speech.reencoded.voice import BLOCK_SAMPLES, VoiceGate, VoiceWeights
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +34,9 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def gate(tmp_path_factory):
-    return VoiceWeights(write_vad(tmp_path_factory.mktemp("vad") / "silero_vad.onnx"))
+    return VoiceWeights(
+        tiny_silero.write_loudness(tmp_path_factory.mktemp("vad") / "silero_vad.onnx")
+    )
 
 
 def answers(gate, samples, sizes):
@@ -167,79 +139,6 @@ def test_a_window_that_the_model_calls_silent_has_no_text(folder, monkeypatch):
     assert stream.push(sound(0, 3.0)) + stream.finish() == []
 
 
-def test_the_language_is_heard_and_forgotten_with_the_stream(folder):
-    model = ReencodedModel(folder)
-    stream = model.stream(vad="off")
-    decoder = stream.stages.decoder
-    heard = stream.push(sound(0)) + stream.finish()
-    index = list(model.config.languages.values()).index(decoder._language)
-    name = list(model.config.languages)[index]
-    told = model.stream(language=name, vad="off")
-    assert told.push(sound(0)) + told.finish() == heard
-    stream.reset()
-    assert decoder._language is None
-
-
-@pytest.fixture
-def spoken(folder, gate, monkeypatch):
-    """A model behind a gate, and what it hears: the score of each language, 0 if it is not there;
-    and how often it was asked."""
-    model, scores, asked = ReencodedModel(folder), {"en": 9.0}, []
-    model.voice = gate
-    decode = model.weights.decode
-
-    def hear(tokens, *args, **options):
-        found = decode(tokens, *args, **options)
-        if tokens == [tiny.START]:
-            asked.append(1)
-            for name, token in model.config.languages.items():
-                found.logits[0, token] = scores.get(name, 0.0)
-        return found
-
-    monkeypatch.setattr(model.weights, "decode", hear)
-    return model, scores, asked
-
-
-PAUSE = np.zeros(32000, np.float32)
-
-
-def test_the_language_is_heard_again_after_a_pause(spoken):
-    model, scores, asked = spoken
-    stream = model.stream()
-    decoder, languages = stream.stages.decoder, model.config.languages
-
-    def language_of(samples):
-        stream.push(samples)
-        language = decoder._tokens[1]
-        assert language == decoder._language
-        return next(name for name, token in languages.items() if token == language)
-
-    assert language_of(sound(0, 5.0)) == "en"
-    n_asked = len(asked)
-    assert n_asked > 1  # it was not sure at once
-    scores["de"] = 20.0
-    assert language_of(sound(1, 3.0)) == "en"  # nor does it change while somebody speaks
-    assert len(asked) == n_asked
-    stream.push(PAUSE)
-    assert language_of(sound(2, 4.0)) == "de"
-    scores["fr"] = 20.0 + 0.9 * LANGUAGE_MARGIN  # not clearly another
-    stream.push(PAUSE)
-    assert language_of(sound(3, 4.0)) == "de"
-    stream.reset()
-    assert language_of(sound(3, 4.0)) == "fr"
-
-
-def test_a_language_that_was_given_stays(spoken):
-    model, scores, asked = spoken
-    stream = model.stream(language="fr")
-    for i in range(2):
-        stream.push(sound(i, 4.0))
-        assert stream.stages.decoder._tokens[1] == model.config.languages["fr"]
-        stream.push(PAUSE)
-        scores["de"] = 20.0
-    assert not asked
-
-
 @pytest.mark.parametrize(
     "options",
     [
@@ -313,7 +212,7 @@ def test_a_graph_of_another_kind_is_refused(folder, tmp_path, name):
     (tmp_path / "onnx" / name).write_bytes(b"no ONNX")
     with pytest.raises(ModelError, match="onnxruntime cannot load it"):
         ReencodedModel(tmp_path)
-    write_vad(tmp_path / "onnx" / name)
+    tiny_silero.write_loudness(tmp_path / "onnx" / name)
     with pytest.raises(ModelError):
         ReencodedModel(tmp_path)
 

@@ -75,7 +75,7 @@ def test_the_whole_input_gives_the_tokens_of_transformers(tmp_path, monkeypatch,
     prompt = [tiny_whisper.START, tiny_whisper.FIRST_LANGUAGE + 1, tiny_whisper.TRANSCRIBE]
     prompt.append(expected.pop(0) if times else tiny_whisper.NO_TIMES)
     if times:
-        monkeypatch.setattr(ReencodedModel, "_prompt", lambda *_, **__: (prompt, None))
+        monkeypatch.setattr(ReencodedModel, "_prompt", lambda *_, **__: prompt)
     monkeypatch.setattr("edgestream.speech.reencoded.model.CROWD_ROWS", 0)
     stream = model.stream(language="de", times=times, policy=WaitK(0), vad="off")
     written = []

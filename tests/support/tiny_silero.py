@@ -78,3 +78,28 @@ def probabilities(samples: np.ndarray, seed: int = 8) -> list[float]:
 
 def _sigmoid(x):
     return 1 / (1 + np.exp(-x))
+
+
+def write_loudness(path):
+    """A network of Silero VAD's interface: loud blocks are voice, and the state counts blocks."""
+    info, floats = helper.make_tensor_value_info, TensorProto.FLOAT
+    constants = {"gain": np.float32(400), "bias": np.float32(-2), "one": np.float32(1)}
+    nodes = [
+        helper.make_node("ReduceL2", ["input"], ["norm"], keepdims=1, axes=[1]),
+        helper.make_node("Mul", ["norm", "gain"], ["scaled"]),
+        helper.make_node("Add", ["scaled", "bias"], ["logit"]),
+        helper.make_node("Sigmoid", ["logit"], ["output"]),
+        helper.make_node("Add", ["state", "one"], ["stateN"]),
+        helper.make_node("Identity", ["sr"], ["unused"]),
+    ]
+    graph = helper.make_graph(
+        nodes, "vad",
+        [info("input", floats, [1, CONTEXT + BLOCK]),
+         info("state", floats, [2, "batch", 128]), info("sr", TensorProto.INT64, [])],
+        [info("output", floats, ["batch", 1]), info("stateN", floats, [2, "batch", 128])],
+        [numpy_helper.from_array(np.array(v), name) for name, v in constants.items()],
+    )  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)])
+    model.ir_version = 8
+    onnx.save(model, path)
+    return path

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgestream.errors import UsageError
 from edgestream.policy import (
@@ -12,7 +12,9 @@ from edgestream.policy import (
     LOCAL_AGREEMENT,
     OR,
     AlignAtt,
+    AllOf,
     ChosenPolicy,
+    OutsideThreshold,
     choose_policy,
 )
 
@@ -59,3 +61,10 @@ def without_alignment(policy: str) -> str:
     """The first group's parts that need no cross-attention; local agreement if there are none."""
     first = policy.split(OR)[0]
     return AND.join(p for p in first.split(AND) if not p.startswith(ALIGNATT)) or LOCAL_AGREEMENT
+
+
+def held_from_outside(decides: ChosenPolicy) -> ChosenPolicy:
+    """The same, but nothing is committed while the loop's score from outside is 0, not 1."""
+    held = OutsideThreshold(1.0)
+    policy, parts = AllOf(decides.policy, held), (decides.policy, *decides.parts, held)
+    return replace(decides, policy=policy, parts=parts)

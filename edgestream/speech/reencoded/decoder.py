@@ -4,18 +4,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgestream._native import Decoder, TokenAligner
+from edgestream.speech.reencoded.language import LanguageEar
 from edgestream.speech.reencoded.rules import HypothesisRules
 from edgestream.speech.reencoded.weights import CODE, PAYLOAD, EncoderDecoderModel, Floats
 
 MAX_PROPOSAL = 1024
-LANGUAGE_ROWS = 400  # of a window, from which on the language heard in it stays
-LANGUAGE_MARGIN = 0.7  # by which the score of another must be higher: twice as likely
 
 
 class EncoderDecoder(Decoder):
@@ -32,32 +32,40 @@ class EncoderDecoder(Decoder):
         rules: HypothesisRules,
         *,
         prompt: Sequence[int],
-        language_at: int | None = None,
+        ear: LanguageEar | None = None,
         look: bool = False,
     ) -> None:
-        """`prompt` comes before every hypothesis; at `language_at` of it the language is put in
-        that the model hears. `look`: keep the cross-attention, for attention and heard_at()."""
+        """`prompt` comes before every hypothesis. With an `ear` the language in it, behind the
+        start, is the one that is heard. `look`: keep the cross-attention, for attention and
+        heard_at()."""
         super().__init__(
             n_embd=PAYLOAD + model.payload, n_vocab=model.config.n_vocab, max_proposal=MAX_PROPOSAL
         )
         self.model, self._rules = model, rules
-        self.prompt, self._language_at = list(prompt), language_at
+        self.prompt, self.ear = list(prompt), ear
+        self._languages = list(model.config.languages.values())
+        self._start = self.prompt.index(model.config.start)  # before it is text that came earlier
         first_time = model.config.first_time
         starts = first_time is not None and self.prompt[-1:] == [first_time]
         self._n_before = len(self.prompt) - starts  # of the tokens, before the hypothesis
-        self._language: int | None = None
-        self._language_is_sure = False
         self._look, self._aligner = look and bool(model.aligned_heads), TokenAligner()
         self._n_cached = 0  # tokens whose keys and values are in the cache
         self._reset()
 
-    def forget_language(self) -> None:
-        """The next stream may be in another language."""
-        self._language, self._language_is_sure = None, False
+    @property
+    def language(self) -> int | None:
+        """Token of the language that was heard last, or given; None: the model knows one alone."""
+        return self.prompt[self._start + 1] if self._languages else None
 
-    def doubt_language(self) -> None:
-        """The next windows may be in another language, if that is clearly heard."""
-        self._language_is_sure = False
+    @property
+    def language_is_sure(self) -> bool:
+        """Whether the windows to come are in it as well."""
+        return self.ear is None or self.ear.is_sure
+
+    @property
+    def window(self) -> Floats:
+        """The rows of input [n, 1 + payload] that were taken since the window was empty."""
+        return np.concatenate(self._window)
 
     def _step(self, rows: list[Floats], logits: str) -> Floats:
         """Takes rows of the window or of tokens; float32 logits [0, 1 or n, n_vocab]."""
@@ -105,10 +113,9 @@ class EncoderDecoder(Decoder):
         first = len(self._tokens) - n
         if not self._look or len(self._seen) != len(self._tokens) or first < len(self.prompt):
             return np.empty(0, np.int32)
-        start = self.prompt.index(self.model.config.start)  # text that came before is not heard
-        seen = np.stack(self._seen[start:], 1)
+        seen = np.stack(self._seen[self._start :], 1)  # text that came before is not heard
         seen /= seen.sum(2, keepdims=True) + 1e-9  # over what was heard alone
-        begins = self._aligner.align(seen, n_before=len(self.prompt) - start - 1)
+        begins = self._aligner.align(seen, n_before=len(self.prompt) - self._start - 1)
         rows = begins * self._n_input // seen.shape[2]
         return np.asarray(rows[first - len(self.prompt) :], np.int32)
 
@@ -119,12 +126,10 @@ class EncoderDecoder(Decoder):
     def _fork(self) -> EncoderDecoder:
         """A second stream with the same past."""
         other = EncoderDecoder(
-            self.model, self._rules, prompt=self.prompt, language_at=self._language_at,
-            look=self._look,
+            self.model, self._rules, prompt=self.prompt, ear=copy(self.ear), look=self._look
         )  # fmt: skip
         other._seen = list(self._seen)
-        other._language, other._window = self._language, list(self._window)
-        other._language_is_sure = self._language_is_sure
+        other._window = list(self._window)
         other._tokens, other._states, other._cache = list(self._tokens), self._states, self._cache
         other._n_cached, other._silent = self._n_cached, self._silent
         return other
@@ -159,30 +164,32 @@ class EncoderDecoder(Decoder):
 
     def _open(self, n: int) -> Floats:
         """The first run of a window: every token so far."""
-        if self._language_at is not None:
-            self._tokens[self._language_at] = self._hear_language()
-        tokens = self._tokens[: self.model.config.max_tokens]
-        logits, self._cache, seen = self.model.decode(tokens, self._states, {}, look=self._look)
-        self._n_cached = len(tokens)
-        self._remember(seen)
-        start = self.prompt.index(self.model.config.start)
-        self._silent = self._rules.is_silent(logits[start])
-        beyond = np.zeros((n - len(tokens), self.n_vocab), np.float32)
+        if self.language is not None:
+            self._tokens[self._start + 1] = self.language
+        logits = self._run_all()
+        if self.ear is not None and not self.ear.is_sure:
+            before = self.language
+            self._hear_language(self.ear, logits[self._start])
+            logits = logits if self.language == before else self._run_all()
+        self._silent = self._rules.is_silent(logits[self._start])
+        beyond = np.zeros((n - len(logits), self.n_vocab), np.float32)
         return np.concatenate([logits, beyond])
 
-    def _hear_language(self) -> int:
-        """The likeliest language after nothing but the start, as Whisper detects it. The one heard
-        before is kept unless another is clearly likelier, and for good once enough was heard."""
-        before = self._language
-        if before is not None and self._language_is_sure:
-            return before
-        languages = list(self.model.config.languages.values())
-        logits = self.model.decode([self.model.config.start], self._states, {}).logits[0]
-        likeliest = languages[int(logits[languages].argmax())]
-        if before is not None and logits[likeliest] - logits[before] < LANGUAGE_MARGIN:
-            likeliest = before
-        self._language, self._language_is_sure = likeliest, self._n_input >= LANGUAGE_ROWS
-        return likeliest
+    def _run_all(self) -> Floats:
+        """Logits of all tokens [n, n_vocab], without a cache; so many as the model can have."""
+        tokens = self._tokens[: self.model.config.max_tokens]
+        logits, self._cache, seen = self.model.decode(tokens, self._states, {}, look=self._look)
+        self._n_cached, self._seen = len(tokens), []
+        self._remember(seen)
+        return logits
+
+    def _hear_language(self, ear: LanguageEar, logits: Floats) -> None:
+        """Puts the language of the window where it belongs. `logits` [n_vocab] are those after the
+        start; text before the start would lead the model, so then it is asked without."""
+        if self._start:
+            logits = self.model.decode([self.model.config.start], self._states, {}).logits[0]
+        heard = self._languages[ear.hear(logits[self._languages], self._n_input)]
+        self.prompt[self._start + 1] = self._tokens[self._start + 1] = heard
 
     def _next(self, i: int) -> Floats:
         """The logits after token i, with the keys and values of those before it."""

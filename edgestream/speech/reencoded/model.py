@@ -34,6 +34,7 @@ from edgestream.speech.reencoded.commit_policy import (
     Delay,
     commit_policy,
     delay_of,
+    held_from_outside,
     without_alignment,
 )
 from edgestream.speech.reencoded.config import (
@@ -43,6 +44,7 @@ from edgestream.speech.reencoded.config import (
     read_token_bytes,
 )
 from edgestream.speech.reencoded.decoder import EncoderDecoder
+from edgestream.speech.reencoded.language import MOST_ROWS, LanguageEar
 from edgestream.speech.reencoded.pace import Pace
 from edgestream.speech.reencoded.prompt import prompt_tokens
 from edgestream.speech.reencoded.rules import HypothesisRules
@@ -65,6 +67,7 @@ CROWD_TOKENS, CROWD_ROWS = 6, 20
 LOYALTY = 0.5  # nats by which another token must be likelier than that of the last hypothesis
 N_DRAFT = 256  # tokens of the last hypothesis that are verified at once
 MAX_HYPOTHESIS = 224  # tokens, as Whisper's reference decoder
+TRANSLATE = "translate"  # a task
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,8 @@ class ReencodedModel:
 
         Args:
             rate_hz: rate of the samples that will be pushed; 16000 if None.
-            delay: `low`, `normal` (the default) or `sure`: how soon a word is committed.
+            delay: `low`, `normal` (the default) or `sure` (the default of translations): how soon a
+                word is committed.
             policy: decides what is committed instead: a Policy, or by name `local-agreement`,
                 `alignatt` or `wait-k`, with the number of hypotheses that must agree, of the newest
                 frames of 20 ms that a word may not be heard in (`alignatt:25`), or of tokens that
@@ -129,7 +133,7 @@ class ReencodedModel:
             UsageError: the model does not know the delay, policy, language or task; the message
                 names those that it knows.
         """
-        chosen = self._delay(delay, policy)
+        chosen = self._delay(delay, policy, task)
         decides = commit_policy(
             chosen.policy if policy is None else policy, self.name,
             aligned=bool(self.weights.aligned_heads),
@@ -137,11 +141,12 @@ class ReencodedModel:
         config, clock = self.config, Clock()
         times = times and config.first_time is not None
         earlier = prompt_tokens(self.folder, config, prompt) if prompt is not None else []
-        before, language_at = self._prompt(earlier, language, task, times=times)
+        before = self._prompt(earlier, language, task, times=times)
         rules = HypothesisRules(config, self.token_bytes, times=times)
-        decoder = EncoderDecoder(
-            self.weights, rules, prompt=before, language_at=language_at, look=True
-        )
+        ear = None if language or not config.languages else self._ear()
+        decoder = EncoderDecoder(self.weights, rules, prompt=before, ear=ear, look=True)
+        if ear:
+            decides = held_from_outside(decides)
         stages = ReencodedStages(
             window_rows=self._window_rows(vad),
             utterances=Utterances(decoder.n_embd, UtteranceSpec()),
@@ -201,11 +206,12 @@ class ReencodedModel:
         own = self.folder / VOICE_FILE
         return VoiceWeights(own) if own.exists() else load_voice(DEFAULT_VOICE)
 
-    def _delay(self, name: str | None, policy: object) -> Delay:
+    def _delay(self, name: str | None, policy: object, task: str | None) -> Delay:
         """The delay as this model can have it: some exports hear no attention, some 30 s only."""
         if name is not None and policy is not None:
             raise UsageError(f"{self.name}: give a delay or a policy, not both")
-        usual = "sure" if self.weights.padded else NORMAL  # 30 s are too much work more often
+        # 30 s are too much work more often; and what was translated early is often put differently.
+        usual = "sure" if self.weights.padded or task == TRANSLATE else NORMAL
         chosen = delay_of(name or usual, self.name)
         chosen = replace(chosen, unit_ms=self.window.unit_ms or chosen.unit_ms)
         if self.weights.aligned_heads:
@@ -222,19 +228,22 @@ class ReencodedModel:
 
     def _prompt(
         self, earlier: list[int], language: str | None, task: str | None, *, times: bool
-    ) -> tuple[list[int], int | None]:
-        """The tokens before every hypothesis, and at which of them the language is to be heard."""
-        config, language_at = self.config, None
+    ) -> list[int]:
+        """The tokens before every hypothesis."""
+        config = self.config
         prompt = [*earlier, config.start]
         if config.languages:
-            language_at = None if language else len(prompt)
             prompt.append(self._known("language", language or "en", config.languages))
             prompt.append(self._known("task", task or "transcribe", config.tasks))
         elif language not in (None, "en") or task not in (None, "transcribe"):
             raise UsageError(f"{self.name}: transcribes English and nothing else")
         if config.no_times is not None:
             prompt.append(config.no_times + 1 if times else config.no_times)
-        return prompt, language_at
+        return prompt
+
+    def _ear(self) -> LanguageEar:
+        """Sure before anything leaves the window."""
+        return LanguageEar(min(MOST_ROWS, rows_in(self.window.keep_ms)))
 
     def _known(self, what: str, name: str, table: dict[str, int]) -> int:
         if name not in table:

@@ -22,6 +22,7 @@ from edgestream.speech.reencoded.weights import HOP_SAMPLES
 from edgestream.speech.reencoded.window import WindowRows
 
 ROW_MS = 1000 * HOP_SAMPLES / RATE_HZ
+HOLD, LET_GO = 0.0, 1.0  # scores from outside, for the loop's policy
 Floats = NDArray[np.float32]
 Written = tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int64]]
 
@@ -51,7 +52,8 @@ class ReencodedStages:
         """Back to an empty stream."""
         for stage in (self.window_rows, self.utterances, self.pace, self.caption):
             stage.reset()
-        self.decoder.forget_language()
+        if self.decoder.ear:
+            self.decoder.ear.forget()
         self._begin(0)
 
     def push(self, samples: Floats) -> list[Event]:
@@ -107,7 +109,8 @@ class ReencodedStages:
         """An utterance has a window of its own."""
         self.loop.reset()
         self.draft.reset()
-        self.decoder.doubt_language()
+        if self.decoder.ear:
+            self.decoder.ear.begin()
         self._waiting, self._first_row = self._waiting[:0], first_row
         self._heard_rows.clear()
         self._is_over = False
@@ -115,6 +118,7 @@ class ReencodedStages:
     def _end(self) -> list[Event]:
         """Nobody speaks any more: the last hypothesis is final, without another look."""
         events, self._is_over = self._decode(), False
+        self.loop.set_outside(LET_GO)
         with computing():
             tokens, _, _ = self.loop.finish()
         return [*events, *self._caption(tokens, self._n_heard), *self.caption.finish()]
@@ -124,11 +128,28 @@ class ReencodedStages:
         rows, self._waiting = self._waiting, self._waiting[:0]
         if not len(rows):
             return []
+        n_heard, language = self._n_heard + len(rows), self.decoder.language
+        tokens = self._read(rows)
+        if self._heard_rows and self.decoder.language != language:
+            tokens = self._read_anew()
         known = self._heard_rows[0] if len(self._heard_rows) == self.n_hypotheses else 0
+        self._heard_rows.append(n_heard)
+        return [*self.pace.told(len(rows)), *self._caption(tokens, known)]
+
+    def _read(self, rows: Floats) -> NDArray[np.int32]:
+        """Tokens that are committed once the window has these rows as well: none if its language
+        was not sure before. Until then the words of a window may turn out to be in a wrong one."""
+        self.loop.set_outside(LET_GO if self.decoder.language_is_sure else HOLD)
         with computing():
             tokens, _, _ = self.loop.push_unit(np.ascontiguousarray(rows))
-        self._heard_rows.append(self._n_heard + len(rows))
-        return [*self.pace.told(len(rows)), *self._caption(tokens, known)]
+        return tokens
+
+    def _read_anew(self) -> NDArray[np.int32]:
+        """The window once more, which is in another language: what was thought of it is gone."""
+        window = self.decoder.window
+        self.loop.reset()
+        self._heard_rows.clear()
+        return self._read(window)
 
     @property
     def _n_heard(self) -> int:
