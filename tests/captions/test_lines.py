@@ -6,7 +6,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from spoken_tokens import events_of, finals, lines_of, texts
 
@@ -258,15 +258,44 @@ def test_lines_of_any_text_fit_a_cue_and_lose_nothing(given_tokens):
         assert before.end_ms <= after.start_ms
 
 
+SLOW = ([b" the", b" the", b" the", b" ", b"t", b"h", b"e"],
+        [0.0, 4000.0, 8000.0, 12000.0, 12000.0, 12000.0, 12000.0, 12000.0])  # fmt: skip
+
+
 @settings(deadline=None)
 @given(spoken(plain))
+@example(SLOW)
 def test_a_line_of_few_words_stands_between_two_pauses(given_tokens):
     tokens, begins_ms = given_tokens
-    lines = finals(events_of(tokens, begins_ms))
+    lines, at = finals(events_of(tokens, begins_ms)), 0
+    words = [word for line in lines for word in line.words]
+
+    def too_long(some):  # said so slowly that they make no line
+        return some[-1].end_ms - some[0].start_ms > LINE_MS
+
     for i, line in enumerate(lines):
+        before, behind = at, at + len(line.words)
+        at = behind
         if len(line.words) < LINE_WORDS:
-            assert i == 0 or line.start_ms - lines[i - 1].end_ms >= PAUSE_MS
-            assert i + 1 == len(lines) or lines[i + 1].start_ms - line.end_ms >= PAUSE_MS
+            assert (
+                i == 0
+                or line.start_ms - lines[i - 1].end_ms >= PAUSE_MS
+                or too_long(words[max(0, behind - LINE_WORDS) : behind])
+            )
+            assert (
+                behind == len(words)
+                or lines[i + 1].start_ms - line.end_ms >= PAUSE_MS
+                or too_long(words[before : before + LINE_WORDS])
+            )
+
+
+@settings(deadline=None)
+@given(spoken(plain))
+@example(SLOW)
+def test_slow_words_make_short_lines_that_fit(given_tokens):
+    tokens, begins_ms = given_tokens
+    for line in finals(events_of(tokens, begins_ms)):
+        assert len(line.words) == 1 or line.end_ms - line.start_ms <= LINE_MS
 
 
 @given(st.lists(words, min_size=2, max_size=12))
