@@ -10,17 +10,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgestream.cli.run import (
+from edgestream.cli.options import (
+    INPUT,
+    MODEL,
     MORE,
     OUTPUT,
+    DecoderDevice,
+    Fast,
+    ModelName,
     Output,
     OutputFormat,
     Stats,
-    memory,
-    one_line_errors,
-    output_beside,
-    run,
+    option,
 )
+from edgestream.cli.run import memory, one_line_errors, output_beside, run
 from edgestream.errors import UsageError, shown
 from edgestream.library.manifest.concatenated import DEFAULT_MODEL, SYNTHETIC_MODEL
 from edgestream.outlets.formats import Format
@@ -53,7 +56,6 @@ ONLY_FOR = {
     "channels": [Kind.stdin],
     "sample_format": [Kind.stdin],
 }
-INPUT, MODEL = "Input", "Model"
 
 
 def listen(
@@ -61,130 +63,81 @@ def listen(
     source: Annotated[
         str | None,
         typer.Argument(
-            help="Sound file, or - for stdin: a sound file or raw PCM.",
+            help="Sound file, or - for stdin: a sound file or raw PCM (samples without a header).",
             show_default="the microphone",
         ),
     ] = None,
     device: Annotated[
-        str | None,
-        typer.Option(
-            help="Microphone, by its name or number.",
-            show_default="the system's",
-            rich_help_panel=INPUT,
-        ),
+        str | None, option(INPUT, "Microphone, by its name or number.", default="the system's")
     ] = None,
     list_devices: Annotated[
-        bool,
-        typer.Option(
-            "--list-devices", help="Show the microphones and exit.", rich_help_panel=INPUT
-        ),
+        bool, option(INPUT, "Show the microphones and exit.", "--list-devices")
     ] = False,
-    fast: Annotated[
-        bool,
-        typer.Option(
-            "--fast", help="Read a file as fast as the machine can.", rich_help_panel=INPUT
-        ),
-    ] = False,
-    rate: Annotated[
-        int, typer.Option(help="Sample rate of raw PCM, in Hz.", rich_help_panel=INPUT)
-    ] = 16000,
-    channels: Annotated[int, typer.Option(help="Channels of raw PCM.", rich_help_panel=INPUT)] = 1,
+    fast: Fast = False,
+    rate: Annotated[int, option(INPUT, "Sample rate of raw PCM, in Hz.")] = 16000,
+    channels: Annotated[int, option(INPUT, "Channels of raw PCM.")] = 1,
     sample_format: Annotated[
-        SampleFormat, typer.Option(help="Samples of raw PCM.", rich_help_panel=INPUT)
+        SampleFormat, option(INPUT, "Samples of raw PCM.")
     ] = SampleFormat.s16le,
-    model: Annotated[
-        str,
-        typer.Option(
-            "-m",
-            "--model",
-            help="Which model: a name of `edgestream models list`, or a folder.",
-            rich_help_panel=MODEL,
-        ),
-    ] = DEFAULT_MODEL,
+    model: ModelName = DEFAULT_MODEL,
     delay: Annotated[
         str | None,
-        typer.Option(
-            help="How soon a word is written for good: low (earlier, more errors), normal, or sure"
-            " (later, fewer). Some models also take milliseconds.",
-            show_default="normal",
-            rich_help_panel=MODEL,
+        option(
+            MODEL, "How soon a word becomes final: low (earlier, more errors), normal, or sure"
+            " (later, fewer). Some models also take milliseconds.", default="normal",
         ),
     ] = None,
     language: Annotated[
         str | None,
-        typer.Option(
-            help="Spoken language, as en or de (Whisper).",
-            show_default="heard by the model",
-            rich_help_panel=MODEL,
-        ),
+        option(MODEL, "Spoken language, as en or de (Whisper).", default="found by the model"),
     ] = None,
     task: Annotated[
         str | None,
-        typer.Option(
-            help="transcribe, or translate to English (Whisper of many languages).",
-            show_default="transcribe",
-            rich_help_panel=MODEL,
+        option(
+            MODEL, "transcribe, or translate to English (a Whisper of many languages).",
+            default="transcribe",
         ),
     ] = None,
     prompt: Annotated[
         str | None,
-        typer.Option(
-            help="Names and spellings to expect, as text that came before (Whisper).",
-            rich_help_panel=MODEL,
-        ),
+        option(MODEL, "Text taken for what was said before; helps with names (Whisper)."),
     ] = None,
     format: OutputFormat = Format.text,
     output: Output = None,
     drafts: Annotated[
         bool,
-        typer.Option(
-            "--drafts",
-            help="jsonl also holds the line being spoken, as it grows.",
-            rich_help_panel=OUTPUT,
-        ),
+        option(OUTPUT, "jsonl also holds the line being spoken, each time it changes.", "--drafts"),
     ] = False,
     stats: Stats = False,
     vad: Annotated[
         str | None,
-        typer.Option(
-            help="What tells speech from noise before the model: a Silero VAD's name, folder or"
-            " file; or off.",
-            show_default="silero-vad",
-            rich_help_panel=MORE,
+        option(
+            MORE, "What tells speech from noise before the model: a Silero VAD's name, folder or"
+            " file; or off.", default="silero-vad",
         ),
     ] = None,
     policy: Annotated[
         str | None,
-        typer.Option(
-            help="Instead of --delay: the rule that commits a word, by name"
-            " (local-agreement:3+alignatt:20 ...), or a trained head's file. See docs/policies.md.",
-            rich_help_panel=MORE,
+        option(
+            MORE, "Instead of --delay: the rule that makes a word final, by name"
+            " (local-agreement:3+alignatt:20 ...), or a trained policy's file. docs/policies.md.",
         ),
     ] = None,
     confidence: Annotated[
         float | None,
-        typer.Option(
-            help="Decide a step later what is less probable than this, 0 to 1 (models that decode"
-            " step by step).",
-            rich_help_panel=MORE,
+        option(
+            MORE, "synthetic-en: a word that is less sure than this, 0 to 1, waits one step longer."
         ),
     ] = None,
-    decoder_device: Annotated[
-        str | None,
-        typer.Option(
-            help="That runs a GGUF decoder: cpu, auto (a GPU if there is one), CUDA0 ...",
-            show_default="as the model says",
-            rich_help_panel=MORE,
-        ),
-    ] = None,
-) -> None:
+    decoder_device: DecoderDevice = None,
+) -> None:  # fmt: skip
     """Live captions of a microphone, a file or a pipe.
 
     \b
       edgestream listen                                   the microphone
       edgestream listen talk.mp3 --fast -o talk.srt --format srt
       ffmpeg -i URL -f s16le -ac 1 -ar 16000 - | edgestream listen -
-    """  # fmt: skip
+    """
     with one_line_errors():
         if list_devices:
             _list_devices()

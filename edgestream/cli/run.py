@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -25,20 +25,6 @@ if TYPE_CHECKING:
     from edgestream.session import Session
 
 STDIN_FD = 0
-OUTPUT, MORE = "Output", "More, for experts"  # groups of options
-OutputFormat = Annotated[Format, typer.Option(help="How it is written.", rich_help_panel=OUTPUT)]
-Output = Annotated[
-    Path | None,
-    typer.Option(
-        "-o",
-        "--output",
-        help="File, written as the words come; - for stdout.",
-        rich_help_panel=OUTPUT,
-    ),
-]
-Stats = Annotated[
-    bool, typer.Option("--stats", help="Figures at the end, on stderr.", rich_help_panel=OUTPUT)
-]
 # Ctrl-C, a service manager, a terminal that is closed.
 ENDINGS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)

@@ -12,17 +12,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgestream.cli.run import (
-    MORE,
+from edgestream.cli.options import (
+    INPUT,
+    MODEL,
     OUTPUT,
+    DecoderDevice,
+    Fast,
+    ModelName,
     Output,
     OutputFormat,
     Stats,
-    memory,
-    one_line_errors,
-    output_beside,
-    run,
+    option,
 )
+from edgestream.cli.run import memory, one_line_errors, output_beside, run
 from edgestream.errors import UsageError
 from edgestream.library.manifest.concatenated import DEFAULT_COMMENTATOR
 from edgestream.outlets.formats import Format
@@ -37,9 +39,6 @@ if TYPE_CHECKING:
 RECENT = 1000  # comments whose staleness is kept for the median
 
 
-INPUT, MODEL = "Input", "Model"
-
-
 def watch(
     source: Annotated[
         str | None,
@@ -49,88 +48,50 @@ def watch(
         ),
     ] = None,
     list_cameras: Annotated[
-        bool,
-        typer.Option("--list-cameras", help="Show the cameras and exit.", rich_help_panel=INPUT),
+        bool, option(INPUT, "Show the cameras and exit.", "--list-cameras")
     ] = False,
     size: Annotated[
         str | None,
-        typer.Option(
-            help="Asked of a camera, as 640x480.",
-            show_default="as the camera likes",
-            rich_help_panel=INPUT,
-        ),
+        option(INPUT, "Ask the camera for pictures of this size, as 640x480.", default="its own"),
     ] = None,
     fps: Annotated[
         float | None,
-        typer.Option(
-            help="At most so many pictures a second are looked at.",
-            show_default="as the model knows them",
-            rich_help_panel=INPUT,
+        option(
+            INPUT, "Look at no more than so many pictures a second.",
+            default="as many as the model knows",
         ),
     ] = None,
-    fast: Annotated[
-        bool,
-        typer.Option(
-            "--fast", help="Read a file as fast as the machine can.", rich_help_panel=INPUT
-        ),
-    ] = False,
-    model: Annotated[
-        str,
-        typer.Option(
-            "-m",
-            "--model",
-            help="Which model: a name of `edgestream models list`, or a folder.",
-            rich_help_panel=MODEL,
-        ),
-    ] = DEFAULT_COMMENTATOR,
+    fast: Fast = False,
+    model: ModelName = DEFAULT_COMMENTATOR,
     chattiness: Annotated[
         float | None,
-        typer.Option(
-            help="How much is said: 0 (what is sure and new) to 1 (all that the model can see).",
-            show_default="0.5",
-            rich_help_panel=MODEL,
-        ),
+        option(MODEL, "How much is said: 0 (only what is sure and new) to 1 (all).", default="0.5"),
     ] = None,
     prompt: Annotated[
-        str | None,
-        typer.Option(
-            help="What the model is told beforehand (vision-language models).",
-            rich_help_panel=MODEL,
-        ),
+        str | None, option(MODEL, "What a vision-language model is told beforehand.")
     ] = None,
     ask: Annotated[
         bool,
-        typer.Option(
+        option(
+            MODEL, "Answer the questions that are typed while it runs (vision-language models).",
             "--ask",
-            help="Answer the questions that are typed while it runs (the same models).",
-            rich_help_panel=MODEL,
         ),
     ] = False,
     format: OutputFormat = Format.text,
     output: Output = None,
     window: Annotated[
-        bool,
-        typer.Option(
-            "--window", help="Show the picture with the comments under it.", rich_help_panel=OUTPUT
-        ),
+        bool, option(OUTPUT, "Show the picture with the comments under it.", "--window")
     ] = False,
     stats: Stats = False,
-    decoder_device: Annotated[
-        str | None,
-        typer.Option(
-            help="That runs the decoder: cpu, auto (a GPU if there is one), CUDA0 ...",
-            show_default="as the model says",
-            rich_help_panel=MORE,
-        ),
-    ] = None,
-) -> None:
+    decoder_device: DecoderDevice = None,
+) -> None:  # fmt: skip
     """Live comments on a camera, a stream or a video file.
 
     \b
       edgestream watch                                    camera 0
       edgestream watch door.mp4 --fast -o door.srt --format srt
       edgestream watch rtsp://camera.local/stream --window
-    """  # fmt: skip
+    """
     with one_line_errors():
         if list_cameras:
             _list_cameras()
