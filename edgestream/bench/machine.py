@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import edgestream
-from edgestream.library.manifest.concatenated import MANIFEST
+from edgestream.library.manifest.manifest import MANIFEST
 
 if TYPE_CHECKING:
     from edgestream.speech.concatenated.model import Model

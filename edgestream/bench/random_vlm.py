@@ -15,7 +15,7 @@ import numpy as np
 
 from edgestream.bench.random_decoder import Shape, gguf_package, random_weights, write_weights
 from edgestream.library.byte_letters import BYTE_LETTERS
-from edgestream.library.manifest.concatenated import MANIFEST
+from edgestream.library.manifest.manifest import MANIFEST
 
 SPECIAL = ("<|im_start|>", "<end_of_utterance>", "<fake_token_around_image>", "<global-img>")
 DECODER = Shape(n_layers=6, n_embd=256, n_ff=768, n_heads=4, n_kv_heads=2, n_vocab=260)

@@ -9,11 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from edgestream.library.manifest.concatenated import (
-    DEFAULT_COMMENTATOR,
-    DEFAULT_MODEL,
-    SYNTHETIC_MODEL,
-)
+from edgestream.library.manifest.manifest import DEFAULT_COMMENTATOR, DEFAULT_MODEL, SYNTHETIC_MODEL
 
 app = typer.Typer(no_args_is_help=True)
 Listener = Annotated[str, typer.Option("-m", "--model", help="Which model: a name, or a folder.")]

@@ -18,7 +18,7 @@ import edgestream
 from edgestream.data import DATA
 from edgestream.errors import EdgestreamError, ModelError, shown
 from edgestream.events import Final
-from edgestream.library.manifest.concatenated import SYNTHETIC_MODEL
+from edgestream.library.manifest.manifest import SYNTHETIC_MODEL
 
 if TYPE_CHECKING:
     from edgestream.sources.picture import Picture

@@ -25,7 +25,7 @@ from edgestream.cli.options import (
 )
 from edgestream.cli.run import memory, one_line_errors, output_beside, run
 from edgestream.errors import UsageError, shown
-from edgestream.library.manifest.concatenated import DEFAULT_MODEL, SYNTHETIC_MODEL
+from edgestream.library.manifest.manifest import DEFAULT_MODEL, SYNTHETIC_MODEL
 from edgestream.outlets.formats import Format
 from edgestream.sources.sample_formats import SampleFormat
 from edgestream.system.process import tell

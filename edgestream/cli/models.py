@@ -84,7 +84,7 @@ def verify(
 ) -> None:
     """Compare every file with its checksum."""
     from edgestream.library import folders
-    from edgestream.library.manifest.concatenated import Manifest
+    from edgestream.library.manifest.manifest import Manifest
 
     names = [name] if name else [*folders.shipped(), *folders.pulled()]
     bad = 0

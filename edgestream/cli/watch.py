@@ -26,7 +26,7 @@ from edgestream.cli.options import (
 )
 from edgestream.cli.run import memory, one_line_errors, output_beside, run
 from edgestream.errors import UsageError
-from edgestream.library.manifest.concatenated import DEFAULT_COMMENTATOR
+from edgestream.library.manifest.manifest import DEFAULT_COMMENTATOR
 from edgestream.outlets.formats import Format
 from edgestream.system.process import tell
 

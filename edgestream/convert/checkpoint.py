@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from edgestream.errors import ModelError
 from edgestream.library.foreign import CONVERT, CTRANSLATE2, foreign
 from edgestream.library.json_file import Fields, read_json
-from edgestream.library.manifest.concatenated import PLAIN_NAME
+from edgestream.library.manifest.manifest import PLAIN_NAME
 from edgestream.library.stand_in import refuse_stand_in
 from edgestream.onnx.session import one_line
 

@@ -18,7 +18,7 @@ from edgestream.hub import repository
 from edgestream.hub.fit import fit_converted, mb, probe
 from edgestream.library import folders
 from edgestream.library.catalogue import Converted, converted
-from edgestream.library.manifest.concatenated import MANIFEST, Manifest
+from edgestream.library.manifest.manifest import MANIFEST, Manifest
 from edgestream.library.manifest.read import read_manifest
 from edgestream.library.progress import Progress, Tell
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from edgestream.errors import UsageError
-from edgestream.library.manifest.concatenated import Manifest
+from edgestream.library.manifest.manifest import Manifest
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from edgestream.convert.request import Request
 from edgestream.errors import ConversionError, OperationError, OutputError, UsageError
 from edgestream.hub.fit import mb
 from edgestream.library import folders
-from edgestream.library.manifest.concatenated import MANIFEST, PLAIN_NAME, Manifest
+from edgestream.library.manifest.manifest import MANIFEST, PLAIN_NAME, Manifest
 from edgestream.library.manifest.read import read_manifest
 from edgestream.library.progress import Progress, Tell
 from edgestream.library.whole_folder import locked, whole_folder

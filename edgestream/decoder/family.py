@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from edgestream.library.families import Family
 from edgestream.library.gguf_header import DecoderShape
-from edgestream.library.manifest.concatenated import DECODER_FAMILY
 from edgestream.library.manifest.decoder import DecoderManifest, decoder_rules
+from edgestream.library.manifest.manifest import DECODER_FAMILY
 from edgestream.library.needs import Needs, ring_needs
 
 

@@ -12,8 +12,8 @@ from edgestream.decoder.open import make_ring, open_decoder
 from edgestream.decoder.tokenizer import Tokenizer
 from edgestream.errors import ModelError
 from edgestream.library.folders import find, read_verified
-from edgestream.library.manifest.concatenated import MANIFEST
 from edgestream.library.manifest.decoder import DecoderManifest
+from edgestream.library.manifest.manifest import MANIFEST
 
 
 class DecoderModel:

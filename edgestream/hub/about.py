@@ -23,7 +23,7 @@ from edgestream.hub.pull import ask, offer
 from edgestream.library import folders
 from edgestream.library.catalogue import CheckpointSource, Source, converted, read_source
 from edgestream.library.gguf_header import DecoderShape, read_shape
-from edgestream.library.manifest.concatenated import LOCK, MANIFEST, SOURCE, Manifest
+from edgestream.library.manifest.manifest import LOCK, MANIFEST, SOURCE, Manifest
 from edgestream.library.manifest.read import read_manifest
 from edgestream.library.progress import Tell
 

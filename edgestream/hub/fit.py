@@ -17,7 +17,7 @@ import psutil
 from edgestream.library.catalogue import Converted
 from edgestream.library.families import families
 from edgestream.library.gguf_header import DecoderShape
-from edgestream.library.manifest.concatenated import SYNTHETIC_MODEL, Manifest
+from edgestream.library.manifest.manifest import SYNTHETIC_MODEL, Manifest
 from edgestream.library.needs import PROCESS_BYTES, Demand, Needs, Speed, step_demand
 from edgestream.speech.concatenated.model import load
 

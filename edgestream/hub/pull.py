@@ -17,11 +17,7 @@ from edgestream.hub.fit import Fit, fit, free_disk_bytes, gguf_decoder, mb, prob
 from edgestream.library import folders
 from edgestream.library.catalogue import read_source
 from edgestream.library.gguf_header import read_shape
-from edgestream.library.manifest.concatenated import (
-    LOCK,
-    MANIFEST,
-    Manifest,
-)
+from edgestream.library.manifest.manifest import LOCK, MANIFEST, Manifest
 from edgestream.library.manifest.read import read_manifest
 from edgestream.library.progress import Progress, Tell, counter
 from edgestream.library.toml_file import TOML_LIMIT_BYTES, write_toml

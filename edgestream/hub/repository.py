@@ -24,7 +24,7 @@ from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
 from edgestream.errors import EdgestreamError, HubError, ModelError
 from edgestream.library import folders
 from edgestream.library.folders import COMMIT
-from edgestream.library.manifest.concatenated import SHA256
+from edgestream.library.manifest.manifest import SHA256
 
 FRUITLESS_TRIES = 3  # in a row, without a byte: then the hub is out of reach
 PAUSE_S = 1.0

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from edgestream.errors import ModelError
 from edgestream.library.folders import COMMIT, REPOSITORY, catalogue
-from edgestream.library.manifest.concatenated import MANIFEST, SOURCE, Manifest, is_plain_name
+from edgestream.library.manifest.manifest import MANIFEST, SOURCE, Manifest, is_plain_name
 from edgestream.library.manifest.read import read_manifest
 from edgestream.library.toml_file import read_toml
 

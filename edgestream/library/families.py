@@ -17,7 +17,7 @@ from typing import Any
 
 import edgestream
 from edgestream.library.gguf_header import DecoderShape
-from edgestream.library.manifest.concatenated import MANIFEST, Manifest
+from edgestream.library.manifest.manifest import MANIFEST, Manifest
 from edgestream.library.needs import Demand, Needs, Speed, graph_needs, unpaced
 from edgestream.library.toml_file import parse_toml
 

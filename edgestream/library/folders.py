@@ -15,13 +15,7 @@ from edgestream.data import DATA
 from edgestream.errors import ModelError, UsageError
 from edgestream.library.external_weights import refuse_unnamed_weights
 from edgestream.library.foreign import foreign
-from edgestream.library.manifest.concatenated import (
-    LOCK,
-    MANIFEST,
-    SHA256,
-    SOURCE,
-    is_plain_name,
-)
+from edgestream.library.manifest.manifest import LOCK, MANIFEST, SHA256, SOURCE, is_plain_name
 from edgestream.library.manifest.read import M, read_manifest
 from edgestream.library.stand_in import refuse_stand_in
 from edgestream.library.toml_file import read_toml, write_toml

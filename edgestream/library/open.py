@@ -9,7 +9,7 @@ from typing import Any
 from edgestream.errors import ModelError
 from edgestream.library.families import PICTURES, SOUND, family_of, no_use
 from edgestream.library.folders import find
-from edgestream.library.manifest.concatenated import MANIFEST, Manifest
+from edgestream.library.manifest.manifest import MANIFEST, Manifest
 from edgestream.library.manifest.read import read_manifest
 
 OTHERS = {

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgestream.errors import UsageError
 from edgestream.library.families import SOUND
-from edgestream.library.manifest.concatenated import DEFAULT_MODEL
+from edgestream.library.manifest.manifest import DEFAULT_MODEL
 from edgestream.library.open import open_model
 from edgestream.policy import Head, Policy
 from edgestream.session import Session

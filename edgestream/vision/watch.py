@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from edgestream.errors import UsageError
 from edgestream.library.families import PICTURES
-from edgestream.library.manifest.concatenated import DEFAULT_COMMENTATOR
+from edgestream.library.manifest.manifest import DEFAULT_COMMENTATOR
 from edgestream.library.open import open_model
 from edgestream.session import Session
 from edgestream.sources.open_pictures import open_pictures

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edgestream.errors import ModelError, UsageError
-from edgestream.library.manifest.concatenated import MANIFEST, Manifest
+from edgestream.library.manifest.manifest import MANIFEST, Manifest
 from edgestream.sources.picture import expect_fps
 from edgestream.vision.chattiness import USUAL, Chattiness
 from edgestream.vision.governor import Governor, Levers

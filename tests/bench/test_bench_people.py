@@ -24,7 +24,7 @@ from edgestream.bench.listen.probe import Latency, hear
 from edgestream.bench.listen.reader import Reader, ShownWord
 from edgestream.errors import SourceError
 from edgestream.events import Draft, Final, Word
-from edgestream.library.manifest.concatenated import DEFAULT_MODEL, SYNTHETIC_MODEL
+from edgestream.library.manifest.manifest import DEFAULT_MODEL, SYNTHETIC_MODEL
 from edgestream.scoring.clips import BUNDLED, PEOPLE, RATE_HZ, SpokenWord, read_clips
 from edgestream.scoring.words import spoken_parts, spoken_words
 

@@ -25,7 +25,7 @@ from edgestream.convert.pull import pull
 from edgestream.errors import ModelError, UsageError
 from edgestream.library import folders
 from edgestream.library.catalogue import read_source
-from edgestream.library.manifest.concatenated import Manifest
+from edgestream.library.manifest.manifest import Manifest
 from edgestream.library.manifest.read import read_manifest
 from edgestream.library.needs import Speed
 

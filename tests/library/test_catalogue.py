@@ -23,7 +23,8 @@ from edgestream.cli.main import app
 from edgestream.library import folders
 from edgestream.library.catalogue import read_source
 from edgestream.library.families import family_of
-from edgestream.library.manifest.concatenated import ConcatenatedManifest, Manifest
+from edgestream.library.manifest.concatenated import ConcatenatedManifest
+from edgestream.library.manifest.manifest import Manifest
 from edgestream.library.manifest.read import read_manifest
 from edgestream.library.manifest.vlm import VlmManifest
 from edgestream.library.needs import Speed

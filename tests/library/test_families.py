@@ -14,7 +14,7 @@ from edgestream.errors import ModelError
 from edgestream.hub import fit
 from edgestream.library import families as known
 from edgestream.library.folders import read_verified
-from edgestream.library.manifest.concatenated import Manifest
+from edgestream.library.manifest.manifest import Manifest
 from edgestream.library.needs import Speed
 
 ROOM = '''
@@ -26,7 +26,7 @@ from edgestream.captions.clock import Clock
 from edgestream.events import Final, Word
 from edgestream.library.families import SOUND, Family
 from edgestream.library.folders import read_verified
-from edgestream.library.manifest.concatenated import Manifest
+from edgestream.library.manifest.manifest import Manifest
 from edgestream.library.needs import Needs, step_demand
 from edgestream.speech.stream import Stream
 

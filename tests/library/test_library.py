@@ -15,7 +15,7 @@ import edgestream as es
 from edgestream.library import folders
 from edgestream.library.catalogue import read_source
 from edgestream.library.folders import Lock
-from edgestream.library.manifest.concatenated import Manifest, is_plain_name
+from edgestream.library.manifest.manifest import Manifest, is_plain_name
 from edgestream.library.manifest.read import read_manifest
 
 NAME = "someone/model"

@@ -12,7 +12,7 @@ import soundfile
 
 from edgestream.convert.verify.speech import PERSON, greedy, person_rows
 from edgestream.library import folders
-from edgestream.library.manifest.concatenated import Manifest
+from edgestream.library.manifest.manifest import Manifest
 from edgestream.scoring.words import spoken_words
 from edgestream.speech.reencoded.model import ReencodedModel
 from edgestream.speech.reencoded.voice import VoiceGate, load_voice

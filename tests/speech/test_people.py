@@ -17,7 +17,7 @@ from edgestream.captions.shown_text import columns
 from edgestream.captions.writing_systems import is_mark, is_opener
 from edgestream.events import Draft, Final, Lag
 from edgestream.library import folders
-from edgestream.library.manifest.concatenated import DEFAULT_MODEL
+from edgestream.library.manifest.manifest import DEFAULT_MODEL
 from edgestream.scoring.clips import PEOPLE, RATE_HZ, read_clips, spoken
 from edgestream.scoring.words import Score, matches, spoken_words
 

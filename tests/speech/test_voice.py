@@ -15,7 +15,7 @@ from transformers_whisper import sound
 import edgestream as es
 from edgestream.errors import ModelError, UsageError
 from edgestream.library.folders import read_verified
-from edgestream.library.manifest.concatenated import FORMAT, VOICE, Manifest
+from edgestream.library.manifest.manifest import FORMAT, VOICE, Manifest
 from edgestream.library.manifest.write import write_manifest
 from edgestream.library.needs import Speed
 from edgestream.speech.reencoded.model import ReencodedModel

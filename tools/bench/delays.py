@@ -21,7 +21,7 @@ from rich.table import Table
 
 from edgestream.bench.listen.probe import Latency, hear
 from edgestream.bench.machine import describe
-from edgestream.library.manifest.concatenated import SYNTHETIC_MODEL
+from edgestream.library.manifest.manifest import SYNTHETIC_MODEL
 from edgestream.scoring.clips import RATE_HZ, Clip, padded, read_clips, silence, spoken
 from edgestream.scoring.words import Score
 from edgestream.speech.concatenated.model import Model, load

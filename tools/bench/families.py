@@ -18,7 +18,8 @@ from rich.console import Console
 from rich.table import Table
 
 from edgestream.bench.process import Reading, feed
-from edgestream.library.manifest.concatenated import MANIFEST, ConcatenatedManifest
+from edgestream.library.manifest.concatenated import ConcatenatedManifest
+from edgestream.library.manifest.manifest import MANIFEST
 from edgestream.library.manifest.read import read_manifest
 from edgestream.scoring.clips import RATE_HZ
 from edgestream.sources.block import Samples

@@ -20,7 +20,7 @@ from rich.table import Table
 from edgestream.bench.listen.sounds import KINDS, sound
 from edgestream.bench.machine import one_core
 from edgestream.events import Final
-from edgestream.library.manifest.concatenated import DEFAULT_MODEL
+from edgestream.library.manifest.manifest import DEFAULT_MODEL
 from edgestream.scoring.clips import PEOPLE, blocks, read_clips
 from edgestream.sources.block import Samples
 from edgestream.speech.listen import load

@@ -31,7 +31,7 @@ from edgestream._native import GgufModel, RingDecoder
 from edgestream.bench.decoder.parity import float64_logits
 from edgestream.bench.machine import describe
 from edgestream.bench.random_decoder import Shape, Weights, random_weights, write_weights
-from edgestream.library.manifest.concatenated import SYNTHETIC_MODEL
+from edgestream.library.manifest.manifest import SYNTHETIC_MODEL
 from edgestream.speech.concatenated.model import load
 
 SHAPE = Shape(n_layers=3, n_embd=128, n_ff=256, n_heads=4, n_kv_heads=2, n_vocab=256)

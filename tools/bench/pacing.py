@@ -29,7 +29,7 @@ from edgestream.bench.watch.glass import GlassCamera, GlassReader, now_ms
 from edgestream.bench.watch.scenes import scene
 from edgestream.decoder import open as open_decoder
 from edgestream.events import Comment, Event, Lag
-from edgestream.library.manifest.concatenated import DEFAULT_COMMENTATOR
+from edgestream.library.manifest.manifest import DEFAULT_COMMENTATOR
 from edgestream.sources.open_pictures import open_pictures
 from edgestream.vision.watch import load_watcher, watch
 

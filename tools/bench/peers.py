@@ -40,7 +40,7 @@ from edgestream.bench.listen.probe import hear, process_times_ms, settle
 from edgestream.bench.machine import describe, one_core
 from edgestream.bench.report import number, percent, write_json
 from edgestream.events import Draft, Event, Final, Word
-from edgestream.library.manifest.concatenated import DEFAULT_MODEL
+from edgestream.library.manifest.manifest import DEFAULT_MODEL
 from edgestream.scoring.clips import PEOPLE, RATE_HZ, read_clips, spoken
 from edgestream.sources.block import Samples
 from edgestream.speech.listen import load

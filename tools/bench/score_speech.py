@@ -27,7 +27,7 @@ from edgestream.bench.listen.probe import settle
 from edgestream.bench.machine import describe, one_core
 from edgestream.bench.report import percent, write_json
 from edgestream.errors import EdgestreamError, UsageError
-from edgestream.library.manifest.concatenated import DEFAULT_MODEL
+from edgestream.library.manifest.manifest import DEFAULT_MODEL
 from edgestream.scoring.clips import read_clips
 from edgestream.speech.listen import load
 

@@ -24,7 +24,7 @@ from edgestream.bench.listen.probe import settle
 from edgestream.bench.machine import describe, one_core
 from edgestream.bench.report import write_json
 from edgestream.errors import EdgestreamError
-from edgestream.library.manifest.concatenated import DEFAULT_MODEL
+from edgestream.library.manifest.manifest import DEFAULT_MODEL
 from edgestream.scoring.clips import PEOPLE, read_clips
 from edgestream.speech.listen import load
 from edgestream.speech.reencoded.model import rows_in

@@ -29,7 +29,7 @@ from edgestream.bench.machine import describe
 from edgestream.bench.process import read_process
 from edgestream.bench.report import write_json
 from edgestream.events import Final, Gap, Lag
-from edgestream.library.manifest.concatenated import DEFAULT_MODEL
+from edgestream.library.manifest.manifest import DEFAULT_MODEL
 from edgestream.scoring.clips import PEOPLE, RATE_HZ, read_clips
 from edgestream.scoring.words import Score, spoken_words
 

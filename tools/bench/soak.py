@@ -24,7 +24,7 @@ from soak_table import soak_table
 
 from edgestream.bench.machine import describe
 from edgestream.bench.process import Memory, Reading, feed
-from edgestream.library.manifest.concatenated import SYNTHETIC_MODEL
+from edgestream.library.manifest.manifest import SYNTHETIC_MODEL
 from edgestream.scoring.clips import RATE_HZ, Clip, long_stream, read_clips
 from edgestream.scoring.words import Score, spoken_words
 from edgestream.sources.block import Samples

@@ -27,7 +27,7 @@ from edgestream.bench.watch.event_score import EventScore, most_repeats
 from edgestream.bench.watch.runs import FILE_FPS, WatchedFile, watch_file, write_video
 from edgestream.bench.watch.scenes import Happening
 from edgestream.events import Comment
-from edgestream.library.manifest.concatenated import DEFAULT_COMMENTATOR
+from edgestream.library.manifest.manifest import DEFAULT_COMMENTATOR
 from edgestream.vision.watch import load_watcher
 
 PART_MS = 30 * 60_000.0

@@ -25,7 +25,7 @@ from pathlib import Path
 from edgestream.convert.models.ctranslate2_whisper import CTranslate2Checkpoint
 from edgestream.convert.request import Request
 from edgestream.convert.run import write_model
-from edgestream.library.manifest.concatenated import FORMAT, REENCODED, VOICE, Manifest
+from edgestream.library.manifest.manifest import FORMAT, REENCODED, VOICE, Manifest
 from edgestream.library.manifest.write import write_manifest
 from edgestream.speech.reencoded.voice import VOICE_FILE
 

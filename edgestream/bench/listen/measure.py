@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgestream.errors import UsageError
-from edgestream.library.manifest.concatenated import SYNTHETIC_MODEL
+from edgestream.library.manifest.manifest import SYNTHETIC_MODEL
 
 if TYPE_CHECKING:
     from edgestream.bench.listen.probe import LongRun

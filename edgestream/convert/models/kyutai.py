@@ -29,8 +29,6 @@ from edgestream.convert.verify.stream import compare_stream
 from edgestream.errors import ModelError
 from edgestream.library.json_file import Fields, read_json
 from edgestream.library.manifest.concatenated import (
-    FORMAT,
-    MANIFEST,
     ConcatenatedManifest,
     DecoderSpec,
     EncoderSpec,
@@ -38,6 +36,7 @@ from edgestream.library.manifest.concatenated import (
     TokenSpec,
     WaveformSpec,
 )
+from edgestream.library.manifest.manifest import FORMAT, MANIFEST
 from edgestream.library.manifest.read import read_manifest
 from edgestream.library.manifest.write import write_manifest
 from edgestream.library.progress import Progress

@@ -17,7 +17,7 @@ from edgestream.convert.onnx.whisper import write_whisper
 from edgestream.convert.request import Request
 from edgestream.convert.verify.speech import SpeechComparison, compare_speech
 from edgestream.errors import ModelError
-from edgestream.library.manifest.concatenated import FORMAT, REENCODED, Manifest
+from edgestream.library.manifest.manifest import FORMAT, REENCODED, Manifest
 from edgestream.library.manifest.write import write_manifest
 from edgestream.library.progress import Progress
 from edgestream.speech.reencoded.config import CONFIG, GENERATION, TOKENIZER, read_speech_config

@@ -23,7 +23,7 @@ from edgestream.convert.tokenizer.find import read_vocabulary
 from edgestream.convert.verify.vlm import Difference, compare_vlm
 from edgestream.errors import ModelError
 from edgestream.library.json_file import Fields
-from edgestream.library.manifest.concatenated import FORMAT, VLM
+from edgestream.library.manifest.manifest import FORMAT, VLM
 from edgestream.library.manifest.vlm import VlmDecoderSpec, VlmManifest, VlmPromptSpec, VlmTowerSpec
 from edgestream.library.manifest.write import write_manifest
 from edgestream.library.progress import Progress

@@ -15,7 +15,7 @@ from edgestream.convert.models.tower import TowerConfig
 from edgestream.convert.verify.decoder import TEXT, Comparison, bound_of, type_of
 from edgestream.convert.verify.vlm_source import Floats, run_source
 from edgestream.decoder.tokenizer import Tokenizer
-from edgestream.library.manifest.concatenated import MANIFEST
+from edgestream.library.manifest.manifest import MANIFEST
 from edgestream.library.manifest.read import read_manifest
 from edgestream.library.manifest.vlm import VlmManifest
 from edgestream.vision.vlm.tower import PictureRows, VisionTower

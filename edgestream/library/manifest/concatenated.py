@@ -1,27 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `model.toml` of a model directory says, and of models that hear: all of it."""
+"""What `model.toml` says of a streaming encoder whose rows enter a decoder."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
+from edgestream.library.manifest.manifest import Manifest
 from edgestream.library.manifest.ring import RingSpec, ring_rules
-
-SYNTHETIC_MODEL = "synthetic-en"  # a streaming LLM that hears synthetic voices; tests, benchmarks
-DEFAULT_MODEL = "whisper-tiny.en"  # ships with the package and hears people
-DEFAULT_VOICE, VOICE_OFF = "silero-vad", "off"  # the gate before it, likewise; and none
-DEFAULT_COMMENTATOR = "tiny-watch"  # likewise
-MANIFEST, SOURCE, LOCK = "model.toml", "source.toml", "lock.toml"  # of a model's folder
-FORMAT = 1
-DECODER_FAMILY = "decoder"  # of folders that `edgestream convert` writes of decoders alone
-CONCATENATED = "concatenated"
-REENCODED, VOICE = "reencoded", "voice"  # Whisper and Moonshine; a gate before them
-COMMENTATOR = "commentator"
-VLM = "vlm"  # vision-language models
-# Of a file in a model's folder: good on every system, nothing that a terminal would obey.
-PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,127}")
-SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,22 +87,6 @@ class PolicySpec:
 
 
 @dataclass(frozen=True, slots=True)
-class Manifest:
-    """What every `model.toml` says; of a re-encoded model its JSON files say the rest.
-
-    `files` maps each file's name to its sha256; empty in the catalogue alone (see `Source`).
-    """
-
-    format: int
-    name: str
-    family: str
-    description: str
-    languages: tuple[str, ...]
-    license: str
-    files: dict[str, str]
-
-
-@dataclass(frozen=True, slots=True)
 class ConcatenatedManifest(Manifest):
     """All of the `model.toml` of a streaming encoder whose rows enter a decoder."""
 
@@ -126,20 +95,6 @@ class ConcatenatedManifest(Manifest):
     decoder: DecoderSpec
     tokens: TokenSpec
     policy: PolicySpec
-
-
-def common_rules(manifest: Manifest) -> list[tuple[bool, str]]:
-    """Of what a file may say; each line names what is wrong."""
-    return [
-        (manifest.format == FORMAT, f"format {manifest.format} (this version reads {FORMAT})"),
-        (all(text.isprintable() for text in (manifest.name, manifest.description,
-                                              manifest.license, *manifest.languages)),
-         "name, description, languages and license must be printable, on one line"),
-        (all(is_plain_name(name) for name in manifest.files),
-         "files must be plain names inside the model's folder"),
-        (all(SHA256.fullmatch(sha256) for sha256 in manifest.files.values()),
-         "files must have a sha256 of 64 hexadecimal digits"),
-    ]  # fmt: skip
 
 
 def concatenated_rules(manifest: ConcatenatedManifest) -> list[tuple[bool, str]]:
@@ -180,9 +135,3 @@ def _mel_rules(audio: MelSpec) -> list[tuple[bool, str]]:
         (0 < audio.log_floor < 1, "audio.log_floor must be above 0 and below 1"),
         (audio.scale in ("htk", "slaney"), "audio.scale must be htk or slaney"),
     ]  # fmt: skip
-
-
-def is_plain_name(name: str) -> bool:
-    """Whether a model's file may have this name, beside what edgestream puts there."""
-    kept = {MANIFEST, SOURCE, LOCK}
-    return bool(PLAIN_NAME.fullmatch(name)) and name.casefold() not in kept

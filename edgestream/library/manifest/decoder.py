@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from edgestream.library.manifest.concatenated import DECODER_FAMILY, FORMAT, Manifest
+from edgestream.library.manifest.manifest import DECODER_FAMILY, FORMAT, Manifest
 from edgestream.library.manifest.ring import RingSpec, ring_rules
 
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from edgestream.errors import ModelError
 from edgestream.library.families import families, no_use
-from edgestream.library.manifest.concatenated import Manifest, common_rules
+from edgestream.library.manifest.manifest import Manifest, common_rules
 from edgestream.library.toml_file import build, parse_toml
 
 M = TypeVar("M", bound=Manifest)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edgestream.library.manifest.concatenated import Manifest
+from edgestream.library.manifest.manifest import Manifest
 from edgestream.library.manifest.ring import A_DEVICE, is_device
 
 INTERLEAVED = "interleaved"

@@ -7,13 +7,9 @@ import dataclasses
 from pathlib import Path
 
 from edgestream.library.folders import sha256_of
-from edgestream.library.manifest.concatenated import (
-    MANIFEST,
-    PLAIN_NAME,
-    ConcatenatedManifest,
-    Manifest,
-)
+from edgestream.library.manifest.concatenated import ConcatenatedManifest
 from edgestream.library.manifest.decoder import DecoderManifest
+from edgestream.library.manifest.manifest import MANIFEST, PLAIN_NAME, Manifest
 from edgestream.library.manifest.ring import written
 from edgestream.library.toml_file import write_toml
 

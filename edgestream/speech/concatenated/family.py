@@ -8,11 +8,8 @@ from typing import Any
 
 from edgestream.library.families import SOUND, Family
 from edgestream.library.gguf_header import DecoderShape
-from edgestream.library.manifest.concatenated import (
-    CONCATENATED,
-    ConcatenatedManifest,
-    concatenated_rules,
-)
+from edgestream.library.manifest.concatenated import ConcatenatedManifest, concatenated_rules
+from edgestream.library.manifest.manifest import CONCATENATED
 from edgestream.library.needs import Demand, Needs, Speed, ring_needs, step_demand
 
 

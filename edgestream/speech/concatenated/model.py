@@ -22,7 +22,8 @@ from edgestream.captions.step_caption import Caption
 from edgestream.decoder.open import make_ring, open_decoder
 from edgestream.errors import ModelError, UsageError
 from edgestream.library.folders import find, read_verified
-from edgestream.library.manifest.concatenated import MANIFEST, ConcatenatedManifest, MelSpec
+from edgestream.library.manifest.concatenated import ConcatenatedManifest, MelSpec
+from edgestream.library.manifest.manifest import MANIFEST
 from edgestream.onnx.encoder import MEL, SAMPLES, Encoder, EncoderWeights
 from edgestream.onnx.weights import OnnxModel
 from edgestream.policy import (

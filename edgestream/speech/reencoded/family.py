@@ -9,7 +9,7 @@ from typing import Any
 from edgestream.errors import UsageError
 from edgestream.library.families import SOUND, Family
 from edgestream.library.gguf_header import DecoderShape
-from edgestream.library.manifest.concatenated import REENCODED, VOICE
+from edgestream.library.manifest.manifest import REENCODED, VOICE
 from edgestream.library.needs import F32_BYTES, Demand, Needs, Speed, step_demand, step_s
 
 # Rows of a whole window, 30 s of 20 ms; and how often the decoder reads its weights in a step (some

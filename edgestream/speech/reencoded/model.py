@@ -21,13 +21,7 @@ from edgestream.captions.steady_draft import SteadyDraft
 from edgestream.errors import ModelError, UsageError
 from edgestream.library.folders import read_verified
 from edgestream.library.foreign import foreign
-from edgestream.library.manifest.concatenated import (
-    DEFAULT_VOICE,
-    LOCK,
-    MANIFEST,
-    VOICE_OFF,
-    Manifest,
-)
+from edgestream.library.manifest.manifest import DEFAULT_VOICE, LOCK, MANIFEST, VOICE_OFF, Manifest
 from edgestream.policy import ChosenPolicy, Policy
 from edgestream.speech.reencoded.commit_policy import (
     NORMAL,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edgestream.errors import ModelError, OperationError
 from edgestream.library.folders import find, read_verified
-from edgestream.library.manifest.concatenated import VOICE, Manifest
+from edgestream.library.manifest.manifest import VOICE, Manifest
 from edgestream.onnx.session import one_line, open_session
 from edgestream.speech.reencoded.config import RATE_HZ
 

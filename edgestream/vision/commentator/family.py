@@ -9,7 +9,7 @@ from typing import Any
 from edgestream.library.families import PICTURES, Family
 from edgestream.library.gguf_header import DecoderShape
 from edgestream.library.manifest.commentator import CommentatorManifest, commentator_rules
-from edgestream.library.manifest.concatenated import COMMENTATOR
+from edgestream.library.manifest.manifest import COMMENTATOR
 from edgestream.library.needs import (
     PICTURES_BYTES,
     Demand,

@@ -11,7 +11,7 @@ from edgestream.decoder.open import make_ring, open_gguf
 from edgestream.errors import ModelError, UsageError
 from edgestream.library.folders import read_verified
 from edgestream.library.manifest.commentator import CommentatorManifest
-from edgestream.library.manifest.concatenated import MANIFEST
+from edgestream.library.manifest.manifest import MANIFEST
 from edgestream.onnx.encoder import PICTURE, Encoder, EncoderWeights
 from edgestream.policy import SilenceThreshold
 from edgestream.vision.chattiness import Chattiness, Novelty

@@ -9,7 +9,7 @@ from typing import Any
 
 from edgestream.library.families import PICTURES, Family
 from edgestream.library.gguf_header import DecoderShape
-from edgestream.library.manifest.concatenated import VLM
+from edgestream.library.manifest.manifest import VLM
 from edgestream.library.manifest.vlm import VlmManifest, vlm_rules
 from edgestream.library.needs import (
     F16_BYTES,

@@ -22,7 +22,7 @@ from edgestream.decoder.open import read_gguf
 from edgestream.decoder.tokenizer import Tokenizer
 from edgestream.errors import UsageError
 from edgestream.library.folders import read_verified
-from edgestream.library.manifest.concatenated import MANIFEST
+from edgestream.library.manifest.manifest import MANIFEST
 from edgestream.library.manifest.vlm import INTERLEAVED, LAYOUTS, VlmManifest
 from edgestream.policy import AllOf, OutsideThreshold, Policy, SilenceThreshold
 from edgestream.vision.chattiness import Chattiness, Novelty

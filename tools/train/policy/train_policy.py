@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgestream.bench.policy.run import EncodedClip, PolicyRun, WrittenWord, encode
-from edgestream.library.manifest.concatenated import SYNTHETIC_MODEL
+from edgestream.library.manifest.manifest import SYNTHETIC_MODEL
 from edgestream.policy import (
     FEATURES,
     FORMAT,
