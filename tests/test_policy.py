@@ -315,7 +315,7 @@ def test_a_family_says_which_policies_it_does_not_take(model, head_file):
             choose_policy(head, "tiny", named=True)
     for named in (False, True):
         assert isinstance(choose_policy(WaitK(3), "tiny", named=named).policy, WaitK)
-        with pytest.raises(UsageError, match="policy: int is none"):
+        with pytest.raises(UsageError, match="policy: int cannot be used"):
             choose_policy(5, "tiny", named=named)
     with pytest.raises(ModelError, match="No such file or directory; make a policy head"):
         model.stream(policy="agree")

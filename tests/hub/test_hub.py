@@ -194,7 +194,7 @@ def test_what_was_fetched_before_counts_if_it_is_right(served, home, tiny, monke
         (lambda r: [s["lfs"].update(sha256=64 * "0") for s in r.siblings if "lfs" in s],
          "hub's checksum"),
         (lambda r: [s["lfs"].update(sha256="../x") for s in r.siblings if "lfs" in s],
-         "checksum of someone/model that is none"),
+         "checksum of someone/model that is not valid"),
         (lambda r: r.siblings.pop(1), "repository has no"),
     ],
 )  # fmt: skip

@@ -379,5 +379,5 @@ def test_a_hub_that_names_no_blobs_is_trusted_once(served):
 def test_a_blob_that_is_no_checksum_is_refused(served):
     small = [each for each in served.repositories[REPOSITORY].siblings if "lfs" not in each]
     small[0]["blobId"] = "main"
-    with pytest.raises(es.EdgestreamError, match=r"names a checksum of .* that is none"):
+    with pytest.raises(es.EdgestreamError, match=r"gives a checksum of .* that is not valid"):
         fetch(NAME)
