@@ -3,6 +3,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+LLAMA := llama-cpp-python==0.3.36
+WHEELS := build/$(LLAMA)
+INSTALL := $(BIN)/python -m pip install --quiet --find-links $(WHEELS)
 SOURCES := pyproject.toml CMakeLists.txt $(shell find native edgestream models -type f \
   -not -name '*.pyc' -not -name '_native*' 2>/dev/null)
 
@@ -19,20 +22,26 @@ $(VENV)/.python: tools/check/preflight.py
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@touch $@
 
-$(VENV)/.installed: $(VENV)/.python $(SOURCES)
-	@echo "Building edgestream; the first time takes about five minutes (llama.cpp is compiled)."
-	$(BIN)/python -m pip install --quiet .
+# Nearly all the time goes into llama.cpp: it is compiled once, kept, and only as far as we use it.
+$(WHEELS)/.built: export CMAKE_ARGS += "-DCMAKE_PROJECT_llama_cpp_INCLUDE=$(CURDIR)/native/llama_cpp.cmake"
+$(WHEELS)/.built: | $(VENV)/.python
+	@echo "Compiling llama.cpp, which takes about three minutes; this once."
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir $(WHEELS) '$(LLAMA)'
 	@touch $@
 
-$(VENV)/.tested: $(VENV)/.python $(SOURCES)
-	@echo "Building edgestream; the first time takes about five minutes (llama.cpp is compiled)."
-	$(BIN)/python -m pip install --quiet '.[test]'
-	@touch $@ $(VENV)/.installed
+$(VENV)/.installed: $(WHEELS)/.built $(SOURCES)
+	$(INSTALL) .
+	@touch $@
+
+# Only what the tests need is added: pip takes the edgestream that is installed.
+$(VENV)/.tested: $(VENV)/.installed
+	$(INSTALL) 'edgestream[test]'
+	@touch $@
 
 # For work on the project: an editable install that is rebuilt without an isolated environment.
-dev: $(VENV)/.python
-	$(BIN)/python -m pip install --quiet 'scikit-build-core>=0.11' 'nanobind>=3.0' 'llama-cpp-python==0.3.36'
-	$(BIN)/python -m pip install --quiet --no-build-isolation -C build-dir=build/dev -e '.[dev,bench]'
+dev: $(WHEELS)/.built
+	$(INSTALL) 'scikit-build-core>=0.11' 'nanobind>=3.0' '$(LLAMA)'
+	$(INSTALL) --no-build-isolation -C build-dir=build/dev -e '.[dev,bench]'
 
 clean:
 	rm -rf build $(VENV)
