@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Families of models: what each is called, what its `model.toml` says, and who opens it.
 
-Each family registers itself by a file `family.py` in its own room that gives FAMILY, or several as
-FAMILIES. Nothing else knows their names, so a new family touches no other file; a program may
-`register` one of its own.
+Each family registers itself by a file `family.py` in its own room, which gives a list, FAMILIES.
+Nothing else has to know its name, so a new family touches no other file; a program may `register`
+one of its own.
 """
 
 from __future__ import annotations

@@ -92,7 +92,7 @@ def test_nothing_is_invented_where_nobody_speaks(model, kind):
 
 
 def test_human_speech_is_read_without_trouble(model):
-    """A person: not understood by this model, but the walk must take it."""
+    """A person: not understood by this model, but the program must take it."""
     path = Path(__file__).resolve().parents[3] / "shared" / "audio" / "jfk.wav"
     if not path.exists():
         pytest.skip("no recording of human speech here")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The governor in the walk: a live stream gives things up where it is slow, a fast one never."""
+"""The governor at work: a live stream gives things up where it is slow, a fast one never."""
 
 import itertools
 

@@ -59,7 +59,7 @@ def main() -> None:
             for name in args.model or [DEFAULT_MODEL]
         ]
     except EdgestreamError as error:
-        print(f"bench_silence.py: {error}", file=sys.stderr)
+        print(f"silence.py: {error}", file=sys.stderr)
         raise SystemExit(2) from None
     table = Table("model", "silence, ms", "word errors", "words too many", "processor s / s")
     for model in figures:

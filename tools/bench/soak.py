@@ -84,7 +84,7 @@ def figures_of(model: Model, readings: list[Reading], scores: list[Score]) -> di
     memory = Memory(readings)
     minutes, cpu_s = np.array(memory.minutes), np.array([r.cpu_s for r in readings])
     step_s = model.manifest.decoder.step_ms / 1000
-    # Over a minute's steps: all of the walk, from samples to captions.
+    # Over a minute's steps: the whole way, from samples to captions.
     step_ms = np.diff(cpu_s) / np.diff(minutes * 60) * step_s * 1000
     return {
         "hours": readings[-1].minute / 60,
