@@ -240,4 +240,6 @@ def test_providers_that_are_not_there_are_told_from_those_that_run():
     assert used[-1] == operators.CPU
     told = [f for f in _onnx_decoders(asked) if f.what == "ONNX decoders run on"]
     lost = set(asked) - set(used)
-    assert [(f.ok, "not working here" in f.found) for f in told] == [(None if lost else True, bool(lost))]
+    assert [(f.ok, "not working here" in f.found) for f in told] == [
+        (None if lost else True, bool(lost))
+    ]
