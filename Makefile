@@ -22,10 +22,10 @@ $(VENV)/.python: tools/check/preflight.py
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@touch $@
 
-# Nearly all the time goes into llama.cpp: it is compiled once, kept, and only as far as we use it.
+# Most of the time goes into llama.cpp: it is compiled once, kept, and only as far as we use it.
 $(WHEELS)/.built: export CMAKE_ARGS += "-DCMAKE_PROJECT_llama_cpp_INCLUDE=$(CURDIR)/native/llama_cpp.cmake"
 $(WHEELS)/.built: | $(VENV)/.python
-	@echo "Compiling llama.cpp, which takes about three minutes; this once."
+	@echo "Compiling llama.cpp, which takes about four minutes on two cores; this once."
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir $(WHEELS) '$(LLAMA)'
 	@touch $@
 

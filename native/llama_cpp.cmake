@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # What is left out of the build of llama-cpp-python, which reads this file first if it is named in
-# CMAKE_ARGS, as the Makefile does. The libraries that are left are the same without it.
+# CMAKE_ARGS, as the Makefile does. ggml and libllama are the same code with it and without.
 
 # llama.cpp's chat formats, downloads and command line. The package asks for them in CMake's cache;
 # a plain variable wins over the cache.
