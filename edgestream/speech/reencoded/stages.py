@@ -24,7 +24,6 @@ from edgestream.speech.reencoded.window import WindowRows
 ROW_MS = 1000 * HOP_SAMPLES / RATE_HZ
 HOLD, LET_GO = 0.0, 1.0  # scores from outside, for the loop's policy
 Floats = NDArray[np.float32]
-Written = tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int64]]
 
 
 @dataclass(slots=True)
