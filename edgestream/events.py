@@ -39,21 +39,57 @@ class Final:
 
 
 @dataclass(frozen=True, slots=True)
-class Comment(Final):
-    """What a picture brought; it is shown from `picture_ms` on, for as long as reading takes.
+class Happening:
+    """What a comment tells of, for programs: "a red vehicle enters from the left" in fields.
 
-    `picture_ms`: when the picture was taken. `staleness_ms`: how long ago that was when the comment
-    was whole; 0 where the clock stands meanwhile (a file that is read fast).
+    `kind`: of a thing `enters`, `leaves`, `stops`, `moves`, `stays`; of the whole view
+    `camera-moves`, `cut`, `light-on`, `light-off`, `covered`, `clear` and others.
+    `side`: of the picture (left, right, top, bottom) where it came from or went to.
+    `direction`: where it moves to. `track`: the number of the thing, the same as long as it is
+    followed. `label`: its class (person, bicycle, vehicle, animal, something).
+    `box`: left, top, right, bottom in pixels of the picture. `score`: how sure the class is, 0 to
+    1. `zone`: the named part of the picture that it is about. `count`: of how many things.
+    """
+
+    kind: str
+    side: str | None = None
+    direction: str | None = None
+    track: int | None = None
+    label: str | None = None
+    colour: str | None = None
+    box: tuple[int, int, int, int] | None = None
+    score: float | None = None
+    zone: str | None = None
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Comment(Final):
+    """What a picture brought; it is shown from `start_ms` on, for as long as reading takes.
+
+    `start_ms`: when it happened. `picture_ms`: when the picture was taken that made it sure.
+    `staleness_ms`: how long ago that was when the comment was whole; 0 where the clock stands
+    meanwhile (a file that is read fast). `happening`: what it tells of, where the model says it.
+    `time`: when it happened by the clock on the wall (ISO 8601 with zone), of live sources.
     """
 
     picture_ms: float
     staleness_ms: float
+    happening: Happening | None = None
+    time: str | None = None
 
     @classmethod
-    def of(cls, text: str, picture_ms: float) -> Comment:
+    def of(
+        cls,
+        text: str,
+        picture_ms: float,
+        happening: Happening | None = None,
+        start_ms: float | None = None,
+    ) -> Comment:
         """A comment of one picture whose staleness is not known yet."""
-        end_ms = picture_ms + max(READING_MIN_MS, READING_MS * len(text))
-        return cls(text, (), picture_ms, end_ms, picture_ms, 0.0)
+        start_ms = picture_ms if start_ms is None else start_ms
+        end_ms = start_ms + max(READING_MIN_MS, READING_MS * len(text))
+        return cls(text, (), start_ms, end_ms, picture_ms, 0.0, happening)
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,21 @@ class Counts:
         return 1 - self.entered / self.rows if self.rows else 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A thing that is followed, in the newest picture.
+
+    `track`: its number. `label`: its class, as person. `colour`: the main one, or "".
+    `box`: left, top, right, bottom in pixels of the picture. `score`: of the class, 0 to 1.
+    """
+
+    track: int
+    label: str
+    colour: str
+    box: tuple[int, int, int, int]
+    score: float
+
+
 class Unit(NamedTuple):
     """What of a picture enters the decoder: its rows, maybe with time, height and width of each."""
 
@@ -65,6 +80,11 @@ class Commentator(ABC):
     _pace: Pace | None = None
     _left_ms: float = math.inf  # for the next picture
     _began_s: float = 0.0  # with the picture, on the clock of this machine
+
+    @property
+    def seen(self) -> tuple[Seen, ...]:
+        """What is followed in the newest picture; nothing where the family follows nothing."""
+        return ()
 
     def limit(self, pace: Pace, left_ms: float) -> None:
         """What the next picture may cost, and how soon its comment must be whole."""

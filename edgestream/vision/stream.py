@@ -14,7 +14,7 @@ from edgestream.events import Comment, Event, Gap, Notice
 from edgestream.sources.picture import Picture, Spacing
 from edgestream.system.checks import finite
 from edgestream.vision.governor import Governor
-from edgestream.vision.stages import Commentator, Counts
+from edgestream.vision.stages import Commentator, Counts, Seen
 
 
 class PictureStream:
@@ -64,6 +64,11 @@ class PictureStream:
     def counts(self) -> Counts:
         """What became of the pictures so far."""
         return self.commentator.counts
+
+    @property
+    def seen(self) -> tuple[Seen, ...]:
+        """What is followed in the newest picture."""
+        return self.commentator.seen
 
     def push(self, pictures: Picture | Iterable[Picture]) -> list[Event]:
         """Takes one picture or several, their times rising.
