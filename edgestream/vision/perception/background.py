@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What lies before the background: OpenCV's mixture of Gaussians, and the blobs of its mask.
+
+The model is MOG2 (Zivkovic 2004). Two things are added. Places where something is followed are not
+learned, so that whoever stays does not become background. And of what differs from the background
+only what also changed lately counts, so that a thing that was taken away leaves no blob.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edgestream.vision.perception.boxes import Box
+
+Mask = NDArray[np.bool_]
+WIDTH_PX = 208  # in which the background is kept
+HISTORY = 300  # pictures, a minute of them at five a second
+SQUARED_DISTANCE = 16.0  # of a pixel to the background, in its variances
+LEAST_VARIANCE = 20.0  # of a pixel: what is not learned for long seems to have none
+SHADOW = 127  # in OpenCV's mask
+LEARNING = 1 / 60  # of the newest picture
+FIRST_LEARNING = 0.3  # of the first ones
+FIRST_PICTURES = 8
+CHANGED_LEVELS = 14  # of a grey pixel from one picture to the next but one
+CHANGED_FOR = 3  # pictures
+GAP_PX = 5  # between parts of one blob
+MIN_SHARE = 0.0012  # of the picture, that a blob covers
+
+
+class Blob(NamedTuple):
+    """Connected pixels that are not background: box in pixels of the picture; their share of it."""
+
+    box: Box
+    fill: float
+
+
+class Background:
+    """Push pictures, get what is before the background."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """The next picture is background."""
+        self._model = cv2.createBackgroundSubtractorMOG2(HISTORY, SQUARED_DISTANCE, True)
+        self._model.setVarMin(LEAST_VARIANCE)
+        self._model.setVarInit(2 * LEAST_VARIANCE)
+        self._n_pictures = 0
+        self._grey: deque[NDArray[np.uint8]] = deque(maxlen=2)
+        self._changed: deque[Mask] = deque(maxlen=CHANGED_FOR)
+        self.mask: Mask = np.zeros((1, 1), bool)  # of the newest picture, in its own size
+        self.share = 0.0  # of its pixels that are not background
+        self.scale = 1.0
+
+    def push(self, rgb: NDArray[np.uint8], followed: Iterable[Box]) -> list[Blob]:
+        """The blobs of uint8 [height, width, 3]; `followed` boxes in it are not learned."""
+        height, width = rgb.shape[:2]
+        self.scale = min(1.0, WIDTH_PX / max(width, height))
+        size = (max(1, round(width * self.scale)), max(1, round(height * self.scale)))
+        small = cv2.GaussianBlur(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), (3, 3), 0)
+        changed = self._change(np.asarray(small, np.uint8))
+        raw = self._model.apply(small, learningRate=0 if self._n_pictures else 1)
+        self.mask = np.asarray(raw) > SHADOW
+        self.share = float(self.mask.mean())
+        self._learn(np.asarray(small, np.uint8), followed)
+        self._n_pictures += 1
+        if self._n_pictures <= 2:
+            return []
+        return self._blobs(self.mask & changed)
+
+    def covered(self, box: Box) -> float:
+        """The share of a box in the newest picture that is not background."""
+        left, top, right, bottom = (round(at * self.scale) for at in box)
+        part = self.mask[max(0, top) : max(bottom, top + 1), max(0, left) : max(right, left + 1)]
+        return float(part.mean()) if part.size else 0.0
+
+    def _change(self, small: NDArray[np.uint8]) -> Mask:
+        """Where pixels changed within the last pictures, with some room around it."""
+        grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
+        now = np.zeros(grey.shape, bool)
+        for before in self._grey:
+            if before.shape == grey.shape:
+                now |= cv2.absdiff(grey, before) > CHANGED_LEVELS
+        self._grey.append(grey)
+        self._changed.append(now)
+        lately = np.logical_or.reduce([c for c in self._changed if c.shape == now.shape])
+        kernel = np.ones((2 * GAP_PX + 1,) * 2, np.uint8)
+        return np.asarray(cv2.dilate(lately.astype(np.uint8), kernel), bool)
+
+    def _learn(self, small: NDArray[np.uint8], followed: Iterable[Box]) -> None:
+        """The picture, as the background looks where something is followed."""
+        boxes = list(followed)
+        if boxes and self._n_pictures:
+            known = self._model.getBackgroundImage()
+            small = small.copy()
+            for box in boxes:
+                left, top, right, bottom = (max(0, round(at * self.scale)) for at in box)
+                small[top:bottom, left:right] = known[top:bottom, left:right]
+        first = self._n_pictures < FIRST_PICTURES
+        self._model.apply(small, learningRate=FIRST_LEARNING if first else LEARNING)
+
+    def _blobs(self, mask: Mask) -> list[Blob]:
+        # One pixel is noise; parts of one thing lie close to each other.
+        opened = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
+        kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (GAP_PX, GAP_PX))
+        closed = cv2.morphologyEx(opened, cv2.MORPH_CLOSE, kernel, iterations=2)
+        n, labels, stats, _ = cv2.connectedComponentsWithStats(closed)
+        found = []
+        for i in range(1, n):
+            left, top, width, height, _ = (float(v) for v in stats[i])
+            at = np.s_[int(top) : int(top + height), int(left) : int(left + width)]
+            fill = float((opened[at][labels[at] == i]).sum()) / mask.size
+            if fill >= MIN_SHARE:
+                box = Box(left, top, left + width, top + height)
+                found.append(Blob(box.scaled(1 / self.scale, 1 / self.scale), fill))
+        return sorted(found, key=lambda blob: -blob.fill)

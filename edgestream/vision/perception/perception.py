@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The way of a picture: contrast, background, detector where something changed, tracks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edgestream.vision.perception.background import Background, Blob
+from edgestream.vision.perception.boxes import Box, touched
+from edgestream.vision.perception.colour import main_colour
+from edgestream.vision.perception.contrast import Contrast
+from edgestream.vision.perception.detector import SOMETHING, Detection, Detector
+from edgestream.vision.perception.track import Track
+from edgestream.vision.perception.tracker import Step, Tracker
+
+Rgb = NDArray[np.uint8]
+SAME_LEVELS = 16.0  # mean difference of a place that looks as it did
+PATCH_PX = 16  # size in which places are compared
+KEPT_MS = {True: np.inf, False: 1500.0}  # while its place looks the same; with a class, without
+LOOK_EVERY_MS = 2000.0  # the detector, while something is there and nothing changes
+FIRST_LOOKS = 3  # pictures of a stream in which it looks whatever changes
+WAS_FOREGROUND, GONE_FOREGROUND = 0.3, 0.12  # of a box that was seen, and that is empty now
+OUT_SPEED = 0.1  # sizes a second
+CLOSER = 2.2  # a second look is at a square of so many sizes of the box
+
+
+@dataclass(slots=True)
+class Looked:
+    """What a picture showed, boxes in pixels of the picture that was looked at."""
+
+    step: Step
+    width: int
+    height: int
+    scale: float  # of it to the picture of the source
+    detections: list[Detection] = field(default_factory=list)
+    blobs: list[Blob] = field(default_factory=list)
+    ran: int = 0  # times that the detector did
+
+
+class Perception:
+    """Push pictures, get tracks."""
+
+    def __init__(self, detector: Detector) -> None:
+        self.detector = detector
+        self.contrast, self.background, self.tracker = Contrast(), Background(), Tracker()
+        self.reset()
+
+    def reset(self) -> None:
+        """The next picture is a first one."""
+        self.contrast.reset()
+        self.background.reset()
+        self.tracker.reset()
+        self._patches: dict[int, Rgb] = {}
+        self._looked_ms = -np.inf
+        self._looks = 0
+
+    def push(self, rgb: Rgb, time_ms: float) -> Looked:
+        """A picture, uint8 [height, width, 3]."""
+        small, scale = self._fitted(rgb)
+        height, width = small.shape[:2]
+        seen = self.contrast.push(small)
+        followed = [t.box for t in self.tracker.tracks if t.label != SOMETHING and t.n_sights > 2]
+        blobs = self.background.push(seen, followed)
+        detections, ran = self._detect(seen, blobs, time_ms)
+        step = self.tracker.push(
+            detections, blobs, time_ms, lambda track: self._unchanged(track, seen, time_ms)
+        )
+        for track in step.alive:
+            if track.seen_ms == time_ms:
+                self._note(track, seen)
+            elif track.kept_ms < time_ms and track.foreground > WAS_FOREGROUND:
+                track.gone = self.background.covered(track.sights[-1].box) < GONE_FOREGROUND
+        for track in step.ended:
+            self._patches.pop(track.number, None)
+        return Looked(step, width, height, scale, detections, blobs, ran)
+
+    def _fitted(self, rgb: Rgb) -> tuple[Rgb, float]:
+        height, width = rgb.shape[:2]
+        scale = min(1.0, self.detector.side_px / max(width, height))
+        if scale == 1.0:
+            return rgb, 1.0
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8), scale
+
+    def _detect(self, rgb: Rgb, blobs: list[Blob], time_ms: float) -> tuple[list[Detection], int]:
+        """Looks where something changed, and now and then at what stays."""
+        moved = any(t.seen_ms > self._looked_ms - 1000 for t in self.tracker.tracks)
+        due = time_ms - self._looked_ms >= LOOK_EVERY_MS and moved
+        if not blobs and not due and self._looks >= FIRST_LOOKS:
+            return [], 0
+        self._looked_ms = time_ms
+        self._looks += 1
+        return self.detector.push(rgb), 1
+
+    def _unchanged(self, track: Track, rgb: Rgb, time_ms: float) -> bool:
+        """Whether the place of a track looks as when it was last found there."""
+        patch = self._patches.get(track.number)
+        limit_ms = KEPT_MS[track.label != SOMETHING]
+        if patch is None or track.going_out or time_ms - track.seen_ms > limit_ms:
+            return False
+        now = _patch(rgb, track.sights[-1].box)
+        return float(cv2.absdiff(patch, now).mean()) < SAME_LEVELS
+
+    def _note(self, track: Track, rgb: Rgb) -> None:
+        """How a track looks in the picture in which it was found."""
+        box = track.sights[-1].box
+        self._patches[track.number] = _patch(rgb, box)
+        track.foreground = max(track.foreground, self.background.covered(box))
+        track.gone = False
+        track.going_out = leaves_picture(track, rgb.shape[1], rgb.shape[0])
+        colour = main_colour(_part(rgb, box))
+        if colour:
+            track.paint(colour)
+
+
+def leaves_picture(track: Track, width: int, height: int) -> bool:
+    """Whether it is at the border and goes towards it."""
+    box, velocity = track.sights[-1].box, track.velocity()
+    out = touched(box, width, height)
+    ways = {"left": -velocity[0], "top": -velocity[1], "right": velocity[0], "bottom": velocity[1]}
+    return any(ways[side] > OUT_SPEED * box.size for side in out)
+
+
+def _part(rgb: Rgb, box: Box) -> Rgb:
+    height, width = rgb.shape[:2]
+    left, top = min(max(0, int(box.left)), width - 1), min(max(0, int(box.top)), height - 1)
+    right, bottom = max(left + 1, round(box.right)), max(top + 1, round(box.bottom))
+    return rgb[top:bottom, left:right]
+
+
+def _patch(rgb: Rgb, box: Box) -> Rgb:
+    return np.asarray(
+        cv2.resize(_part(rgb, box), (PATCH_PX, PATCH_PX), interpolation=cv2.INTER_AREA), np.uint8
+    )

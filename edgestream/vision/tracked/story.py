@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What happens to one track: it enters, stops, moves on, stays, leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgestream.vision.perception.boxes import SIDES, Box, touched
+from edgestream.vision.perception.detector import SOMETHING
+from edgestream.vision.perception.track import Sight, Track, travelled
+
+ENTERS, LEAVES, STOPS, MOVES, STAYS = "enters", "leaves", "stops", "moves", "stays"
+STILL_MS = 700.0  # without a way, until it has stopped
+STILL_WAY = 0.07  # sizes, that is no way
+MOVING_WAY = 0.22  # sizes from where it stood, until it moves
+WALKED = 0.3  # sizes, that it must have gone before it can stop
+FIRST_MS = 700.0  # of a stream, in which what is there was there before
+SURE_SIGHTS = {True: 2, False: 3}  # pictures, before it is told of; with a class, and without
+CAME_WAY = 0.12  # sizes, that a thing with a class goes until it is one that came
+BLOB_WAY, BLOB_IN = 0.6, 0.08  # of a thing without a class: sizes, or shares of the picture inwards
+STEPS, STEP_WAY = 4, 0.06  # pictures, and sizes in each, that such a thing goes one way
+LEAST_BLOB = 0.004  # share of the picture
+PART_SIGHTS = 4  # detections, of what began beside another one
+NEW_FOREGROUND = 0.2  # of the box of a thing with a class, else it was there
+LEAST_WAY = 0.02  # of the picture, that tells where something came from in its middle
+LAST_SIGHTS, OUT_WAY_MS = 3, 1000.0  # that tell where it goes out
+CONTACT_WEIGHT = 0.3  # of a border that it lies along, beside the way to it
+HANGS_TO, HAND_HEIGHT, UPRIGHT = 0.8, 0.2, 1.8  # of the picture's height, and of the own width
+STAYS_MS = (60_000.0, 600_000.0, 3_600_000.0)  # of standing still, when it is told
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Something that a track did, at `time_ms`, known at `known_ms`."""
+
+    kind: str
+    track: Track
+    time_ms: float
+    known_ms: float
+    side: str | None = None  # where it came from or went to
+    direction: str | None = None
+    box: Box | None = None
+    stayed_ms: float = 0.0
+
+
+class Story:
+    """One track's; push it once a picture."""
+
+    def __init__(self, track: Track, began_ms: float, width: int, height: int) -> None:
+        """`began_ms`: when the stream began, or began again."""
+        self.track = track
+        self._width, self._height = width, height
+        self._was_there = track.first.time_ms - began_ms <= FIRST_MS
+        self.told = False  # that it is there
+        self.there = False  # it needs no telling
+        self._still: Sight | None = None  # where it stands
+        self._way_from = track.first
+        self._n_stays = 0
+
+    def push(self, time_ms: float) -> Iterator[Act]:
+        """What it did by this picture."""
+        track = self.track
+        if not (self.told or self.there):
+            yield from self._come(time_ms)
+            return
+        if track.seen_ms == time_ms:
+            yield from self._go(time_ms)
+        if self._still is not None and self._n_stays < len(STAYS_MS):
+            stayed_ms = time_ms - self._still.time_ms
+            if stayed_ms >= STAYS_MS[self._n_stays]:
+                self._n_stays += 1
+                yield self._act(STAYS, time_ms, time_ms, stayed_ms=stayed_ms)
+
+    def end(self, time_ms: float) -> Iterator[Act]:
+        """It was not seen again."""
+        if not (self.told or (self.there and self._went(self._way_from, WALKED))):
+            return
+        side = self._side_out()
+        if side is None and self.track.label == SOMETHING:
+            return
+        yield self._act(LEAVES, self.track.seen_ms, time_ms, side=side)
+
+    def _come(self, time_ms: float) -> Iterator[Act]:
+        track = self.track
+        known = track.label != SOMETHING
+        if track.seen_ms < time_ms or track.n_sights < SURE_SIGHTS[known]:
+            return
+        if self._was_there:
+            self.there = known
+            self._still = track.sights[-1] if known else None
+            return
+        if not (self._came() if known else self._came_in()):
+            if known and track.n_detected > 5 and track.foreground < NEW_FOREGROUND:
+                self.there = True  # it was there, and only now found
+                self._still = track.sights[-1]
+            return
+        self.told = True
+        self._way_from = track.first
+        yield self._act(ENTERS, track.first.time_ms, time_ms, side=self._side_in())
+
+    def _came(self) -> bool:
+        track = self.track
+        if track.n_detected < SURE_SIGHTS[True] or track.foreground < NEW_FOREGROUND:
+            return False
+        if track.part and track.n_detected < PART_SIGHTS:
+            return False
+        at_border = touched(track.first.box, self._width, self._height)
+        return bool(at_border) or self._went(track.first, CAME_WAY)
+
+    def _came_in(self) -> bool:
+        """Whether a thing that nobody can name has gone a way that noise and leaves do not go."""
+        track = self.track
+        if track.part or track.box.area < LEAST_BLOB * self._width * self._height:
+            return False
+        first, now = track.first.box, track.sights[-1].box
+        sides = touched(first, self._width, self._height)
+        grown = {
+            "left": (now.right - first.right) / self._width,
+            "top": (now.bottom - first.bottom) / self._height,
+            "right": (first.left - now.left) / self._width,
+            "bottom": (first.top - now.top) / self._height,
+        }
+        if any(grown[side] > BLOB_IN for side in sides):
+            return True
+        return self._went(track.first, BLOB_WAY) and self._keeps_on()
+
+    def _keeps_on(self) -> bool:
+        """Whether it goes one way from picture to picture, and not to and fro."""
+        recent = list(self.track.sights)[-STEPS - 1 :]
+        steps = [self._vector(a.box, b.box) for a, b in pairwise(recent)]
+        total = np.sum(steps, 0)
+        axis = int(np.abs(total).argmax())
+        least = STEP_WAY * self.track.box.size
+        return sum(bool(s[axis] * np.sign(total[axis]) > least) for s in steps) >= STEPS - 1
+
+    def _go(self, time_ms: float) -> Iterator[Act]:
+        track = self.track
+        if self._reaches_in():
+            return
+        if self._still is None:
+            window = track.since(time_ms - STILL_MS)
+            long_enough = window and time_ms - window[0].time_ms >= STILL_MS - 210
+            ways = [self._way(s.box, track.sights[-1].box) for s in window]
+            if long_enough and max(ways) < STILL_WAY and len(window) > 2:
+                self._still = window[0]
+                self._n_stays = 0
+                if self._went(self._way_from, WALKED, window[0]):
+                    yield self._act(STOPS, window[0].time_ms, time_ms)
+            return
+        way = self._vector(self._still.box, track.sights[-1].box)
+        before = (
+            self._vector(self._still.box, track.sights[-2].box) if len(track.sights) > 1 else way
+        )
+        size = track.box.size
+        if (
+            min(np.abs(way).max(), np.abs(before).max()) > MOVING_WAY * size * 0.6
+            and np.abs(way).max() > MOVING_WAY * size
+        ):
+            began = self._left_place()
+            self._way_from, self._still = self._still, None
+            yield self._act(MOVES, began, time_ms, direction=_towards(way))
+
+    def _left_place(self) -> float:
+        """When it was last where it stood."""
+        assert self._still is not None
+        at_ms = self._still.time_ms
+        for sight in self.track.sights:
+            if self._way(self._still.box, sight.box) < STILL_WAY:
+                at_ms = max(at_ms, sight.time_ms)
+        return at_ms
+
+    def _vector(self, one: Box, other: Box) -> NDArray[np.float64]:
+        return travelled(one, other, self._width, self._height)
+
+    def _way(self, one: Box, other: Box) -> float:
+        """The longer of the ways across and down, in sizes."""
+        return float(np.abs(self._vector(one, other)).max()) / max(1.0, self.track.box.size)
+
+    def _went(self, since: Sight, sizes: float, until: Sight | None = None) -> bool:
+        until = self.track.sights[-1] if until is None else until
+        return self._way(since.box, until.box) >= sizes
+
+    def _side_in(self) -> str | None:
+        """Where it came from: a border that it touched at first, the one it went away from most."""
+        first, now = self.track.first.box, self.track.sights[-1].box
+        if self._reaches_in():
+            return "top"
+        sides = touched(first, self._width, self._height)
+        way = (now.centre - first.centre) / (self._width, self._height)
+        ways = {"left": way[0], "top": way[1], "right": -way[0], "bottom": -way[1]}
+        if not sides:
+            sides = [side for side in SIDES if ways[side] > LEAST_WAY] or list(SIDES)
+        return max(sides, key=lambda side: ways[side] + self._contact([self.track.first], side))
+
+    def _side_out(self) -> str | None:
+        """Where it went: a border that it touched in the end, the one it went to most."""
+        last = list(self.track.sights)[-LAST_SIGHTS:]
+        sides = {side for s in last[-2:] for side in touched(s.box, self._width, self._height)}
+        if not sides:
+            return None
+        if "top" in sides and any(self._hangs(s.box) for s in self.track.sights):
+            return "top"
+        whole = self._last_whole()
+        before = self.track.since(whole.time_ms - OUT_WAY_MS)[0]
+        way = self._vector(before.box, whole.box) / (self._width, self._height)
+        ways = {"left": -way[0], "top": -way[1], "right": way[0], "bottom": way[1]}
+        return max(sorted(sides), key=lambda side: ways[side] + self._contact(last, side))
+
+    def _last_whole(self) -> Sight:
+        """The last time that more than a rest of it was seen."""
+        largest = max(s.box.area for s in self.track.sights)
+        return [s for s in self.track.sights if s.box.area >= largest / 2][-1]
+
+    def _reaches_in(self) -> bool:
+        """Whether it hangs into the picture from above, as a hand does and nobody who stands."""
+        return self._hangs(self.track.sights[-1].box)
+
+    def _hangs(self, box: Box) -> bool:
+        height = self._height
+        hangs = "top" in touched(box, self._width, height) and box.bottom < HANGS_TO * height
+        return hangs and box.height > HAND_HEIGHT * height and box.height < UPRIGHT * box.width
+
+    def _contact(self, sights: Sequence[Sight], side: str) -> float:
+        """Of the mean share of a border that the sights lie along, as much as it weighs."""
+        boxes = [s.box for s in sights if side in touched(s.box, self._width, self._height)]
+        along = [
+            b.width / self._width if side in ("top", "bottom") else b.height / self._height
+            for b in boxes
+        ]
+        return CONTACT_WEIGHT * sum(along) / len(sights)
+
+    def _act(
+        self, kind: str, time_ms: float, known_ms: float, *, side: str | None = None,
+        direction: str | None = None, stayed_ms: float = 0.0,
+    ) -> Act:  # fmt: skip
+        box = self.track.sights[-1].box
+        return Act(kind, self.track, time_ms, known_ms, side, direction, box, stayed_ms)
+
+
+def _towards(way: NDArray[np.float64]) -> str:
+    if abs(way[0]) >= abs(way[1]):
+        return "right" if way[0] > 0 else "left"
+    return "bottom" if way[1] > 0 else "top"
