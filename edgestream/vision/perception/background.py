@@ -29,6 +29,9 @@ FIRST_LEARNING = 0.3  # of the first ones
 FIRST_PICTURES = 8
 CHANGED_LEVELS = 14  # of a grey pixel from one picture to the next but one
 CHANGED_FOR = 3  # pictures
+EXPOSED_EVERY = 4  # pixels each way tell the exposure
+MOST_EXPOSURE = 2.0  # times as light, that is made up for
+LEAST_LEVELS, EXPLAINED = 4.0, 0.5  # of difference; what another exposure may leave of it
 GAP_PX = 5  # between parts of one blob
 MIN_SHARE = 0.0012  # of the picture, that a blob covers
 
@@ -64,15 +67,32 @@ class Background:
         self.scale = min(1.0, WIDTH_PX / max(width, height))
         size = (max(1, round(width * self.scale)), max(1, round(height * self.scale)))
         small = cv2.GaussianBlur(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), (3, 3), 0)
-        changed = self._change(np.asarray(small, np.uint8))
+        small = self._exposed(np.asarray(small, np.uint8))
+        changed = self._change(small)
         raw = self._model.apply(small, learningRate=0 if self._n_pictures else 1)
         self.mask = np.asarray(raw) > SHADOW
         self.share = float(self.mask.mean())
-        self._learn(np.asarray(small, np.uint8), followed)
+        self._learn(small, followed)
         self._n_pictures += 1
         if self._n_pictures <= 2:
             return []
         return self._blobs(self.mask & changed)
+
+    def _exposed(self, small: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The picture with the exposure of the background: cameras change theirs all the time."""
+        if not self._n_pictures:
+            return small
+        known = self._model.getBackgroundImage()
+        if known.shape != small.shape:
+            return small
+        step = np.s_[::EXPOSED_EVERY, ::EXPOSED_EVERY]
+        then, now = known[step].astype(np.float32), small[step].astype(np.float32)
+        ratio = float(np.clip(np.median((then + 4) / (now + 4)), 1 / MOST_EXPOSURE, MOST_EXPOSURE))
+        away, left = np.median(np.abs(then - now)), np.median(np.abs(then - ratio * (now + 4) + 4))
+        if away < LEAST_LEVELS or left > EXPLAINED * away:
+            return small
+        table = np.clip(ratio * (np.arange(256) + 4.0) - 4.0, 0, 255).astype(np.uint8)
+        return np.asarray(cv2.LUT(small, table), np.uint8)
 
     def covered(self, box: Box) -> float:
         """The share of a box in the newest picture that is not background."""

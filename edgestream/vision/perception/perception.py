@@ -11,19 +11,33 @@ from numpy.typing import NDArray
 
 from edgestream.vision.perception.background import Background, Blob
 from edgestream.vision.perception.boxes import Box, touched
+from edgestream.vision.perception.camera_motion import STILL
 from edgestream.vision.perception.colour import main_colour
 from edgestream.vision.perception.contrast import Contrast
 from edgestream.vision.perception.detector import SOMETHING, Detection, Detector
 from edgestream.vision.perception.track import Track
 from edgestream.vision.perception.tracker import Step, Tracker
+from edgestream.vision.perception.view import (
+    CAMERA_MOVES,
+    CLEAR,
+    CUT,
+    INFRARED_OFF,
+    INFRARED_ON,
+    LIGHT_OFF,
+    LIGHT_ON,
+    View,
+    ViewChange,
+)  # fmt: skip
 
 Rgb = NDArray[np.uint8]
 SAME_LEVELS = 16.0  # mean difference of a place that looks as it did
 PATCH_PX = 16  # size in which places are compared
-KEPT_MS = {True: np.inf, False: 1500.0}  # while its place looks the same; with a class, without
+KEPT_MS = {True: np.inf, False: 1500.0}  # while its place looks the same; detected, or a blob
 LOOK_EVERY_MS = 2000.0  # the detector, while something is there and nothing changes
 FIRST_LOOKS = 3  # pictures of a stream in which it looks whatever changes
 WAS_FOREGROUND, GONE_FOREGROUND = 0.3, 0.12  # of a box that was seen, and that is empty now
+FLOODED = 0.6  # of the pixels that are not background: it is another one
+ELSEWHERE = (CUT, CLEAR, CAMERA_MOVES, LIGHT_ON, LIGHT_OFF, INFRARED_ON, INFRARED_OFF)
 OUT_SPEED = 0.1  # sizes a second
 CLOSER = 2.2  # a second look is at a square of so many sizes of the box
 
@@ -39,6 +53,8 @@ class Looked:
     detections: list[Detection] = field(default_factory=list)
     blobs: list[Blob] = field(default_factory=list)
     ran: int = 0  # times that the detector did
+    changes: list[ViewChange] = field(default_factory=list)
+    fresh: bool = False  # the view is another one than before: what is there was not seen to come
 
 
 class Perception:
@@ -46,11 +62,13 @@ class Perception:
 
     def __init__(self, detector: Detector) -> None:
         self.detector = detector
-        self.contrast, self.background, self.tracker = Contrast(), Background(), Tracker()
+        self.view, self.contrast = View(), Contrast()
+        self.background, self.tracker = Background(), Tracker()
         self.reset()
 
     def reset(self) -> None:
         """The next picture is a first one."""
+        self.view.reset()
         self.contrast.reset()
         self.background.reset()
         self.tracker.reset()
@@ -59,24 +77,57 @@ class Perception:
         self._looks = 0
 
     def push(self, rgb: Rgb, time_ms: float) -> Looked:
-        """A picture, uint8 [height, width, 3]."""
+        """A picture, uint8 [height, width, 3], at five a second or fewer; times rise."""
         small, scale = self._fitted(rgb)
         height, width = small.shape[:2]
+        changes = self.view.push(small, time_ms)
+        fresh = self._disturbed(width, height, changes)
+        looked = Looked(Step(time_ms), width, height, scale, changes=changes, fresh=fresh)
+        if fresh or self.view.hidden:
+            self._wait(time_ms)
+        if self.view.hidden:
+            looked.step.alive = list(self.tracker.tracks)
+            return looked
         seen = self.contrast.push(small)
         followed = [t.box for t in self.tracker.tracks if t.label != SOMETHING and t.n_sights > 2]
-        blobs = self.background.push(seen, followed)
-        detections, ran = self._detect(seen, blobs, time_ms)
-        step = self.tracker.push(
-            detections, blobs, time_ms, lambda track: self._unchanged(track, seen, time_ms)
+        looked.blobs = self.background.push(seen, followed)
+        looked.detections, looked.ran = self._detect(seen, looked.blobs, time_ms)
+        looked.step = self.tracker.push(
+            looked.detections,
+            looked.blobs,
+            time_ms,
+            lambda track: self._unchanged(track, seen, time_ms),
         )
-        for track in step.alive:
+        for track in looked.step.alive:
             if track.seen_ms == time_ms:
                 self._note(track, seen)
             elif track.kept_ms < time_ms and track.foreground > WAS_FOREGROUND:
                 track.gone = self.background.covered(track.sights[-1].box) < GONE_FOREGROUND
-        for track in step.ended:
+        for track in looked.step.ended:
             self._patches.pop(track.number, None)
-        return Looked(step, width, height, scale, detections, blobs, ran)
+        return looked
+
+    def _disturbed(self, width: int, height: int, changes: list[ViewChange]) -> bool:
+        """Whether the view became another one; then background and patches are none of it."""
+        motion = self.view.motion
+        if motion != STILL:
+            by = np.array([motion.x * width, motion.y * height])
+            for track in self.tracker.tracks:
+                track.shift(by)
+        elsewhere = any(change.kind in ELSEWHERE for change in changes)
+        if motion == STILL and not elsewhere and self.background.share < FLOODED:
+            return False
+        self.background.reset()
+        self.tracker.forget_unknown()
+        self._patches.clear()
+        if elsewhere:
+            self.contrast.reset()
+        return True
+
+    def _wait(self, time_ms: float) -> None:
+        """Nothing can be told of what is followed."""
+        for track in self.tracker.tracks:
+            track.keep(time_ms)
 
     def _fitted(self, rgb: Rgb) -> tuple[Rgb, float]:
         height, width = rgb.shape[:2]
@@ -99,7 +150,7 @@ class Perception:
     def _unchanged(self, track: Track, rgb: Rgb, time_ms: float) -> bool:
         """Whether the place of a track looks as when it was last found there."""
         patch = self._patches.get(track.number)
-        limit_ms = KEPT_MS[track.label != SOMETHING]
+        limit_ms = KEPT_MS[track.sights[-1].detected]
         if patch is None or track.going_out or time_ms - track.seen_ms > limit_ms:
             return False
         now = _patch(rgb, track.sights[-1].box)
@@ -111,6 +162,7 @@ class Perception:
         self._patches[track.number] = _patch(rgb, box)
         track.foreground = max(track.foreground, self.background.covered(box))
         track.gone = False
+        track.at_border = bool(touched(box, rgb.shape[1], rgb.shape[0]))
         track.going_out = leaves_picture(track, rgb.shape[1], rgb.shape[0])
         colour = main_colour(_part(rgb, box))
         if colour:

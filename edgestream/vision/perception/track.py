@@ -15,7 +15,7 @@ from edgestream.vision.perception.detector import SOMETHING
 HISTORY_MS = 3000.0  # of boxes
 SPEED_MS = 800.0  # over which speed is taken
 SHAPE_MIX = 0.6  # of the newest box
-MIN_VOTES = 0.8  # of a class, the scores of its detections together
+MIN_VOTES = 1.0  # of a class, the scores of its detections together
 OLD_VOTES = 0.98  # what is left of votes with each new one
 
 
@@ -46,6 +46,7 @@ class Track:
         self.foreground = 0.0  # the most of its box that was not background
         self.part = False  # it began in or beside another one
         self.gone = False  # where it was is background again
+        self.at_border = False
         self.going_out = False  # at the border, on its way out of the picture
         self._votes: dict[str, float] = defaultdict(float)
         self._colours: dict[str, float] = defaultdict(float)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from edgestream.vision.perception.background import Blob
 from edgestream.vision.perception.boxes import Box, apart, inside, iou, overlap
@@ -20,6 +21,12 @@ SURE = 0.45  # score of a detection that may begin a track
 MAX_TRACKS = 64
 NEAR = 1.2  # sizes between two boxes of one thing, from one picture to the next
 MIN_IOU = 0.15
+UNSURE_IOU = 0.4  # of an unsure detection with what was never detected
+LEAST_RATIO = 0.4  # of two sizes of one thing
+PART_OF_SEVERAL, GAP_OF_SEVERAL = 0.08, 0.15  # of a box around several, each and between them
+HIDDEN_MS = 3000.0  # until a thing that vanished in the middle of the picture is taken for gone
+HIDDEN_NEAR, HIDDEN_RATIO = 2.0, 0.6  # sizes from where it should be, and of its size, when back
+PART_MS = 1000.0  # in which what begins where another one was may be a part of it
 BESIDE = 0.2  # sizes around a track, where its parts and its shadow begin
 EXPLAINED = 0.55  # of a blob in a detection
 LOST_MS = {True: 1600.0, False: 900.0}  # until a track ends; with a class, and without
@@ -47,6 +54,7 @@ class Tracker:
     def reset(self) -> None:
         """Nothing is followed; numbers go on."""
         self.tracks: list[Track] = []
+        self.hidden: list[Track] = []  # behind something, maybe
         self._next = getattr(self, "_next", 1)
 
     def push(
@@ -60,11 +68,10 @@ class Tracker:
         free = list(self.tracks)
         sure = [d for d in detections if d.score >= SURE]
         unsure = [d for d in detections if d.score < SURE]
-        crowds = [d for d in sure if self._several(d.box, blobs)]
+        crowds = [d for d in sure if _several(d.box, blobs)]
         sure = [d for d in sure if d not in crowds]
         left = self._match(sure, free, time_ms)
-        known = [t for t in free if t.n_detected]
-        unfit = self._match(unsure, known, time_ms)
+        unfit = self._match(unsure, list(free), time_ms, least_iou=UNSURE_IOU)
         free = [t for t in free if t.seen_ms < time_ms]
         explained = [d.box for d in detections if d not in unfit and d not in crowds]
         rest = [b for b in blobs if not any(_explains(box, b.box) for box in explained)]
@@ -81,16 +88,17 @@ class Tracker:
         step.alive = list(self.tracks)
         return step
 
-    def _several(self, box: Box, blobs: Iterable[Blob]) -> bool:
-        """Whether a detection covers two things that are followed apart."""
-        own = [t for t in self.tracks if t.n_sights >= SETTLED and inside(t.box, box) > EXPLAINED]
-        return len([t for t in own if any(iou(t.box, b.box) > 0.3 for b in blobs)]) > 1
+    def forget_unknown(self) -> None:
+        """The view changes: of what has no class nobody can tell whether it is the same after."""
+        self.tracks = [t for t in self.tracks if t.label != SOMETHING]
+        self.hidden = []
 
     def _match(
-        self, found: Sequence[Detection], free: list[Track], time_ms: float
-    ) -> list[Detection]:
+        self, found: Sequence[Detection], free: list[Track], time_ms: float,
+        least_iou: float = 0.0,
+    ) -> list[Detection]:  # fmt: skip
         """Gives detections to tracks, the best fits first; those that fit none."""
-        pairs = _fits([d.box for d in found], free, time_ms)
+        pairs = _fits([d.box for d in found], free, time_ms, least_iou)
         given: set[int] = set()
         for i, track in pairs:
             if i in given or track not in free:
@@ -117,6 +125,8 @@ class Tracker:
         born = []
         both: list[Detection | Blob] = [*detections, *blobs]
         for found in both:
+            if isinstance(found, Detection) and self._return(found, time_ms):
+                continue
             if len(self.tracks) >= MAX_TRACKS:
                 break
             detected = isinstance(found, Detection)
@@ -131,11 +141,30 @@ class Tracker:
             born.append(track)
         return born
 
+    def _return(self, found: Detection, time_ms: float) -> bool:
+        """Whether a detection is of something that was hidden; then it is followed again."""
+        for track in self.hidden:
+            near = apart(track.predicted(time_ms), found.box) <= HIDDEN_NEAR
+            near = near or apart(track.sights[-1].box, found.box) <= HIDDEN_NEAR
+            sizes = sorted((track.box.size, found.box.size))
+            if track.label == found.label and near and sizes[0] >= HIDDEN_RATIO * sizes[1]:
+                self.hidden.remove(track)
+                self.tracks.append(track)
+                track.push(Sight(time_ms, found.box, True))
+                track.vote(found.label, found.score)
+                return True
+        return False
+
     def _end(self, step: Step) -> None:
         for track in list(self.tracks):
             missing_ms = step.time_ms - track.kept_ms
             if missing_ms > self._patience_ms(track):
                 self.tracks.remove(track)
+                hides = track.label != SOMETHING and track.n_detected >= SETTLED
+                (self.hidden if hides and not track.at_border else step.ended).append(track)
+        for track in list(self.hidden):
+            if step.time_ms - track.seen_ms > HIDDEN_MS:
+                self.hidden.remove(track)
                 step.ended.append(track)
 
     def _patience_ms(self, track: Track) -> float:
@@ -147,18 +176,33 @@ class Tracker:
         return LOST_MS[track.label != SOMETHING]
 
 
-def _fits(boxes: Sequence[Box], tracks: Iterable[Track], time_ms: float) -> list[tuple[int, Track]]:
-    """Pairs that may be one thing, the likeliest first."""
+def _fits(
+    boxes: Sequence[Box], tracks: Iterable[Track], time_ms: float, least_iou: float = 0.0
+) -> list[tuple[int, Track]]:
+    """Pairs that may be one thing, the likeliest first.
+
+    Those below `least_iou` count only where the track was detected before.
+    """
     pairs = []
     for track in tracks:
         expected = track.predicted(time_ms)
         for i, box in enumerate(boxes):
             same, away = iou(expected, box), apart(expected, box)
+            if same < least_iou and not track.n_detected:
+                continue
             ratio = min(expected.size, box.size) / max(1.0, expected.size, box.size)
-            if same >= MIN_IOU or (away <= NEAR and ratio > 0.4):
+            if same >= MIN_IOU or (away <= NEAR and ratio > LEAST_RATIO):
                 pairs.append((same - 0.3 * away + 0.2 * ratio, i, track))
     pairs.sort(key=lambda pair: -pair[0])
     return [(i, track) for _, i, track in pairs]
+
+
+def _several(box: Box, blobs: Iterable[Blob]) -> bool:
+    """Whether a detection covers things side by side, as one box around the hands of two people."""
+    own = sorted((b.box for b in blobs if inside(b.box, box) > EXPLAINED), key=lambda b: b.left)
+    wide = [b for b in own if b.area > PART_OF_SEVERAL * box.area]
+    gaps = [two.left - one.right for one, two in pairwise(wide)]
+    return any(gap > GAP_OF_SEVERAL * box.width for gap in gaps)
 
 
 def _explains(detected: Box, blob: Box) -> bool:

@@ -10,23 +10,27 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from edgestream.vision.perception.boxes import SIDES, Box, touched
+from edgestream.vision.perception.boxes import Box, touched
 from edgestream.vision.perception.detector import SOMETHING
 from edgestream.vision.perception.track import Sight, Track, travelled
 
 ENTERS, LEAVES, STOPS, MOVES, STAYS = "enters", "leaves", "stops", "moves", "stays"
-STILL_MS = 700.0  # without a way, until it has stopped
+STILL_MS = 900.0  # without a way, until it has stopped
+STILL_SHARE = 0.7  # of that time, between the first and the last picture of it
 STILL_WAY = 0.07  # sizes, that is no way
-MOVING_WAY = 0.22  # sizes from where it stood, until it moves
-WALKED = 0.3  # sizes, that it must have gone before it can stop
+MOVING_WAY = 0.25  # sizes from where it stood, until it moves
+STOOD_MS = 2000.0  # that it must have stood, for its moving to be told
+WALKED = 0.5  # sizes, that it must have gone before it can stop
 FIRST_MS = 700.0  # of a stream, in which what is there was there before
 SURE_SIGHTS = {True: 2, False: 3}  # pictures, before it is told of; with a class, and without
 CAME_WAY = 0.12  # sizes, that a thing with a class goes until it is one that came
 BLOB_WAY, BLOB_IN = 0.6, 0.08  # of a thing without a class: sizes, or shares of the picture inwards
 STEPS, STEP_WAY = 4, 0.06  # pictures, and sizes in each, that such a thing goes one way
+LONGEST = 4.5  # times as long as wide; what is thinner is the edge of a shadow
 LEAST_BLOB = 0.004  # share of the picture
 PART_SIGHTS = 4  # detections, of what began beside another one
 NEW_FOREGROUND = 0.2  # of the box of a thing with a class, else it was there
+COMES_FROM = 0.6  # sizes from a border
 LEAST_WAY = 0.02  # of the picture, that tells where something came from in its middle
 LAST_SIGHTS, OUT_WAY_MS = 3, 1000.0  # that tell where it goes out
 CONTACT_WEIGHT = 0.3  # of a border that it lies along, beside the way to it
@@ -70,7 +74,7 @@ class Story:
             return
         if track.seen_ms == time_ms:
             yield from self._go(time_ms)
-        if self._still is not None and self._n_stays < len(STAYS_MS):
+        if self.told and self._still is not None and self._n_stays < len(STAYS_MS):
             stayed_ms = time_ms - self._still.time_ms
             if stayed_ms >= STAYS_MS[self._n_stays]:
                 self._n_stays += 1
@@ -92,7 +96,6 @@ class Story:
             return
         if self._was_there:
             self.there = known
-            self._still = track.sights[-1] if known else None
             return
         if not (self._came() if known else self._came_in()):
             if known and track.n_detected > 5 and track.foreground < NEW_FOREGROUND:
@@ -115,6 +118,9 @@ class Story:
     def _came_in(self) -> bool:
         """Whether a thing that nobody can name has gone a way that noise and leaves do not go."""
         track = self.track
+        short, long = sorted((track.box.width, track.box.height))
+        if long > LONGEST * short:
+            return False
         if track.part or track.box.area < LEAST_BLOB * self._width * self._height:
             return False
         first, now = track.first.box, track.sights[-1].box
@@ -139,31 +145,32 @@ class Story:
         return sum(bool(s[axis] * np.sign(total[axis]) > least) for s in steps) >= STEPS - 1
 
     def _go(self, time_ms: float) -> Iterator[Act]:
-        track = self.track
         if self._reaches_in():
             return
         if self._still is None:
-            window = track.since(time_ms - STILL_MS)
-            long_enough = window and time_ms - window[0].time_ms >= STILL_MS - 210
-            ways = [self._way(s.box, track.sights[-1].box) for s in window]
-            if long_enough and max(ways) < STILL_WAY and len(window) > 2:
-                self._still = window[0]
-                self._n_stays = 0
-                if self._went(self._way_from, WALKED, window[0]):
-                    yield self._act(STOPS, window[0].time_ms, time_ms)
-            return
-        way = self._vector(self._still.box, track.sights[-1].box)
-        before = (
-            self._vector(self._still.box, track.sights[-2].box) if len(track.sights) > 1 else way
-        )
-        size = track.box.size
-        if (
-            min(np.abs(way).max(), np.abs(before).max()) > MOVING_WAY * size * 0.6
-            and np.abs(way).max() > MOVING_WAY * size
-        ):
-            began = self._left_place()
+            yield from self._stop(time_ms)
+        elif self._moves():
+            began_ms, stood_ms = self._left_place(), time_ms - self._still.time_ms
+            way = self._vector(self._still.box, self.track.sights[-1].box)
             self._way_from, self._still = self._still, None
-            yield self._act(MOVES, began, time_ms, direction=_towards(way))
+            if stood_ms >= STOOD_MS:
+                yield self._act(MOVES, began_ms, time_ms, direction=_towards(way))
+
+    def _stop(self, time_ms: float) -> Iterator[Act]:
+        window = self.track.since(time_ms - STILL_MS)
+        if len(window) < 3 or time_ms - window[0].time_ms < STILL_SHARE * STILL_MS:
+            return
+        if max(self._way(s.box, window[-1].box) for s in window) >= STILL_WAY:
+            return
+        self._still, self._n_stays = window[0], 0
+        if self._went(self._way_from, WALKED, window[0]):
+            yield self._act(STOPS, window[0].time_ms, time_ms)
+
+    def _moves(self) -> bool:
+        """Whether it is away from where it stood, and was on its way in the picture before."""
+        assert self._still is not None
+        ways = [self._way(self._still.box, s.box) for s in list(self.track.sights)[-2:]]
+        return ways[-1] > MOVING_WAY and min(ways) > 0.6 * MOVING_WAY
 
     def _left_place(self) -> float:
         """When it was last where it stood."""
@@ -193,8 +200,12 @@ class Story:
         sides = touched(first, self._width, self._height)
         way = (now.centre - first.centre) / (self._width, self._height)
         ways = {"left": way[0], "top": way[1], "right": -way[0], "bottom": -way[1]}
+        if not sides:  # it may have come a part of the way between two pictures
+            room = first.size * COMES_FROM
+            wide = Box(first.left - room, first.top - room, first.right + room, first.bottom + room)
+            sides = [s for s in touched(wide, self._width, self._height) if ways[s] > LEAST_WAY]
         if not sides:
-            sides = [side for side in SIDES if ways[side] > LEAST_WAY] or list(SIDES)
+            return None
         return max(sides, key=lambda side: ways[side] + self._contact([self.track.first], side))
 
     def _side_out(self) -> str | None:
