@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -30,6 +30,8 @@ FIRST_PICTURES = 8
 CHANGED_LEVELS = 14  # of a grey pixel from one picture to the next but one
 CHANGED_FOR = 3  # pictures
 EXPOSED_EVERY = 4  # pixels each way tell the exposure
+LEAST_SURE, LEAST_TREMBLE, MOST_TREMBLE = 0.2, 0.15, 4.0  # response, and pixels of a shift
+MOST_LEFT, WORTH = 30.0, 0.8  # levels of a difference that count, and what a shift may leave
 MOST_EXPOSURE = 2.0  # times as light, that is made up for
 LEAST_LEVELS, EXPLAINED = 4.0, 0.5  # of difference; what another exposure may leave of it
 GAP_PX = 5  # between parts of one blob
@@ -55,6 +57,7 @@ class Background:
         self._model.setVarMin(LEAST_VARIANCE)
         self._model.setVarInit(2 * LEAST_VARIANCE)
         self._n_pictures = 0
+        self._window: NDArray[Any] | None = None
         self._grey: deque[NDArray[np.uint8]] = deque(maxlen=2)
         self._changed: deque[Mask] = deque(maxlen=CHANGED_FOR)
         self.mask: Mask = np.zeros((1, 1), bool)  # of the newest picture, in its own size
@@ -67,7 +70,7 @@ class Background:
         self.scale = min(1.0, WIDTH_PX / max(width, height))
         size = (max(1, round(width * self.scale)), max(1, round(height * self.scale)))
         small = cv2.GaussianBlur(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), (3, 3), 0)
-        small = self._exposed(np.asarray(small, np.uint8))
+        small = self._exposed(self._steadied(np.asarray(small, np.uint8)))
         changed = self._change(small)
         raw = self._model.apply(small, learningRate=0 if self._n_pictures else 1)
         self.mask = np.asarray(raw) > SHADOW
@@ -77,6 +80,31 @@ class Background:
         if self._n_pictures <= 2:
             return []
         return self._blobs(self.mask & changed)
+
+    def _steadied(self, small: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The picture where the background is: a camera on a pole trembles.
+
+        The shift is found by phase correlation (Kuglin and Hines 1975), OpenCV's.
+        """
+        grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.float32)
+        known = self._model.getBackgroundImage() if self._n_pictures else None
+        if known is None or known.shape != small.shape:
+            return small
+        if self._window is None or self._window.shape != grey.shape:
+            self._window = cv2.createHanningWindow(grey.shape[::-1], cv2.CV_32F)
+        base = np.asarray(cv2.cvtColor(known, cv2.COLOR_RGB2GRAY), np.float32)
+        (x, y), sure = cv2.phaseCorrelate(base, grey, self._window)
+        if sure < LEAST_SURE or not LEAST_TREMBLE < np.hypot(x, y) < MOST_TREMBLE:
+            return small
+        matrix = np.array([[1, 0, x], [0, 1, y]], np.float32)
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        size = small.shape[1::-1]
+        moved = cv2.warpAffine(grey, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        left = np.minimum(np.abs(moved - base), MOST_LEFT).mean()
+        if left > WORTH * np.minimum(np.abs(grey - base), MOST_LEFT).mean():
+            return small  # it was something else that moved
+        moved = cv2.warpAffine(small, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        return np.asarray(moved, np.uint8)
 
     def _exposed(self, small: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The picture with the exposure of the background: cameras change theirs all the time."""

@@ -101,7 +101,7 @@ class Perception:
         for track in looked.step.alive:
             if track.seen_ms == time_ms:
                 self._note(track, seen)
-            elif track.kept_ms < time_ms and track.foreground > WAS_FOREGROUND:
+            elif track.kept_ms < time_ms and track.most_foreground > WAS_FOREGROUND:
                 track.gone = self.background.covered(track.sights[-1].box) < GONE_FOREGROUND
         for track in looked.step.ended:
             self._patches.pop(track.number, None)
@@ -160,7 +160,7 @@ class Perception:
         """How a track looks in the picture in which it was found."""
         box = track.sights[-1].box
         self._patches[track.number] = _patch(rgb, box)
-        track.foreground = max(track.foreground, self.background.covered(box))
+        track.cover(self.background.covered(box))
         track.gone = False
         track.at_border = bool(touched(box, rgb.shape[1], rgb.shape[0]))
         track.going_out = leaves_picture(track, rgb.shape[1], rgb.shape[0])

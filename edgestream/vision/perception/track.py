@@ -16,6 +16,7 @@ HISTORY_MS = 3000.0  # of boxes
 SPEED_MS = 800.0  # over which speed is taken
 SHAPE_MIX = 0.6  # of the newest box
 MIN_VOTES = 1.0  # of a class, the scores of its detections together
+FADES = 0.8  # with each picture
 OLD_VOTES = 0.98  # what is left of votes with each new one
 
 
@@ -43,7 +44,8 @@ class Track:
         self.n_sights = 1
         self.n_detected = int(sight.detected)
         self.score = 0.0
-        self.foreground = 0.0  # the most of its box that was not background
+        self.foreground = 0.0  # the most of its box that was not background lately
+        self.most_foreground = 0.0  # and ever
         self.part = False  # it began in or beside another one
         self.gone = False  # where it was is background again
         self.at_border = False
@@ -68,6 +70,11 @@ class Track:
             self._votes[each] *= OLD_VOTES
         self._votes[label] += score
         self.score = max(score, OLD_VOTES * self.score)
+
+    def cover(self, share: float) -> None:
+        """A picture shows that so much of its box is not background."""
+        self.foreground = max(FADES * self.foreground, share)
+        self.most_foreground = max(self.most_foreground, share)
 
     def paint(self, colour: str) -> None:
         """A picture shows its colour."""

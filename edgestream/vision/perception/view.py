@@ -35,7 +35,7 @@ ZOOMED = 1.06
 SHAKE_STEP, SHAKE_TURNS = 0.008, 3  # of the picture, and times it goes back, within SHAKE_MS
 SHAKE_MS = 2000.0
 QUIET_MS = 1500.0  # after a camera moved, until it is told again
-GREY_CHROMA = 0.04  # of the light, that the chroma of an infrared picture is below
+GREY_CHROMA, COLOUR_CHROMA = 0.025, 0.09  # of the light, below and above which a chroma is sure
 LIKE, EVERYWHERE, CUT_PICTURES = 0.3, 0.8, 2  # below, above and within which another place is seen
 TREMBLE = 0.006  # of the picture, that is no motion
 SLOW_RATIO = 1.6  # of light that changes bit by bit
@@ -83,6 +83,7 @@ class View:
         self._way: deque[tuple[float, Motion]] = deque()
         self._told_move_ms = -np.inf
         self._hidden: Look | None = None  # what was seen before the lens was covered
+        self._grey: bool | None = None  # has no colours
         self._slow: Look | None = None
         self._sharp = 0.0  # usual sharpness
         self._n_blurred = 0
@@ -99,7 +100,7 @@ class View:
         self._last = look
         if last is None or self._before is None:
             self._before = self._slow = look
-            self._sharp = look.sharpness
+            self._sharp, self._grey = look.sharpness, _is_grey(look, None)
             return []
         share = _changed(look, last)
         found = self._move(look, last) if share > SOME else []
@@ -176,8 +177,14 @@ class View:
         ):
             self._hidden = before
             return COVERED
-        if _is_grey(look) != _is_grey(before) and alike > LIKE and ratio > 0.5:
-            return INFRARED_ON if _is_grey(look) else INFRARED_OFF
+        was_grey, self._grey = self._grey, _is_grey(look, self._grey)
+        if (
+            None not in (self._grey, was_grey)
+            and self._grey != was_grey
+            and alike > LIKE
+            and ratio > 0.5
+        ):
+            return INFRARED_ON if self._grey else INFRARED_OFF
         if alike > SAME_STRUCTURE:
             return _light(before, look, ratio)
         everywhere = float((np.abs(look.cells - before.cells) > 2 * STEP_LEVELS).mean())
@@ -220,9 +227,10 @@ def _is_motion(motion: Motion) -> bool:
     return max(abs(motion.x), abs(motion.y), abs(motion.zoom - 1) / 3) > TREMBLE
 
 
-def _is_grey(look: Look) -> bool:
-    """Whether a picture has no colours, as of an infrared camera."""
-    return look.chroma < GREY_CHROMA * (look.light + 8)
+def _is_grey(look: Look, before: bool | None) -> bool | None:
+    """Whether a picture has no colours, as of an infrared camera; as before where it has few."""
+    chroma = look.chroma / (look.light + 8)
+    return True if chroma < GREY_CHROMA else False if chroma > COLOUR_CHROMA else before
 
 
 def _light(before: Look, look: Look, ratio: float) -> str | None:

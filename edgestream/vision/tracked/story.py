@@ -112,8 +112,7 @@ class Story:
             return False
         if track.part and track.n_detected < PART_SIGHTS:
             return False
-        at_border = touched(track.first.box, self._width, self._height)
-        return bool(at_border) or self._went(track.first, CAME_WAY)
+        return self._went(track.first, CAME_WAY)
 
     def _came_in(self) -> bool:
         """Whether a thing that nobody can name has gone a way that noise and leaves do not go."""
@@ -149,7 +148,7 @@ class Story:
             return
         if self._still is None:
             yield from self._stop(time_ms)
-        elif self._moves():
+        elif self.track.foreground > NEW_FOREGROUND and self._moves():
             began_ms, stood_ms = self._left_place(), time_ms - self._still.time_ms
             way = self._vector(self._still.box, self.track.sights[-1].box)
             self._way_from, self._still = self._still, None
