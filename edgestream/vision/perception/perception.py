@@ -36,6 +36,7 @@ KEPT_MS = {True: np.inf, False: 1500.0}  # while its place looks the same; detec
 LOOK_EVERY_MS = 2000.0  # the detector, while something is there and nothing changes
 FIRST_LOOKS = 3  # pictures of a stream in which it looks whatever changes
 WAS_FOREGROUND, GONE_FOREGROUND = 0.3, 0.12  # of a box that was seen, and that is empty now
+HANGS_TO, ARM_HEIGHT, UPRIGHT = 0.95, 0.2, 1.8  # of the picture's height, and of the own width
 FLOODED = 0.6  # of the pixels that are not background: it is another one
 ELSEWHERE = (CUT, CLEAR, CAMERA_MOVES, LIGHT_ON, LIGHT_OFF, INFRARED_ON, INFRARED_OFF)
 OUT_SPEED = 0.1  # sizes a second
@@ -162,11 +163,19 @@ class Perception:
         self._patches[track.number] = _patch(rgb, box)
         track.cover(self.background.covered(box))
         track.gone = False
+        track.hangs = hangs(box, rgb.shape[1], rgb.shape[0])
+        track.hung = track.hung or track.hangs
         track.at_border = bool(touched(box, rgb.shape[1], rgb.shape[0]))
         track.going_out = leaves_picture(track, rgb.shape[1], rgb.shape[0])
         colour = main_colour(_part(rgb, box))
         if colour:
             track.paint(colour)
+
+
+def hangs(box: Box, width: int, height: int) -> bool:
+    """Whether it reaches into the picture from above, as an arm does and nobody who stands."""
+    at_top = "top" in touched(box, width, height) and box.bottom < HANGS_TO * height
+    return at_top and box.height > ARM_HEIGHT * height and box.height < UPRIGHT * box.width
 
 
 def leaves_picture(track: Track, width: int, height: int) -> bool:

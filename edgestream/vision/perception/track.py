@@ -49,6 +49,7 @@ class Track:
         self.part = False  # it began in or beside another one
         self.gone = False  # where it was is background again
         self.at_border = False
+        self.hangs = self.hung = False  # into the picture from above, as an arm does; ever
         self.going_out = False  # at the border, on its way out of the picture
         self._votes: dict[str, float] = defaultdict(float)
         self._colours: dict[str, float] = defaultdict(float)

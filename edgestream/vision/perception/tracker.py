@@ -24,6 +24,7 @@ MIN_IOU = 0.15
 UNSURE_IOU = 0.4  # of an unsure detection with what was never detected
 LEAST_RATIO = 0.4  # of two sizes of one thing
 PART_OF_SEVERAL, GAP_OF_SEVERAL = 0.08, 0.15  # of a box around several, each and between them
+ARM_TOP = 0.1  # of its height, below the border
 HIDDEN_MS = 3000.0  # until a thing that vanished in the middle of the picture is taken for gone
 HIDDEN_NEAR, HIDDEN_RATIO = 2.0, 0.6  # sizes from where it should be, and of its size, when back
 PART_MS = 1000.0  # in which what begins where another one was may be a part of it
@@ -114,6 +115,8 @@ class Tracker:
         for i, track in _fits([b.box for b in found], free, time_ms):
             if i in given or track not in free:
                 continue
+            if track.hung and found[i].box.top > ARM_TOP * found[i].box.height:
+                continue  # an arm has no end above: this is what it put down
             given.add(i)
             free.remove(track)
             track.push(Sight(time_ms, found[i].box, False))
@@ -171,7 +174,7 @@ class Tracker:
         """How long a track may be missed."""
         if track.n_sights < SETTLED:
             return TENTATIVE_MS
-        if track.going_out or track.gone:
+        if track.going_out or track.gone or track.hung:
             return OUT_MS
         return LOST_MS[track.label != SOMETHING]
 

@@ -26,6 +26,7 @@ SURE_SIGHTS = {True: 2, False: 3}  # pictures, before it is told of; with a clas
 CAME_WAY = 0.12  # sizes, that a thing with a class goes until it is one that came
 BLOB_WAY, BLOB_IN = 0.6, 0.08  # of a thing without a class: sizes, or shares of the picture inwards
 STEPS, STEP_WAY = 4, 0.06  # pictures, and sizes in each, that such a thing goes one way
+STEPS_MS = 1300.0  # in which they lie
 LONGEST = 4.5  # times as long as wide; what is thinner is the edge of a shadow
 LEAST_BLOB = 0.004  # share of the picture
 PART_SIGHTS = 4  # detections, of what began beside another one
@@ -34,7 +35,6 @@ COMES_FROM = 0.6  # sizes from a border
 LEAST_WAY = 0.02  # of the picture, that tells where something came from in its middle
 LAST_SIGHTS, OUT_WAY_MS = 3, 1000.0  # that tell where it goes out
 CONTACT_WEIGHT = 0.3  # of a border that it lies along, beside the way to it
-HANGS_TO, HAND_HEIGHT, UPRIGHT = 0.8, 0.2, 1.8  # of the picture's height, and of the own width
 STAYS_MS = (60_000.0, 600_000.0, 3_600_000.0)  # of standing still, when it is told
 
 
@@ -97,7 +97,7 @@ class Story:
         if self._was_there:
             self.there = known
             return
-        if not (self._came() if known else self._came_in()):
+        if not ((known and self._came()) or self._came_in()):
             if known and track.n_detected > 5 and track.foreground < NEW_FOREGROUND:
                 self.there = True  # it was there, and only now found
                 self._still = track.sights[-1]
@@ -137,6 +137,8 @@ class Story:
     def _keeps_on(self) -> bool:
         """Whether it goes one way from picture to picture, and not to and fro."""
         recent = list(self.track.sights)[-STEPS - 1 :]
+        if recent[-1].time_ms - recent[0].time_ms > STEPS_MS:
+            return False
         steps = [self._vector(a.box, b.box) for a, b in pairwise(recent)]
         total = np.sum(steps, 0)
         axis = int(np.abs(total).argmax())
@@ -144,7 +146,7 @@ class Story:
         return sum(bool(s[axis] * np.sign(total[axis]) > least) for s in steps) >= STEPS - 1
 
     def _go(self, time_ms: float) -> Iterator[Act]:
-        if self._reaches_in():
+        if self.track.hangs:
             return
         if self._still is None:
             yield from self._stop(time_ms)
@@ -194,7 +196,7 @@ class Story:
     def _side_in(self) -> str | None:
         """Where it came from: a border that it touched at first, the one it went away from most."""
         first, now = self.track.first.box, self.track.sights[-1].box
-        if self._reaches_in():
+        if self.track.hangs:
             return "top"
         sides = touched(first, self._width, self._height)
         way = (now.centre - first.centre) / (self._width, self._height)
@@ -213,7 +215,7 @@ class Story:
         sides = {side for s in last[-2:] for side in touched(s.box, self._width, self._height)}
         if not sides:
             return None
-        if "top" in sides and any(self._hangs(s.box) for s in self.track.sights):
+        if "top" in sides and self.track.hung:
             return "top"
         whole = self._last_whole()
         before = self.track.since(whole.time_ms - OUT_WAY_MS)[0]
@@ -225,15 +227,6 @@ class Story:
         """The last time that more than a rest of it was seen."""
         largest = max(s.box.area for s in self.track.sights)
         return [s for s in self.track.sights if s.box.area >= largest / 2][-1]
-
-    def _reaches_in(self) -> bool:
-        """Whether it hangs into the picture from above, as a hand does and nobody who stands."""
-        return self._hangs(self.track.sights[-1].box)
-
-    def _hangs(self, box: Box) -> bool:
-        height = self._height
-        hangs = "top" in touched(box, self._width, height) and box.bottom < HANGS_TO * height
-        return hangs and box.height > HAND_HEIGHT * height and box.height < UPRIGHT * box.width
 
     def _contact(self, sights: Sequence[Sight], side: str) -> float:
         """Of the mean share of a border that the sights lie along, as much as it weighs."""
