@@ -69,44 +69,26 @@ class Unit(NamedTuple):
 
 @dataclass(kw_only=True)
 class Commentator(ABC):
-    """One stream's stages in the order that data takes; a family adds its own."""
+    """What a PictureStream asks of any family: one stream, pictures in and comments out."""
 
-    picture_gate: PictureGate  # -> pictures in which something is new
-    row_gate: RowGate  # -> of the encoder's rows those that are new
-    loop: TurnLoop  # -> tokens
-    novelty: Novelty  # -> comments that are news
     counts: Counts = field(default_factory=Counts)
     cost: Cost = field(default_factory=Cost)  # of the last picture, but for its age
-    _pace: Pace | None = None
-    _left_ms: float = math.inf  # for the next picture
-    _began_s: float = 0.0  # with the picture, on the clock of this machine
 
     @property
     def seen(self) -> tuple[Seen, ...]:
         """What is followed in the newest picture; nothing where the family follows nothing."""
         return ()
 
-    def limit(self, pace: Pace, left_ms: float) -> None:
+    def limit(self, pace: Pace, left_ms: float) -> None:  # noqa: B027 - few families heed it
         """What the next picture may cost, and how soon its comment must be whole."""
-        self._pace, self._left_ms = pace, left_ms
 
     def reset(self) -> None:
         """Back to an empty stream."""
-        for stage in (self.picture_gate, self.row_gate, self.loop, self.novelty):
-            stage.reset()
         self.counts, self.cost = Counts(), Cost()
 
+    @abstractmethod
     def push(self, picture: Picture) -> list[Event]:
         """A picture to the events that it brings; Comments have no staleness yet."""
-        self.counts.pictures += 1
-        self._began_s = time.perf_counter()
-        change = self.picture_gate.push(picture.rgb)
-        events = self._change_shot() if change.shot else []
-        unit = self._unit(picture, change)
-        if unit is None:
-            self.cost = Cost(read_ms=self._passed_ms())
-            return events
-        return events + self._comment(self._turn(unit), picture.time_ms)
 
     @abstractmethod
     def ask(self, question: str) -> Callable[[], str]:
@@ -123,6 +105,41 @@ class Commentator(ABC):
     @abstractmethod
     def finish(self) -> list[Event]:
         """The pictures have ended: says what is begun."""
+
+
+@dataclass(kw_only=True)
+class DecodingCommentator(Commentator):
+    """A decoder reads what is new of pictures and writes; a family adds its own stages."""
+
+    picture_gate: PictureGate  # -> pictures in which something is new
+    row_gate: RowGate  # -> of the encoder's rows those that are new
+    loop: TurnLoop  # -> tokens
+    novelty: Novelty  # -> comments that are news
+    _pace: Pace | None = None
+    _left_ms: float = math.inf  # for the next picture
+    _began_s: float = 0.0  # with the picture, on the clock of this machine
+
+    def limit(self, pace: Pace, left_ms: float) -> None:
+        """What the next picture may cost, and how soon its comment must be whole."""
+        self._pace, self._left_ms = pace, left_ms
+
+    def reset(self) -> None:
+        """Back to an empty stream."""
+        super().reset()
+        for stage in (self.picture_gate, self.row_gate, self.loop, self.novelty):
+            stage.reset()
+
+    def push(self, picture: Picture) -> list[Event]:
+        """A picture to the events that it brings; Comments have no staleness yet."""
+        self.counts.pictures += 1
+        self._began_s = time.perf_counter()
+        change = self.picture_gate.push(picture.rgb)
+        events = self._change_shot() if change.shot else []
+        unit = self._unit(picture, change)
+        if unit is None:
+            self.cost = Cost(read_ms=self._passed_ms())
+            return events
+        return events + self._comment(self._turn(unit), picture.time_ms)
 
     @abstractmethod
     def _unit(self, picture: Picture, change: Change) -> Unit | None:

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 SYNTHETIC_MODEL = "synthetic-en"  # a streaming LLM that hears synthetic voices; tests, benchmarks
 DEFAULT_MODEL = "whisper-tiny.en"  # ships with the package and hears people
 DEFAULT_VOICE, VOICE_OFF = "silero-vad", "off"  # the gate before it, likewise; and none
-DEFAULT_COMMENTATOR = "tiny-watch"  # likewise
+DEFAULT_COMMENTATOR = "nano-watch"  # likewise
 MANIFEST, SOURCE, LOCK = "model.toml", "source.toml", "lock.toml"  # of a model's folder
 FORMAT = 1
 DECODER_FAMILY = "decoder"  # of folders that `edgestream convert` writes of decoders alone
 CONCATENATED = "concatenated"
 REENCODED, VOICE = "reencoded", "voice"  # Whisper and Moonshine; a gate before them
 COMMENTATOR = "commentator"
+TRACKS = "tracks"  # a detector, and what becomes of what it finds
 VLM = "vlm"  # vision-language models
 # Of a file in a model's folder: good on every system, nothing that a terminal would obey.
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,127}")

@@ -13,11 +13,11 @@ from edgestream.events import Event
 from edgestream.onnx.encoder import Encoder
 from edgestream.sources.picture import Picture
 from edgestream.vision.gates import Change, Linger
-from edgestream.vision.stages import CUT, Commentator, Unit
+from edgestream.vision.stages import CUT, DecodingCommentator, Unit
 
 
 @dataclass(kw_only=True)
-class BuiltInCommentator(Commentator):
+class BuiltInCommentator(DecodingCommentator):
     """Pictures of one size and a window of one length: only tokens can be fewer. A comment is whole
     when it comes."""
 

@@ -24,6 +24,7 @@ WALKED = 0.5  # sizes, that it must have gone before it can stop
 FIRST_MS = 700.0  # of a stream, in which what is there was there before
 SURE_SIGHTS = {True: 2, False: 3}  # pictures, before it is told of; with a class, and without
 CAME_WAY = 0.12  # sizes, that a thing with a class goes until it is one that came
+UNNAMED_MS, NAMED_MS = 550.0, 950.0  # until it is told of without a class; with some detections
 BLOB_WAY, BLOB_IN = 0.6, 0.08  # of a thing without a class: sizes, or shares of the picture inwards
 STEPS, STEP_WAY = 4, 0.06  # pictures, and sizes in each, that such a thing goes one way
 STEPS_MS = 1300.0  # in which they lie
@@ -117,6 +118,8 @@ class Story:
     def _came_in(self) -> bool:
         """Whether a thing that nobody can name has gone a way that noise and leaves do not go."""
         track = self.track
+        if track.seen_ms - track.first.time_ms < (NAMED_MS if track.n_detected else UNNAMED_MS):
+            return False
         short, long = sorted((track.box.width, track.box.height))
         if long > LONGEST * short:
             return False

@@ -12,7 +12,7 @@ from edgestream.errors import UsageError, computing
 from edgestream.events import Draft, Event
 from edgestream.sources.picture import Picture
 from edgestream.vision.gates import Change
-from edgestream.vision.stages import CUT, Commentator, Unit
+from edgestream.vision.stages import CUT, DecodingCommentator, Unit
 from edgestream.vision.vlm.answer import Answerer
 from edgestream.vision.vlm.tower import PictureRows, VisionTower
 from edgestream.vision.vlm.units import UnitTemplate
@@ -22,7 +22,7 @@ WORDS = re.compile(r"\w+")
 
 
 @dataclass(kw_only=True)
-class VlmCommentator(Commentator):
+class VlmCommentator(DecodingCommentator):
     """A comment is what a turn says; with `continues` it goes on over the turns after following
     pictures until the model ends it or the shot changes.
 

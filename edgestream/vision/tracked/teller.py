@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tracks to comments: whose acts are told, how they are grouped, and in which words."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from edgestream.events import Comment, Happening
+from edgestream.vision.chattiness import Chattiness
+from edgestream.vision.perception import view
+from edgestream.vision.perception.boxes import Box
+from edgestream.vision.perception.detector import PERSON, SOMETHING, VEHICLE
+from edgestream.vision.perception.perception import Looked
+from edgestream.vision.perception.track import Track
+from edgestream.vision.perception.view import ViewChange
+from edgestream.vision.tracked import sentences
+from edgestream.vision.tracked.story import ENTERS, LEAVES, MOVES, STAYS, STOPS, Act, Story
+
+# From which chattiness on a kind is told; arrivals and departures of people and vehicles always.
+FROM = {ENTERS: 0.2, LEAVES: 0.2, STOPS: 0.4, MOVES: 0.4, STAYS: 0.4}
+ALWAYS = (PERSON, VEHICLE)
+VIEW_FROM = 0.2
+SMALL_VIEW = {view.DARKER: 0.4, view.BRIGHTER: 0.4, view.BLURRED: 0.4, view.SHARP: 0.4}
+OFTEN, OFTEN_MS, HELD_MS = (
+    6,
+    5000.0,
+    1000.0,
+)  # comments in a while; then they are held, to be joined
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """How a track was introduced."""
+
+    label: str
+    there: bool  # before anybody looked
+
+
+class Teller:
+    """Push what each picture showed, get comments."""
+
+    def __init__(self, chattiness: Chattiness, only: tuple[str, ...] | None = None) -> None:
+        """`only`: labels of what is told of; of all, and of the view, if None."""
+        self._chattiness = chattiness.value
+        self._only = only
+        self.reset()
+
+    def reset(self) -> None:
+        """Nothing was seen yet."""
+        self._stories: dict[int, Story] = {}
+        self._told: dict[int, Told] = {}
+        self._began_ms: float | None = None
+        self._held: list[Act] = []
+        self._recent: deque[float] = deque()
+
+    def push(self, looked: Looked) -> list[Comment]:
+        """The comments that a picture brings."""
+        step = looked.step
+        if self._began_ms is None or looked.fresh:
+            self._began_ms = step.time_ms
+        acts = [
+            act for track in step.alive for act in self._story(track, looked).push(step.time_ms)
+        ]
+        for track in step.ended:
+            story = self._stories.pop(track.number, None)
+            acts += story.end(step.time_ms) if story and not looked.fresh else []
+        said = [self._of_view(c, step.time_ms) for c in looked.changes if self._tells_view(c)]
+        self._held += [act for act in acts if self._tells(act)]
+        said += self._release(step.time_ms, looked)
+        for track in step.ended:
+            self._told.pop(track.number, None)
+        return said
+
+    def follows(self, track: Track) -> bool:
+        """Whether it is one that is told of, or could be."""
+        story = self._stories.get(track.number)
+        return story is not None and (story.told or story.there)
+
+    def finish(self, looked: Looked | None) -> list[Comment]:
+        """What is held, at the end."""
+        return self._join(self._held, looked) if looked else []
+
+    def _story(self, track: Track, looked: Looked) -> Story:
+        story = self._stories.get(track.number)
+        if story is None:
+            assert self._began_ms is not None
+            story = Story(track, self._began_ms, looked.width, looked.height)
+            self._stories[track.number] = story
+        return story
+
+    def _tells(self, act: Act) -> bool:
+        label = act.track.label
+        if self._only is not None and label not in self._only:
+            return False
+        if act.kind in (ENTERS, LEAVES) and label in ALWAYS:
+            return True
+        return self._chattiness >= FROM[act.kind]
+
+    def _tells_view(self, change: ViewChange) -> bool:
+        return self._only is None and self._chattiness >= SMALL_VIEW.get(change.kind, VIEW_FROM)
+
+    def _of_view(self, change: ViewChange, time_ms: float) -> Comment:
+        text = sentences.of_view(change.kind, change.direction)
+        happening = Happening(change.kind, direction=change.direction)
+        return Comment.of(text, time_ms, happening, change.time_ms)
+
+    def _release(self, time_ms: float, looked: Looked) -> list[Comment]:
+        """What is held, at once; where much happens, joined every second."""
+        while self._recent and time_ms - self._recent[0] > OFTEN_MS:
+            self._recent.popleft()
+        if not self._held:
+            return []
+        if len(self._recent) >= OFTEN and time_ms - self._held[0].known_ms < HELD_MS:
+            return []
+        said = self._join(self._held, looked)
+        self._held = []
+        self._recent.extend([time_ms] * len(said))
+        return said
+
+    def _join(self, acts: Iterable[Act], looked: Looked | None) -> list[Comment]:
+        """Many acts of one kind, of things of one class on one side, are one comment."""
+        groups: dict[tuple[str | None, ...], list[Act]] = {}
+        for act in acts:
+            alone = str(act.track.number) if act.kind == STAYS else None
+            key = (act.kind, act.track.label, act.side, act.direction, alone)
+            groups.setdefault(key, []).append(act)
+        joined = []
+        for group in groups.values():
+            joined += [group] if len(group) >= MANY else [[act] for act in group]
+        return [self._comment(group, looked) for group in joined]
+
+    def _comment(self, acts: list[Act], looked: Looked | None) -> Comment:
+        act, scale = acts[0], looked.scale if looked else 1.0
+        track = act.track
+        text = self._several(acts) if len(acts) > 1 else self._one(act)
+        happening = Happening(
+            act.kind, act.side, act.direction, track.number, track.label, track.colour or None,
+            in_pixels(act.box or track.box, scale), round(track.score, 2), None, len(acts),
+        )  # fmt: skip
+        start_ms = min(a.time_ms for a in acts)
+        return Comment.of(f"{text[0].upper()}{text[1:]}.", act.known_ms, happening, start_ms)
+
+    def _several(self, acts: list[Act]) -> str:
+        for act in acts:
+            self._told.setdefault(act.track.number, Told(act.track.label, False))
+        act = acts[0]
+        who = sentences.several(act.track.label, len(acts))
+        return f"{who} {sentences.does(act.kind, act.side, act.direction, None, one=False)}"
+
+    def _one(self, act: Act) -> str:
+        who = self._who(act)
+        if act.kind == STAYS:
+            return sentences.stays(who, act.stayed_ms)
+        return f"{who} {sentences.does(act.kind, act.side, act.direction, None, one=True)}"
+
+    def _who(self, act: Act) -> str:
+        """What it is called: as it was introduced, or introduced now."""
+        number, label = act.track.number, act.track.label
+        told = self._told.get(number)
+        present = sum(t.label == label for t in self._told.values())
+        if told is None:
+            there = act.kind != ENTERS
+            self._told[number] = Told(label, there)
+            another = act.kind == ENTERS and present > 0
+            who = sentences.indefinite(label, act.track.colour, another=another)
+            return f"{who} that was there" if there and label != SOMETHING else who
+        if told.label != label:  # only now it is clear what it is
+            self._told[number] = Told(label, told.there)
+            return sentences.indefinite(label, act.track.colour)
+        return sentences.definite(label, present)
+
+
+def in_pixels(box: Box, scale: float) -> tuple[int, int, int, int]:
+    """In the picture of the source."""
+    left, top, right, bottom = (round(at / scale) for at in box)
+    return left, top, right, bottom
