@@ -23,11 +23,9 @@ FROM = {ENTERS: 0.2, LEAVES: 0.2, STOPS: 0.4, MOVES: 0.4, STAYS: 0.4}
 ALWAYS = (PERSON, VEHICLE)
 VIEW_FROM = 0.2
 SMALL_VIEW = {view.DARKER: 0.4, view.BRIGHTER: 0.4, view.BLURRED: 0.4, view.SHARP: 0.4}
-OFTEN, OFTEN_MS, HELD_MS = (
-    6,
-    5000.0,
-    1000.0,
-)  # comments in a while; then they are held, to be joined
+OFTEN, OFTEN_MS = 6, 5000.0  # comments in a while; then acts are held, to be joined
+HELD_MS = 1000.0  # for so long
+MANY = 3  # acts of one kind, that are told together
 
 
 @dataclass(frozen=True, slots=True)
