@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from edgestream.vision.perception.boxes import Box
 
 Mask = NDArray[np.bool_]
-WIDTH_PX = 208  # in which the background is kept
 HISTORY = 300  # pictures, a minute of them at five a second
 SQUARED_DISTANCE = 16.0  # of a pixel to the background, in its variances
 LEAST_VARIANCE = 20.0  # of a pixel: what is not learned for long seems to have none
@@ -64,12 +63,13 @@ class Background:
         self.share = 0.0  # of its pixels that are not background
         self.scale = 1.0
 
-    def push(self, rgb: NDArray[np.uint8], followed: Iterable[Box]) -> list[Blob]:
-        """The blobs of uint8 [height, width, 3]; `followed` boxes in it are not learned."""
-        height, width = rgb.shape[:2]
-        self.scale = min(1.0, WIDTH_PX / max(width, height))
-        size = (max(1, round(width * self.scale)), max(1, round(height * self.scale)))
-        small = cv2.GaussianBlur(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), (3, 3), 0)
+    def push(self, rgb: NDArray[np.uint8], scale: float, followed: Iterable[Box]) -> list[Blob]:
+        """The blobs of uint8 [height, width, 3], where `followed` boxes are not learned.
+
+        Boxes are of the picture that the detector looks at; this one is `scale` times as wide.
+        """
+        self.scale = scale
+        small = cv2.GaussianBlur(rgb, (3, 3), 0)
         small = self._exposed(self._steadied(np.asarray(small, np.uint8)))
         changed = self._change(small)
         raw = self._model.apply(small, learningRate=0 if self._n_pictures else 1)
@@ -154,6 +154,8 @@ class Background:
         self._model.apply(small, learningRate=FIRST_LEARNING if first else LEARNING)
 
     def _blobs(self, mask: Mask) -> list[Blob]:
+        if mask.sum() < MIN_SHARE * mask.size:
+            return []
         # One pixel is noise; parts of one thing lie close to each other.
         opened = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
         kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (GAP_PX, GAP_PX))

@@ -47,12 +47,14 @@ class Contrast:
             self._bounds = bounds
         else:
             self._bounds = old + MIX * (bounds - old)
+        return self.apply(rgb)
+
+    def apply(self, rgb: Rgb) -> Rgb:
+        """The same stretching of the same picture in another size."""
         gain = self.gain
-        if gain <= 1.0:
+        if gain <= 1.0 or self._bounds is None:
             return rgb
         if gain > NOISY_GAIN:
             rgb = np.asarray(cv2.GaussianBlur(rgb, (0, 0), 1.0), np.uint8)
-        assert self._bounds is not None
         levels = BLACK + gain * (np.arange(256) - self._bounds[0])
-        table = np.clip(np.minimum(levels, 255.0), 0, 255).astype(np.uint8)
-        return np.asarray(cv2.LUT(rgb, table), np.uint8)
+        return np.asarray(cv2.LUT(rgb, np.clip(levels, 0, 255).astype(np.uint8)), np.uint8)

@@ -30,6 +30,7 @@ from edgestream.vision.perception.view import (
 )  # fmt: skip
 
 Rgb = NDArray[np.uint8]
+SMALL_PX = 208  # longer side in which all but the detector look
 SAME_LEVELS = 16.0  # mean difference of a place that looks as it did
 PATCH_PX = 16  # size in which places are compared
 KEPT_MS = {True: np.inf, False: 1500.0}  # while its place looks the same; detected, or a blob
@@ -41,6 +42,24 @@ FLOODED = 0.6  # of the pixels that are not background: it is another one
 ELSEWHERE = (CUT, CLEAR, CAMERA_MOVES, LIGHT_ON, LIGHT_OFF, INFRARED_ON, INFRARED_OFF)
 OUT_SPEED = 0.1  # sizes a second
 CLOSER = 2.2  # a second look is at a square of so many sizes of the box
+
+
+class Sizes:
+    """A picture in the sizes that it is looked at: `large` by the detector, if it is asked for."""
+
+    def __init__(self, rgb: Rgb, side_px: int) -> None:
+        self._rgb = rgb
+        height, width = rgb.shape[:2]
+        self.scale = min(1.0, side_px / max(width, height))
+        self.width = max(1, round(width * self.scale))
+        self.height = max(1, round(height * self.scale))
+        half = min(1.0, SMALL_PX / max(width, height))
+        self.small = _resized(rgb, max(1, round(width * half)), max(1, round(height * half)))
+
+    @property
+    def large(self) -> Rgb:
+        """As wide or high as the detector's square."""
+        return _resized(self._rgb, self.width, self.height)
 
 
 @dataclass(slots=True)
@@ -79,29 +98,30 @@ class Perception:
 
     def push(self, rgb: Rgb, time_ms: float) -> Looked:
         """A picture, uint8 [height, width, 3], at five a second or fewer; times rise."""
-        small, scale = self._fitted(rgb)
-        height, width = small.shape[:2]
+        picture = Sizes(rgb, self.detector.side_px)
+        small, width, height = picture.small, picture.width, picture.height
         changes = self.view.push(small, time_ms)
         fresh = self._disturbed(width, height, changes)
-        looked = Looked(Step(time_ms), width, height, scale, changes=changes, fresh=fresh)
+        looked = Looked(Step(time_ms), width, height, picture.scale, changes=changes, fresh=fresh)
         if fresh or self.view.hidden:
             self._wait(time_ms)
         if self.view.hidden:
             looked.step.alive = list(self.tracker.tracks)
             return looked
         seen = self.contrast.push(small)
+        share = small.shape[1] / width
         followed = [t.box for t in self.tracker.tracks if t.label != SOMETHING and t.n_sights > 2]
-        looked.blobs = self.background.push(seen, followed)
-        looked.detections, looked.ran = self._detect(seen, looked.blobs, time_ms)
+        looked.blobs = self.background.push(seen, share, followed)
+        looked.detections, looked.ran = self._detect(picture, looked.blobs, time_ms)
         looked.step = self.tracker.push(
             looked.detections,
             looked.blobs,
             time_ms,
-            lambda track: self._unchanged(track, seen, time_ms),
+            lambda track: self._unchanged(track, seen, share, time_ms),
         )
         for track in looked.step.alive:
             if track.seen_ms == time_ms:
-                self._note(track, seen)
+                self._note(track, picture, seen, share)
             elif track.kept_ms < time_ms and track.most_foreground > WAS_FOREGROUND:
                 track.gone = self.background.covered(track.sights[-1].box) < GONE_FOREGROUND
         for track in looked.step.ended:
@@ -130,15 +150,9 @@ class Perception:
         for track in self.tracker.tracks:
             track.keep(time_ms)
 
-    def _fitted(self, rgb: Rgb) -> tuple[Rgb, float]:
-        height, width = rgb.shape[:2]
-        scale = min(1.0, self.detector.side_px / max(width, height))
-        if scale == 1.0:
-            return rgb, 1.0
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8), scale
-
-    def _detect(self, rgb: Rgb, blobs: list[Blob], time_ms: float) -> tuple[list[Detection], int]:
+    def _detect(
+        self, picture: Sizes, blobs: list[Blob], time_ms: float
+    ) -> tuple[list[Detection], int]:
         """Looks where something changed, and now and then at what stays."""
         moved = any(t.seen_ms > self._looked_ms - 1000 for t in self.tracker.tracks)
         due = time_ms - self._looked_ms >= LOOK_EVERY_MS and moved
@@ -146,28 +160,28 @@ class Perception:
             return [], 0
         self._looked_ms = time_ms
         self._looks += 1
-        return self.detector.push(rgb), 1
+        return self.detector.push(self.contrast.apply(picture.large)), 1
 
-    def _unchanged(self, track: Track, rgb: Rgb, time_ms: float) -> bool:
+    def _unchanged(self, track: Track, rgb: Rgb, share: float, time_ms: float) -> bool:
         """Whether the place of a track looks as when it was last found there."""
         patch = self._patches.get(track.number)
         limit_ms = KEPT_MS[track.sights[-1].detected]
         if patch is None or track.going_out or time_ms - track.seen_ms > limit_ms:
             return False
-        now = _patch(rgb, track.sights[-1].box)
+        now = _patch(rgb, track.sights[-1].box.scaled(share, share))
         return float(cv2.absdiff(patch, now).mean()) < SAME_LEVELS
 
-    def _note(self, track: Track, rgb: Rgb) -> None:
+    def _note(self, track: Track, picture: Sizes, rgb: Rgb, share: float) -> None:
         """How a track looks in the picture in which it was found."""
-        box = track.sights[-1].box
-        self._patches[track.number] = _patch(rgb, box)
+        box, size = track.sights[-1].box, (picture.width, picture.height)
+        self._patches[track.number] = _patch(rgb, box.scaled(share, share))
         track.cover(self.background.covered(box))
         track.gone = False
-        track.hangs = hangs(box, rgb.shape[1], rgb.shape[0])
+        track.hangs = hangs(box, *size)
         track.hung = track.hung or track.hangs
-        track.at_border = bool(touched(box, rgb.shape[1], rgb.shape[0]))
-        track.going_out = leaves_picture(track, rgb.shape[1], rgb.shape[0])
-        colour = main_colour(_part(rgb, box))
+        track.at_border = bool(touched(box, *size))
+        track.going_out = leaves_picture(track, *size)
+        colour = main_colour(_part(rgb, box.scaled(share, share)))
         if colour:
             track.paint(colour)
 
@@ -184,6 +198,18 @@ def leaves_picture(track: Track, width: int, height: int) -> bool:
     out = touched(box, width, height)
     ways = {"left": -velocity[0], "top": -velocity[1], "right": velocity[0], "bottom": velocity[1]}
     return any(ways[side] > OUT_SPEED * box.size for side in out)
+
+
+def _resized(rgb: Rgb, width: int, height: int) -> Rgb:
+    """Made smaller: by whole numbers first, which is fast and leaves no pixel out."""
+    if rgb.shape[:2] == (height, width):
+        return rgb
+    times = rgb.shape[1] // width
+    if times > 1:
+        size = (rgb.shape[1] // times, max(1, rgb.shape[0] // times))
+        cut = np.ascontiguousarray(rgb[: size[1] * times, : size[0] * times])
+        rgb = np.asarray(cv2.resize(cut, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(cv2.resize(rgb, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def _part(rgb: Rgb, box: Box) -> Rgb:

@@ -20,7 +20,7 @@ from edgestream.vision.perception.track import Sight, Track
 SURE = 0.45  # score of a detection that may begin a track
 MAX_TRACKS = 64
 NEAR = 1.2  # sizes between two boxes of one thing, from one picture to the next
-MIN_IOU = 0.15
+MIN_IOU, SAME_IOU = 0.15, 0.5
 UNSURE_IOU = 0.4  # of an unsure detection with what was never detected
 LEAST_RATIO = 0.4  # of two sizes of one thing
 PART_OF_SEVERAL, GAP_OF_SEVERAL = 0.08, 0.15  # of a box around several, each and between them
@@ -69,7 +69,7 @@ class Tracker:
         free = list(self.tracks)
         sure = [d for d in detections if d.score >= SURE]
         unsure = [d for d in detections if d.score < SURE]
-        crowds = [d for d in sure if _several(d.box, blobs)]
+        crowds = [d for d in sure if _several(d.box, blobs) and not self._followed(d.box)]
         sure = [d for d in sure if d not in crowds]
         left = self._match(sure, free, time_ms)
         unfit = self._match(unsure, list(free), time_ms, least_iou=UNSURE_IOU)
@@ -93,6 +93,11 @@ class Tracker:
         """The view changes: of what has no class nobody can tell whether it is the same after."""
         self.tracks = [t for t in self.tracks if t.label != SOMETHING]
         self.hidden = []
+
+    def _followed(self, box: Box) -> bool:
+        """Whether the detector found one thing there before."""
+        known = (t for t in self.tracks if t.n_detected >= SETTLED)
+        return any(iou(t.box, box) > SAME_IOU for t in known)
 
     def _match(
         self, found: Sequence[Detection], free: list[Track], time_ms: float,

@@ -83,6 +83,9 @@ class Story:
 
     def end(self, time_ms: float) -> Iterator[Act]:
         """It was not seen again."""
+        if not (self.told or self.there or self._was_there) and self._came_in(0.0):
+            self.told = True  # in and out while it was waited for what it is
+            yield self._act(ENTERS, self.track.first.time_ms, time_ms, side=self._side_in())
         if not (self.told or (self.there and self._went(self._way_from, WALKED))):
             return
         side = self._side_out()
@@ -98,7 +101,8 @@ class Story:
         if self._was_there:
             self.there = known
             return
-        if not ((known and self._came()) or self._came_in()):
+        wait_ms = NAMED_MS if track.n_detected else UNNAMED_MS
+        if not ((known and self._came()) or self._came_in(wait_ms)):
             if known and track.n_detected > 5 and track.foreground < NEW_FOREGROUND:
                 self.there = True  # it was there, and only now found
                 self._still = track.sights[-1]
@@ -115,10 +119,10 @@ class Story:
             return False
         return self._went(track.first, CAME_WAY)
 
-    def _came_in(self) -> bool:
+    def _came_in(self, wait_ms: float) -> bool:
         """Whether a thing that nobody can name has gone a way that noise and leaves do not go."""
         track = self.track
-        if track.seen_ms - track.first.time_ms < (NAMED_MS if track.n_detected else UNNAMED_MS):
+        if track.seen_ms - track.first.time_ms < wait_ms or track.n_sights < SURE_SIGHTS[False]:
             return False
         short, long = sorted((track.box.width, track.box.height))
         if long > LONGEST * short:
