@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgestream.vision.perception.boxes import Box
-from edgestream.vision.perception.detector import SOMETHING
+from edgestream.vision.perception.detector import PERSON, SOMETHING, VEHICLE
 
 HISTORY_MS = 3000.0  # of boxes
 SPEED_MS = 800.0  # over which speed is taken
 SHAPE_MIX = 0.6  # of the newest box
-MIN_VOTES = 1.0  # of a class, the scores of its detections together
+OFTEN_SEEN = (PERSON, VEHICLE)
+MIN_VOTES = {True: 0.8, False: 1.6}  # of a class, the scores of its detections; often seen, or not
 FADES = 0.8  # with each picture
 OLD_VOTES = 0.98  # what is left of votes with each new one
 
@@ -58,7 +59,8 @@ class Track:
     def label(self) -> str:
         """Its class, as most detections say."""
         label = max(self._votes, key=lambda each: self._votes[each], default=SOMETHING)
-        return label if self._votes[label] >= MIN_VOTES else SOMETHING
+        least = MIN_VOTES[label in OFTEN_SEEN]
+        return label if self._votes[label] >= least else SOMETHING
 
     @property
     def colour(self) -> str:

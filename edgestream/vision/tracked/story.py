@@ -24,7 +24,7 @@ WALKED = 0.5  # sizes, that it must have gone before it can stop
 FIRST_MS = 700.0  # of a stream, in which what is there was there before
 SURE_SIGHTS = {True: 2, False: 3}  # pictures, before it is told of; with a class, and without
 CAME_WAY = 0.12  # sizes, that a thing with a class goes until it is one that came
-UNNAMED_MS, NAMED_MS = 550.0, 950.0  # until it is told of without a class; with some detections
+UNNAMED_MS, NAMED_MS = 550.0, 850.0  # until it is told of without a class; with some detections
 BLOB_WAY, BLOB_IN = 0.6, 0.08  # of a thing without a class: sizes, or shares of the picture inwards
 STEPS, STEP_WAY = 4, 0.06  # pictures, and sizes in each, that such a thing goes one way
 STEPS_MS = 1300.0  # in which they lie
@@ -125,21 +125,23 @@ class Story:
         if track.seen_ms - track.first.time_ms < wait_ms or track.n_sights < SURE_SIGHTS[False]:
             return False
         short, long = sorted((track.box.width, track.box.height))
-        if long > LONGEST * short:
+        if track.part or long > LONGEST * short:
             return False
-        if track.part or track.box.area < LEAST_BLOB * self._width * self._height:
+        if track.box.area < LEAST_BLOB * self._width * self._height:
             return False
-        first, now = track.first.box, track.sights[-1].box
-        sides = touched(first, self._width, self._height)
+        return self._reached_in() or (self._went(track.first, BLOB_WAY) and self._keeps_on())
+
+    def _reached_in(self) -> bool:
+        """Whether it came out of a border, as far as it was ever seen to reach."""
+        first = self.track.first.box
+        boxes = [s.box for s in self.track.sights]
         grown = {
-            "left": (now.right - first.right) / self._width,
-            "top": (now.bottom - first.bottom) / self._height,
-            "right": (first.left - now.left) / self._width,
-            "bottom": (first.top - now.top) / self._height,
+            "left": (max(b.right for b in boxes) - first.right) / self._width,
+            "top": (max(b.bottom for b in boxes) - first.bottom) / self._height,
+            "right": (first.left - min(b.left for b in boxes)) / self._width,
+            "bottom": (first.top - min(b.top for b in boxes)) / self._height,
         }
-        if any(grown[side] > BLOB_IN for side in sides):
-            return True
-        return self._went(track.first, BLOB_WAY) and self._keeps_on()
+        return any(grown[s] > BLOB_IN for s in touched(first, self._width, self._height))
 
     def _keeps_on(self) -> bool:
         """Whether it goes one way from picture to picture, and not to and fro."""
