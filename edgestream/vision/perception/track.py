@@ -18,6 +18,7 @@ SHAPE_MIX = 0.6  # of the newest box
 OFTEN_SEEN = (PERSON, VEHICLE)
 MIN_VOTES = {True: 0.8, False: 1.6}  # of a class, the scores of its detections; often seen, or not
 FADES = 0.8  # with each picture
+ARM_VOTES = 0.4  # of what hangs in from above
 OLD_VOTES = 0.98  # what is left of votes with each new one
 
 
@@ -59,7 +60,7 @@ class Track:
     def label(self) -> str:
         """Its class, as most detections say."""
         label = max(self._votes, key=lambda each: self._votes[each], default=SOMETHING)
-        least = MIN_VOTES[label in OFTEN_SEEN]
+        least = ARM_VOTES if self.hung else MIN_VOTES[label in OFTEN_SEEN]
         return label if self._votes[label] >= least else SOMETHING
 
     @property
