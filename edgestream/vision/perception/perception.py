@@ -33,7 +33,9 @@ Rgb = NDArray[np.uint8]
 SMALL_PX = 208  # longer side in which all but the detector look
 SAME_LEVELS = 16.0  # mean difference of a place that looks as it did
 PATCH_PX = 16  # size in which places are compared
-KEPT_MS = {True: np.inf, False: 1500.0}  # while its place looks the same; detected, or a blob
+KEPT_MS, STANDING_MS = 1500.0, 120_000.0  # while the place of a blob looks the same; and is none of
+STANDS = 0.3  # the background, by this share
+FEW_SIGHTS = 2
 LOOK_EVERY_MS = 2000.0  # the detector, while something is there and nothing changes
 FIRST_LOOKS = 3  # pictures of a stream in which it looks whatever changes
 WAS_FOREGROUND, GONE_FOREGROUND = 0.3, 0.12  # of a box that was seen, and that is empty now
@@ -110,7 +112,7 @@ class Perception:
             return looked
         seen = self.contrast.push(small)
         share = small.shape[1] / width
-        followed = [t.box for t in self.tracker.tracks if t.label != SOMETHING and t.n_sights > 2]
+        followed = [t.box for t in self.tracker.tracks if _is_known(t)]
         looked.blobs = self.background.push(seen, share, followed)
         looked.detections, looked.ran = self._detect(picture, looked.blobs, time_ms)
         looked.step = self.tracker.push(
@@ -165,11 +167,18 @@ class Perception:
     def _unchanged(self, track: Track, rgb: Rgb, share: float, time_ms: float) -> bool:
         """Whether the place of a track looks as when it was last found there."""
         patch = self._patches.get(track.number)
-        limit_ms = KEPT_MS[track.sights[-1].detected]
-        if patch is None or track.going_out or time_ms - track.seen_ms > limit_ms:
+        if patch is None or track.going_out or time_ms - track.seen_ms > self._kept_ms(track):
             return False
         now = _patch(rgb, track.sights[-1].box.scaled(share, share))
         return float(cv2.absdiff(patch, now).mean()) < SAME_LEVELS
+
+    def _kept_ms(self, track: Track) -> float:
+        """For how long its place may look the same: what was detected may stand there for ever."""
+        last = track.sights[-1]
+        if last.detected:
+            return np.inf
+        stands = track.told and not track.hung and self.background.covered(last.box) > STANDS
+        return STANDING_MS if stands else KEPT_MS
 
     def _note(self, track: Track, picture: Sizes, rgb: Rgb, share: float) -> None:
         """How a track looks in the picture in which it was found."""
@@ -184,6 +193,11 @@ class Perception:
         colour = main_colour(_part(rgb, box.scaled(share, share)))
         if colour:
             track.paint(colour)
+
+
+def _is_known(track: Track) -> bool:
+    """Whether it is surely no part of the background."""
+    return track.told or (track.label != SOMETHING and track.n_sights > FEW_SIGHTS)
 
 
 def hangs(box: Box, width: int, height: int) -> bool:

@@ -48,6 +48,7 @@ class Track:
         self.score = 0.0
         self.foreground = 0.0  # the most of its box that was not background lately
         self.most_foreground = 0.0  # and ever
+        self.told = False  # somebody was told of it
         self.part = False  # it began in or beside another one
         self.gone = False  # where it was is background again
         self.at_border = False

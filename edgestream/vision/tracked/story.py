@@ -75,6 +75,8 @@ class Story:
             return
         if track.seen_ms == time_ms:
             yield from self._go(time_ms)
+        elif self._still is None and time_ms - track.seen_ms >= STILL_MS and not track.hangs:
+            yield from self._stand(track.sights[-1], time_ms)  # its place looks as it did
         if self.told and self._still is not None and self._n_stays < len(STAYS_MS):
             stayed_ms = time_ms - self._still.time_ms
             if stayed_ms >= STAYS_MS[self._n_stays]:
@@ -84,7 +86,7 @@ class Story:
     def end(self, time_ms: float) -> Iterator[Act]:
         """It was not seen again."""
         if not (self.told or self.there or self._was_there) and self._came_in(0.0):
-            self.told = True  # in and out while it was waited for what it is
+            self.told = self.track.told = True  # in and out while it was waited for what it is
             yield self._act(ENTERS, self.track.first.time_ms, time_ms, side=self._side_in())
         if not (self.told or (self.there and self._went(self._way_from, WALKED))):
             return
@@ -107,7 +109,7 @@ class Story:
                 self.there = True  # it was there, and only now found
                 self._still = track.sights[-1]
             return
-        self.told = True
+        self.told = track.told = True
         self._way_from = track.first
         yield self._act(ENTERS, track.first.time_ms, time_ms, side=self._side_in())
 
@@ -172,9 +174,12 @@ class Story:
             return
         if max(self._way(s.box, window[-1].box) for s in window) >= STILL_WAY:
             return
-        self._still, self._n_stays = window[0], 0
-        if self._went(self._way_from, WALKED, window[0]):
-            yield self._act(STOPS, window[0].time_ms, time_ms)
+        yield from self._stand(window[0], time_ms)
+
+    def _stand(self, since: Sight, time_ms: float) -> Iterator[Act]:
+        self._still, self._n_stays = since, 0
+        if self._went(self._way_from, WALKED, since):
+            yield self._act(STOPS, since.time_ms, time_ms)
 
     def _moves(self) -> bool:
         """Whether it is away from where it stood, and was on its way in the picture before."""
@@ -183,12 +188,13 @@ class Story:
         return ways[-1] > MOVING_WAY and min(ways) > 0.6 * MOVING_WAY
 
     def _left_place(self) -> float:
-        """When it was last where it stood."""
+        """When it was first seen to be away from where it stood, and stayed away."""
         assert self._still is not None
-        at_ms = self._still.time_ms
-        for sight in self.track.sights:
+        at_ms = self.track.seen_ms
+        for sight in reversed(self.track.sights):
             if self._way(self._still.box, sight.box) < STILL_WAY:
-                at_ms = max(at_ms, sight.time_ms)
+                break
+            at_ms = sight.time_ms
         return at_ms
 
     def _vector(self, one: Box, other: Box) -> NDArray[np.float64]:
