@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from edgestream.vision.perception.boxes import Box
 
 Mask = NDArray[np.bool_]
+Floats = NDArray[np.float32]
 HISTORY = 300  # pictures, a minute of them at five a second
 SQUARED_DISTANCE = 16.0  # of a pixel to the background, in its variances
 LEAST_VARIANCE = 20.0  # of a pixel: what is not learned for long seems to have none
@@ -31,8 +32,8 @@ CHANGED_FOR = 3  # pictures
 EXPOSED_EVERY = 4  # pixels each way tell the exposure
 LEAST_SURE, LEAST_TREMBLE, MOST_TREMBLE = 0.2, 0.15, 4.0  # response, and pixels of a shift
 MOST_LEFT, WORTH = 30.0, 0.8  # levels of a difference that count, and what a shift may leave
-MOST_EXPOSURE = 2.0  # times as light, that is made up for
-LEAST_LEVELS, EXPLAINED = 4.0, 0.5  # of difference; what another exposure may leave of it
+LEAST_LEVELS, FAR_LEVELS = 1.5, 80  # of mean difference; of what another exposure does not do
+EXPLAINED, LEAST_PIXELS = 0.8, 50  # of the difference, that may be left; that tell it
 GAP_PX = 5  # between parts of one blob
 MIN_SHARE = 0.0012  # of the picture, that a blob covers
 
@@ -42,6 +43,22 @@ class Blob(NamedTuple):
 
     box: Box
     fill: float
+
+
+def _line(now: Floats, then: Floats) -> tuple[float, float]:
+    """Slope and offset from the levels now to those then, whatever a few pixels do."""
+    kept = np.abs(now - then) < FAR_LEVELS
+    slope, offset = 1.0, 0.0
+    for _ in range(2):
+        x, y = now[kept], then[kept]
+        spread = float(x.var()) if len(x) > LEAST_PIXELS else 0.0
+        if spread < 1.0:
+            return 1.0, float(np.median(then - now))
+        slope = float(np.clip(((x - x.mean()) * (y - y.mean())).mean() / spread, 0.5, 2.0))
+        offset = float(y.mean() - slope * x.mean())
+        rest = np.abs(slope * now + offset - then)
+        kept = rest < 2.5 * np.median(rest) + 1
+    return slope, offset
 
 
 class Background:
@@ -114,13 +131,17 @@ class Background:
         if known.shape != small.shape:
             return small
         step = np.s_[::EXPOSED_EVERY, ::EXPOSED_EVERY]
-        then, now = known[step].astype(np.float32), small[step].astype(np.float32)
-        ratio = float(np.clip(np.median((then + 4) / (now + 4)), 1 / MOST_EXPOSURE, MOST_EXPOSURE))
-        away, left = np.median(np.abs(then - now)), np.median(np.abs(then - ratio * (now + 4) + 4))
-        if away < LEAST_LEVELS or left > EXPLAINED * away:
+        rows = ~self.mask[step] if self.mask.shape == small.shape[:2] else np.s_[:, :]
+        then, now = known[step][rows].astype(np.float32), small[step][rows].astype(np.float32)
+        if len(then) < LEAST_PIXELS or np.abs(then - now).mean() < LEAST_LEVELS:
             return small
-        table = np.clip(ratio * (np.arange(256) + 4.0) - 4.0, 0, 255).astype(np.uint8)
-        return np.asarray(cv2.LUT(small, table), np.uint8)
+        lines = [_line(now[:, c], then[:, c]) for c in range(3)]
+        levels = np.arange(256, dtype=np.float32)[:, None]
+        table = np.clip(levels * [a for a, _ in lines] + [b for _, b in lines], 0, 255)
+        mended = np.asarray(cv2.LUT(small, np.asarray(table, np.uint8)[:, None]), np.uint8)
+        away = np.median(np.abs(then - now))
+        left = np.median(np.abs(then - mended[step][rows].astype(np.float32)))
+        return mended if left < EXPLAINED * away else small
 
     def covered(self, box: Box) -> float:
         """The share of a box in the newest picture that is not background."""

@@ -12,15 +12,16 @@ LOW, HIGH = 1.0, 99.0  # percent of the pixels below what becomes black, and whi
 BLACK, WHITE = 16.0, 235.0  # what they become
 MAX_GAIN = 12.0  # of noise too
 NOISY_GAIN = 2.5  # above it noise is smoothed away first
-MIX = 0.1  # of the newest picture in the bounds, so that they do not flicker
-JUMP = 0.25  # of the range: bounds that moved so far are taken over at once
+OTHER = 1.6  # times the gain, that another light wants
+PATIENCE = 15  # pictures in a row that want it: a white shirt wants it only for a while
 SAMPLED = 4  # every so many pixels each way tell the bounds
 
 
 class Contrast:
     """Stretches the levels of pictures so that they fill the range; those that do stay as they are.
 
-    Levels are stretched by one line for all colours, at most MAX_GAIN times.
+    Levels are stretched by one line for all colours, at most MAX_GAIN times. The line stays the
+    same until the light is another one: who compares pictures must see the same ones.
     """
 
     def __init__(self) -> None:
@@ -28,33 +29,27 @@ class Contrast:
 
     def reset(self) -> None:
         """The next picture is a first one."""
-        self._bounds: NDArray[np.float64] | None = None
+        self._low, self.gain = 0.0, 0.0
+        self._n_other = 0
 
-    @property
-    def gain(self) -> float:
-        """How many times levels were stretched in the last picture."""
-        if self._bounds is None:
-            return 1.0
-        low, high = self._bounds
-        return float(np.clip((WHITE - BLACK) / max(1.0, high - low), 1.0, MAX_GAIN))
-
-    def push(self, rgb: Rgb) -> Rgb:
-        """uint8 [height, width, 3] as it is looked at."""
+    def push(self, rgb: Rgb) -> bool:
+        """Takes uint8 [height, width, 3]; whether the line is another one from now on."""
         light = rgb[::SAMPLED, ::SAMPLED].max(2)
-        bounds = np.percentile(light, (LOW, HIGH))
-        old = self._bounds
-        if old is None or np.abs(bounds - old).max() > JUMP * max(8.0, old[1] - old[0]):
-            self._bounds = bounds
-        else:
-            self._bounds = old + MIX * (bounds - old)
-        return self.apply(rgb)
+        low, high = np.percentile(light, (LOW, HIGH))
+        gain = float(np.clip((WHITE - BLACK) / max(1.0, high - low), 1.0, MAX_GAIN))
+        first = not self.gain
+        other = max(gain / max(1.0, self.gain), self.gain / gain) > OTHER
+        self._n_other = self._n_other + 1 if other else 0
+        if first or self._n_other > PATIENCE:
+            self._low, self.gain, self._n_other = float(low), gain, 0
+            return not first
+        return False
 
     def apply(self, rgb: Rgb) -> Rgb:
-        """The same stretching of the same picture in another size."""
-        gain = self.gain
-        if gain <= 1.0 or self._bounds is None:
+        """A picture of any size as it is looked at."""
+        if self.gain <= 1.0:
             return rgb
-        if gain > NOISY_GAIN:
+        if self.gain > NOISY_GAIN:
             rgb = np.asarray(cv2.GaussianBlur(rgb, (0, 0), 1.0), np.uint8)
-        levels = BLACK + gain * (np.arange(256) - self._bounds[0])
+        levels = BLACK + self.gain * (np.arange(256) - self._low)
         return np.asarray(cv2.LUT(rgb, np.clip(levels, 0, 255).astype(np.uint8)), np.uint8)

@@ -110,7 +110,10 @@ class Perception:
         if self.view.hidden:
             looked.step.alive = list(self.tracker.tracks)
             return looked
-        seen = self.contrast.push(small)
+        if self.contrast.push(small):
+            self.background.reset()
+            self._patches.clear()
+        seen = self.contrast.apply(small)
         share = small.shape[1] / width
         followed = [t.box for t in self.tracker.tracks if _is_known(t)]
         looked.blobs = self.background.push(seen, share, followed)

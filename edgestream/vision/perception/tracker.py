@@ -121,7 +121,9 @@ class Tracker:
             if i in given or track not in free:
                 continue
             if track.hung and found[i].box.top > ARM_TOP * found[i].box.height:
-                continue  # an arm has no end above: this is what it put down
+                if found[i].box.bottom < track.sights[-1].box.bottom + ARM_TOP * track.box.height:
+                    continue  # an arm has no end above: this is what it put down
+                track.hung = False  # it came in as a whole
             given.add(i)
             free.remove(track)
             track.push(Sight(time_ms, found[i].box, False))
