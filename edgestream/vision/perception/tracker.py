@@ -143,13 +143,16 @@ class Tracker:
             track = Track(self._next, Sight(time_ms, found.box, detected))
             if isinstance(found, Detection):
                 track.vote(found.label, found.score)
-            track.part = any(
-                _beside(found.box, t.box) for t in self.tracks if t.n_sights >= SETTLED
-            )
+            track.part = self._is_part(found.box, time_ms)
             self._next += 1
             self.tracks.append(track)
             born.append(track)
         return born
+
+    def _is_part(self, box: Box, time_ms: float) -> bool:
+        """Whether it begins where another thing is, or was a moment ago: its arm, its shadow."""
+        settled = (t for t in self.tracks if t.n_sights >= SETTLED)
+        return any(_beside(box, s.box) for t in settled for s in t.since(time_ms - PART_MS))
 
     def _return(self, found: Detection, time_ms: float) -> bool:
         """Whether a detection is of something that was hidden; then it is followed again."""

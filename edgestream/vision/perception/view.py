@@ -37,7 +37,7 @@ SHAKE_MS = 2000.0
 QUIET_MS = 1500.0  # after a camera moved, until it is told again
 GREY_CHROMA, COLOUR_CHROMA = 0.025, 0.09  # of the light, below and above which a chroma is sure
 LIKE, EVERYWHERE, CUT_PICTURES = 0.3, 0.8, 2  # below, above and within which another place is seen
-TREMBLE = 0.006  # of the picture, that is no motion
+TREMBLE = 0.012  # of the picture, that is no motion
 SLOW_RATIO = 1.6  # of light that changes bit by bit
 BLUR_RATIO, BLUR_PICTURES = 0.3, 4  # of sharpness, and pictures in which it lasts
 

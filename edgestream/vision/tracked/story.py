@@ -34,7 +34,8 @@ PART_SIGHTS = 4  # detections, of what began beside another one
 NEW_FOREGROUND = 0.2  # of the box of a thing with a class, else it was there
 COMES_FROM = 0.6  # sizes from a border
 LEAST_WAY = 0.02  # of the picture, that tells where something came from in its middle
-LAST_SIGHTS, OUT_WAY_MS = 3, 1000.0  # that tell where it goes out
+LAST_SIGHTS, OUT_WAY_MS = 3, 2000.0  # that tell where it goes out
+WHOLE = 0.6  # of the largest that it was lately
 CONTACT_WEIGHT = 0.3  # of a border that it lies along, beside the way to it
 STAYS_MS = (60_000.0, 600_000.0, 3_600_000.0)  # of standing still, when it is told
 
@@ -73,9 +74,11 @@ class Story:
         if not (self.told or self.there):
             yield from self._come(time_ms)
             return
+        if track.hung:  # an arm does neither stop nor stay
+            return
         if track.seen_ms == time_ms:
             yield from self._go(time_ms)
-        elif self._still is None and time_ms - track.seen_ms >= STILL_MS and not track.hangs:
+        elif self._still is None and time_ms - track.seen_ms >= STILL_MS:
             yield from self._stand(track.sights[-1], time_ms)  # its place looks as it did
         if self.told and self._still is not None and self._n_stays < len(STAYS_MS):
             stayed_ms = time_ms - self._still.time_ms
@@ -157,8 +160,6 @@ class Story:
         return sum(bool(s[axis] * np.sign(total[axis]) > least) for s in steps) >= STEPS - 1
 
     def _go(self, time_ms: float) -> Iterator[Act]:
-        if self.track.hangs:
-            return
         if self._still is None:
             yield from self._stop(time_ms)
         elif self.track.foreground > NEW_FOREGROUND and self._moves():
@@ -192,7 +193,7 @@ class Story:
         assert self._still is not None
         at_ms = self.track.seen_ms
         for sight in reversed(self.track.sights):
-            if self._way(self._still.box, sight.box) < STILL_WAY:
+            if self._way(self._still.box, sight.box) < MOVING_WAY / 2:
                 break
             at_ms = sight.time_ms
         return at_ms
@@ -211,7 +212,7 @@ class Story:
     def _side_in(self) -> str | None:
         """Where it came from: a border that it touched at first, the one it went away from most."""
         first, now = self.track.first.box, self.track.sights[-1].box
-        if self.track.hangs:
+        if self.track.hung:
             return "top"
         sides = touched(first, self._width, self._height)
         way = (now.centre - first.centre) / (self._width, self._height)
@@ -241,7 +242,7 @@ class Story:
     def _last_whole(self) -> Sight:
         """The last time that more than a rest of it was seen."""
         largest = max(s.box.area for s in self.track.sights)
-        return [s for s in self.track.sights if s.box.area >= largest / 2][-1]
+        return [s for s in self.track.sights if s.box.area >= WHOLE * largest][-1]
 
     def _contact(self, sights: Sequence[Sight], side: str) -> float:
         """Of the mean share of a border that the sights lie along, as much as it weighs."""
