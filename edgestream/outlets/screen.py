@@ -14,7 +14,8 @@ from rich.live import Live
 from rich.text import Text
 
 from edgestream.captions.shown_text import printable
-from edgestream.events import Answer, Draft, Event, Final, Gap, Notice
+from edgestream.events import Answer, Comment, Draft, Event, Final, Gap, Notice
+from edgestream.outlets.time_of_day import elapsed, happened
 
 STDERR_FD = 2
 REFRESH_HZ = 12  # faster than reading, slow enough for a terminal at the end of a thin line
@@ -79,7 +80,7 @@ class Screen:
         if isinstance(event, Final):
             self._draft = ""
             if text := printable(event.text):
-                self._console.print(Text(text))
+                self._console.print(_dated(event).append(text))
         elif isinstance(event, Draft):
             self._draft = printable(event.text)
         elif isinstance(event, Gap):
@@ -117,7 +118,7 @@ class Screen:
 
     def _status_line(self, width: int) -> Text:
         """As many of the parts, most important first, as the terminal is wide."""
-        line = Text(_clock(self._time_ms), style="cyan", no_wrap=True, end="")
+        line = Text(elapsed(self._time_ms), style="cyan", no_wrap=True, end="")
         for part in self._parts():
             if line.cell_len + 2 + cell_len(part.plain) < width:
                 line.append("  ").append_text(part)
@@ -138,6 +139,11 @@ class Screen:
         if troubled:
             parts.append(Text(self._trouble, style="yellow"))
         return parts
+
+
+def _dated(final: Final) -> Text:
+    """What stands before a line: of a comment when it happened, of captions nothing."""
+    return Text().append(f"{happened(final)}  ", "dim") if isinstance(final, Comment) else Text()
 
 
 def _hush_stderr() -> int | None:
@@ -168,9 +174,3 @@ def activity(pictures_per_s: float, share_new: float) -> Text:
     filled = round(share_new * METER_CELLS)
     bar = Text("▮" * filled, style="green").append("▯" * (METER_CELLS - filled), style="dim")
     return bar.append(f" {100 * share_new:3.0f} % new, {pictures_per_s:.1f} pictures/s", "dim")
-
-
-def _clock(time_ms: float) -> str:
-    minutes, s = divmod(int(time_ms / 1000), 60)
-    h, m = divmod(minutes, 60)
-    return f"{h}:{m:02}:{s:02}"

@@ -3,17 +3,17 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import os
-from typing import Any, Protocol
+from typing import Protocol
 
-from edgestream.captions.shown_text import filtered, printable
+from edgestream.captions.shown_text import printable
 from edgestream.errors import UsageError
-from edgestream.events import Answer, Draft, Event, Final, Gap
+from edgestream.events import Answer, Comment, Draft, Event, Final, Gap
 from edgestream.outlets.cues import Cue, CueCutter
 from edgestream.outlets.formats import Format
 from edgestream.outlets.output_file import Sink
+from edgestream.outlets.records import json_line
+from edgestream.outlets.time_of_day import happened
 
 SRT_LIKES = str.maketrans("<>{}", "\u2039\u203a()")  # of `<b>` and `{\\an8}`
 
@@ -33,7 +33,7 @@ class Writer(Protocol):
 
 
 class TextWriter:
-    """One line of text for each Final and each Answer."""
+    """One line of text for each Final and each Answer; a Comment's begins with when it happened."""
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
@@ -42,7 +42,8 @@ class TextWriter:
         if isinstance(event, Answer):
             self._sink.write(printable(f"{event.question} {event.text}") + "\n")
         if isinstance(event, Final) and (text := printable(event.text)):
-            self._sink.write(text + "\n")
+            when = f"{happened(event)}  " if isinstance(event, Comment) else ""
+            self._sink.write(f"{when}{text}\n")
 
     def finish(self) -> None:
         self._sink.close()
@@ -60,8 +61,7 @@ class JsonlWriter:
 
     def push(self, event: Event) -> None:
         if self._drafts or not isinstance(event, Draft):
-            record = _shown(_record(event))
-            self._sink.write(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
+            self._sink.write(json_line(event) + "\n")
 
     def finish(self) -> None:
         self._sink.close()
@@ -153,19 +153,3 @@ def open_writer(
     if format_name == "srt":
         return SrtWriter(sink)
     return VttWriter(sink) if format_name == "vtt" else TextWriter(sink)
-
-
-def _record(event: Event) -> dict[str, Any]:
-    name = "final" if isinstance(event, Final) else type(event).__name__.lower()
-    return {"type": name, **dataclasses.asdict(event)}
-
-
-def _shown(value: Any) -> Any:
-    """Times to a tenth of a millisecond: finer digits are noise. Text as it may be shown."""
-    if isinstance(value, float):
-        return round(value, 1)
-    if isinstance(value, str):
-        return filtered(value)
-    if isinstance(value, dict):
-        return {key: _shown(item) for key, item in value.items()}
-    return [_shown(item) for item in value] if isinstance(value, (list, tuple)) else value

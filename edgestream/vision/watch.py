@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from datetime import datetime
 
 from edgestream.errors import UsageError
 from edgestream.library.families import PICTURES
@@ -85,6 +86,12 @@ def watch(
         raise UsageError(
             f"source: {type(source).__name__} cannot be used; give a camera, address or path"
         )
+    if opened.live:
+        stream.wall_clock = _local_time
     if questions is not None:
         return AskedSession(opened, stream, questions)
     return Session(opened, stream)
+
+
+def _local_time() -> datetime:
+    return datetime.now().astimezone()
