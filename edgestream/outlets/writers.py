@@ -9,6 +9,7 @@ from typing import Protocol
 from edgestream.captions.shown_text import printable
 from edgestream.errors import UsageError
 from edgestream.events import Answer, Comment, Draft, Event, Final, Gap
+from edgestream.outlets.comment_cues import CommentCutter
 from edgestream.outlets.cues import Cue, CueCutter
 from edgestream.outlets.formats import Format
 from edgestream.outlets.output_file import Sink
@@ -72,23 +73,31 @@ class JsonlWriter:
 
 class CueWriter:
     """Cues as they come. In a file the end of the newest is set anew, in place, where somebody
-    speaks on or input is lost before it is read; elsewhere the next one waits."""
+    speaks on, the next comment comes or input is lost before it is read. Elsewhere the next line of
+    speech waits, and a comment does not: it is shown beside the one before (see CommentCutter)."""
 
     POINT = "."  # before milliseconds
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
         self._cutter = CueCutter()
+        self._comments = CommentCutter()
         self._n_cues = 0
+        self._end_ms = 0  # of the newest one
         self._text = ""  # of the newest cue, from its end time on
 
     def push(self, event: Event) -> None:
-        if not isinstance(event, (Final, Gap)):
-            return
-        if self._sink.amends and (end_ms := self._cutter.end_before(event.start_ms)) is not None:
-            self._sink.amend(len(self._text.encode("utf-8", "replace")), self._clock(end_ms))
-        if isinstance(event, Final) and (cues := self._cutter.push(event)):
-            self._sink.write("".join(self._cue(cue) for cue in cues))
+        amends = self._sink.amends
+        if isinstance(event, Comment):
+            if cue := self._comments.push(event, rolling=amends):
+                if amends and cue.start_ms < self._end_ms:
+                    self._end_at(cue.start_ms)
+                self._sink.write(self._cue(cue))
+        elif isinstance(event, (Final, Gap)):
+            if amends and (end_ms := self._cutter.end_before(event.start_ms)) is not None:
+                self._end_at(end_ms)
+            if isinstance(event, Final) and (cues := self._cutter.push(event)):
+                self._sink.write("".join(self._cue(cue) for cue in cues))
 
     def finish(self) -> None:
         self._sink.close()
@@ -96,9 +105,14 @@ class CueWriter:
     def abandon(self) -> None:
         self._sink.close(begin=False)
 
+    def _end_at(self, end_ms: int) -> None:
+        """Sets the end of the newest cue anew."""
+        self._sink.amend(len(self._text.encode("utf-8", "replace")), self._clock(end_ms))
+
     def _cue(self, cue: Cue) -> str:
         self._n_cues += 1
         text = "\n".join(self._escaped(line) for line in cue.lines)
+        self._end_ms = cue.end_ms
         self._text = f"{self._clock(cue.end_ms)}\n{text}\n\n"
         return f"{self._number()}{self._clock(cue.start_ms)} --> {self._text}"
 
