@@ -27,7 +27,7 @@ from edgestream.cli.options import (
 from edgestream.cli.run import memory, one_line_errors, output_beside, run
 from edgestream.errors import UsageError
 from edgestream.library.manifest.manifest import DEFAULT_COMMENTATOR
-from edgestream.outlets.formats import Format
+from edgestream.outlets.formats import format_for
 from edgestream.system.process import tell
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def watch(
             "--ask",
         ),
     ] = False,
-    format: OutputFormat = Format.text,
+    format: OutputFormat = None,
     output: Output = None,
     window: Annotated[
         bool, option(OUTPUT, "Show the picture with the comments under it.", "--window")
@@ -89,13 +89,14 @@ def watch(
 
     \b
       edgestream watch                                    camera 0
-      edgestream watch door.mp4 --fast -o door.srt --format srt
+      edgestream watch door.mp4 --fast -o door.srt
       edgestream watch rtsp://camera.local/stream --window
     """
     with one_line_errors():
         if list_cameras:
             _list_cameras()
             return
+        form = format_for(output, format)
         output = output_beside(source, output, asked=ask)
         from edgestream.outlets.screen import activity
         from edgestream.vision.watch import watch as start
@@ -108,7 +109,7 @@ def watch(
         figures = Figures(session)
         run(
             session,
-            format,
+            form,
             output,
             lambda: activity(figures.pictures_per_s, 1 - session.stream.counts.dropped_before),
             window=f"edgestream watch {session.source.name}" if window else None,

@@ -55,7 +55,7 @@ def watch(
         prompt: what the model is told beforehand, if its family is told anything.
         fast: read a file as fast as possible instead of at its own pace, and say the same on any
             machine; otherwise things are given up where it is slow, so that comments stay young.
-        fps: at most so many pictures a second are looked at; as many as the model knows if None.
+        fps: at most so many pictures a second are looked at, never more than the model knows.
         size: (width, height) to ask of a camera, which may choose another.
         every_picture: the source gives all of its pictures, for a program that shows them too.
         questions: lines that are answered as they come, from what is known then; read on a thread.
@@ -78,7 +78,7 @@ def watch(
         keep_up=not fast,
     )  # fmt: skip
     if source is None or isinstance(source, (str, int, os.PathLike)):
-        taken = None if every_picture else model.fps if fps is None else fps
+        taken = None if every_picture else min(fps or model.fps, model.fps)
         opened = open_pictures(source, fast=fast, fps=taken, size=size)
     elif hasattr(source, "now_ms"):
         opened = source

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 
-from edgestream.errors import ModelError, UsageError
+from edgestream.errors import ModelError
 from edgestream.library.manifest.manifest import MANIFEST, Manifest
 from edgestream.sources.picture import expect_fps
 from edgestream.vision.chattiness import USUAL, Chattiness
@@ -47,7 +47,7 @@ class Watcher(ABC):
         Args:
             chattiness: 0 (what is sure and new) to 1 (all that it can see); 0.5 if None.
             prompt: what the model is told beside its own instructions, if its family is told any.
-            fps: at most so many pictures a second are looked at; as many as it knows if None.
+            fps: at most so many pictures a second are looked at, never more than it knows.
             now_ms: the clock of the pictures' times, which tells how stale a comment is.
             keep_up: gives things up, with a Lag for each, so that comments stay younger than two
                 seconds by that clock; what is said then depends on the machine's speed.
@@ -59,12 +59,7 @@ class Watcher(ABC):
             UsageError: a value is out of range; the message names the range.
         """
         expect_fps(fps)
-        if fps is not None and fps > self.fps:
-            raise UsageError(
-                f"fps is {fps:g}; {self.manifest.name} looks at {self.fps:g} pictures a second,"
-                " at most"
-            )
-        fps = self.fps if fps is None else fps
+        fps = self.fps if fps is None else min(fps, self.fps)
         wanted = Chattiness(USUAL if chattiness is None else chattiness)
         try:
             commentator = self._commentator(wanted, prompt, fps, layout)

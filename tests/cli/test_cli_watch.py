@@ -66,8 +66,36 @@ def test_subtitles_hold_the_words_of_stdout(format, parse, clip, tmp_path, expec
     done = run("watch", clip, "--fast", "--format", format, "--output", path)
     assert (done.returncode, done.stdout) == (0, "")
     cues = parse(path.read_text())
-    assert [" ".join(lines) for _, _, lines in cues] == said(expected)
-    assert all(end_ms - start_ms >= 1000 for start_ms, end_ms, _ in cues)
+    texts = [" ".join(lines) for _, _, lines in cues]
+    for shown, comment in zip(texts, said(expected), strict=True):
+        assert shown.endswith(comment)  # below the one before, if that is still read
+    jsonl = run("watch", clip, "--fast", "--format", "jsonl").stdout
+    starts_ms = [json.loads(line)["start_ms"] for line in jsonl.splitlines()]
+    assert [start_ms for start_ms, _, _ in cues] == starts_ms
+
+
+def test_more_pictures_than_the_model_knows_are_its_own(clip, expected):
+    done = run("watch", clip, "--fast", "--fps", "30", "--stats")
+    assert (done.returncode, done.stdout) == (0, expected)
+    rate = re.search(r"pictures \(([\d.]+) a second", done.stderr)[1]
+    assert float(rate) == pytest.approx(5, abs=0.2)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "parse"),
+    [
+        ("clip.srt", [], parse_srt),
+        ("clip.VTT", [], parse_vtt),
+        ("clip.jsonl", [], lambda text: [json.loads(line) for line in text.splitlines()]),
+        ("clip.text", [], said),
+        ("clip.comments", [], said),
+        ("clip.srt", ["--format", "vtt"], parse_vtt),
+    ],
+)
+def test_the_name_of_the_file_says_how_it_is_written(name, options, parse, clip, tmp_path):
+    done = run("watch", clip, "--fast", "-o", tmp_path / name, *options)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert len(parse((tmp_path / name).read_text())) == len(STORY)
 
 
 def test_a_terminal_sees_comments_above_the_status(clip, expected):
@@ -104,7 +132,6 @@ def test_a_file_that_ends_early_says_so_and_what_was_seen(clip, tmp_path):
         (["--fast"], 2, "only a file can be read fast"),
         (["CLIP", "--size", "640x480"], 2, "can only be asked of a camera"),
         (["--size", "640"], 2, "as 640x480"),
-        (["CLIP", "--fps", "30"], 2, "5 pictures a second"),
         (["CLIP", "--fps", "0"], 2, "fps is 0"),
         (["CLIP", "--chattiness", "2"], 2, "between 0 and 1"),
         (["CLIP", "--prompt", "be kind"], 2, "takes no prompt"),
