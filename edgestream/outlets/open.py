@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgestream.errors import EdgestreamError, OutputError
-from edgestream.events import Event, Gap, Notice
+from edgestream.events import Event
 from edgestream.outlets.screen import Screen
+from edgestream.outlets.teller import Teller
 from edgestream.outlets.writers import Writer, open_writer
-from edgestream.sources.picture import Picture
+from edgestream.sources.picture import Picture, Waiting
 from edgestream.system.process import forget, tell
 
 if TYPE_CHECKING:
@@ -49,7 +50,9 @@ class Outlets:
         self.screen: Screen | None = Screen() if watched else None
         self.failure: EdgestreamError | None = None
         self._window = _open_window(window, on_close) if window else None
-        self._tells = format != "jsonl"  # which holds its gaps and notices itself
+        # JSONL holds its gaps and notices itself.
+        self._teller = Teller() if format != "jsonl" else None
+        self._waiting: Waiting | None = None
 
     @property
     def open(self) -> bool:
@@ -61,21 +64,26 @@ class Outlets:
         for event in events:
             self._write(event)
             self._draw(lambda screen, event=event: screen.push(event))  # type: ignore[misc]
-        if self._tells and self.screen is None:
-            for event in events:
-                self._tell(event)
+        if self._teller and self.screen is None:
+            self._teller.push(events, newest)
+        self._waiting = newest if isinstance(newest, Waiting) else None
         if self._window is not None:
             if isinstance(newest, Picture):
                 self._window.show(newest.rgb)
             self._window.push(events)
 
     def status(self, time_ms: float, behind_ms: float, gauge: Callable[[], Text]) -> None:
-        """What the live display shows of the input."""
-        self._draw(lambda screen: screen.status(time_ms, behind_ms, gauge()))
+        """What the live display shows of the input, or that it is waited for."""
+        if away := self._waiting:
+            self._draw(lambda screen: screen.wait(away.time_ms, away.time_ms - away.since_ms))
+        else:
+            self._draw(lambda screen: screen.status(time_ms, behind_ms, gauge()))
 
     def finish(self, *, failed: bool) -> None:
         """Closes all; an old file stays as it was if the run `failed` before a word was written."""
         self._draw(lambda screen: screen.finish())
+        if self._teller:
+            self._teller.finish()
         if self._window is not None:
             self._window.finish()
         writer, self._writer = self._writer, None
@@ -110,14 +118,6 @@ class Outlets:
                 screen.finish()
             if self._writer is None:
                 self.failure = self.failure or OutputError(NOBODY)
-
-    def _tell(self, event: Event) -> None:
-        """Where no status line counts the gaps, each is a line on stderr."""
-        if isinstance(event, Gap):
-            start_s, end_s = event.start_ms / 1000, event.end_ms / 1000
-            tell(f"lost: {start_s:.1f} s to {end_s:.1f} s, {event.reason}")
-        elif isinstance(event, Notice):
-            tell(f"{event.time_ms / 1000:.1f} s: {event.text}")
 
 
 def _open_window(title: str, on_close: Callable[[], None]) -> Window:

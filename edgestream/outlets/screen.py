@@ -39,6 +39,7 @@ class Screen:
         self._draft = ""
         self._time_ms = 0.0
         self._behind_ms = 0.0
+        self._waited_ms: float | None = None
         self._gauge = Text()
         self._n_gaps = 0
         self._lost_ms = 0.0
@@ -66,6 +67,12 @@ class Screen:
     def status(self, time_ms: float, behind_ms: float, gauge: Text) -> None:
         """Source time taken in so far, distance to the live edge, and what the input is like."""
         self._time_ms, self._behind_ms, self._gauge = time_ms, behind_ms, gauge
+        self._waited_ms = None
+        self._draw(at_once=False)
+
+    def wait(self, time_ms: float, waited_ms: float) -> None:
+        """Instead of `status`: the source is away, and for how long."""
+        self._time_ms, self._waited_ms, self._gauge = time_ms, waited_ms, Text()
         self._draw(at_once=False)
 
     def finish(self) -> None:
@@ -127,8 +134,10 @@ class Screen:
 
     def _parts(self) -> list[Text]:
         parts = [self._gauge] if self._gauge else []
-        troubled = time.monotonic() < self._trouble_until_s
-        if self._behind_ms >= LAG_WORTH_SHOWING_MS:
+        troubled = time.monotonic() < self._trouble_until_s and self._waited_ms is None
+        if self._waited_ms is not None:
+            parts.append(Text(f"reconnecting, {self._waited_ms / 1000:.0f} s", style="yellow"))
+        elif self._behind_ms >= LAG_WORTH_SHOWING_MS:
             parts.append(Text(f"{self._behind_ms / 1000:.1f} s behind", style="yellow"))
         elif not troubled:
             parts.append(Text("live", style="green"))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from edgestream.captions.shown_text import printable
 from edgestream.errors import DeviceError, UsageError, shown
-from edgestream.events import Event, Final, Gap
+from edgestream.events import Event, Final, Gap, Notice
 
 if TYPE_CHECKING:
     import pygame
@@ -72,8 +72,9 @@ class Window:
         for event in events:
             if isinstance(event, Final):
                 self._lines.append(Line(printable(event.text), time.monotonic()))
-            elif isinstance(event, Gap):
-                self._lines.append(Line(f"({event.reason})", time.monotonic()))
+            elif isinstance(event, (Gap, Notice)):
+                said = event.reason if isinstance(event, Gap) else event.text
+                self._lines.append(Line(f"({printable(said)})", time.monotonic()))
 
     def finish(self) -> None:
         """Closes the window; may be repeated."""

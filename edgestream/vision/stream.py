@@ -12,7 +12,7 @@ import numpy as np
 
 from edgestream.errors import UsageError
 from edgestream.events import Comment, Event, Gap, Notice
-from edgestream.sources.picture import Picture, Spacing
+from edgestream.sources.picture import Picture, Spacing, Waiting
 from edgestream.system.checks import finite
 from edgestream.vision.governor import Governor
 from edgestream.vision.stages import Commentator, Counts, Seen
@@ -97,10 +97,10 @@ class PictureStream:
             self._seen_ms = max(self._seen_ms, gap.end_ms)
             return [*events, gap]
 
-    def take(self, item: Picture | Gap | Notice) -> list[Event]:
-        """What a source gives: a picture, that some were lost, or what is odd about it."""
-        if isinstance(item, Notice):
-            return [item]
+    def take(self, item: Picture | Gap | Notice | Waiting) -> list[Event]:
+        """What a source gives: a picture, that some were lost or are waited for, what is odd."""
+        if isinstance(item, (Notice, Waiting)):
+            return [item] if isinstance(item, Notice) else []
         return self.lose(item) if isinstance(item, Gap) else self.push(item)
 
     def ask(self, question: str) -> Callable[[], str]:

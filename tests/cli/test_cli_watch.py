@@ -2,6 +2,7 @@
 """`edgestream watch` as a user runs it: real processes, video files, a camera on loopback."""
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -9,12 +10,14 @@ import struct
 import subprocess
 import sys
 import time
+from datetime import datetime
 
 import pytest
 from drawn_scene import BLUE, VISIT_S, scene, write_scene
 from loopback_camera import NetworkCamera
 from subtitle_parsers import parse_srt, parse_vtt
 from test_cli import COMMAND, on_a_terminal, run
+from test_outlets import all_shown, with_a_terminal
 from test_watch import STORY
 
 from edgestream.sources import cameras
@@ -187,12 +190,63 @@ def test_a_camera_that_is_stopped_and_started_again_is_watched_on():
         rest, err = running.communicate(timeout=PATIENCE_S)
     events += map(json.loads, rest.splitlines())
     assert (running.returncode, err) == (0, "")
-    gaps = [n for n, event in enumerate(events) if event["type"] == "gap"]
-    assert {events[n]["reason"] for n in gaps} == {"camera lost"}
+    (at,) = (n for n, event in enumerate(events) if event["type"] == "gap")
+    notices = [event for event in events if event["type"] == "notice"]
+    assert events[at]["reason"] == "camera lost"
+    assert {event["text"] for event in notices} <= {"camera lost, reconnecting"}
+    assert len(notices) <= 1  # none where it was back before that was noticed
     comments = [event for event in events if event["type"] == "final"]
     assert all(0 < comment["staleness_ms"] < 1000 * PATIENCE_S for comment in comments)
-    for told in (events[: gaps[0]], events[gaps[-1] + 1 :]):
+    times = [datetime.fromisoformat(comment["time"]) for comment in comments]
+    assert times == sorted(times)
+    for told in (events[:at], events[at + 1 :]):
         assert any("thing" in event.get("text", "") for event in told)
+
+
+def test_a_lost_camera_is_told_once_and_counted_on_the_display():
+    visit = [picture.rgb for picture in scene()]
+    with NetworkCamera(pictures=visit) as first:
+        process, main = with_a_terminal("watch", first.url)
+        shown = read_until(main, "enters")
+    shown += read_until(main, "reconnecting, 3 s")
+    with NetworkCamera(port=first.server_port, pictures=visit):
+        shown += read_until(main, "1 gap")
+        process.send_signal(signal.SIGINT)
+        all_shown(main)
+    assert process.wait(timeout=PATIENCE_S) == 0
+    assert "reconnecting, 2 s" in shown
+    assert "gap" not in shown[: shown.index("reconnecting, 3 s")]
+
+
+@pytest.mark.parametrize("comes_back", [True, False])
+def test_without_a_display_a_loss_is_a_line_and_its_end_another(comes_back):
+    visit = [picture.rgb for picture in scene()]
+    with NetworkCamera(pictures=visit) as first:
+        running = started(first.url)
+        assert "enters" in running.stdout.readline()
+    lost = running.stderr.readline()
+    assert re.fullmatch(r"[\d.]+ s: camera lost, reconnecting\n", lost)
+    if comes_back:
+        with NetworkCamera(port=first.server_port, pictures=visit):
+            back = running.stderr.readline()
+            running.send_signal(signal.SIGINT)
+            _, rest = running.communicate(timeout=PATIENCE_S)
+        assert re.fullmatch(r"[\d.]+ s: back; [\d.]+ s were lost\n", back)
+        assert rest == ""
+    else:
+        running.send_signal(signal.SIGINT)
+        _, rest = running.communicate(timeout=PATIENCE_S)
+        assert re.fullmatch(r"lost: [\d.]+ s to [\d.]+ s, camera lost\n", rest)
+    assert running.returncode == 0
+
+
+def read_until(main, text):
+    """What a terminal shows until it shows the text, without colours."""
+    seen, begun_s = "", time.monotonic()
+    while text not in seen:
+        assert time.monotonic() < begun_s + PATIENCE_S, seen
+        seen += re.sub(r"\x1b\[[\d;]*m", "", os.read(main, 65536).decode("utf-8", "replace"))
+    return seen
 
 
 # Cameras of this machine.

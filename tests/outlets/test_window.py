@@ -11,7 +11,7 @@ from drawn_scene import write_scene
 from test_cli import run
 
 from edgestream.errors import DeviceError, UsageError
-from edgestream.events import Comment, Gap
+from edgestream.events import Comment, Gap, Notice
 from edgestream.outlets.window import CAPTION_SHARE, DISPLAYS, PAPER, Line, Window, compose
 
 pygame = pytest.importorskip("pygame")
@@ -80,8 +80,10 @@ def test_only_the_newest_picture_waits_and_closing_calls_back(dummy) -> None:
     for grey in range(100):
         window.show(np.full((48, 64, 3), grey, np.uint8))
         assert len(window._picture) <= 1
-    window.push([Comment.of("A thing stops", 1.0), Gap(1.0, 2.0, "camera lost")])
-    assert [line.text for line in window._lines] == ["A thing stops", "(camera lost)"]
+    away = [Notice(1.0, "camera lost, reconnecting"), Gap(1.0, 2.0, "camera lost")]
+    window.push([Comment.of("A thing stops", 1.0), *away])
+    said = ["A thing stops", "(camera lost, reconnecting)", "(camera lost)"]
+    assert [line.text for line in window._lines] == said
     pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_q))
     assert closed.wait(PATIENCE_S)
     window.finish()
