@@ -7,7 +7,7 @@ import os
 import signal
 import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from edgestream.events import Event
+    from edgestream.outlets.open import Companion
     from edgestream.session import Session
 
 STDIN_FD = 0
@@ -39,17 +40,22 @@ def run(
     *,
     drafts: bool = False,
     window: str | None = None,
+    companions: Sequence[Companion] = (),
     count: Callable[[list[Event]], None] | None = None,
 ) -> None:
     """Runs the session to its end; Ctrl-C or SIGTERM ends the input, not the captions.
 
     `gauge` is what the status line shows of the input;
-    `window` is the title of a window with the newest picture; `count` gets all events too.
+    `window` is the title of a window with the newest picture; `companions` get what is displayed
+    too, and `count` all events.
     """
     from edgestream.outlets.open import Outlets
 
     try:
-        outlets = Outlets(format.value, output, drafts=drafts, window=window, on_close=session.stop)
+        outlets = Outlets(
+            format.value, output, drafts=drafts, window=window, on_close=session.stop,
+            companions=companions,
+        )  # fmt: skip
     except BaseException:
         session.close()
         raise

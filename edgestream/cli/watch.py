@@ -32,6 +32,7 @@ from edgestream.system.process import tell
 
 if TYPE_CHECKING:
     from edgestream.events import Event
+    from edgestream.outlets.delivery import Receiver
     from edgestream.session import Session
     from edgestream.sources.picture import PictureSource
     from edgestream.vision.stream import PictureStream
@@ -82,6 +83,13 @@ def watch(
     window: Annotated[
         bool, option(OUTPUT, "Show the picture with the comments under it.", "--window")
     ] = False,
+    command: Annotated[
+        str | None,
+        option(OUTPUT, "Run this command for each comment, with it as JSON on stdin.", "--exec"),
+    ] = None,
+    post: Annotated[
+        str | None, option(OUTPUT, "Post each comment as JSON to this http(s) address.", "--post")
+    ] = None,
     stats: Stats = False,
     decoder_device: DecoderDevice = None,
 ) -> None:  # fmt: skip
@@ -98,6 +106,8 @@ def watch(
             return
         form = format_for(output, format)
         output = output_beside(source, output, asked=ask)
+        receivers = _receivers(command, post)
+        from edgestream.outlets.delivery import Delivery
         from edgestream.outlets.screen import activity
         from edgestream.vision.watch import watch as start
 
@@ -113,6 +123,7 @@ def watch(
             output,
             lambda: activity(figures.pictures_per_s, 1 - session.stream.counts.dropped_before),
             window=f"edgestream watch {session.source.name}" if window else None,
+            companions=[Delivery(receiver) for receiver in receivers],
             count=figures.push,
         )
         if stats:
@@ -155,6 +166,16 @@ class Figures:
             f" staleness {stale_ms:.0f} ms, at most {self._worst_stale_ms:.0f} ms,"
             f" lost {meter.lost_ms / 1000:.1f} s{memory()}"
         )
+
+
+def _receivers(command: str | None, url: str | None) -> list[Receiver]:
+    """Who gets each comment as JSON."""
+    from edgestream.outlets.receivers import CommandReceiver, PostReceiver
+
+    found: list[Receiver] = []
+    found += [] if command is None else [CommandReceiver(command)]
+    found += [] if url is None else [PostReceiver(url)]
+    return found
 
 
 def _typed() -> Iterator[str]:

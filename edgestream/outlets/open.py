@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from edgestream.errors import EdgestreamError, OutputError
 from edgestream.events import Event
@@ -24,9 +24,19 @@ if TYPE_CHECKING:
 NOBODY = "the terminal was closed; write the captions with --output FILE"
 
 
+class Companion(Protocol):
+    """Takes events beside what is displayed and written; its failures end nothing."""
+
+    def push(self, events: list[Event], newest: object) -> None:
+        """The events, and what the source gave last."""
+        ...
+
+    def finish(self) -> None: ...
+
+
 class Outlets:
-    """The live display when a person looks on; the written captions otherwise or as well; and a
-    window with the newest picture, if it is given a title.
+    """The live display when a person looks on; the written captions otherwise or as well; a window
+    with the newest picture, if it is given a title; and `companions`.
 
     Each fails alone: one that does is left, the others go on. `open` is false once nothing is
     displayed or written any more. `on_close` is called when the window is closed.
@@ -40,6 +50,7 @@ class Outlets:
         drafts: bool,
         window: str | None = None,
         on_close: Callable[[], None] = lambda: None,
+        companions: Sequence[Companion] = (),
     ) -> None:
         terminal = sys.stdout is not None and sys.stdout.isatty()  # None where it is closed
         watched = terminal and (output is not None or format == "text")
@@ -50,6 +61,7 @@ class Outlets:
         self.screen: Screen | None = Screen() if watched else None
         self.failure: EdgestreamError | None = None
         self._window = _open_window(window, on_close) if window else None
+        self._companions = companions
         # JSONL holds its gaps and notices itself.
         self._teller = Teller() if format != "jsonl" else None
         self._waiting: Waiting | None = None
@@ -60,13 +72,15 @@ class Outlets:
         return self._writer is not None or self.screen is not None
 
     def push(self, events: list[Event], newest: object = None) -> None:
-        """Gives each event to what is open, and to the window what the source gave last."""
+        """Gives each event to what is open; `newest` is what the source gave last."""
         for event in events:
             self._write(event)
             self._draw(lambda screen, event=event: screen.push(event))  # type: ignore[misc]
         if self._teller and self.screen is None:
             self._teller.push(events, newest)
         self._waiting = newest if isinstance(newest, Waiting) else None
+        for companion in self._companions:
+            companion.push(events, newest)
         if self._window is not None:
             if isinstance(newest, Picture):
                 self._window.show(newest.rgb)
@@ -94,6 +108,8 @@ class Outlets:
             forget(sys.stdout)
         except EdgestreamError as error:
             self.failure = self.failure or error
+        for companion in self._companions:
+            companion.finish()
 
     def _write(self, event: Event) -> None:
         try:
