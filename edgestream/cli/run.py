@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from edgestream.events import Event
     from edgestream.outlets.open import Companion
     from edgestream.session import Session
+    from edgestream.vision.stages import Seen
 
 STDIN_FD = 0
 # Ctrl-C, a service manager, a terminal that is closed.
@@ -40,21 +41,22 @@ def run(
     *,
     drafts: bool = False,
     window: str | None = None,
+    seen: Callable[[], Sequence[Seen]] = tuple,
     companions: Sequence[Companion] = (),
     count: Callable[[list[Event]], None] | None = None,
 ) -> None:
     """Runs the session to its end; Ctrl-C or SIGTERM ends the input, not the captions.
 
     `gauge` is what the status line shows of the input;
-    `window` is the title of a window with the newest picture; `companions` get what is displayed
-    too, and `count` all events.
+    `window` is the title of a window with the newest picture, in which `seen` is marked;
+    `companions` get what is displayed too, and `count` all events.
     """
     from edgestream.outlets.open import Outlets
 
     try:
         outlets = Outlets(
             format.value, output, drafts=drafts, window=window, on_close=session.stop,
-            companions=companions,
+            seen=seen, companions=companions,
         )  # fmt: skip
     except BaseException:
         session.close()

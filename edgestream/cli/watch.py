@@ -7,11 +7,13 @@ import re
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgestream.cli.companions import companions
 from edgestream.cli.options import (
     INPUT,
     MODEL,
@@ -32,7 +34,6 @@ from edgestream.system.process import tell
 
 if TYPE_CHECKING:
     from edgestream.events import Event
-    from edgestream.outlets.delivery import Receiver
     from edgestream.session import Session
     from edgestream.sources.picture import PictureSource
     from edgestream.vision.stream import PictureStream
@@ -81,8 +82,16 @@ def watch(
     format: OutputFormat = None,
     output: Output = None,
     window: Annotated[
-        bool, option(OUTPUT, "Show the picture with the comments under it.", "--window")
+        bool,
+        option(OUTPUT, "Show the picture, what is followed in it and the comments.", "--window"),
     ] = False,
+    snapshots: Annotated[
+        Path | None,
+        option(OUTPUT, "Write a JPEG for each comment into this folder.", "--snapshots"),
+    ] = None,
+    snapshots_max: Annotated[
+        int | None, option(OUTPUT, "Keep so many of them; the oldest go.", default="1000")
+    ] = None,
     command: Annotated[
         str | None,
         option(OUTPUT, "Run this command for each comment, with it as JSON on stdin.", "--exec"),
@@ -106,8 +115,7 @@ def watch(
             return
         form = format_for(output, format)
         output = output_beside(source, output, asked=ask)
-        receivers = _receivers(command, post)
-        from edgestream.outlets.delivery import Delivery
+        beside = companions(command, post, snapshots, snapshots_max)
         from edgestream.outlets.screen import activity
         from edgestream.vision.watch import watch as start
 
@@ -123,7 +131,8 @@ def watch(
             output,
             lambda: activity(figures.pictures_per_s, 1 - session.stream.counts.dropped_before),
             window=f"edgestream watch {session.source.name}" if window else None,
-            companions=[Delivery(receiver) for receiver in receivers],
+            seen=lambda: session.stream.seen,
+            companions=beside,
             count=figures.push,
         )
         if stats:
@@ -166,16 +175,6 @@ class Figures:
             f" staleness {stale_ms:.0f} ms, at most {self._worst_stale_ms:.0f} ms,"
             f" lost {meter.lost_ms / 1000:.1f} s{memory()}"
         )
-
-
-def _receivers(command: str | None, url: str | None) -> list[Receiver]:
-    """Who gets each comment as JSON."""
-    from edgestream.outlets.receivers import CommandReceiver, PostReceiver
-
-    found: list[Receiver] = []
-    found += [] if command is None else [CommandReceiver(command)]
-    found += [] if url is None else [PostReceiver(url)]
-    return found
 
 
 def _typed() -> Iterator[str]:

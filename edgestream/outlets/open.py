@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from edgestream.outlets.window import Window
+    from edgestream.vision.stages import Seen
 
 NOBODY = "the terminal was closed; write the captions with --output FILE"
 
@@ -39,7 +40,8 @@ class Outlets:
     with the newest picture, if it is given a title; and `companions`.
 
     Each fails alone: one that does is left, the others go on. `open` is false once nothing is
-    displayed or written any more. `on_close` is called when the window is closed.
+    displayed or written any more. `on_close` is called when the window is closed; `seen` is what is
+    marked in its picture.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Outlets:
         drafts: bool,
         window: str | None = None,
         on_close: Callable[[], None] = lambda: None,
+        seen: Callable[[], Sequence[Seen]] = tuple,
         companions: Sequence[Companion] = (),
     ) -> None:
         terminal = sys.stdout is not None and sys.stdout.isatty()  # None where it is closed
@@ -61,6 +64,7 @@ class Outlets:
         self.screen: Screen | None = Screen() if watched else None
         self.failure: EdgestreamError | None = None
         self._window = _open_window(window, on_close) if window else None
+        self._seen = seen
         self._companions = companions
         # JSONL holds its gaps and notices itself.
         self._teller = Teller() if format != "jsonl" else None
@@ -83,7 +87,7 @@ class Outlets:
             companion.push(events, newest)
         if self._window is not None:
             if isinstance(newest, Picture):
-                self._window.show(newest.rgb)
+                self._window.show(newest.rgb, self._seen())
             self._window.push(events)
 
     def status(self, time_ms: float, behind_ms: float, gauge: Callable[[], Text]) -> None:
