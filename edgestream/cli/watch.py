@@ -72,6 +72,14 @@ def watch(
     prompt: Annotated[
         str | None, option(MODEL, "What a vision-language model is told beforehand.")
     ] = None,
+    zones: Annotated[
+        Path | None,
+        option(MODEL, "TOML file with named parts of the picture, and parts to leave out."),
+    ] = None,
+    only: Annotated[
+        str | None,
+        option(MODEL, "Tell of these things only: person,bicycle,vehicle,animal,something."),
+    ] = None,
     ask: Annotated[
         bool,
         option(
@@ -117,11 +125,15 @@ def watch(
         output = output_beside(source, output, asked=ask)
         beside = companions(command, post, snapshots, snapshots_max)
         from edgestream.outlets.screen import activity
+        from edgestream.vision.labels import parse_labels
         from edgestream.vision.watch import watch as start
+        from edgestream.vision.zones import read_zones
 
         session = start(
             source, model=model, prompt=prompt, chattiness=chattiness, fps=fps, fast=fast,
             size=None if size is None else _size(size), every_picture=window,
+            zones=None if zones is None else read_zones(zones),
+            only=None if only is None else parse_labels(only),
             questions=_typed() if ask else None, decoder_device=decoder_device,
         )  # fmt: skip
         figures = Figures(session)

@@ -17,6 +17,7 @@ from edgestream.sources.picture import PictureSource
 from edgestream.vision.asking import AskedSession
 from edgestream.vision.stream import PictureStream
 from edgestream.vision.watcher import Watcher
+from edgestream.vision.zones import Zones
 
 
 def load_watcher(
@@ -43,6 +44,8 @@ def watch(
     fps: float | None = None,
     size: tuple[int, int] | None = None,
     every_picture: bool = False,
+    zones: Zones | None = None,
+    only: tuple[str, ...] | None = None,
     questions: Iterable[str] | None = None,
     decoder_device: str | None = None,
 ) -> Session[PictureSource, PictureStream]:
@@ -58,6 +61,9 @@ def watch(
         fps: at most so many pictures a second are looked at, never more than the model knows.
         size: (width, height) to ask of a camera, which may choose another.
         every_picture: the source gives all of its pictures, for a program that shows them too.
+        zones: named parts of the picture and parts that are not looked at, as of `read_zones`, if
+            the model's family knows where things are.
+        only: classes of things that are told of, as ("person", "vehicle"), if it knows them.
         questions: lines that are answered as they come, from what is known then; read on a thread.
         decoder_device: as for `load()`; not of a model that is loaded already.
 
@@ -75,7 +81,7 @@ def watch(
         raise UsageError(f"{model.folder.name}: answers no questions; leave them (--ask) out")
     stream = model.stream(  # before the source: a wrong option opens no camera
         chattiness=chattiness, prompt=prompt, fps=fps, now_ms=lambda: opened.now_ms,
-        keep_up=not fast,
+        keep_up=not fast, zones=zones, only=only,
     )  # fmt: skip
     if source is None or isinstance(source, (str, int, os.PathLike)):
         taken = None if every_picture else min(fps or model.fps, model.fps)

@@ -7,13 +7,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 
-from edgestream.errors import ModelError
+from edgestream.errors import ModelError, UsageError
 from edgestream.library.manifest.manifest import MANIFEST, Manifest
 from edgestream.sources.picture import expect_fps
 from edgestream.vision.chattiness import USUAL, Chattiness
 from edgestream.vision.governor import Governor, Levers
+from edgestream.vision.labels import expect_labels
 from edgestream.vision.stages import Commentator
 from edgestream.vision.stream import PictureStream
+from edgestream.vision.zones import Zones
 
 
 class Watcher(ABC):
@@ -41,6 +43,8 @@ class Watcher(ABC):
         now_ms: Callable[[], float] | None = None,
         keep_up: bool = False,
         layout: str | None = None,
+        zones: Zones | None = None,
+        only: tuple[str, ...] | None = None,
     ) -> PictureStream:
         """A new stream over these weights.
 
@@ -54,11 +58,18 @@ class Watcher(ABC):
             layout: how pictures and comments share the memory, one of LAYOUTS, if its family has
                 the choice; as model.toml says if None. All but `interleaved` warn: a model that was
                 not trained so may get worse.
+            zones: named parts of the picture and parts that are not looked at, if its family knows
+                where things are.
+            only: of which classes of LABELS things are told, if its family knows them.
 
         Raises:
             UsageError: a value is out of range; the message names the range.
         """
         expect_fps(fps)
+        expect_labels(only)
+        for option, value in (("zones", zones), ("only", only)):
+            if value is not None:
+                raise UsageError(f"{self.manifest.name}: takes no {option}; leave it out")
         fps = self.fps if fps is None else min(fps, self.fps)
         wanted = Chattiness(USUAL if chattiness is None else chattiness)
         try:
