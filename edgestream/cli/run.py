@@ -74,8 +74,11 @@ def run(
         failed = False
     finally:
         watched = outlets.screen is not None
-        outlets.finish(failed=failed)
-        session.close()
+        clean_up_on_ctrl_c()  # what companions have begun, while they are waited for
+        try:
+            outlets.finish(failed=failed)
+        finally:
+            session.close()
     if outlets.failure:
         raise outlets.failure
     if watched and session.meter.lost_ms:

@@ -68,11 +68,13 @@ class Delivery:
                 return
             self._ending = True
             self._changed.notify()
-        self._thread.join(END_WAIT_S)
-        with self._changed:
-            self._ended = True
-            self._waiting.clear()
-        self._receiver.stop()
+        try:
+            self._thread.join(END_WAIT_S)
+        finally:  # by Ctrl-C too
+            with self._changed:
+                self._ended = True
+                self._waiting.clear()
+            self._receiver.stop()
         if n_lost := self._n_comments - self._n_delivered:
             tell(f"{self._receiver.name}: {n_lost} of {self._n_comments} comments did not arrive")
 

@@ -4,6 +4,8 @@
 import json
 import os
 import shlex
+import signal
+import subprocess
 import sys
 import threading
 import time
@@ -13,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from drawn_scene import write_scene
-from test_cli import run
+from test_cli import COMMAND, run
 
 from edgestream.errors import UsageError
 from edgestream.events import Comment, Gap, Happening
@@ -304,6 +306,23 @@ def test_watch_goes_on_where_nobody_takes_it(clip):
     assert trouble == "--post 127.0.0.1: cannot be reached: [Errno 111] Connection refused"
     n = len(expected.splitlines())
     assert count == f"--post 127.0.0.1: {n} of {n} comments did not arrive"
+
+
+def test_a_second_ctrl_c_ends_what_is_waited_for(clip, tmp_path):
+    path = tmp_path / "pid"
+    code = f"import os, time; open({str(path)!r}, 'w').write(str(os.getpid())); time.sleep(1000)"
+    running = subprocess.Popen(
+        [*COMMAND, "watch", str(clip), "--fast", "--exec", python(code)], cwd="/",
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    wait_until(lambda: path.exists() and path.read_text())
+    assert "enters" in running.stdout.readline()
+    while running.poll() is None:  # as somebody does who wants it to end
+        running.send_signal(signal.SIGINT)
+        time.sleep(0.2)
+    _, stderr = running.communicate(timeout=PATIENCE_S)
+    assert "Traceback" not in stderr
+    wait_until(lambda: not alive(int(path.read_text())))
 
 
 @pytest.mark.parametrize(
