@@ -15,6 +15,7 @@ from edgestream.system.process import tell
 
 MAX_WAITING = 100  # comments; where there are more the oldest are dropped
 MIN_INTERVAL_S = 0.2  # from one call to the next: five a second
+QUIET_WAIT_S = 1.0  # at the end, before somebody asks why it does not end
 END_WAIT_S = 20.0  # for what waits when the input ends: as long as a full queue takes
 
 
@@ -69,7 +70,10 @@ class Delivery:
             self._ending = True
             self._changed.notify()
         try:
-            self._thread.join(END_WAIT_S)
+            self._thread.join(QUIET_WAIT_S)
+            if self._thread.is_alive():
+                tell(f"{self._receiver.name}: comments wait to be handed on; Ctrl-C ends that")
+                self._thread.join(END_WAIT_S)
         finally:  # by Ctrl-C too
             with self._changed:
                 self._ended = True

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is no video, told by its first bytes; FFmpeg would play a text or a photo all the same.
+"""What is no video, told by its first bytes: "report.txt: is text, not video; give a camera, ...".
 
-report.txt: is text, not video; give a camera, an address or a video file
+FFmpeg would play a text as a terminal shows it, and a photo as a video of one picture.
 """
 
 from __future__ import annotations

@@ -67,9 +67,11 @@ class Watcher(ABC):
         """
         expect_fps(fps)
         expect_labels(only)
-        for option, value in (("zones", zones), ("only", only)):
+        for what, option, value in (("zones", "zones", zones), ("classes of things", "only", only)):
             if value is not None:
-                raise UsageError(f"{self.manifest.name}: takes no {option}; leave it out")
+                raise UsageError(
+                    f"{self.manifest.name}: knows no {what}; leave them (--{option}) out"
+                )
         fps = self.fps if fps is None else min(fps, self.fps)
         wanted = Chattiness(USUAL if chattiness is None else chattiness)
         try:
