@@ -26,7 +26,7 @@ from edgestream.cli.options import (
 from edgestream.cli.run import memory, one_line_errors, output_beside, run
 from edgestream.errors import UsageError, shown
 from edgestream.library.manifest.manifest import DEFAULT_MODEL, SYNTHETIC_MODEL
-from edgestream.outlets.formats import Format
+from edgestream.outlets.formats import Format, format_for
 from edgestream.sources.sample_formats import SampleFormat
 from edgestream.system.process import tell
 
@@ -102,7 +102,7 @@ def listen(
         str | None,
         option(MODEL, "Text taken for what was said before; helps with names (Whisper)."),
     ] = None,
-    format: OutputFormat = Format.text,
+    format: OutputFormat = None,
     output: Output = None,
     drafts: Annotated[
         bool,
@@ -135,14 +135,15 @@ def listen(
 
     \b
       edgestream listen                                   the microphone
-      edgestream listen talk.mp3 --fast -o talk.srt --format srt
+      edgestream listen talk.mp3 --fast -o talk.srt
       ffmpeg -i URL -f s16le -ac 1 -ar 16000 - | edgestream listen -
     """
     with one_line_errors():
         if list_devices:
             _list_devices()
             return
-        _refuse_what_is_without_effect(context)
+        form = format_for(output, format)
+        _refuse_what_is_without_effect(context, form)
         from edgestream.outlets.screen import loudness
         from edgestream.speech.listen import listen as start
 
@@ -161,20 +162,20 @@ def listen(
             policy=policy, language=language, task=task, prompt=prompt, vad=vad,
             decoder_device=decoder_device,
         )  # fmt: skip
-        run(session, format, output, lambda: loudness(session.meter.level_dbfs), drafts=drafts)
+        run(session, form, output, lambda: loudness(session.meter.level_dbfs), drafts=drafts)
         if stats:
             _print_stats(session)
 
 
-def _refuse_what_is_without_effect(context: typer.Context) -> None:
+def _refuse_what_is_without_effect(context: typer.Context, form: Format) -> None:
     """An option that this source or format cannot heed is a mistake, not a wish to pass over."""
-    source, format = context.params["source"], context.params["format"]
+    source = context.params["source"]
     kind = {None: Kind.microphone, "-": Kind.stdin}.get(source, Kind.file)
     for name, kinds in ONLY_FOR.items():
         if kind not in kinds and _is_given(context, name):
             only = " or ".join(each.value for each in kinds)
             raise UsageError(f"--{name.replace('_', '-')} is for {only} only; leave it out")
-    if context.params["drafts"] and format is not Format.jsonl:
+    if context.params["drafts"] and form is not Format.jsonl:
         raise UsageError("--drafts is for --format jsonl only; leave it out")
 
 

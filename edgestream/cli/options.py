@@ -23,7 +23,10 @@ ModelName = Annotated[
     str,
     option(MODEL, "Which model: a name of `edgestream models list`, or a folder.", "-m", "--model"),
 ]
-OutputFormat = Annotated[Format, option(OUTPUT, "How it is written.")]
+OutputFormat = Annotated[
+    Format | None,
+    option(OUTPUT, "How it is written.", default="as the file's name ends (clip.srt), else text"),
+]
 Output = Annotated[
     Path | None,
     option(OUTPUT, "File, written as the words come; - for stdout.", "-o", "--output"),

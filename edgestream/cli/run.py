@@ -7,7 +7,7 @@ import os
 import signal
 import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from edgestream.events import Event
+    from edgestream.outlets.open import Companion
     from edgestream.session import Session
+    from edgestream.vision.stages import Seen
 
 STDIN_FD = 0
 # Ctrl-C, a service manager, a terminal that is closed.
@@ -39,17 +41,23 @@ def run(
     *,
     drafts: bool = False,
     window: str | None = None,
+    seen: Callable[[], Sequence[Seen]] = tuple,
+    companions: Sequence[Companion] = (),
     count: Callable[[list[Event]], None] | None = None,
 ) -> None:
     """Runs the session to its end; Ctrl-C or SIGTERM ends the input, not the captions.
 
     `gauge` is what the status line shows of the input;
-    `window` is the title of a window with the newest picture; `count` gets all events too.
+    `window` is the title of a window with the newest picture, in which `seen` is marked;
+    `companions` get what is displayed too, and `count` all events.
     """
     from edgestream.outlets.open import Outlets
 
     try:
-        outlets = Outlets(format.value, output, drafts=drafts, window=window, on_close=session.stop)
+        outlets = Outlets(
+            format.value, output, drafts=drafts, window=window, on_close=session.stop,
+            seen=seen, companions=companions,
+        )  # fmt: skip
     except BaseException:
         session.close()
         raise
@@ -66,8 +74,11 @@ def run(
         failed = False
     finally:
         watched = outlets.screen is not None
-        outlets.finish(failed=failed)
-        session.close()
+        clean_up_on_ctrl_c()  # what companions have begun, while they are waited for
+        try:
+            outlets.finish(failed=failed)
+        finally:
+            session.close()
     if outlets.failure:
         raise outlets.failure
     if watched and session.meter.lost_ms:

@@ -7,11 +7,13 @@ import re
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgestream.cli.companions import companions
 from edgestream.cli.options import (
     INPUT,
     MODEL,
@@ -27,7 +29,7 @@ from edgestream.cli.options import (
 from edgestream.cli.run import memory, one_line_errors, output_beside, run
 from edgestream.errors import UsageError
 from edgestream.library.manifest.manifest import DEFAULT_COMMENTATOR
-from edgestream.outlets.formats import Format
+from edgestream.outlets.formats import format_for
 from edgestream.system.process import tell
 
 if TYPE_CHECKING:
@@ -70,6 +72,14 @@ def watch(
     prompt: Annotated[
         str | None, option(MODEL, "What a vision-language model is told beforehand.")
     ] = None,
+    zones: Annotated[
+        Path | None,
+        option(MODEL, "TOML file with named parts of the picture, and parts to leave out."),
+    ] = None,
+    only: Annotated[
+        str | None,
+        option(MODEL, "Tell of these things only: person,bicycle,vehicle,animal,something."),
+    ] = None,
     ask: Annotated[
         bool,
         option(
@@ -77,11 +87,26 @@ def watch(
             "--ask",
         ),
     ] = False,
-    format: OutputFormat = Format.text,
+    format: OutputFormat = None,
     output: Output = None,
     window: Annotated[
-        bool, option(OUTPUT, "Show the picture with the comments under it.", "--window")
+        bool,
+        option(OUTPUT, "Show the picture, what is followed in it and the comments.", "--window"),
     ] = False,
+    snapshots: Annotated[
+        Path | None,
+        option(OUTPUT, "Write a JPEG for each comment into this folder.", "--snapshots"),
+    ] = None,
+    snapshots_max: Annotated[
+        int | None, option(OUTPUT, "Keep so many of them; the oldest go.", default="1000")
+    ] = None,
+    command: Annotated[
+        str | None,
+        option(OUTPUT, "Run this command for each comment, with it as JSON on stdin.", "--exec"),
+    ] = None,
+    post: Annotated[
+        str | None, option(OUTPUT, "Post each comment as JSON to this http(s) address.", "--post")
+    ] = None,
     stats: Stats = False,
     decoder_device: DecoderDevice = None,
 ) -> None:  # fmt: skip
@@ -89,29 +114,37 @@ def watch(
 
     \b
       edgestream watch                                    camera 0
-      edgestream watch door.mp4 --fast -o door.srt --format srt
+      edgestream watch door.mp4 --fast -o door.srt
       edgestream watch rtsp://camera.local/stream --window
     """
     with one_line_errors():
         if list_cameras:
             _list_cameras()
             return
+        form = format_for(output, format)
         output = output_beside(source, output, asked=ask)
+        beside = companions(command, post, snapshots, snapshots_max)
         from edgestream.outlets.screen import activity
+        from edgestream.vision.labels import parse_labels
         from edgestream.vision.watch import watch as start
+        from edgestream.vision.zones import read_zones
 
         session = start(
             source, model=model, prompt=prompt, chattiness=chattiness, fps=fps, fast=fast,
             size=None if size is None else _size(size), every_picture=window,
+            zones=None if zones is None else read_zones(zones),
+            only=None if only is None else parse_labels(only),
             questions=_typed() if ask else None, decoder_device=decoder_device,
         )  # fmt: skip
         figures = Figures(session)
         run(
             session,
-            format,
+            form,
             output,
             lambda: activity(figures.pictures_per_s, 1 - session.stream.counts.dropped_before),
             window=f"edgestream watch {session.source.name}" if window else None,
+            seen=lambda: session.stream.seen,
+            companions=beside,
             count=figures.push,
         )
         if stats:

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where events go: a file, a pipe, the terminal, a window."""
+"""Where events go: a file, a pipe, the terminal, a window, other programs."""

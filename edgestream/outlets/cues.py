@@ -21,7 +21,7 @@ PAUSE_MS = 1_500  # a silence this long inside a line starts a new cue
 
 @dataclass(frozen=True, slots=True)
 class Cue:
-    """One or two lines of text, shown from `start_ms` to `end_ms`."""
+    """Lines of text, shown from `start_ms` to `end_ms`: of speech one or two."""
 
     start_ms: int
     end_ms: int
@@ -53,11 +53,9 @@ class CueCutter:
         """The cues of one Final, with every word of it, in order."""
         groups = list(_groups(list(_pieces(final))))
         next_starts_ms = [group[0].start_ms for group in groups[1:]]
-        # Words tell when they were spoken, so their cues do not come later and later; a line
-        # without them may have come while the one before is still read.
-        may_wait_ms = 0 if final.words else MAX_CUE_MS
-        timed = zip_longest(groups, next_starts_ms)
-        return [self._timed(group, next_ms, may_wait_ms) for group, next_ms in timed]
+        return [
+            self._timed(group, next_ms) for group, next_ms in zip_longest(groups, next_starts_ms)
+        ]
 
     def end_before(self, time_ms: float) -> int | None:
         """Ends the last cue there, or with its words; its new end if it stood for longer."""
@@ -67,14 +65,13 @@ class CueCutter:
         self._last_end_ms = end_ms
         return end_ms
 
-    def _timed(self, group: list[_Piece], next_start_ms: float | None, may_wait_ms: int) -> Cue:
-        lines = wrapped([piece.unit for piece in group])
-        assert lines is not None
+    def _timed(self, group: list[_Piece], next_start_ms: float | None) -> Cue:
+        lines = _lines(group)
         start_ms = max(round(group[0].start_ms), self._last_end_ms)
         latest_ms = start_ms + MAX_CUE_MS
         said_ms = min(max(round(group[-1].end_ms), start_ms + SHORTEST_CUE_MS), latest_ms)
-        late_ms, end_ms = start_ms - round(group[0].start_ms), said_ms
-        if late_ms <= may_wait_ms:  # a cue that was pushed back further pushes the next no more
+        end_ms = said_ms
+        if start_ms <= round(group[0].start_ms):  # one that was pushed back pushes the next no more
             reading_ms = READING_MS * sum(columns(line) + 1 for line in lines)
             read_ms = min(start_ms + max(MIN_CUE_MS, round(reading_ms)), latest_ms)
             if next_start_ms is not None:
@@ -82,6 +79,17 @@ class CueCutter:
             end_ms = max(said_ms, read_ms)
         self._last_start_ms, self._last_said_ms, self._last_end_ms = start_ms, said_ms, end_ms
         return Cue(start_ms, end_ms, lines)
+
+
+def lines_of(final: Final) -> Iterator[tuple[str, ...]]:
+    """All of a Final's text, by one or two lines that could be a cue."""
+    return map(_lines, _groups(list(_pieces(final))))
+
+
+def _lines(group: list[_Piece]) -> tuple[str, ...]:
+    lines = wrapped([piece.unit for piece in group])
+    assert lines is not None
+    return lines
 
 
 def _pieces(final: Final) -> Iterator[_Piece]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from pathlib import Path
 
 
 class Format(str, Enum):
@@ -13,3 +14,15 @@ class Format(str, Enum):
     jsonl = "jsonl"
     srt = "srt"
     vtt = "vtt"
+
+
+SUFFIXES = {
+    ".txt": Format.text, ".text": Format.text, ".jsonl": Format.jsonl, ".srt": Format.srt,
+    ".vtt": Format.vtt,
+}  # fmt: skip
+
+
+def format_for(output: Path | None, wanted: Format | None) -> Format:
+    """The form that is wanted; else that of the file's name, as of clip.srt; else text."""
+    by_name = SUFFIXES.get(output.suffix.lower()) if output else None
+    return wanted or by_name or Format.text

@@ -4,31 +4,44 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from edgestream.errors import EdgestreamError, OutputError
-from edgestream.events import Event, Gap, Notice
+from edgestream.events import Event
 from edgestream.outlets.screen import Screen
+from edgestream.outlets.teller import Teller
 from edgestream.outlets.writers import Writer, open_writer
-from edgestream.sources.picture import Picture
+from edgestream.sources.picture import Picture, Waiting
 from edgestream.system.process import forget, tell
 
 if TYPE_CHECKING:
     from rich.text import Text
 
     from edgestream.outlets.window import Window
+    from edgestream.vision.stages import Seen
 
 NOBODY = "the terminal was closed; write the captions with --output FILE"
 
 
+class Companion(Protocol):
+    """Takes events beside what is displayed and written; its failures end nothing."""
+
+    def push(self, events: list[Event], newest: object) -> None:
+        """The events, and what the source gave last."""
+        ...
+
+    def finish(self) -> None: ...
+
+
 class Outlets:
-    """The live display when a person looks on; the written captions otherwise or as well; and a
-    window with the newest picture, if it is given a title.
+    """The live display when a person looks on; the written captions otherwise or as well; a window
+    with the newest picture, if it is given a title; and `companions`.
 
     Each fails alone: one that does is left, the others go on. `open` is false once nothing is
-    displayed or written any more. `on_close` is called when the window is closed.
+    displayed or written any more. `on_close` is called when the window is closed; `seen` is what is
+    marked in its picture.
     """
 
     def __init__(
@@ -39,6 +52,8 @@ class Outlets:
         drafts: bool,
         window: str | None = None,
         on_close: Callable[[], None] = lambda: None,
+        seen: Callable[[], Sequence[Seen]] = tuple,
+        companions: Sequence[Companion] = (),
     ) -> None:
         terminal = sys.stdout is not None and sys.stdout.isatty()  # None where it is closed
         watched = terminal and (output is not None or format == "text")
@@ -49,7 +64,11 @@ class Outlets:
         self.screen: Screen | None = Screen() if watched else None
         self.failure: EdgestreamError | None = None
         self._window = _open_window(window, on_close) if window else None
-        self._tells = format != "jsonl"  # which holds its gaps and notices itself
+        self._seen = seen
+        self._companions = companions
+        # JSONL holds its gaps and notices itself.
+        self._teller = Teller() if format != "jsonl" else None
+        self._waiting: Waiting | None = None
 
     @property
     def open(self) -> bool:
@@ -57,25 +76,32 @@ class Outlets:
         return self._writer is not None or self.screen is not None
 
     def push(self, events: list[Event], newest: object = None) -> None:
-        """Gives each event to what is open, and to the window what the source gave last."""
+        """Gives each event to what is open; `newest` is what the source gave last."""
         for event in events:
             self._write(event)
             self._draw(lambda screen, event=event: screen.push(event))  # type: ignore[misc]
-        if self._tells and self.screen is None:
-            for event in events:
-                self._tell(event)
+        if self._teller and self.screen is None:
+            self._teller.push(events, newest)
+        self._waiting = newest if isinstance(newest, Waiting) else None
+        for companion in self._companions:
+            companion.push(events, newest)
         if self._window is not None:
             if isinstance(newest, Picture):
-                self._window.show(newest.rgb)
+                self._window.show(newest.rgb, self._seen())
             self._window.push(events)
 
     def status(self, time_ms: float, behind_ms: float, gauge: Callable[[], Text]) -> None:
-        """What the live display shows of the input."""
-        self._draw(lambda screen: screen.status(time_ms, behind_ms, gauge()))
+        """What the live display shows of the input, or that it is waited for."""
+        if away := self._waiting:
+            self._draw(lambda screen: screen.wait(away.time_ms, away.time_ms - away.since_ms))
+        else:
+            self._draw(lambda screen: screen.status(time_ms, behind_ms, gauge()))
 
     def finish(self, *, failed: bool) -> None:
         """Closes all; an old file stays as it was if the run `failed` before a word was written."""
         self._draw(lambda screen: screen.finish())
+        if self._teller:
+            self._teller.finish()
         if self._window is not None:
             self._window.finish()
         writer, self._writer = self._writer, None
@@ -86,6 +112,8 @@ class Outlets:
             forget(sys.stdout)
         except EdgestreamError as error:
             self.failure = self.failure or error
+        for companion in self._companions:
+            companion.finish()
 
     def _write(self, event: Event) -> None:
         try:
@@ -110,14 +138,6 @@ class Outlets:
                 screen.finish()
             if self._writer is None:
                 self.failure = self.failure or OutputError(NOBODY)
-
-    def _tell(self, event: Event) -> None:
-        """Where no status line counts the gaps, each is a line on stderr."""
-        if isinstance(event, Gap):
-            start_s, end_s = event.start_ms / 1000, event.end_ms / 1000
-            tell(f"lost: {start_s:.1f} s to {end_s:.1f} s, {event.reason}")
-        elif isinstance(event, Notice):
-            tell(f"{event.time_ms / 1000:.1f} s: {event.text}")
 
 
 def _open_window(title: str, on_close: Callable[[], None]) -> Window:

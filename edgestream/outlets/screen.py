@@ -14,7 +14,8 @@ from rich.live import Live
 from rich.text import Text
 
 from edgestream.captions.shown_text import printable
-from edgestream.events import Answer, Draft, Event, Final, Gap, Notice
+from edgestream.events import Answer, Comment, Draft, Event, Final, Gap, Notice
+from edgestream.outlets.time_of_day import elapsed, happened
 
 STDERR_FD = 2
 REFRESH_HZ = 12  # faster than reading, slow enough for a terminal at the end of a thin line
@@ -38,6 +39,7 @@ class Screen:
         self._draft = ""
         self._time_ms = 0.0
         self._behind_ms = 0.0
+        self._waited_ms: float | None = None
         self._gauge = Text()
         self._n_gaps = 0
         self._lost_ms = 0.0
@@ -65,6 +67,12 @@ class Screen:
     def status(self, time_ms: float, behind_ms: float, gauge: Text) -> None:
         """Source time taken in so far, distance to the live edge, and what the input is like."""
         self._time_ms, self._behind_ms, self._gauge = time_ms, behind_ms, gauge
+        self._waited_ms = None
+        self._draw(at_once=False)
+
+    def wait(self, time_ms: float, waited_ms: float) -> None:
+        """Instead of `status`: the source is away, and for how long."""
+        self._time_ms, self._waited_ms, self._gauge = time_ms, waited_ms, Text()
         self._draw(at_once=False)
 
     def finish(self) -> None:
@@ -79,7 +87,7 @@ class Screen:
         if isinstance(event, Final):
             self._draft = ""
             if text := printable(event.text):
-                self._console.print(Text(text))
+                self._console.print(_dated(event).append(text))
         elif isinstance(event, Draft):
             self._draft = printable(event.text)
         elif isinstance(event, Gap):
@@ -117,7 +125,7 @@ class Screen:
 
     def _status_line(self, width: int) -> Text:
         """As many of the parts, most important first, as the terminal is wide."""
-        line = Text(_clock(self._time_ms), style="cyan", no_wrap=True, end="")
+        line = Text(elapsed(self._time_ms), style="cyan", no_wrap=True, end="")
         for part in self._parts():
             if line.cell_len + 2 + cell_len(part.plain) < width:
                 line.append("  ").append_text(part)
@@ -126,8 +134,10 @@ class Screen:
 
     def _parts(self) -> list[Text]:
         parts = [self._gauge] if self._gauge else []
-        troubled = time.monotonic() < self._trouble_until_s
-        if self._behind_ms >= LAG_WORTH_SHOWING_MS:
+        troubled = time.monotonic() < self._trouble_until_s and self._waited_ms is None
+        if self._waited_ms is not None:
+            parts.append(Text(f"reconnecting, {self._waited_ms / 1000:.0f} s", style="yellow"))
+        elif self._behind_ms >= LAG_WORTH_SHOWING_MS:
             parts.append(Text(f"{self._behind_ms / 1000:.1f} s behind", style="yellow"))
         elif not troubled:
             parts.append(Text("live", style="green"))
@@ -138,6 +148,11 @@ class Screen:
         if troubled:
             parts.append(Text(self._trouble, style="yellow"))
         return parts
+
+
+def _dated(final: Final) -> Text:
+    """What stands before a line: of a comment when it happened, of captions nothing."""
+    return Text().append(f"{happened(final)}  ", "dim") if isinstance(final, Comment) else Text()
 
 
 def _hush_stderr() -> int | None:
@@ -168,9 +183,3 @@ def activity(pictures_per_s: float, share_new: float) -> Text:
     filled = round(share_new * METER_CELLS)
     bar = Text("▮" * filled, style="green").append("▯" * (METER_CELLS - filled), style="dim")
     return bar.append(f" {100 * share_new:3.0f} % new, {pictures_per_s:.1f} pictures/s", "dim")
-
-
-def _clock(time_ms: float) -> str:
-    minutes, s = divmod(int(time_ms / 1000), 60)
-    h, m = divmod(minutes, 60)
-    return f"{h}:{m:02}:{s:02}"

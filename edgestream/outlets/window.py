@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -16,10 +16,13 @@ from numpy.typing import NDArray
 
 from edgestream.captions.shown_text import printable
 from edgestream.errors import DeviceError, UsageError, shown
-from edgestream.events import Event, Final, Gap
+from edgestream.events import Event, Final, Gap, Notice
+from edgestream.outlets.window_boxes import draw_boxes
 
 if TYPE_CHECKING:
     import pygame
+
+    from edgestream.vision.stages import Seen
 
 REFRESH_HZ = 30
 FADE_S = 12.0  # from a comment's appearing until it is as dim as it gets
@@ -30,6 +33,16 @@ PAPER, INK, DIM = (18, 20, 24), (240, 240, 240), 0.35
 CAPTION_SHARE = 0.24  # of the window's height
 DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")  # variables that name one
 START_WAIT_S = 30.0
+
+
+Rgb = NDArray[np.uint8]
+
+
+class Shown(NamedTuple):
+    """A picture, uint8 [height, width, 3], and what is marked in it."""
+
+    rgb: Rgb
+    seen: Sequence[Seen] = ()
 
 
 class Line(NamedTuple):
@@ -53,7 +66,7 @@ class Window:
     def __init__(self, title: str, on_close: Callable[[], None]) -> None:
         _expect_display()
         self._title, self._on_close = title, on_close
-        self._picture: deque[NDArray[np.uint8]] = deque(maxlen=1)
+        self._picture: deque[Shown] = deque(maxlen=1)
         self._lines: deque[Line] = deque(maxlen=N_LINES)
         self._finished, self._ready = threading.Event(), threading.Event()
         self._failure = ""
@@ -63,17 +76,18 @@ class Window:
         if self._failure:
             raise DeviceError(f"the window cannot be opened: {self._failure}; leave out --window")
 
-    def show(self, rgb: NDArray[np.uint8]) -> None:
-        """The newest picture, uint8 [height, width, 3]."""
-        self._picture.append(rgb)
+    def show(self, rgb: Rgb, seen: Sequence[Seen] = ()) -> None:
+        """The newest picture, uint8 [height, width, 3], and what is followed in it."""
+        self._picture.append(Shown(rgb, seen))
 
     def push(self, events: Iterable[Event]) -> None:
         """Shows what is said, and what was lost."""
         for event in events:
             if isinstance(event, Final):
                 self._lines.append(Line(printable(event.text), time.monotonic()))
-            elif isinstance(event, Gap):
-                self._lines.append(Line(f"({event.reason})", time.monotonic()))
+            elif isinstance(event, (Gap, Notice)):
+                said = event.reason if isinstance(event, Gap) else event.text
+                self._lines.append(Line(f"({printable(said)})", time.monotonic()))
 
     def finish(self) -> None:
         """Closes the window; may be repeated."""
@@ -107,21 +121,16 @@ class Window:
         pygame.display.quit()
 
 
-def compose(
-    screen: pygame.Surface, rgb: NDArray[np.uint8] | None, lines: list[Line], now_s: float
-) -> None:
+def compose(screen: pygame.Surface, shown: Shown | None, lines: list[Line], now_s: float) -> None:
     """Draws the picture as large as fits, and under it the lines, the newest one brightest."""
     import pygame
 
     width, height = screen.get_size()
     screen.fill(PAPER)
     text_top = round(height * (1 - CAPTION_SHARE))
-    if rgb is not None:
-        scale = min(width / rgb.shape[1], text_top / rgb.shape[0])
-        size = (max(1, round(scale * rgb.shape[1])), max(1, round(scale * rgb.shape[0])))
-        picture = pygame.image.frombuffer(rgb.tobytes(), (rgb.shape[1], rgb.shape[0]), "RGB")
-        at = ((width - size[0]) // 2, (text_top - size[1]) // 2)
-        screen.blit(pygame.transform.smoothscale(picture, size), at)
+    if shown is not None:
+        at = _draw_picture(screen, shown.rgb, text_top)
+        draw_boxes(screen.subsurface(at), shown.seen, at.width / shown.rgb.shape[1])
     line_height = (height - text_top) // (N_LINES + 1)
     font = pygame.font.Font(None, max(8, round(1.2 * line_height)))
     for row, line in enumerate(_wrapped(lines, font, width)[-N_LINES:]):
@@ -130,6 +139,19 @@ def compose(
         text = font.render(line.text, True, colour)
         top = text_top + line_height // 2 + row * line_height
         screen.blit(text, (max(0, (width - text.get_width()) // 2), top))
+
+
+def _draw_picture(screen: pygame.Surface, rgb: Rgb, text_top: int) -> pygame.Rect:
+    """As large as fits above `text_top`, in the middle; where it is."""
+    import pygame
+
+    width = screen.get_width()
+    scale = min(width / rgb.shape[1], text_top / rgb.shape[0])
+    size = (max(1, round(scale * rgb.shape[1])), max(1, round(scale * rgb.shape[0])))
+    picture = pygame.image.frombuffer(rgb.tobytes(), (rgb.shape[1], rgb.shape[0]), "RGB")
+    at = ((width - size[0]) // 2, (text_top - size[1]) // 2)
+    drawn: pygame.Rect = screen.blit(pygame.transform.smoothscale(picture, size), at)
+    return drawn
 
 
 def _wrapped(lines: list[Line], font: pygame.font.Font, width: int) -> list[Line]:

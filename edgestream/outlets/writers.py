@@ -3,17 +3,18 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import os
-from typing import Any, Protocol
+from typing import Protocol
 
-from edgestream.captions.shown_text import filtered, printable
+from edgestream.captions.shown_text import printable
 from edgestream.errors import UsageError
-from edgestream.events import Answer, Draft, Event, Final, Gap
+from edgestream.events import Answer, Comment, Draft, Event, Final, Gap
+from edgestream.outlets.comment_cues import CommentCutter
 from edgestream.outlets.cues import Cue, CueCutter
 from edgestream.outlets.formats import Format
 from edgestream.outlets.output_file import Sink
+from edgestream.outlets.records import json_line
+from edgestream.outlets.time_of_day import happened
 
 SRT_LIKES = str.maketrans("<>{}", "\u2039\u203a()")  # of `<b>` and `{\\an8}`
 
@@ -33,7 +34,7 @@ class Writer(Protocol):
 
 
 class TextWriter:
-    """One line of text for each Final and each Answer."""
+    """One line of text for each Final and each Answer; a Comment's begins with when it happened."""
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
@@ -42,7 +43,8 @@ class TextWriter:
         if isinstance(event, Answer):
             self._sink.write(printable(f"{event.question} {event.text}") + "\n")
         if isinstance(event, Final) and (text := printable(event.text)):
-            self._sink.write(text + "\n")
+            when = f"{happened(event)}  " if isinstance(event, Comment) else ""
+            self._sink.write(f"{when}{text}\n")
 
     def finish(self) -> None:
         self._sink.close()
@@ -60,8 +62,7 @@ class JsonlWriter:
 
     def push(self, event: Event) -> None:
         if self._drafts or not isinstance(event, Draft):
-            record = _shown(_record(event))
-            self._sink.write(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
+            self._sink.write(json_line(event) + "\n")
 
     def finish(self) -> None:
         self._sink.close()
@@ -72,23 +73,31 @@ class JsonlWriter:
 
 class CueWriter:
     """Cues as they come. In a file the end of the newest is set anew, in place, where somebody
-    speaks on or input is lost before it is read; elsewhere the next one waits."""
+    speaks on, the next comment comes or input is lost before it is read. Elsewhere the next line of
+    speech waits, and a comment does not: it is shown beside the one before (see CommentCutter)."""
 
     POINT = "."  # before milliseconds
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
         self._cutter = CueCutter()
+        self._comments = CommentCutter()
         self._n_cues = 0
+        self._end_ms = 0  # of the newest one
         self._text = ""  # of the newest cue, from its end time on
 
     def push(self, event: Event) -> None:
-        if not isinstance(event, (Final, Gap)):
-            return
-        if self._sink.amends and (end_ms := self._cutter.end_before(event.start_ms)) is not None:
-            self._sink.amend(len(self._text.encode("utf-8", "replace")), self._clock(end_ms))
-        if isinstance(event, Final) and (cues := self._cutter.push(event)):
-            self._sink.write("".join(self._cue(cue) for cue in cues))
+        amends = self._sink.amends
+        if isinstance(event, Comment):
+            if cue := self._comments.push(event, rolling=amends):
+                if amends and cue.start_ms < self._end_ms:
+                    self._end_at(cue.start_ms)
+                self._sink.write(self._cue(cue))
+        elif isinstance(event, (Final, Gap)):
+            if amends and (end_ms := self._cutter.end_before(event.start_ms)) is not None:
+                self._end_at(end_ms)
+            if isinstance(event, Final) and (cues := self._cutter.push(event)):
+                self._sink.write("".join(self._cue(cue) for cue in cues))
 
     def finish(self) -> None:
         self._sink.close()
@@ -96,9 +105,14 @@ class CueWriter:
     def abandon(self) -> None:
         self._sink.close(begin=False)
 
+    def _end_at(self, end_ms: int) -> None:
+        """Sets the end of the newest cue anew."""
+        self._sink.amend(len(self._text.encode("utf-8", "replace")), self._clock(end_ms))
+
     def _cue(self, cue: Cue) -> str:
         self._n_cues += 1
         text = "\n".join(self._escaped(line) for line in cue.lines)
+        self._end_ms = cue.end_ms
         self._text = f"{self._clock(cue.end_ms)}\n{text}\n\n"
         return f"{self._number()}{self._clock(cue.start_ms)} --> {self._text}"
 
@@ -153,19 +167,3 @@ def open_writer(
     if format_name == "srt":
         return SrtWriter(sink)
     return VttWriter(sink) if format_name == "vtt" else TextWriter(sink)
-
-
-def _record(event: Event) -> dict[str, Any]:
-    name = "final" if isinstance(event, Final) else type(event).__name__.lower()
-    return {"type": name, **dataclasses.asdict(event)}
-
-
-def _shown(value: Any) -> Any:
-    """Times to a tenth of a millisecond: finer digits are noise. Text as it may be shown."""
-    if isinstance(value, float):
-        return round(value, 1)
-    if isinstance(value, str):
-        return filtered(value)
-    if isinstance(value, dict):
-        return {key: _shown(item) for key, item in value.items()}
-    return [_shown(item) for item in value] if isinstance(value, (list, tuple)) else value

@@ -13,7 +13,7 @@ import cv2
 import cv2.typing
 
 from edgestream.errors import DeviceError, SourceError
-from edgestream.events import Gap
+from edgestream.events import Gap, Notice
 from edgestream.sources.capture import (
     grab,
     is_address,
@@ -23,13 +23,15 @@ from edgestream.sources.capture import (
     retrieve,
     to_rgb,
 )
-from edgestream.sources.picture import SIZE_CHANGED, Picture, Spacing
+from edgestream.sources.picture import SIZE_CHANGED, Picture, Spacing, Waiting
 
 LOST = "camera lost"
+RECONNECTING = f"{LOST}, reconnecting"
 LOST_AFTER_S = 2.0  # a camera that shows nothing for this long is gone or frozen
 RETRY_FIRST_S = 0.5  # then doubled each time
 RETRY_MAX_S = 8.0
 POLL_S = 0.05  # how soon stop() is seen
+WAITING_S = 0.25  # between two items that say that it is waited for
 CLOSE_WAIT_S = 1.0  # a read that hangs longer is left to its thread, which ends after it
 
 
@@ -46,11 +48,13 @@ class CameraSource:
     """Pictures of a camera (number or /dev/video*), GStreamer pipeline or network address.
 
     Read by a thread of their own, so that nothing queues: a reader that is late gets the latest
-    picture, the others are `skipped`. A camera that vanishes or freezes is reported as a Gap
-    "camera lost" and opened again, with growing pauses, until it is back; the clock runs on. A
-    changed size is a Gap too. `size` (width, height) is asked of the camera, which may choose
-    another. More pictures than `fps` are thinned, undecoded; the camera keeps its own rate: at a
-    lower one its pictures would be older when they come. Pictures end only with `stop()`.
+    picture, the others are `skipped`. A camera that vanishes or freezes is opened again, with
+    growing pauses, until it is back; the clock runs on. That begins with a Notice and ends with a
+    Gap "camera lost", at the latest when the source is stopped; between them Waiting comes a few
+    times a second. A changed size is a Gap too. `size` (width, height) is asked of the camera,
+    which may choose another. More pictures than `fps` are thinned, undecoded; the camera keeps its
+    own rate: at a lower one its pictures would be older when they come. Pictures end only with
+    `stop()`.
 
     Raises:
         DeviceError: it cannot be opened now.
@@ -75,7 +79,7 @@ class CameraSource:
         self._last: Picture | None = None
         self._last_connection = 0
         self._accounted_ms = 0.0  # up to here time went into pictures or gaps
-        self._lost = False  # between a reported loss and the first picture after it
+        self._lost = False  # between a noticed loss and the first picture after it
         capture = self._open()
         if capture is None:
             raise DeviceError(f"{self.name}: cannot be opened; {_way_out(where)}")
@@ -86,14 +90,18 @@ class CameraSource:
     def skipped(self) -> int:
         return max(0, self._slot.put_count - self._yielded - self._slot.waiting)
 
-    def __iter__(self) -> Iterator[Picture | Gap]:
+    def __iter__(self) -> Iterator[Picture | Gap | Notice | Waiting]:
         while not self._stopped:
-            taken = self._slot.take(POLL_S)
+            taken = self._slot.take(WAITING_S if self._lost else POLL_S)
             if taken is not None:
                 yield from self._shown(taken)
-            elif not self._lost and time.monotonic() - self._came_s > LOST_AFTER_S:
+            elif self._lost:
+                yield Waiting(self._accounted_ms, self.now_ms)
+            elif time.monotonic() - self._came_s > LOST_AFTER_S:
                 self._lost = True
-                yield self._gap(self.now_ms, LOST)
+                yield Notice(self._accounted_ms, RECONNECTING)
+        if self._lost:
+            yield self._gap(self.now_ms, LOST)
 
     def stop(self) -> None:
         self._stopped = True

@@ -10,6 +10,7 @@ import cv2
 from edgestream.errors import UsageError
 from edgestream.sources.camera import CameraSource
 from edgestream.sources.capture import is_address, is_camera, is_pipeline, open_capture
+from edgestream.sources.no_video import refuse_answer, refuse_text
 from edgestream.sources.picture import PictureSource
 from edgestream.sources.video_file import VideoFileSource
 from edgestream.system.checks import whole
@@ -35,7 +36,7 @@ def open_pictures(
 
     Raises:
         DeviceError: a camera, pipeline or address cannot be opened now.
-        SourceError: the file is missing or is no video.
+        SourceError: the file is missing, or what is there is no video but a page, a photo, a text.
         UsageError: an option that cannot be met by this source.
     """
     source = 0 if where is None else where
@@ -68,9 +69,13 @@ def _runs_on(where: str) -> bool:
     """Whether it is an address without a file behind it, which would state a number of pictures."""
     if not is_address(where):
         return False
-    capture = None if where.lower().startswith("rtsp") else open_capture(where)
+    if where.lower().startswith("rtsp"):
+        return True
+    refuse_answer(where)
+    capture = open_capture(where)
     if capture is None:
         return True
+    refuse_text(where, capture)
     n_pictures = capture.get(cv2.CAP_PROP_FRAME_COUNT)
     capture.release()
     return n_pictures <= 0

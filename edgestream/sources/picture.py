@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgestream.errors import UsageError
-from edgestream.events import Gap
+from edgestream.events import Gap, Notice
 from edgestream.system.checks import finite
 
 SIZE_CHANGED = "picture size changed"
@@ -27,8 +27,20 @@ class Picture:
     time_ms: float
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Nothing has come since `since_ms`; given again and again, with the time by now, until
+    something does. It lets a reader do what else it has to do."""
+
+    since_ms: float
+    time_ms: float
+
+
 class PictureSource(Protocol):
     """Iterate once over its Pictures, and a Gap wherever some were lost; times only rise.
+
+    A source that breaks off and may come back gives a Notice, then Waiting after Waiting, and one
+    Gap when it is back or at the end.
 
     `stop()` from any thread or signal handler ends that soon. `behind_ms` is how long ago the last
     picture was taken when it was handed over. `skipped` pictures came while the reader was busy and
@@ -49,7 +61,7 @@ class PictureSource(Protocol):
     @property
     def behind_ms(self) -> float: ...
 
-    def __iter__(self) -> Iterator[Picture | Gap]: ...
+    def __iter__(self) -> Iterator[Picture | Gap | Notice | Waiting]: ...
 
     def stop(self) -> None: ...
 

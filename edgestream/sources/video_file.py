@@ -12,9 +12,15 @@ import cv2
 
 from edgestream.errors import SourceError
 from edgestream.events import Gap
-from edgestream.library.stand_in import stand_in
 from edgestream.sources.capture import grab, is_address, open_capture, retrieve, to_rgb
 from edgestream.sources.container import Container, look_into
+from edgestream.sources.no_video import (
+    may_be_still,
+    refuse_file,
+    refuse_still,
+    refuse_text,
+    said_of_unopened,
+)
 from edgestream.sources.picture import SIZE_CHANGED, Picture, Spacing
 
 HEADER_SLACK_MS = 500  # some containers state no number of pictures, and it is a guess
@@ -47,8 +53,9 @@ class VideoFileSource:
         self._container = Container()
         if not is_address(self.name):
             _expect_regular(self.name)
+            refuse_file(self.name)
             self._container = look_into(self.name)
-        self._capture = _open_video(self.name)
+        self._capture = _open_video(self.name, self._container != Container())
         stated_fps = self._capture.get(cv2.CAP_PROP_FPS)
         self._picture_ms = 1000 / (stated_fps if 0 < stated_fps < 1e6 else USUAL_FPS)
 
@@ -164,13 +171,18 @@ def _expect_regular(path: str) -> None:
         raise SourceError(f"{path}: cannot be read: permission denied")
 
 
-def _open_video(name: str) -> cv2.VideoCapture:
+def _open_video(name: str, contained: bool) -> cv2.VideoCapture:
+    capture = _opened(name)
+    refuse_text(name, capture)
+    if may_be_still(capture, contained):
+        refuse_still(name, capture)
+        capture.release()
+        return _opened(name)  # a second picture was tried
+    return capture
+
+
+def _opened(name: str) -> cv2.VideoCapture:
     capture = open_capture(name)
-    if capture is None and (said := stand_in(name)):
-        raise SourceError(f"{name}: {said}")
     if capture is None:
-        raise SourceError(
-            f"{name}: not video that can be read; give mp4, mkv, webm, avi or another that FFmpeg "
-            f"knows, and whole (an mp4 that was cut off cannot be)"
-        )
+        raise SourceError(f"{name}: {said_of_unopened(name)}")
     return capture

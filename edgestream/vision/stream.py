@@ -6,12 +6,13 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
 
 import numpy as np
 
 from edgestream.errors import UsageError
 from edgestream.events import Comment, Event, Gap, Notice
-from edgestream.sources.picture import Picture, Spacing
+from edgestream.sources.picture import Picture, Spacing, Waiting
 from edgestream.system.checks import finite
 from edgestream.vision.governor import Governor
 from edgestream.vision.stages import Commentator, Counts, Seen
@@ -28,6 +29,8 @@ class PictureStream:
         fps: pictures that come faster are thinned to so many a second.
         now_ms: the clock of the pictures' times; without one, a comment's staleness is 0.
         governor: keeps comments young by that clock; without one, every picture has its whole turn.
+        wall_clock: the time of day with its zone, as of live pictures; with one, and `now_ms`,
+            comments say by it when they happened. It may be set back: other times do not change.
     """
 
     def __init__(
@@ -37,8 +40,10 @@ class PictureStream:
         fps: float,
         now_ms: Callable[[], float] | None = None,
         governor: Governor | None = None,
+        wall_clock: Callable[[], datetime] | None = None,
     ) -> None:
         self.commentator = commentator
+        self.wall_clock = wall_clock
         self._fps = fps
         self._now_ms = now_ms
         self._governor = governor
@@ -92,10 +97,10 @@ class PictureStream:
             self._seen_ms = max(self._seen_ms, gap.end_ms)
             return [*events, gap]
 
-    def take(self, item: Picture | Gap | Notice) -> list[Event]:
-        """What a source gives: a picture, that some were lost, or what is odd about it."""
-        if isinstance(item, Notice):
-            return [item]
+    def take(self, item: Picture | Gap | Notice | Waiting) -> list[Event]:
+        """What a source gives: a picture, that some were lost or are waited for, what is odd."""
+        if isinstance(item, (Notice, Waiting)):
+            return [item] if isinstance(item, Notice) else []
         return self.lose(item) if isinstance(item, Gap) else self.push(item)
 
     def ask(self, question: str) -> Callable[[], str]:
@@ -141,20 +146,25 @@ class PictureStream:
         return [*events, *steps]
 
     def _dated(self, events: list[Event]) -> list[Event]:
-        """The events, comments with how old their pictures are by now."""
+        """The events, comments with how old their pictures are by now and when they happened."""
         if self._now_ms is None:
             return events
-        now_ms = self._now_ms()
-        return [
-            dataclasses.replace(event, staleness_ms=max(0.0, now_ms - event.picture_ms))
-            if isinstance(event, Comment)
-            else event
-            for event in events
-        ]
+        now_ms, now = self._now_ms(), self.wall_clock() if self.wall_clock else None
+        return [_date(e, now_ms, now) if isinstance(e, Comment) else e for e in events]
 
     def _expect_open(self) -> None:
         if self._finished:
             raise UsageError("stream: already finished; call reset() to start a new one")
+
+
+def _date(comment: Comment, now_ms: float, now: datetime | None) -> Comment:
+    """The comment, dated from two clocks that are read at once: the pictures' and the wall's."""
+    time = now and now - timedelta(milliseconds=now_ms - comment.start_ms)
+    return dataclasses.replace(
+        comment,
+        staleness_ms=max(0.0, now_ms - comment.picture_ms),
+        time=time.isoformat(timespec="milliseconds") if time else comment.time,
+    )
 
 
 def _check(picture: Picture) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from datetime import datetime
 
 from edgestream.errors import UsageError
 from edgestream.library.families import PICTURES
@@ -16,6 +17,7 @@ from edgestream.sources.picture import PictureSource
 from edgestream.vision.asking import AskedSession
 from edgestream.vision.stream import PictureStream
 from edgestream.vision.watcher import Watcher
+from edgestream.vision.zones import Zones
 
 
 def load_watcher(
@@ -42,6 +44,8 @@ def watch(
     fps: float | None = None,
     size: tuple[int, int] | None = None,
     every_picture: bool = False,
+    zones: Zones | None = None,
+    only: tuple[str, ...] | None = None,
     questions: Iterable[str] | None = None,
     decoder_device: str | None = None,
 ) -> Session[PictureSource, PictureStream]:
@@ -54,9 +58,12 @@ def watch(
         prompt: what the model is told beforehand, if its family is told anything.
         fast: read a file as fast as possible instead of at its own pace, and say the same on any
             machine; otherwise things are given up where it is slow, so that comments stay young.
-        fps: at most so many pictures a second are looked at; as many as the model knows if None.
+        fps: at most so many pictures a second are looked at, never more than the model knows.
         size: (width, height) to ask of a camera, which may choose another.
         every_picture: the source gives all of its pictures, for a program that shows them too.
+        zones: named parts of the picture and parts that are not looked at, as of `read_zones`, if
+            the model's family knows where things are.
+        only: classes of things that are told of, as ("person", "vehicle"), if it knows them.
         questions: lines that are answered as they come, from what is known then; read on a thread.
         decoder_device: as for `load()`; not of a model that is loaded already.
 
@@ -74,10 +81,10 @@ def watch(
         raise UsageError(f"{model.folder.name}: answers no questions; leave them (--ask) out")
     stream = model.stream(  # before the source: a wrong option opens no camera
         chattiness=chattiness, prompt=prompt, fps=fps, now_ms=lambda: opened.now_ms,
-        keep_up=not fast,
+        keep_up=not fast, zones=zones, only=only,
     )  # fmt: skip
     if source is None or isinstance(source, (str, int, os.PathLike)):
-        taken = None if every_picture else model.fps if fps is None else fps
+        taken = None if every_picture else min(fps or model.fps, model.fps)
         opened = open_pictures(source, fast=fast, fps=taken, size=size)
     elif hasattr(source, "now_ms"):
         opened = source
@@ -85,6 +92,12 @@ def watch(
         raise UsageError(
             f"source: {type(source).__name__} cannot be used; give a camera, address or path"
         )
+    if opened.live:
+        stream.wall_clock = _local_time
     if questions is not None:
         return AskedSession(opened, stream, questions)
     return Session(opened, stream)
+
+
+def _local_time() -> datetime:
+    return datetime.now().astimezone()

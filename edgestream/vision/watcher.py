@@ -12,8 +12,10 @@ from edgestream.library.manifest.manifest import MANIFEST, Manifest
 from edgestream.sources.picture import expect_fps
 from edgestream.vision.chattiness import USUAL, Chattiness
 from edgestream.vision.governor import Governor, Levers
+from edgestream.vision.labels import expect_labels
 from edgestream.vision.stages import Commentator
 from edgestream.vision.stream import PictureStream
+from edgestream.vision.zones import Zones
 
 
 class Watcher(ABC):
@@ -41,30 +43,36 @@ class Watcher(ABC):
         now_ms: Callable[[], float] | None = None,
         keep_up: bool = False,
         layout: str | None = None,
+        zones: Zones | None = None,
+        only: tuple[str, ...] | None = None,
     ) -> PictureStream:
         """A new stream over these weights.
 
         Args:
             chattiness: 0 (what is sure and new) to 1 (all that it can see); 0.5 if None.
             prompt: what the model is told beside its own instructions, if its family is told any.
-            fps: at most so many pictures a second are looked at; as many as it knows if None.
+            fps: at most so many pictures a second are looked at, never more than it knows.
             now_ms: the clock of the pictures' times, which tells how stale a comment is.
             keep_up: gives things up, with a Lag for each, so that comments stay younger than two
                 seconds by that clock; what is said then depends on the machine's speed.
             layout: how pictures and comments share the memory, one of LAYOUTS, if its family has
                 the choice; as model.toml says if None. All but `interleaved` warn: a model that was
                 not trained so may get worse.
+            zones: named parts of the picture and parts that are not looked at, if its family knows
+                where things are.
+            only: of which classes of LABELS things are told, if its family knows them.
 
         Raises:
             UsageError: a value is out of range; the message names the range.
         """
         expect_fps(fps)
-        if fps is not None and fps > self.fps:
-            raise UsageError(
-                f"fps is {fps:g}; {self.manifest.name} looks at {self.fps:g} pictures a second,"
-                " at most"
-            )
-        fps = self.fps if fps is None else fps
+        expect_labels(only)
+        for what, option, value in (("zones", "zones", zones), ("classes of things", "only", only)):
+            if value is not None:
+                raise UsageError(
+                    f"{self.manifest.name}: knows no {what}; leave them (--{option}) out"
+                )
+        fps = self.fps if fps is None else min(fps, self.fps)
         wanted = Chattiness(USUAL if chattiness is None else chattiness)
         try:
             commentator = self._commentator(wanted, prompt, fps, layout)

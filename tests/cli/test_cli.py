@@ -159,6 +159,14 @@ def test_drafts_grow_in_jsonl():
     assert types.count("draft") > types.count("final") > 3
 
 
+@pytest.mark.parametrize(("name", "beginning"), [("talk.vtt", "WEBVTT"), ("talk.jsonl", '{"type"')])
+def test_the_name_of_the_output_says_its_format(name, beginning, tmp_path):
+    options = ["--drafts"] if name.endswith("jsonl") else []
+    done = run("listen", "-m", "synthetic-en", SAMPLE, "--fast", "-o", tmp_path / name, *options)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (tmp_path / name).read_text().startswith(beginning)
+
+
 def test_an_unknown_option_is_wrong_use():
     done = run("listen", "--nothing")
     assert done.returncode == 2

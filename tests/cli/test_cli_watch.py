@@ -2,6 +2,7 @@
 """`edgestream watch` as a user runs it: real processes, video files, a camera on loopback."""
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -9,12 +10,14 @@ import struct
 import subprocess
 import sys
 import time
+from datetime import datetime
 
 import pytest
 from drawn_scene import BLUE, VISIT_S, scene, write_scene
 from loopback_camera import NetworkCamera
 from subtitle_parsers import parse_srt, parse_vtt
 from test_cli import COMMAND, on_a_terminal, run
+from test_outlets import all_shown, with_a_terminal
 from test_watch import STORY
 
 from edgestream.sources import cameras
@@ -33,10 +36,15 @@ def expected(clip):
     return run("watch", clip, "--fast").stdout
 
 
+def said(lines):
+    """What lines of text tell, without the time before each."""
+    return [re.fullmatch(r"\d:\d\d:\d\d  (.+)", line)[1] for line in lines.splitlines()]
+
+
 def test_text_is_a_line_for_each_comment_on_stdout_alone(clip, expected):
     done = run("watch", clip, "--fast", "--stats")
     assert (done.returncode, done.stdout) == (0, expected)
-    lines = expected.splitlines()
+    lines = said(expected)
     assert [line.split("thing ")[1] for line in lines] == STORY
     found = re.search(r"before the encoder (\d+) %, after it (\d+) %;", done.stderr)
     assert 0 <= int(found[1]) < 100
@@ -49,7 +57,7 @@ def test_text_is_a_line_for_each_comment_on_stdout_alone(clip, expected):
 def test_jsonl_has_picture_time_and_staleness(clip, expected):
     done = run("watch", clip, "--fast", "--format", "jsonl")
     events = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [event["text"] for event in events] == expected.splitlines()
+    assert [event["text"] for event in events] == said(expected)
     assert {event["type"] for event in events} == {"final"}
     assert all(0 < event["picture_ms"] < 1000 * VISIT_S for event in events)
     assert {event["staleness_ms"] for event in events} == {0.0}  # the clock of a fast file stands
@@ -61,15 +69,44 @@ def test_subtitles_hold_the_words_of_stdout(format, parse, clip, tmp_path, expec
     done = run("watch", clip, "--fast", "--format", format, "--output", path)
     assert (done.returncode, done.stdout) == (0, "")
     cues = parse(path.read_text())
-    assert [" ".join(lines) for _, _, lines in cues] == expected.splitlines()
-    assert all(end_ms - start_ms >= 1000 for start_ms, end_ms, _ in cues)
+    texts = [" ".join(lines) for _, _, lines in cues]
+    for shown, comment in zip(texts, said(expected), strict=True):
+        assert shown.endswith(comment)  # below the one before, if that is still read
+    jsonl = run("watch", clip, "--fast", "--format", "jsonl").stdout
+    starts_ms = [json.loads(line)["start_ms"] for line in jsonl.splitlines()]
+    assert [start_ms for start_ms, _, _ in cues] == starts_ms
+
+
+def test_more_pictures_than_the_model_knows_are_its_own(clip, expected):
+    done = run("watch", clip, "--fast", "--fps", "30", "--stats")
+    assert (done.returncode, done.stdout) == (0, expected)
+    rate = re.search(r"pictures \(([\d.]+) a second", done.stderr)[1]
+    assert float(rate) == pytest.approx(5, abs=0.2)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "parse"),
+    [
+        ("clip.srt", [], parse_srt),
+        ("clip.VTT", [], parse_vtt),
+        ("clip.jsonl", [], lambda text: [json.loads(line) for line in text.splitlines()]),
+        ("clip.text", [], said),
+        ("clip.comments", [], said),
+        ("clip.srt", ["--format", "vtt"], parse_vtt),
+    ],
+)
+def test_the_name_of_the_file_says_how_it_is_written(name, options, parse, clip, tmp_path):
+    done = run("watch", clip, "--fast", "-o", tmp_path / name, *options)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert len(parse((tmp_path / name).read_text())) == len(STORY)
 
 
 def test_a_terminal_sees_comments_above_the_status(clip, expected):
     code, shown = on_a_terminal("watch", clip, "--fast")
     assert code == 0
+    shown = re.sub(r"\x1b\[[\d;]*m", "", shown)
     assert all(line in shown for line in expected.splitlines())
-    assert re.search(r"▮+▯* +\d+ % new, \d\.\d pictures/s", re.sub(r"\x1b\[[\d;]*m", "", shown))
+    assert re.search(r"▮+▯* +\d+ % new, \d\.\d pictures/s", shown)
 
 
 def test_a_still_noisy_file_gives_nothing(tmp_path):
@@ -90,7 +127,7 @@ def test_a_file_that_ends_early_says_so_and_what_was_seen(clip, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("args", "code", "said"),
+    ("args", "code", "reason"),
     [
         (["nothing.mp4"], 2, "no such file"),
         ([__file__], 2, "not video"),
@@ -98,7 +135,6 @@ def test_a_file_that_ends_early_says_so_and_what_was_seen(clip, tmp_path):
         (["--fast"], 2, "only a file can be read fast"),
         (["CLIP", "--size", "640x480"], 2, "can only be asked of a camera"),
         (["--size", "640"], 2, "as 640x480"),
-        (["CLIP", "--fps", "30"], 2, "5 pictures a second"),
         (["CLIP", "--fps", "0"], 2, "fps is 0"),
         (["CLIP", "--chattiness", "2"], 2, "between 0 and 1"),
         (["CLIP", "--prompt", "be kind"], 2, "takes no prompt"),
@@ -110,12 +146,12 @@ def test_a_file_that_ends_early_says_so_and_what_was_seen(clip, tmp_path):
         (["fakesrc ! appsink"], 2, "GStreamer"),
     ],
 )
-def test_wrong_use_is_one_line_and_an_exit_code(args, code, said, clip):
+def test_wrong_use_is_one_line_and_an_exit_code(args, code, reason, clip):
     before = clip.read_bytes()
     done = run("watch", *(str(clip) if arg == "CLIP" else arg for arg in args))
     assert (done.returncode, done.stdout) == (code, "")
     assert len(done.stderr.strip().splitlines()) == 1
-    assert said in done.stderr
+    assert reason in done.stderr
     assert clip.read_bytes() == before
 
 
@@ -154,12 +190,63 @@ def test_a_camera_that_is_stopped_and_started_again_is_watched_on():
         rest, err = running.communicate(timeout=PATIENCE_S)
     events += map(json.loads, rest.splitlines())
     assert (running.returncode, err) == (0, "")
-    gaps = [n for n, event in enumerate(events) if event["type"] == "gap"]
-    assert {events[n]["reason"] for n in gaps} == {"camera lost"}
+    (at,) = (n for n, event in enumerate(events) if event["type"] == "gap")
+    notices = [event for event in events if event["type"] == "notice"]
+    assert events[at]["reason"] == "camera lost"
+    assert {event["text"] for event in notices} <= {"camera lost, reconnecting"}
+    assert len(notices) <= 1  # none where it was back before that was noticed
     comments = [event for event in events if event["type"] == "final"]
     assert all(0 < comment["staleness_ms"] < 1000 * PATIENCE_S for comment in comments)
-    for said in (events[: gaps[0]], events[gaps[-1] + 1 :]):
-        assert any("thing" in event.get("text", "") for event in said)
+    times = [datetime.fromisoformat(comment["time"]) for comment in comments]
+    assert times == sorted(times)
+    for told in (events[:at], events[at + 1 :]):
+        assert any("thing" in event.get("text", "") for event in told)
+
+
+def test_a_lost_camera_is_told_once_and_counted_on_the_display():
+    visit = [picture.rgb for picture in scene()]
+    with NetworkCamera(pictures=visit) as first:
+        process, main = with_a_terminal("watch", first.url)
+        shown = read_until(main, "enters")
+    shown += read_until(main, "reconnecting, 3 s")
+    with NetworkCamera(port=first.server_port, pictures=visit):
+        shown += read_until(main, "1 gap")
+        process.send_signal(signal.SIGINT)
+        all_shown(main)
+    assert process.wait(timeout=PATIENCE_S) == 0
+    assert "reconnecting, 2 s" in shown
+    assert "gap" not in shown[: shown.index("reconnecting, 3 s")]
+
+
+@pytest.mark.parametrize("comes_back", [True, False])
+def test_without_a_display_a_loss_is_a_line_and_its_end_another(comes_back):
+    visit = [picture.rgb for picture in scene()]
+    with NetworkCamera(pictures=visit) as first:
+        running = started(first.url)
+        assert "enters" in running.stdout.readline()
+    lost = running.stderr.readline()
+    assert re.fullmatch(r"[\d.]+ s: camera lost, reconnecting\n", lost)
+    if comes_back:
+        with NetworkCamera(port=first.server_port, pictures=visit):
+            back = running.stderr.readline()
+            running.send_signal(signal.SIGINT)
+            _, rest = running.communicate(timeout=PATIENCE_S)
+        assert re.fullmatch(r"[\d.]+ s: back; [\d.]+ s were lost\n", back)
+        assert rest == ""
+    else:
+        running.send_signal(signal.SIGINT)
+        _, rest = running.communicate(timeout=PATIENCE_S)
+        assert re.fullmatch(r"lost: [\d.]+ s to [\d.]+ s, camera lost\n", rest)
+    assert running.returncode == 0
+
+
+def read_until(main, text):
+    """What a terminal shows until it shows the text, without colours."""
+    seen, begun_s = "", time.monotonic()
+    while text not in seen:
+        assert time.monotonic() < begun_s + PATIENCE_S, seen
+        seen += re.sub(r"\x1b\[[\d;]*m", "", os.read(main, 65536).decode("utf-8", "replace"))
+    return seen
 
 
 # Cameras of this machine.

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from edgestream.captions.line_breaks import COLUMNS
 from edgestream.captions.shown_text import columns, printable
-from edgestream.events import READING_MS, Comment, Final, Word
+from edgestream.events import READING_MS, Final, Word
 from edgestream.outlets.cues import MAX_CUE_MS, MAX_LINES, MIN_CUE_MS, Cue, CueCutter
 
 
@@ -133,17 +133,6 @@ def test_a_cue_kept_on_screen_does_not_overlap_the_next() -> None:
         assert before.end_ms <= after.start_ms
     # Pushing back does not add up: each starts at most one minimum late.
     assert all(cue.start_ms - i * 400 <= MIN_CUE_MS for i, cue in enumerate(cues))
-
-
-def test_lines_without_words_can_all_be_read_when_they_come_at_once() -> None:
-    cutter = CueCutter()
-    lines = [Comment.of("A large green thing leaves to the left", 0.0)]
-    lines += [Comment.of("The light goes off", 200.0 * i) for i in (1, 2)]
-    cues = [cue for line in lines for cue in cutter.push(line)]
-    assert [cue.end_ms - cue.start_ms >= MIN_CUE_MS for cue in cues] == [True] * 3
-    for i in range(3, 60):  # a flood is not told later and later
-        (cue,) = cutter.push(Comment.of("The light goes off", 200.0 * i))
-        assert cue.start_ms - 200 * i <= MAX_CUE_MS + MIN_CUE_MS
 
 
 def test_a_very_long_word_is_cut_hard() -> None:

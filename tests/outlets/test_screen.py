@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tiny_terminal import TinyTerminal
 
-from edgestream.events import Draft, Event, Final, Gap, Lag
+from edgestream.events import Draft, Event, Final, Gap, Lag, Notice
 from edgestream.outlets import screen
 from edgestream.outlets.screen import DRAFT_ROWS, METER_CELLS, Screen, activity, loudness
 
@@ -100,6 +100,21 @@ def test_trouble_is_shown_at_once_and_passes(monkeypatch: pytest.MonkeyPatch) ->
     time.sleep(0.06)
     display.push(final("speaking"))
     assert terminal.rows[-1].endswith("0:00:00  live  1 gap, 2.0 s lost")
+
+
+def test_a_source_that_is_away_is_waited_for_in_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    terminal = TinyTerminal(80)
+    display = Screen(terminal)
+    display.status(71_000.0, 20.0, activity(5.0, 0.1))
+    display.push(Notice(71_000.0, "camera lost, reconnecting"))
+    for waited_ms in (2_100.0, 12_400.0):
+        display.wait(71_000.0 + waited_ms, waited_ms)
+    assert terminal.rows == ["0:01:23  reconnecting, 12 s"]
+    display.push(Gap(71_000, 84_000, "camera lost"))
+    display.status(84_000.0, 20.0, activity(5.0, 0.1))
+    assert "reconnecting, " not in terminal.rows[-1]
+    assert "1 gap, 13.0 s lost" in terminal.rows[-1]
 
 
 @given(st.floats(0, 100), st.floats(0, 1))

@@ -12,10 +12,10 @@ from test_video_file import write
 
 import edgestream.sources.camera
 from edgestream.errors import DeviceError, SourceError, UsageError
-from edgestream.events import Gap
-from edgestream.sources.camera import LOST, CameraSource
+from edgestream.events import Gap, Notice
+from edgestream.sources.camera import LOST, RECONNECTING, CameraSource
 from edgestream.sources.open_pictures import open_pictures
-from edgestream.sources.picture import SIZE_CHANGED, Picture
+from edgestream.sources.picture import SIZE_CHANGED, Picture, Waiting
 from edgestream.sources.video_file import VideoFileSource
 
 PATIENCE_S = 60
@@ -54,10 +54,18 @@ def is_gap(event):
     return isinstance(event, Gap)
 
 
+def is_notice(event):
+    return isinstance(event, Notice)
+
+
+def is_waiting(event):
+    return isinstance(event, Waiting)
+
+
 def check_clock(events):
     """Times rise, and no Gap overlaps a picture or another Gap."""
     at_ms = 0.0
-    for event in events:
+    for event in (each for each in events if is_picture(each) or is_gap(each)):
         start_ms, end_ms = (
             (event.start_ms, event.end_ms) if is_gap(event) else (event.time_ms, event.time_ms)
         )
@@ -90,20 +98,29 @@ def test_a_slow_reader_gets_the_latest_and_nothing_queues(camera):
     assert source.skipped >= sum(np.diff(greys) - 2)
 
 
-def test_a_server_that_stops_is_a_gap_and_comes_back(impatient):
+def test_a_server_that_stops_and_comes_back_is_one_gap(impatient):
     with NetworkCamera() as first:
         source = CameraSource(first.url)
         coming = iter(source)
         events = until(coming, is_picture, 3)
-    events += until(coming, is_gap)
-    assert events[-1].reason == LOST
+    events += until(coming, is_waiting, 4)
     with NetworkCamera(port=first.server_port):
         events += until(coming, is_picture, 3)
         source.close()
     check_clock(events)
-    gaps = [event for event in events if is_gap(event)]
-    assert [gap.reason for gap in gaps] == [LOST, LOST]
-    assert gaps[0].end_ms == gaps[1].start_ms  # told at once, and then how much longer it was
+    (gap,) = (event for event in events if is_gap(event))
+    before, after = (
+        [event for event in events[part] if is_picture(event)]
+        for part in (slice(events.index(gap)), slice(events.index(gap) + 1, None))
+    )
+    assert gap == Gap(before[-1].time_ms, after[0].time_ms, LOST)  # all that was lost
+    waits = [event for event in events if is_waiting(event)]
+    assert [event.since_ms for event in waits] == [gap.start_ms] * len(waits)
+    times_ms = [event.time_ms for event in waits]
+    assert times_ms == sorted(times_ms)  # the clock goes on
+    (notice,) = (event for event in events if is_notice(event))
+    assert notice == Notice(gap.start_ms, RECONNECTING)
+    assert events.index(notice) < events.index(waits[0])
 
 
 def test_a_frozen_camera_is_opened_again(camera, impatient):
@@ -111,7 +128,7 @@ def test_a_frozen_camera_is_opened_again(camera, impatient):
     coming = iter(source)
     events = until(coming, is_picture, 2)
     camera.frozen = True
-    events += until(coming, is_gap)
+    events += until(coming, is_waiting)
     while camera.connections < 2:
         time.sleep(0.05)
     camera.frozen = False
@@ -215,11 +232,13 @@ def test_stop_ends_it_also_while_the_camera_is_away(impatient):
     with NetworkCamera() as gone:
         source = CameraSource(gone.url)
         coming = iter(source)
-        until(coming, is_picture)
-    until(coming, is_gap)
+        events = until(coming, is_picture)
+    events += until(coming, is_waiting)
     source.stop()
-    assert list(coming) == []
+    rest = list(coming)
     source.close()
+    assert [gap.reason for gap in rest] == [LOST]  # it never came back
+    check_clock(events + rest)
 
 
 @pytest.mark.parametrize("where", ["http://127.0.0.1:9/x.mjpg", "rtsp://127.0.0.1:9/x"])

@@ -42,6 +42,15 @@ def write(path, codec="MJPG", size=(64, 48), n=30):
     return path
 
 
+def write_moving_png(path):
+    """Two pictures of one pixel; FFmpeg knows such a file by its suffix."""
+    moving = cv2.Animation()
+    moving.frames = [np.full((1, 1, 3), shade(turn), np.uint8) for turn in (3, 4)]
+    moving.durations = np.full(2, 40)
+    cv2.imwriteanimation(str(path.with_suffix(".png")), moving)
+    return path.with_suffix(".png").rename(path.with_suffix(".apng"))
+
+
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory):
     return write(tmp_path_factory.mktemp("clip") / "clip.avi")
@@ -67,10 +76,9 @@ def test_every_picture_of_a_codec_comes_in_order_with_its_time(extension, codec,
 
 
 def test_the_picture_of_one_pixel_and_the_largest(tmp_path):
-    # No coder of video takes a single pixel, but a file of one picture is a video too.
-    cv2.imwrite(str(tmp_path / "tiny.png"), np.full((1, 1, 3), shade(3), np.uint8))
-    (tiny,) = read(tmp_path / "tiny.png")
-    assert tiny.rgb.tolist() == [[[24, 60, 20]]]
+    # No coder of video takes a single pixel, but PNGs that move do.
+    tiny = read(write_moving_png(tmp_path / "tiny"))
+    assert [picture.rgb.tolist() for picture in tiny] == [[[[24, 60, 20]]], [[[32, 60, 20]]]]
     (large,) = read(write(tmp_path / "large.avi", "MJPG", (8000, 6000), n=1))
     assert large.rgb.shape == (6000, 8000, 3)
 
@@ -173,13 +181,13 @@ def test_what_is_no_video_is_one_line(make, message, tmp_path):
 
 
 def test_a_header_that_would_take_gigabytes_is_refused(tmp_path):
-    cv2.imwrite(str(tmp_path / "vast.png"), np.zeros((1, 1, 3), np.uint8))
-    data = bytearray((tmp_path / "vast.png").read_bytes())
+    vast = write_moving_png(tmp_path / "vast")
+    data = bytearray(vast.read_bytes())
     data[16:24] = struct.pack(">II", 16_000, 16_000)  # width and height in the IHDR chunk
     data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
-    (tmp_path / "vast.png").write_bytes(data)
+    vast.write_bytes(data)
     with pytest.raises(SourceError, match="pictures of 16000 x 16000; make them smaller"):
-        VideoFileSource(tmp_path / "vast.png", pace=False)
+        VideoFileSource(vast, pace=False)
 
 
 def test_a_name_is_never_taken_for_a_pattern_or_a_protocol(clip, tmp_path, monkeypatch):

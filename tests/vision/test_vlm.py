@@ -320,8 +320,8 @@ def test_ways_to_lay_out_are_named_and_warned_of(model):
 
 
 def test_requests_that_cannot_be_met_are_one_line(model):
-    with pytest.raises(UsageError, match="fps is 2; tiny looks at 1 pictures a second"):
-        model.stream(fps=2.0)
+    with pytest.raises(UsageError, match="fps is 2000; it must lie between"):
+        model.stream(fps=2000.0)
     with pytest.raises(UsageError, match="chattiness is 2; it must lie between 0 and 1"):
         model.stream(chattiness=2.0)
     with pytest.raises(UsageError, match=r"a prompt of \d+ tokens, its memory keeps 48"):

@@ -19,6 +19,7 @@ from edgestream.events import Comment, Gap
 from edgestream.sources.picture import Picture
 from edgestream.vision.chattiness import Chattiness, Novelty
 from edgestream.vision.gates import Linger
+from edgestream.vision.zones import Zones
 
 STORY = ["enters from the left", "stops", "moves to the right", "leaves to the right"]
 
@@ -152,7 +153,8 @@ def test_pictures_of_any_size_are_taken(model) -> None:
         ({"layout": "group"}, "takes no layout"),
         ({"chattiness": 1.01}, "between 0 and 1"),
         ({"chattiness": float("nan")}, "between 0 and 1"),
-        ({"fps": 5.5}, "5 pictures a second"),
+        ({"zones": Zones([], [])}, "knows no zones"),
+        ({"only": ("person",)}, "knows no classes of things"),
         ({"fps": 0.0}, "fps is 0"),
         ({"fps": 0.0, "keep_up": True}, "fps is 0"),
     ],

@@ -15,7 +15,7 @@ import pygame
 
 import edgestream as es
 from edgestream.bench.watch.scenes import scene
-from edgestream.outlets.window import N_LINES, Line, compose
+from edgestream.outlets.window import N_LINES, Line, Shown, compose
 
 SIZE = (640, 600)
 FPS = 25
@@ -27,9 +27,9 @@ def main() -> None:
     for picture in scene(number).pictures(FPS):
         if picture.time_ms > 1000 * seconds:
             break
-        newest = picture.rgb
         for event in stream.push(picture):
             lines.append(Line(event.text, event.picture_ms / 1000))
+        newest = Shown(picture.rgb, stream.seen)
     pygame.font.init()
     screen = pygame.Surface(SIZE)
     compose(screen, newest, lines[-N_LINES:], seconds)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from edgestream.bench.watch.event_score import tells_of
 from edgestream.bench.watch.scenes import WIDTH, Rgb, Scene
-from edgestream.events import Comment, Gap
+from edgestream.events import Comment
 from edgestream.sources.open_pictures import open_pictures
 from edgestream.sources.picture import Picture, PictureSource
 
@@ -137,9 +137,9 @@ class GlassReader:
     def behind_ms(self) -> float:
         return self._source.behind_ms
 
-    def __iter__(self) -> Iterator[Picture | Gap]:
+    def __iter__(self) -> Iterator[Picture]:
         for item in self._source:
-            if isinstance(item, Gap):  # the camera's scene is over
+            if not isinstance(item, Picture):  # the camera's scene is over
                 return
             self.drawn_ms[item.time_ms] = read_time(item.rgb, now_ms())
             yield Picture(np.ascontiguousarray(item.rgb[:-BLOCK_PX]), item.time_ms)

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An event as one JSON object: the fields of its class, and a `type`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+from edgestream.captions.shown_text import filtered
+from edgestream.events import Comment, Event, Final
+
+DIGITS = {"score": 3}  # behind the point
+TIME_DIGITS = 1  # finer than a tenth of a millisecond is noise
+
+
+def json_line(event: Event) -> str:
+    """The event on one line, without a newline.
+
+    Of a Comment the fields of `happening` stand beside its own: `label` as `class`, and what is not
+    known of it not at all.
+    """
+    return json.dumps(_shown(_record(event)), ensure_ascii=False, allow_nan=False)
+
+
+def _record(event: Event) -> dict[str, Any]:
+    name = "final" if isinstance(event, Final) else type(event).__name__.lower()
+    record = {"type": name, **dataclasses.asdict(event)}
+    if isinstance(event, Comment):
+        happening, time = record.pop("happening") or {}, record.pop("time")
+        record |= _known({"time": time, **happening})
+    return record
+
+
+def _known(fields: dict[str, Any]) -> dict[str, Any]:
+    names = {"label": "class"}  # which is no name of a field in Python
+    return {names.get(key, key): value for key, value in fields.items() if value is not None}
+
+
+def _shown(value: Any, digits: int = TIME_DIGITS) -> Any:
+    """Numbers with the digits that mean something; text as it may be shown."""
+    if isinstance(value, float):
+        return round(value, digits)
+    if isinstance(value, str):
+        return filtered(value)
+    if isinstance(value, dict):
+        return {key: _shown(item, DIGITS.get(key, digits)) for key, item in value.items()}
+    return [_shown(item, digits) for item in value] if isinstance(value, (list, tuple)) else value

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is lost and what is odd, in lines on stderr, where no status line shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from edgestream.events import Event, Gap, Notice
+from edgestream.sources.picture import Picture, Waiting
+from edgestream.system.process import tell
+
+
+class Teller:
+    """A line for each Gap and each Notice. A source that is waited for gives two:
+
+    41.0 s: camera lost, reconnecting
+    53.2 s: back; 12.2 s were lost
+    """
+
+    def __init__(self) -> None:
+        self._waiting = False
+        self._ended: Gap | None = None  # of a wait, of which the next picture says how it ended
+
+    def push(self, events: Iterable[Event], newest: object) -> None:
+        """Tells the events; `newest` is what the source gave last."""
+        for event in events:
+            if isinstance(event, Gap) and self._waiting:
+                self._ended = event
+            elif isinstance(event, Gap):
+                _tell_lost(event)
+            elif isinstance(event, Notice):
+                tell(f"{event.time_ms / 1000:.1f} s: {event.text}")
+        if isinstance(newest, Waiting):
+            self._waiting = True
+        elif isinstance(newest, Picture):
+            self._waiting = False
+            if gap := self._ended:
+                lost_s = (gap.end_ms - gap.start_ms) / 1000
+                tell(f"{gap.end_ms / 1000:.1f} s: back; {lost_s:.1f} s were lost")
+                self._ended = None
+
+    def finish(self) -> None:
+        """The end: what was waited for did not come back."""
+        if self._ended:
+            _tell_lost(self._ended)
+
+
+def _tell_lost(gap: Gap) -> None:
+    tell(f"lost: {gap.start_ms / 1000:.1f} s to {gap.end_ms / 1000:.1f} s, {gap.reason}")
