@@ -9,12 +9,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgestream.vision.labels import SOMETHING
 from edgestream.vision.perception.background import Background, Blob
 from edgestream.vision.perception.boxes import Box, touched
 from edgestream.vision.perception.camera_motion import STILL
 from edgestream.vision.perception.colour import main_colour
 from edgestream.vision.perception.contrast import Contrast
-from edgestream.vision.perception.detector import SOMETHING, Detection, Detector
+from edgestream.vision.perception.detector import Detection, Detector
 from edgestream.vision.perception.track import Track
 from edgestream.vision.perception.tracker import Step, Tracker
 from edgestream.vision.perception.view import (
@@ -28,6 +29,7 @@ from edgestream.vision.perception.view import (
     View,
     ViewChange,
 )  # fmt: skip
+from edgestream.vision.zones import Zones
 
 Rgb = NDArray[np.uint8]
 SMALL_PX = 208  # longer side in which all but the detector look
@@ -82,8 +84,10 @@ class Looked:
 class Perception:
     """Push pictures, get tracks."""
 
-    def __init__(self, detector: Detector) -> None:
+    def __init__(self, detector: Detector, zones: Zones | None = None) -> None:
+        """What lies in a mask of `zones` is not looked at."""
         self.detector = detector
+        self._zones = zones
         self.view, self.contrast = View(), Contrast()
         self.background, self.tracker = Background(), Tracker()
         self.reset()
@@ -116,8 +120,10 @@ class Perception:
         seen = self.contrast.apply(small)
         share = small.shape[1] / width
         followed = [t.box for t in self.tracker.tracks if _is_known(t)]
-        looked.blobs = self.background.push(seen, share, followed)
-        looked.detections, looked.ran = self._detect(picture, looked.blobs, time_ms)
+        blobs = self.background.push(seen, share, followed)
+        looked.blobs = [b for b in blobs if not self._masked(b.box, width, height)]
+        detections, looked.ran = self._detect(picture, looked.blobs, time_ms)
+        looked.detections = [d for d in detections if not self._masked(d.box, width, height)]
         looked.step = self.tracker.push(
             looked.detections,
             looked.blobs,
@@ -149,6 +155,11 @@ class Perception:
         if elsewhere:
             self.contrast.reset()
         return True
+
+    def _masked(self, box: Box, width: int, height: int) -> bool:
+        """Whether its middle lies where nobody looks."""
+        x, y = box.centre
+        return self._zones is not None and self._zones.masked(float(x) / width, float(y) / height)
 
     def _wait(self, time_ms: float) -> None:
         """Nothing can be told of what is followed."""

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from edgestream.vision.labels import PERSON, SOMETHING, VEHICLE
 from edgestream.vision.perception.boxes import Box
-from edgestream.vision.perception.detector import PERSON, SOMETHING, VEHICLE
 
 HISTORY_MS = 3000.0  # of boxes
 SPEED_MS = 800.0  # over which speed is taken

@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from edgestream.vision.labels import SOMETHING
 from edgestream.vision.perception.background import Blob
 from edgestream.vision.perception.boxes import Box, apart, inside, iou, overlap
-from edgestream.vision.perception.detector import SOMETHING, Detection
+from edgestream.vision.perception.detector import Detection
 from edgestream.vision.perception.track import Sight, Track
 
 SURE = 0.45  # score of a detection that may begin a track

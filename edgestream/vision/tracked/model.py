@@ -14,7 +14,7 @@ from edgestream.vision.perception.detector import Detector, DetectorWeights
 from edgestream.vision.perception.perception import Perception
 from edgestream.vision.tracked.stages import TrackCommentator
 from edgestream.vision.tracked.teller import Teller
-from edgestream.vision.watcher import Watcher
+from edgestream.vision.watcher import Focus, Watcher
 
 
 class TrackWatcher(Watcher):
@@ -48,10 +48,11 @@ class TrackWatcher(Watcher):
         return Levers((1,), intervals(fps))
 
     def _commentator(
-        self, chattiness: Chattiness, prompt: str | None, fps: float, layout: str | None
-    ) -> TrackCommentator:
-        for option, value in (("prompt", prompt), ("layout", layout)):
-            if value is not None:
-                raise UsageError(f"{self.manifest.name}: takes no {option}; leave it out")
+        self, chattiness: Chattiness, prompt: str | None, fps: float, layout: str | None,
+        focus: Focus,
+    ) -> TrackCommentator:  # fmt: skip
+        self._expect_no(prompt=prompt, layout=layout)
         detector = Detector(self.detector, min_score=self.manifest.detector.min_score)
-        return TrackCommentator(perception=Perception(detector), teller=Teller(chattiness))
+        return TrackCommentator(
+            perception=Perception(detector, focus.zones), teller=Teller(chattiness, focus)
+        )

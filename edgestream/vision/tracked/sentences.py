@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from edgestream.vision.labels import ANIMAL, BICYCLE, PERSON, SOMETHING, VEHICLE
 from edgestream.vision.perception import view
-from edgestream.vision.perception.detector import ANIMAL, BICYCLE, PERSON, SOMETHING, VEHICLE
 from edgestream.vision.tracked.story import ENTERS, LEAVES, MOVES, STOPS
 
 PLURALS = {PERSON: "people", BICYCLE: "bicycles", VEHICLE: "vehicles", ANIMAL: "animals"}

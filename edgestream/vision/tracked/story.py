@@ -4,17 +4,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgestream.vision.labels import SOMETHING
 from edgestream.vision.perception.boxes import Box, touched
-from edgestream.vision.perception.detector import SOMETHING
 from edgestream.vision.perception.track import Sight, Track, travelled
+from edgestream.vision.zones import Zones
 
 ENTERS, LEAVES, STOPS, MOVES, STAYS = "enters", "leaves", "stops", "moves", "stays"
+ZONE_MS = 350.0  # in a zone, until it has entered it
 STILL_MS = 900.0  # without a way, until it has stopped
 STILL_SHARE = 0.7  # of that time, between the first and the last picture of it
 STILL_WAY = 0.07  # sizes, that is no way
@@ -52,14 +54,20 @@ class Act:
     direction: str | None = None
     box: Box | None = None
     stayed_ms: float = 0.0
+    zone: str | None = None  # that it is about
 
 
 class Story:
     """One track's; push it once a picture."""
 
-    def __init__(self, track: Track, began_ms: float, width: int, height: int) -> None:
-        """`began_ms`: when the stream began, or began again."""
+    def __init__(
+        self, track: Track, began_ms: float, width: int, height: int, zones: Zones | None = None
+    ) -> None:
+        """`began_ms`: when the stream began, or began again; `zones`: whose borders count too."""
         self.track = track
+        self._zones = zones
+        self._zone: str | None = None  # where it is
+        self._next_zone: tuple[str | None, float] = (None, began_ms)  # and since when it may be
         self._width, self._height = width, height
         self._was_there = track.first.time_ms - began_ms <= FIRST_MS
         self.told = False  # that it is there
@@ -74,6 +82,8 @@ class Story:
         if not (self.told or self.there):
             yield from self._come(time_ms)
             return
+        if self._zones is not None and track.seen_ms == time_ms:
+            yield from self._cross(self._zones, time_ms)
         if track.hung:  # an arm does neither stop nor stay
             return
         if track.seen_ms == time_ms:
@@ -96,7 +106,7 @@ class Story:
         side = self._side_out()
         if side is None and self.track.label == SOMETHING:
             return
-        yield self._act(LEAVES, self.track.seen_ms, time_ms, side=side)
+        yield replace(self._act(LEAVES, self.track.seen_ms, time_ms, side=side), zone=self._zone)
 
     def _come(self, time_ms: float) -> Iterator[Act]:
         track = self.track
@@ -114,7 +124,11 @@ class Story:
             return
         self.told = track.told = True
         self._way_from = track.first
-        yield self._act(ENTERS, track.first.time_ms, time_ms, side=self._side_in())
+        if self._zones is not None:  # it came into the picture and a zone at once
+            self._zone = self._zone_now(self._zones)
+            self._next_zone = (self._zone, time_ms)
+        act = self._act(ENTERS, track.first.time_ms, time_ms, side=self._side_in())
+        yield replace(act, zone=self._zone)
 
     def _came(self) -> bool:
         track = self.track
@@ -158,6 +172,25 @@ class Story:
         axis = int(np.abs(total).argmax())
         least = STEP_WAY * self.track.box.size
         return sum(bool(s[axis] * np.sign(total[axis]) > least) for s in steps) >= STEPS - 1
+
+    def _cross(self, zones: Zones, time_ms: float) -> Iterator[Act]:
+        """Where it stands, by its foot, belongs to another zone for some time now."""
+        zone = self._zone_now(zones)
+        if zone != self._next_zone[0]:
+            self._next_zone = (zone, time_ms)
+        since_ms = self._next_zone[1]
+        if zone == self._zone or time_ms - since_ms < ZONE_MS:
+            return
+        before, self._zone = self._zone, zone
+        if before is not None:
+            yield replace(self._act(LEAVES, since_ms, time_ms), zone=before)
+        if zone is not None:
+            yield replace(self._act(ENTERS, since_ms, time_ms), zone=zone)
+
+    def _zone_now(self, zones: Zones) -> str | None:
+        box = self.track.sights[-1].box
+        foot = (box.left + box.right) / 2 / self._width, box.bottom / self._height
+        return zones.zone_at(min(1.0, foot[0]), min(1.0, foot[1]))
 
     def _go(self, time_ms: float) -> Iterator[Act]:
         if self._still is None:

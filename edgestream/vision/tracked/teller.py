@@ -9,14 +9,15 @@ from dataclasses import dataclass
 
 from edgestream.events import Comment, Happening
 from edgestream.vision.chattiness import Chattiness
+from edgestream.vision.labels import PERSON, SOMETHING, VEHICLE
 from edgestream.vision.perception import view
 from edgestream.vision.perception.boxes import Box
-from edgestream.vision.perception.detector import PERSON, SOMETHING, VEHICLE
 from edgestream.vision.perception.perception import Looked
 from edgestream.vision.perception.track import Track
 from edgestream.vision.perception.view import ViewChange
 from edgestream.vision.tracked import sentences
 from edgestream.vision.tracked.story import ENTERS, LEAVES, MOVES, STAYS, STOPS, Act, Story
+from edgestream.vision.watcher import Focus
 
 # From which chattiness on a kind is told; arrivals and departures of people and vehicles always.
 FROM = {ENTERS: 0.2, LEAVES: 0.2, STOPS: 0.4, MOVES: 0.4, STAYS: 0.4}
@@ -39,10 +40,10 @@ class Told:
 class Teller:
     """Push what each picture showed, get comments."""
 
-    def __init__(self, chattiness: Chattiness, only: tuple[str, ...] | None = None) -> None:
-        """`only`: labels of what is told of; of all, and of the view, if None."""
+    def __init__(self, chattiness: Chattiness, focus: Focus) -> None:
+        """With `focus.only` the view is not told of; with its zones, who enters and leaves them."""
         self._chattiness = chattiness.value
-        self._only = only
+        self._only, self._zones = focus.only, focus.zones
         self.reset()
 
     def reset(self) -> None:
@@ -84,7 +85,7 @@ class Teller:
         story = self._stories.get(track.number)
         if story is None:
             assert self._began_ms is not None
-            story = Story(track, self._began_ms, looked.width, looked.height)
+            story = Story(track, self._began_ms, looked.width, looked.height, self._zones)
             self._stories[track.number] = story
         return story
 
@@ -122,7 +123,7 @@ class Teller:
         groups: dict[tuple[str | None, ...], list[Act]] = {}
         for act in acts:
             alone = str(act.track.number) if act.kind == STAYS else None
-            key = (act.kind, act.track.label, act.side, act.direction, alone)
+            key = (act.kind, act.track.label, act.side, act.direction, act.zone, alone)
             groups.setdefault(key, []).append(act)
         joined = []
         for group in groups.values():
@@ -135,7 +136,7 @@ class Teller:
         text = self._several(acts) if len(acts) > 1 else self._one(act)
         happening = Happening(
             act.kind, act.side, act.direction, track.number, track.label, track.colour or None,
-            in_pixels(act.box or track.box, scale), round(track.score, 2), None, len(acts),
+            in_pixels(act.box or track.box, scale), round(track.score, 2), act.zone, len(acts),
         )  # fmt: skip
         start_ms = min(a.time_ms for a in acts)
         return Comment.of(f"{text[0].upper()}{text[1:]}.", act.known_ms, happening, start_ms)
@@ -145,13 +146,13 @@ class Teller:
             self._told.setdefault(act.track.number, Told(act.track.label, False))
         act = acts[0]
         who = sentences.several(act.track.label, len(acts))
-        return f"{who} {sentences.does(act.kind, act.side, act.direction, None, one=False)}"
+        return f"{who} {sentences.does(act.kind, act.side, act.direction, act.zone, one=False)}"
 
     def _one(self, act: Act) -> str:
         who = self._who(act)
         if act.kind == STAYS:
             return sentences.stays(who, act.stayed_ms)
-        return f"{who} {sentences.does(act.kind, act.side, act.direction, None, one=True)}"
+        return f"{who} {sentences.does(act.kind, act.side, act.direction, act.zone, one=True)}"
 
     def _who(self, act: Act) -> str:
         """What it is called: as it was introduced, or introduced now."""

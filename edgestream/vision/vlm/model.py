@@ -33,7 +33,7 @@ from edgestream.vision.vlm.chat import ChatTurns, chat_turns, question_turn
 from edgestream.vision.vlm.stages import VlmCommentator
 from edgestream.vision.vlm.tower import VisionTower
 from edgestream.vision.vlm.units import UnitTemplate
-from edgestream.vision.watcher import Watcher
+from edgestream.vision.watcher import Focus, Watcher
 
 COMPARED_PX = 96, 72  # width and height in which pictures are compared
 TILE_PX = 8
@@ -120,8 +120,10 @@ class VlmModel(Watcher):
         return named
 
     def _commentator(
-        self, chattiness: Chattiness, prompt: str | None, fps: float, layout: str | None
-    ) -> VlmCommentator:
+        self, chattiness: Chattiness, prompt: str | None, fps: float, layout: str | None,
+        focus: Focus,
+    ) -> VlmCommentator:  # fmt: skip
+        self._expect_no(zones=focus.zones, only=focus.only)
         m, turns = self.manifest, self._turns(prompt or "")
         template = UnitTemplate(self.decoder, turns)
         picture_rows = self.tower.max_rows + template.rows_besides
