@@ -14,6 +14,7 @@ from edgestream.vision.perception import view
 from edgestream.vision.perception.boxes import Box
 from edgestream.vision.perception.perception import Looked
 from edgestream.vision.perception.track import Track
+from edgestream.vision.perception.tracker import Step
 from edgestream.vision.perception.view import ViewChange
 from edgestream.vision.tracked import sentences
 from edgestream.vision.tracked.story import ENTERS, LEAVES, MOVES, STAYS, STOPS, Act, Story
@@ -68,9 +69,14 @@ class Teller:
         said = [self._of_view(c, step.time_ms) for c in looked.changes if self._tells_view(c)]
         self._held += [act for act in acts if self._tells(act)]
         said += self._release(step.time_ms, looked)
-        for track in step.ended:
-            self._told.pop(track.number, None)
+        self._forget(step)
         return said
+
+    def _forget(self, step: Step) -> None:
+        """What ended, and what a changed view made nobody follow any more."""
+        known = {track.number for track in (*step.alive, *step.hidden)}
+        self._stories = {n: story for n, story in self._stories.items() if n in known}
+        self._told = {n: told for n, told in self._told.items() if n in known}
 
     def follows(self, track: Track) -> bool:
         """Whether it is one that is told of, or could be."""
