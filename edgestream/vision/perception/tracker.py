@@ -26,6 +26,7 @@ NEAR = 1.2  # sizes between two boxes of one thing, from one picture to the next
 NEAR_STILL, SLOW = 0.6, 0.2  # likewise, of one that stands; sizes a second, of such a one
 AWAY = 1.0  # sizes more, each second that it is missed
 SMALLER, LARGER = 0.75, 1.3  # sizes of what was detected, that a blob of it has
+SIZE_MS = 1500.0  # in which it was so large
 MIN_IOU, SAME_IOU = 0.15, 0.5
 UNSURE_IOU = 0.4  # of an unsure detection with what was never detected
 LEAST_RATIO = 0.4  # of two sizes of one thing
@@ -222,9 +223,11 @@ def _continues(blob: Box, track: Track) -> bool:
     """Whether a blob can be what was detected before: two people who meet are one blob."""
     if track.label == SOMETHING or track.n_detected < SETTLED or track.hung:
         return True
-    if blob.size > LARGER * track.box.size:
+    lately = track.since(track.seen_ms - SIZE_MS)
+    size = max((s.box.size for s in lately if s.detected), default=track.box.size)
+    if blob.size > LARGER * size:
         return False
-    return track.going_out or blob.size > SMALLER * track.box.size
+    return track.going_out or blob.size > SMALLER * size
 
 
 def _reach(track: Track, time_ms: float) -> float:
