@@ -85,8 +85,8 @@ class Story:
             return
         if track.seen_ms == time_ms:
             yield from self._go(time_ms)
-        elif self._still is None and time_ms - track.seen_ms >= STILL_MS:
-            yield from self._stand(track.sights[-1], time_ms)  # its place looks as it did
+        elif track.kept_ms == time_ms:
+            yield from self._keep(time_ms)
         if self.told and self._still is not None and self._n_stays < len(STAYS_MS):
             stayed_ms = time_ms - self._still.time_ms
             if stayed_ms >= STAYS_MS[self._n_stays]:
@@ -221,6 +221,11 @@ class Story:
         if max(max(self._way(s.box, now), self._grown(s.box, now)) for s in window) >= STILL_WAY:
             return
         yield from self._stand(window[0], time_ms)
+
+    def _keep(self, time_ms: float) -> Iterator[Act]:
+        """Its place looks as it did: after a while it has stopped there."""
+        if self._still is None and time_ms - self.track.seen_ms >= STILL_MS:
+            yield from self._stand(self.track.sights[-1], time_ms)
 
     def _stand(self, since: Sight, time_ms: float) -> Iterator[Act]:
         self._still, self._n_stays = since, 0
