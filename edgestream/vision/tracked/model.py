@@ -12,6 +12,7 @@ from edgestream.vision.chattiness import Chattiness
 from edgestream.vision.governor import Levers, intervals
 from edgestream.vision.perception.detector import Detector, DetectorWeights
 from edgestream.vision.perception.perception import Perception
+from edgestream.vision.tracked.follower import Follower
 from edgestream.vision.tracked.stages import TrackCommentator
 from edgestream.vision.tracked.teller import Teller
 from edgestream.vision.watcher import Watcher
@@ -53,5 +54,9 @@ class TrackWatcher(Watcher):
         for option, value in (("prompt", prompt), ("layout", layout)):
             if value is not None:
                 raise UsageError(f"{self.manifest.name}: takes no {option}; leave it out")
+        return TrackCommentator(follower=self.follower(chattiness))
+
+    def follower(self, chattiness: Chattiness) -> Follower:
+        """What follows things in one stream, and says in its own words what they do."""
         detector = Detector(self.detector, min_score=self.manifest.detector.min_score)
-        return TrackCommentator(perception=Perception(detector), teller=Teller(chattiness))
+        return Follower(perception=Perception(detector), teller=Teller(chattiness))
