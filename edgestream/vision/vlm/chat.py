@@ -98,7 +98,7 @@ def chat_turns(projector: str, tokenizer: Tokenizer, prompt: str, question: str)
     return ChatTurns(
         prompt=(*tokenizer.first_tokens(tokens(template.prompt, prompt)),),
         before_picture=tokens(template.before_picture),
-        after_picture=after_picture(projector, tokenizer, question),
+        after_picture=after_picture(projector, tokenizer, "", question),
         answer=tokens(template.answer),
         ends=(*end, *(token for token in tokenizer.end_tokens() if token not in end)),
         after_answer=tokens(template.after_answer),
@@ -106,7 +106,7 @@ def chat_turns(projector: str, tokenizer: Tokenizer, prompt: str, question: str)
 
 
 def after_picture(
-    projector: str, tokenizer: Tokenizer, question: str, facts: str = ""
+    projector: str, tokenizer: Tokenizer, facts: str, question: str
 ) -> tuple[int, ...]:
     """What follows a picture's rows: the facts in words, of which MAX_FACTS tokens count, then the
     question, and the end of that turn."""

@@ -2,7 +2,8 @@
 """How followed things looked when they were last found, cut out of the source's own pictures.
 
 What left is told of a second later, when it is in no picture any more: so the part of the picture
-in which it was last found is kept for that long.
+in which it was last found is kept for that long. Of what goes out, the last part that shows most of
+it is.
 """
 
 from __future__ import annotations
@@ -22,12 +23,13 @@ Rgb = NDArray[np.uint8]
 ROOM = 0.2  # of a box's sides, that is shown around it on each side
 LEAST = 0.15  # of the picture's sides, that is shown of it
 MOST_ASPECT = 2.0  # of a part's sides, where the picture is large enough
+WHOLE = 0.6  # of the largest that a thing was lately: what shows less shows a rest of it
 KEPT_MS = 5000.0  # after a thing is not followed any more; longer than its leaving takes to be told
 
 
 @dataclass(slots=True)
 class Crop:
-    """A thing as it was last found, with some room around it.
+    """A thing as it was last found whole, with some room around it.
 
     `place`: its middle in the picture, x and y as shares. `alive_ms`: it was followed until then.
     """
@@ -60,7 +62,7 @@ class Crops:
         self._time_ms = step.time_ms
         self.newest = self._bounded(rgb)
         for track in step.alive:
-            if track.seen_ms == step.time_ms:
+            if track.seen_ms == step.time_ms and not _is_rest(track):
                 part = self._bounded(cut_out(rgb, track.sights[-1].box, looked.scale))
                 place = place_of(track, looked)
                 self._crops[track.number] = Crop(track, part, place, step.time_ms)
@@ -79,6 +81,12 @@ class Crops:
             return rgb.copy()
         size = (math.ceil(width * scale), math.ceil(height * scale))  # no longer than it was
         return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _is_rest(track: Track) -> bool:
+    """Whether less is seen of it than a moment ago, as of what goes out of the picture."""
+    largest = max(sight.box.area for sight in track.sights)
+    return track.sights[-1].box.area < WHOLE * largest
 
 
 def place_of(track: Track, looked: Looked) -> tuple[float, float]:

@@ -35,8 +35,8 @@ def of_happening(comment: Comment, crop: Crop | None, others: Sequence[Track] | 
     else:
         left = comment.happening is not None and comment.happening.kind == LEAVES
         when = ", as it was last seen" if left else ""
-        since = _spell(comment.picture_ms - crop.track.first.time_ms)
-        shown = f"You see {thing(crop.track)} {place(*crop.place)}{when}. First seen {since} ago."
+        since = _ago(comment.picture_ms - crop.track.first.time_ms)
+        shown = f"You see {thing(crop.track)} {place(*crop.place)}{when}. First seen {since}."
         there = f"Also there: {_counted(others)}." if others else "Nothing else is there."
     return f"{comment.text} {shown}{'' if others is None else f' {there}'}"
 
@@ -72,6 +72,11 @@ def _counted(tracks: Sequence[Track]) -> str:
     return ", ".join(
         several(label, n) if n > 1 else indefinite(label, "") for label, n in counts.items()
     )
+
+
+def _ago(length_ms: float) -> str:
+    """When something began: "just now", "3 seconds ago"."""
+    return f"{_spell(length_ms)} ago" if length_ms >= 1000 else "just now"
 
 
 def _spell(length_ms: float) -> str:

@@ -23,7 +23,7 @@ from edgestream.vision.tracked.follower import Follower
 from edgestream.vision.vlm import facts
 from edgestream.vision.vlm.answer import Answerer
 from edgestream.vision.vlm.crops import Crops, Rgb
-from edgestream.vision.vlm.stages import spoken
+from edgestream.vision.vlm.stages import spoken, words
 from edgestream.vision.vlm.tower import VisionTower, expect_aspect
 from edgestream.vision.vlm.units import UnitTemplate
 
@@ -86,7 +86,7 @@ class VlmTrackCommentator(Commentator):
         if rgb is None or looked is None:
             return self.answerer.ask(question)
         after = self.turn_after(facts.of_view(self.follower.present, looked), question)
-        return self.answerer.ask(question, lambda: self._unit(rgb, after))
+        return self.answerer.ask(question, lambda: self.template.whole(self.tower.push(rgb), after))
 
     def interrupt(self) -> list[Event]:
         """What is held is said; what was said before is still remembered."""
@@ -118,12 +118,18 @@ class VlmTrackCommentator(Commentator):
 
     def _ask_about(self, comment: Comment) -> list[Event]:
         rgb, known = self._situation(comment)
+        rows = self.tower.push(rgb, self._pace.picture_tokens if self._pace else None)
+        self.counts.encoded += 1
+        self.counts.rows += len(rows.embeddings)
+        self.counts.entered += len(rows.embeddings)
         after = self.turn_after(known, self.question)
-        text, stopped = self._answer(self._unit(rgb, after, self._pace))
+        text, stopped = self._answer(self.template.whole(rows, after))
+        if stopped and not words(text):
+            return [comment]
         said = spoken(text, self.silence, stopped=stopped)
-        if said:
-            return [Comment.of(said, comment.picture_ms, comment.happening, comment.start_ms)]
-        return [comment] if stopped else []
+        if not said:
+            return []
+        return [Comment.of(said, comment.picture_ms, comment.happening, comment.start_ms)]
 
     def _situation(self, comment: Comment) -> tuple[Rgb, str]:
         """What is shown of a comment's happening, and what is told of it."""
@@ -137,17 +143,9 @@ class VlmTrackCommentator(Commentator):
         known = self.follower.looked is not None
         return shown, facts.of_happening(comment, crop, others if known else None)
 
-    def _unit(self, rgb: Rgb, after: Sequence[int], pace: Pace | None = None) -> Unit:
-        """A user's turn: what is shown, then what is known of it and the question, as tokens."""
-        rows = self.tower.push(rgb, pace.picture_tokens if pace else None)
-        return self.template.whole(rows, after)
-
     def _answer(self, unit: Unit) -> tuple[str, bool]:
         """What the model says to a turn, and whether a limit stopped it."""
         encoded_ms = self._passed_ms()
-        self.counts.encoded += 1
-        self.counts.rows += len(unit.rows)
-        self.counts.entered += len(unit.rows)
         if self._pace:
             left_ms = max(0.0, self._left_ms - encoded_ms)
             self.loop.limit_turns(max_tokens=self._pace.max_tokens, max_ms=left_ms)
