@@ -49,4 +49,4 @@ def test_the_command_writes_what_happened_beside_the_words(folder):
     assert done.returncode == 0, done.stderr
     comments = [json.loads(line) for line in done.stdout.splitlines()]
     assert comments
-    assert {comment["happening"]["kind"] for comment in comments} <= {"enters", "leaves"}
+    assert {comment["kind"] for comment in comments} <= {"enters", "leaves"}

@@ -1,40 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """A vision-language model is asked once for each thing that happens, and shown that very thing."""
 
-import itertools
-import warnings
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from asked_vlm import QUESTION, Asked, open_stream, whole, write_asked
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from marked_scene import HEIGHT, RED, SIDE, WIDTH, RedDetector, corner, red, scene
-from test_vlm import LAYOUTS, write_model
+from test_vlm import LAYOUTS
 from tiny_vlm import TOWERS
 
 from edgestream.errors import ModelError, UsageError
-from edgestream.events import Comment, Gap, Happening
+from edgestream.events import Comment, Gap
 from edgestream.library import folders
 from edgestream.sources.picture import Picture
-from edgestream.vision.governor import Pace
 from edgestream.vision.tracked.model import TrackWatcher
-from edgestream.vision.vlm import tracked_stages
 from edgestream.vision.vlm.model import VlmModel
 
-QUESTION = "What is new?"
 KINDS = ["enters", "stops", "moves", "leaves"]
-SLOW = Pace(max_tokens=6, interval_ms=200.0)
-
-
-def write_asked(folder, tower, **tables):
-    """A folder whose model is asked about tracks; large parts are not made smaller."""
-    policy = {"asks": "tracks"} | tables.pop("policy", {})
-    prompt = {"question": QUESTION, "silence": "no reply"}
-    pictures = {"max_rows": 256}
-    return write_model(
-        folder, TOWERS[tower], policy=policy, prompt=prompt, pictures=pictures, **tables
-    )
 
 
 @pytest.fixture(scope="module", params=list(TOWERS))
@@ -45,41 +30,6 @@ def model(request, tmp_path_factory):
 @pytest.fixture(scope="module")
 def qwen(tmp_path_factory):
     return VlmModel(write_asked(tmp_path_factory.mktemp("asked") / "q", "qwen3vl"))
-
-
-def open_stream(model, **options):
-    """A stream whose detector finds the red square."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        stream = model.stream(**options)
-    stream.commentator.follower.perception.detector = RedDetector()
-    return stream
-
-
-class Asked:
-    """What a stream's model is shown and told; its answers are numbered."""
-
-    def __init__(self, stream, answer="Answer {}."):
-        self.shown, self.told = [], []
-        stages = self.stages = stream.commentator
-        tower, turn_after = stages.tower, stages.turn_after
-
-        def push(rgb, max_rows=None):
-            self.shown.append(rgb)
-            return tower.push(rgb, max_rows)
-
-        def after(facts, question):
-            self.told.append((facts, question))
-            return turn_after(facts, question)
-
-        decode = iter(itertools.count(1))
-        stages.tower = SimpleNamespace(push=push)
-        stages.turn_after = after
-        stages.tokenizer = SimpleNamespace(decode=lambda tokens: answer.format(next(decode)))
-
-
-def whole(stream, pictures):
-    return [*stream.push(pictures), *stream.finish()]
 
 
 def own_words(pictures, **options):
@@ -192,74 +142,6 @@ def test_any_cutting_says_the_same(qwen, cuts):
     assert [*events, *stream.finish()] == expected
 
 
-class Busy:
-    """As a Follower: three things happen in each picture."""
-
-    looked, present, seen = SimpleNamespace(step=SimpleNamespace(time_ms=0.0, alive=[])), [], ()
-
-    def push(self, picture):
-        kinds = ("light-on", "camera-moves", "light-off")
-        return [Comment.of(f"Own {kind}.", picture.time_ms, Happening(kind)) for kind in kinds]
-
-    def reset(self):
-        pass
-
-
-def busy(model, monkeypatch, turn_ms):
-    """A stream in whose pictures three things happen, on a machine whose turns take so long."""
-    stream = open_stream(model)
-    stages = stream.commentator
-    stages.follower = Busy()
-    asked = Asked(stream)
-    clock = SimpleNamespace(ms=0.0)
-    answer = stages._answer
-
-    def slow(unit):
-        clock.ms += turn_ms
-        return answer(unit)
-
-    stages._answer = slow
-    monkeypatch.setattr(
-        tracked_stages, "time", SimpleNamespace(perf_counter=lambda: clock.ms / 1000)
-    )
-    return stages, asked
-
-
-def test_what_does_not_fit_before_the_deadline_is_said_in_the_tellers_words(qwen, monkeypatch):
-    stages, asked = busy(qwen, monkeypatch, turn_ms=400.0)
-    stages.limit(SLOW, 1000.0)
-    events = stages.push(Picture(scene()[0].rgb, 0.0))
-    assert [event.text for event in events] == ["Answer 1.", "Answer 2.", "Own light-off."]
-    assert [e.happening.kind for e in events] == ["light-on", "camera-moves", "light-off"]
-    assert [fact.split(" You")[0] for fact, _ in asked.told] == [
-        "Own light-on.",
-        "Own camera-moves.",
-    ]
-    stages.limit(SLOW, 0.0)
-    events = stages.push(Picture(scene()[0].rgb, 200.0))
-    assert [event.text for event in events] == [
-        "Own light-on.", "Own camera-moves.", "Own light-off.",
-    ]  # fmt: skip
-    assert len(asked.shown) == 2
-    stages.limit(SLOW, 5000.0)
-    events = stages.push(Picture(scene()[0].rgb, 400.0))
-    assert [event.text for event in events] == ["Answer 3.", "Answer 4.", "Answer 5."]
-
-
-def test_a_turn_costs_what_the_governor_grants(qwen):
-    stream = open_stream(qwen)
-    stages = stream.commentator
-    stages.follower = Busy()
-    stages.limit(Pace(max_tokens=2, interval_ms=200.0, picture_tokens=8), 1e9)
-    stages.push(Picture(scene()[0].rgb, 0.0))
-    assert stages.cost.n_tokens <= 2
-    assert stages.counts.rows <= 3 * 8
-    assert stages.cost.read_ms > 0
-    levers = qwen._levers(qwen.fps)
-    assert levers.picture_tokens[0] == 256
-    assert levers.interval_ms[0] == 200.0
-
-
 @pytest.mark.parametrize("answer", ["no reply", "No reply.", "", "..."])
 def test_silence_is_not_said(qwen, answer):
     stream = open_stream(qwen)
@@ -276,14 +158,15 @@ def test_silence_is_not_said(qwen, answer):
 def test_a_gap_ends_what_is_followed(qwen):
     stream = open_stream(qwen)
     asked = Asked(stream)
-    pictures = scene()
-    stream.push(pictures[:22])
+    pictures = scene(n_still=20)
+    before = stream.push(pictures[:25])
     assert len(stream.seen) == 1
-    gap = Gap(pictures[22].time_ms, pictures[30].time_ms, "camera lost")
+    gap = Gap(pictures[24].time_ms, pictures[30].time_ms, "camera lost")
     assert stream.lose(gap)[-1] == gap
     assert stream.seen == ()
-    stream.push(pictures[31:])
-    assert len(asked.shown) >= 1
+    after = stream.push(pictures[31:])
+    assert [e.happening.kind for e in [*before, *after]] == ["enters", "leaves"]
+    assert asked.told[1][0].startswith("A red vehicle that was there leaves to the right. ")
 
 
 def test_what_is_followed_has_boxes(qwen):
@@ -302,40 +185,6 @@ def test_chattiness_is_the_tellers(qwen):
     assert [e.happening.kind for e in whole(quiet, pictures)] == ["enters", "leaves"]
     assert [e.happening.kind for e in whole(chatty, pictures)] == KINDS
     assert (len(few.told), len(many.told)) == (2, 4)
-
-
-def test_questions_change_nothing_and_show_what_is_in_view(model):
-    pictures = scene()
-    plain, asked = open_stream(model), open_stream(model)
-    early = asked.ask("Who?")()
-    events, answers = [], []
-    for i, picture in enumerate(pictures):
-        events += asked.push(picture)
-        if i % 5 == 0:
-            answers.append(asked.ask("Who?")())
-    assert [*events, *asked.finish()] == whole(plain, pictures)
-    assert len({early, *answers}) > 2  # it knows what came
-    with pytest.raises(UsageError, match="a question of"):
-        asked.ask("what " * 100)
-
-
-def test_a_question_is_asked_with_the_newest_picture_and_what_is_in_it(model):
-    stream = open_stream(model)
-    pictures = scene()
-    stream.push(pictures[:24])
-    spy = Asked(stream)
-    stream.ask("Who?")()
-    known, question = spy.told[0]
-    assert question == "Who?"
-    assert known.startswith("In view now: a vehicle, mainly red, in the middle, for ")
-    shown = spy.shown[0]
-    assert shown.shape[1] / shown.shape[0] == pytest.approx(WIDTH / HEIGHT, rel=0.02)
-    assert red(shown).mean() == pytest.approx(red(pictures[23].rgb).mean(), rel=0.3)
-    quiet = open_stream(model)
-    quiet.push(pictures[:8])
-    spy = Asked(quiet)
-    quiet.ask("Who?")()
-    assert spy.told == [("Nothing is followed in the picture now.", "Who?")]
 
 
 def test_without_what_follows_things_there_is_one_line(tmp_path, monkeypatch):
