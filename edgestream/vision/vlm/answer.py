@@ -51,18 +51,22 @@ class Answerer:
             )
         self.loop.settle()
         if shown:
-            seeing = self._aside(self.picture_region, after_unit=list(self.answer))
+            seeing = self._aside(self.picture_region, after=self.answer)
             return lambda: self._see(seeing, shown())
-        reading = self._aside(self.text_region, before_unit=tokens[:-1])
+        reading = self._aside(self.text_region, before=tokens[:-1])
         return lambda: self._read(reading, tokens[-1:])
 
-    def _aside(self, input_region: int, **around: Any) -> InterleavedLoop:
+    def _aside(
+        self, input_region: int, *, before: Sequence[int] = (), after: Sequence[int] = ()
+    ) -> InterleavedLoop:
+        """A loop over a fork, with these tokens around its only unit."""
         aside = InterleavedLoop(
             self.ring.fork(),
             SilenceThreshold(NEVER),
             LoopConfig(max_tokens_per_unit=MAX_ANSWER_TOKENS, end_of_turn=list(self.ends)),
             input_region=input_region,
-            **around,
+            before_unit=list(before),
+            after_unit=list(after),
             **self.placing,
         )
         aside.follow(self.loop)

@@ -60,7 +60,7 @@ class Crops:
             if self._time_ms - crop.alive_ms > KEPT_MS:  # at the picture before: it was told of
                 del self._crops[number]
         self._time_ms = step.time_ms
-        self.newest = self._bounded(rgb)
+        self.newest = rgb.copy()  # whoever pushed it may write in it again
         for track in step.alive:
             if track.seen_ms == step.time_ms and not _is_rest(track):
                 part = self._bounded(cut_out(rgb, track.sights[-1].box, looked.scale))
