@@ -174,4 +174,4 @@ def test_the_built_in_commentator_refuses_to_be_asked(tmp_path):
     command = [sys.executable, "-m", "edgestream", "watch", str(video), "--ask"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, input="what?\n")
     assert done.returncode == 2
-    assert done.stderr == "edgestream: tiny-watch: answers no questions; leave them (--ask) out\n"
+    assert done.stderr == "edgestream: nano-watch: answers no questions; leave them (--ask) out\n"

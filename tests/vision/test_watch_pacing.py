@@ -142,7 +142,7 @@ def test_a_file_that_is_read_fast_gives_nothing_up(tmp_path, monkeypatch):
 
 
 def test_a_comment_that_a_limit_ended_shows_it(monkeypatch):
-    stream = es.load_watcher().stream(now_ms=lambda: 0.0, keep_up=True)
+    stream = es.load_watcher("tiny-watch").stream(now_ms=lambda: 0.0, keep_up=True)
     monkeypatch.setattr("edgestream.vision.stream.Governor.left_ms", lambda self, age_ms: 0.0)
     comments = [e for e in stream.push(scene()) if isinstance(e, Comment)]
     assert comments

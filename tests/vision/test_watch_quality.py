@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The built-in commentator on scenes with movers and backgrounds that it was not trained on.
+"""The pixel model on scenes with movers and backgrounds that it was not trained on.
 
 Figures in full: tools/train/watch/README.md.
 """
@@ -31,7 +31,7 @@ def _tools_on_path():
 
 @pytest.fixture(scope="module")
 def model():
-    return load_watcher()
+    return load_watcher("tiny-watch")
 
 
 def told_of(events):
