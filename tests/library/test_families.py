@@ -148,4 +148,4 @@ def test_the_command_names_the_families_that_it_knows(toy):
     done = run("listen", "-m", toy)  # another process, which has no such room
     assert done.returncode == 2
     assert "family 'toy'" in done.stderr
-    assert "known: commentator, concatenated, decoder, reencoded, vlm, voice" in done.stderr
+    assert "known: commentator, concatenated, decoder, reencoded, tracks, vlm, voice" in done.stderr

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pixel model on scenes with movers and backgrounds that it was not trained on.
+"""The built-in commentator on scenes with movers and backgrounds that it was not trained on.
 
 Figures in full: tools/train/watch/README.md.
 """

@@ -113,6 +113,7 @@ class Perception:
             self._wait(time_ms)
         if self.view.hidden:
             looked.step.alive = list(self.tracker.tracks)
+            looked.step.hidden = list(self.tracker.hidden)
             return looked
         if self.contrast.push(small):
             self.background.reset()
@@ -134,9 +135,10 @@ class Perception:
             if track.seen_ms == time_ms:
                 self._note(track, picture, seen, share)
             elif track.kept_ms < time_ms and track.most_foreground > WAS_FOREGROUND:
-                track.gone = self.background.covered(track.sights[-1].box) < GONE_FOREGROUND
-        for track in looked.step.ended:
-            self._patches.pop(track.number, None)
+                places = (track.sights[-1].box, track.predicted(time_ms))
+                track.gone = max(map(self.background.covered, places)) < GONE_FOREGROUND
+        known = {track.number for track in looked.step.alive}
+        self._patches = {n: patch for n, patch in self._patches.items() if n in known}
         return looked
 
     def _disturbed(self, width: int, height: int, changes: list[ViewChange]) -> bool:

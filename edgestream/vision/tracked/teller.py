@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 from edgestream.events import Comment, Happening
 from edgestream.vision.chattiness import Chattiness
-from edgestream.vision.labels import PERSON, SOMETHING, VEHICLE
+from edgestream.vision.labels import PERSON, VEHICLE
 from edgestream.vision.perception import view
 from edgestream.vision.perception.boxes import Box
 from edgestream.vision.perception.perception import Looked
 from edgestream.vision.perception.track import Track
+from edgestream.vision.perception.tracker import Step
 from edgestream.vision.perception.view import ViewChange
 from edgestream.vision.tracked import sentences
 from edgestream.vision.tracked.story import ENTERS, LEAVES, MOVES, STAYS, STOPS, Act, Story
@@ -34,7 +35,7 @@ class Told:
     """How a track was introduced."""
 
     label: str
-    there: bool  # before anybody looked
+    colour: str
 
 
 class Teller:
@@ -68,9 +69,14 @@ class Teller:
         said = [self._of_view(c, step.time_ms) for c in looked.changes if self._tells_view(c)]
         self._held += [act for act in acts if self._tells(act)]
         said += self._release(step.time_ms, looked)
-        for track in step.ended:
-            self._told.pop(track.number, None)
+        self._forget(step)
         return said
+
+    def _forget(self, step: Step) -> None:
+        """What ended, and what a changed view made nobody follow any more."""
+        known = {track.number for track in (*step.alive, *step.hidden)}
+        self._stories = {n: story for n, story in self._stories.items() if n in known}
+        self._told = {n: told for n, told in self._told.items() if n in known}
 
     def follows(self, track: Track) -> bool:
         """Whether it is one that is told of, or could be."""
@@ -136,14 +142,15 @@ class Teller:
         text = self._several(acts) if len(acts) > 1 else self._one(act)
         happening = Happening(
             act.kind, act.side, act.direction, track.number, track.label, track.colour or None,
-            in_pixels(act.box or track.box, scale), round(track.score, 2), act.zone, len(acts),
+            in_pixels(act.box or track.box, scale), round(track.score, 2) or None, act.zone,
+            len(acts),
         )  # fmt: skip
         start_ms = min(a.time_ms for a in acts)
         return Comment.of(f"{text[0].upper()}{text[1:]}.", act.known_ms, happening, start_ms)
 
     def _several(self, acts: list[Act]) -> str:
         for act in acts:
-            self._told.setdefault(act.track.number, Told(act.track.label, False))
+            self._told.setdefault(act.track.number, Told(act.track.label, act.track.colour))
         act = acts[0]
         who = sentences.several(act.track.label, len(acts))
         return f"{who} {sentences.does(act.kind, act.side, act.direction, act.zone, one=False)}"
@@ -156,19 +163,16 @@ class Teller:
 
     def _who(self, act: Act) -> str:
         """What it is called: as it was introduced, or introduced now."""
-        number, label = act.track.number, act.track.label
+        number, label, colour = act.track.number, act.track.label, act.track.colour
         told = self._told.get(number)
         present = sum(t.label == label for t in self._told.values())
-        if told is None:
-            there = act.kind != ENTERS
-            self._told[number] = Told(label, there)
-            another = act.kind == ENTERS and present > 0
-            who = sentences.indefinite(label, act.track.colour, another=another)
-            return f"{who} that was there" if there and label != SOMETHING else who
-        if told.label != label:  # only now it is clear what it is
-            self._told[number] = Told(label, told.there)
-            return sentences.indefinite(label, act.track.colour)
-        return sentences.definite(label, present)
+        if told is not None and told.label == label:
+            return sentences.definite(label, told.colour, present)
+        self._told[number] = Told(label, colour)
+        another = act.kind == ENTERS and present > 0
+        who = sentences.indefinite(label, colour, another=another)
+        # Only now it is clear what it is, or it was there before anybody looked.
+        return f"{who} that was there" if told is None and act.kind != ENTERS else who
 
 
 def in_pixels(box: Box, scale: float) -> tuple[int, int, int, int]:
