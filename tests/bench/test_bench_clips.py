@@ -61,6 +61,7 @@ def test_clips_are_read_with_their_truth(folder):
         ('{"one.avi": [[-1, "enters"]]}', "give seconds from 0 on"),
         ('{"one.avi": [[true, "enters"]]}', "give seconds from 0 on"),
         ('{"one.avi": [[NaN, "enters"]]}', "give seconds from 0 on"),
+        ('{"one.avi": [[1' + 400 * "0" + ', "enters"]]}', "give seconds from 0 on"),
         ('{"one.avi": [[1, "enter"]]}', "choose from enters, leaves"),
         ('{"one.avi": [[1, ["enters"]]]}', "choose from enters, leaves"),
         ('{"one.avi": [[1, "enters", "north"]]}', "choose from left, right"),

@@ -25,6 +25,7 @@ from edgestream.vision.tracked import sentences, story
 
 TRUTH = "truth.json"
 FPS = 5.0
+LATEST_S = 1e9  # in a clip
 OF_THINGS = (story.ENTERS, story.LEAVES, story.STOPS, story.MOVES, story.STAYS)
 KINDS = (*OF_THINGS, view.CAMERA_MOVES, view.ZOOMS, *sentences.VIEW)
 WHERE = ("left", "right", "top", "bottom", "in", "out")
@@ -107,7 +108,7 @@ def _event(place: str, event: Any) -> Happened:
     seconds, kind = event[:2]
     where = event[2] if len(event) == 3 else None
     number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
-    if not number or not 0 <= seconds < math.inf:
+    if not number or not 0 <= seconds <= LATEST_S:
         raise UsageError(f"{place} is at {json.dumps(seconds):.40}; give seconds from 0 on")
     if kind not in KINDS:
         raise UsageError(
