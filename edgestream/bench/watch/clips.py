@@ -29,7 +29,7 @@ LATEST_S = 1e9  # in a clip
 OF_THINGS = (story.ENTERS, story.LEAVES, story.STOPS, story.MOVES, story.STAYS)
 KINDS = (*OF_THINGS, view.CAMERA_MOVES, view.ZOOMS, *sentences.VIEW)
 WHERE = ("left", "right", "top", "bottom", "in", "out")
-LIKE = '"door.mp4": [[6.3, "enters", "left"], [8.0, "stops"]]'
+LIKE = '{"door.mp4": [[6.3, "enters", "left"], [8.0, "stops"]]}'
 
 
 @dataclass(frozen=True, slots=True)
