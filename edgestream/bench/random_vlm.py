@@ -46,6 +46,7 @@ system = "Say in a sentence what happens here."
 fps = 5.0
 
 [policy]
+asks = "pictures"
 max_tokens = {MAX_TOKENS}
 
 [files]

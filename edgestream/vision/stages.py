@@ -37,7 +37,7 @@ class Counts:
     @property
     def dropped_before(self) -> float:
         """Share of the pictures that were not encoded."""
-        return 1 - self.encoded / self.pictures if self.pictures else 0.0
+        return max(0.0, 1 - self.encoded / self.pictures) if self.pictures else 0.0
 
     @property
     def dropped_after(self) -> float:

@@ -14,6 +14,7 @@ import tiny_vlm
 import tiny_whisper
 import typer.testing
 from loopback_hub import Repository
+from marked_scene import RedDetector, scene
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from test_hub import fetch, talk_to
 from test_pull import SAMPLE, hub, models, start, the_line, wait_for_part
@@ -28,7 +29,6 @@ from edgestream.library.manifest.manifest import Manifest
 from edgestream.library.manifest.read import read_manifest
 from edgestream.library.manifest.vlm import VlmManifest
 from edgestream.library.needs import Speed
-from edgestream.sources.picture import Picture
 from edgestream.speech.reencoded.model import ReencodedModel
 
 assert hub  # a fixture
@@ -156,9 +156,12 @@ def test_a_vision_language_model_is_pulled_and_watches(served, tmp_path, name, t
     assert_written_down(name, served.repositories[source.repository])
     model = es.load_watcher(name)
     stream = model.stream(chattiness=1.0)
-    for i, rgb in enumerate(tiny_vlm.pictures(3)):
-        stream.push(Picture(rgb, 1000.0 * i))
+    stream.commentator.follower.perception.detector = RedDetector()
+    comments = stream.push(scene())
     assert stream.counts.entered > 0
+    kinds = [comment.happening.kind for comment in comments]  # random weights may be silent
+    assert kinds[:2] == ["enters", "stops"]
+    assert set(kinds) <= {"enters", "stops", "moves", "leaves"}
 
 
 def test_info_and_list_tell_what_a_pull_would_bring(served):

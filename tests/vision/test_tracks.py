@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from pathlib import Path
 
 import cv2
@@ -272,3 +273,45 @@ def test_real_cameras_are_told_rightly(name):
             left.remove(fits[0])
     right = len(truth) - len(left)
     assert 2 * right / (len(truth) + len(told)) >= 0.85
+
+
+SUBJECT = (
+    r"(?:(?:A|An|Another) (?:\w+ )?(?:person|bicycle|vehicle|animal)|Something(?: else)?(?: \w+)?"
+    r"|The (?:person|bicycle|vehicle|animal|(?:\w+ )?thing)"
+    r"|One of the (?:people|bicycles|vehicles|animals|things))(?: that was there)?"
+)
+MANY = r"(?:(?:About )?\w+ (?:people|bicycles|vehicles|animals)|Several things)"
+DEED = (
+    r"(?:enters?(?: from the (?:left|right|top|bottom))?|comes? into view|stops?|(?:is|are) out of"
+    r" sight|leaves?(?: to the left| to the right| at the top| at the bottom)"
+    r"|moves? (?:to the left|to the right|away|closer)|has been there for [\w ]+)"
+)
+SENTENCE = re.compile(rf"(?:{SUBJECT}|{MANY}) {DEED}\.")
+STEPS = st.lists(st.integers(-35, 35), min_size=4, max_size=30)
+WAY = st.builds(
+    lambda start, steps: list(itertools.accumulate(steps, initial=start)),
+    st.sampled_from([-20, 100, 200, 390]), STEPS,
+)  # fmt: skip
+ACTORS = st.lists(
+    st.tuples(st.sampled_from(["person", "vehicle", "animal"]), st.integers(0, 30), WAY),
+    max_size=4,
+)
+
+
+@given(ACTORS)
+@settings(max_examples=60, deadline=None)
+def test_whatever_happens_sentences_are_whole_and_speak_of_what_was_introduced(actors):
+    """Actors come at any time, go to and fro, and are away and there again."""
+    stage, introduced = Stage(), set()
+    for turn in range(70):
+        frame = [
+            (label, way[turn - begin])
+            for label, begin, way in actors
+            if 0 <= turn - begin < len(way)
+        ]
+        for comment in stage.play(frame):
+            assert SENTENCE.fullmatch(comment.text), comment.text
+            label = comment.happening.label
+            if comment.text.startswith(("The", "One of")):
+                assert label in introduced
+            introduced.add(label)

@@ -44,7 +44,8 @@ def write_model(folder, tower, **tables):
                     "vision_window_s": 4.0, "kv_type": "f32"},
         "prompt": {"system": "Say what is new.", "silence": "no reply"},
         "pictures": {"fps": 1.0, "max_rows": 24},
-        "policy": {"max_tokens": 6, "min_change": 0.0, "repetition_penalty": 1.0},
+        "policy": {"asks": "pictures", "max_tokens": 6, "min_change": 0.0,
+                   "repetition_penalty": 1.0},
     }  # fmt: skip
     for table, values in defaults.items():
         lines.append(f"[{table}]")

@@ -30,9 +30,10 @@ from edgestream.library.progress import Progress
 from edgestream.vision.vlm.model import VlmModel
 
 SYSTEM_PROMPT = (
-    "You comment on a live video. Say in one short sentence what is new in the picture."
-    " If nothing is, answer with three dots."
+    "You comment on a live video. You are shown what something happens to, and told what is known"
+    " of it. Say in one short sentence what you see. If you see nothing, answer with three dots."
 )
+QUESTION = "What happens here? Answer in one short sentence."
 DECODER, TOWER = "decoder.gguf", "mmproj.gguf"
 TOWERS: dict[str, Callable[[Checkpoint, int], TowerConfig]] = {
     "smolvlm": read_tower,
@@ -158,5 +159,5 @@ def _manifest(checkpoint: Checkpoint, request: Request) -> VlmManifest:
         files={},
         tower=VlmTowerSpec(TOWER),
         decoder=VlmDecoderSpec(DECODER),
-        prompt=VlmPromptSpec(SYSTEM_PROMPT),
+        prompt=VlmPromptSpec(SYSTEM_PROMPT, QUESTION),
     )

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from edgestream.library.manifest.manifest import Manifest
 from edgestream.library.manifest.ring import A_DEVICE, is_device
 
+TRACKS, PICTURES = "tracks", "pictures"
+ASKS = (TRACKS, PICTURES)  # about what a model is asked
 INTERLEAVED = "interleaved"
 # Of each way to lay pictures and comments into the ring, the ring's own name and whether `gap` is
 # used.
@@ -28,7 +30,8 @@ class VlmPictureSpec:
 
     A picture goes to the tower when a tile of it differs by `min_difference` from what was last
     kept of it; its rows enter the decoder where they lie below `max_cosine` to the last one kept at
-    their place.
+    their place. A model that is asked about tracks looks as often as what follows them, and all
+    rows of what it is shown enter: there `fps` only sets how much is remembered.
     """
 
     fps: float = 1.0
@@ -66,7 +69,7 @@ class VlmDecoderSpec:
 
 @dataclass(frozen=True, slots=True)
 class VlmPromptSpec:
-    """The first words, what is asked with each picture, and what is answered to say nothing."""
+    """The first words, what is asked each time, and what is answered to say nothing."""
 
     system: str
     question: str = ""
@@ -77,12 +80,14 @@ class VlmPromptSpec:
 class VlmPolicySpec:
     """When is spoken, at the usual chattiness.
 
-    A comment is begun when `min_change` of the tiles changed since the last one was asked for, and
-    unless the first token of silence is likelier than all others and than `silence`. At most
-    `max_tokens` come with a picture; a model that was trained to go on with the next one
-    `continues`.
+    `asks` is one of ASKS: about what followed things do, or with each picture that changed. A
+    comment is begun unless the first token of silence is likelier than all others and than
+    `silence`; with PICTURES, when also `min_change` of the tiles changed since the last one was
+    asked for. At most `max_tokens` come at a time; a model that was trained to go on with the next
+    picture `continues`.
     """
 
+    asks: str = TRACKS
     min_change: float = 0.02
     silence: float = 0.5
     max_tokens: int = 48
@@ -116,6 +121,9 @@ def vlm_rules(manifest: VlmManifest) -> list[tuple[bool, str]]:
         (0 <= decoder.gap <= 1 << 20, "decoder.gap must be 0 to 1048576"),
         (is_device(decoder.device), A_DEVICE),
         (decoder.kv_type in KV_TYPES, f"decoder.kv_type must be one of {', '.join(KV_TYPES)}"),
+        (policy.asks in ASKS, f"policy.asks must be one of {', '.join(ASKS)}"),
+        (not policy.continues or policy.asks == PICTURES,
+         f'policy.continues = true needs policy.asks = "{PICTURES}"'),
         (0 <= policy.min_change <= 1, "policy.min_change must be 0 to 1"),
         (0 <= policy.silence <= 1, "policy.silence must be 0 to 1"),
         (0 < policy.max_tokens <= 1024, "policy.max_tokens must be 1 to 1024"),

@@ -12,6 +12,7 @@ from edgestream.vision.chattiness import Chattiness
 from edgestream.vision.governor import Levers, intervals
 from edgestream.vision.perception.detector import Detector, DetectorWeights
 from edgestream.vision.perception.perception import Perception
+from edgestream.vision.tracked.follower import Follower
 from edgestream.vision.tracked.stages import TrackCommentator
 from edgestream.vision.tracked.teller import Teller
 from edgestream.vision.watcher import Focus, Watcher
@@ -52,7 +53,11 @@ class TrackWatcher(Watcher):
         focus: Focus,
     ) -> TrackCommentator:  # fmt: skip
         self._expect_no(prompt=prompt, layout=layout)
+        return TrackCommentator(follower=self.follower(chattiness, focus))
+
+    def follower(self, chattiness: Chattiness, focus: Focus) -> Follower:
+        """What follows things in one stream, and says in its own words what they do."""
         detector = Detector(self.detector, min_score=self.manifest.detector.min_score)
-        return TrackCommentator(
+        return Follower(
             perception=Perception(detector, focus.zones), teller=Teller(chattiness, focus)
         )

@@ -37,6 +37,7 @@ LEAST_BLOB = 0.004  # share of the picture
 PART_SIGHTS = 4  # detections, of what began beside another one
 NEW_FOREGROUND = 0.2  # of the box of a thing with a class, else it was there
 STAYS_MS = (60_000.0, 600_000.0, 3_600_000.0)  # of standing still, when it is told
+STAYS_OFTEN = 3  # times as early, where all is told
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +59,15 @@ class Story:
     """One track's; push it once a picture."""
 
     def __init__(
-        self, track: Track, began_ms: float, width: int, height: int, zones: Zones | None = None
-    ) -> None:
-        """`began_ms`: when the stream began, or began again; `zones`: whose borders count too."""
+        self, track: Track, began_ms: float, width: int, height: int,
+        zones: Zones | None = None, *, all_of_it: bool = False,
+    ) -> None:  # fmt: skip
+        """`began_ms`: when the stream began, or began again; `zones`: whose borders count too.
+
+        With `all_of_it` short ways and stops count as well, and that it was there before.
+        """
         self.track = track
+        self._all = all_of_it
         self._zones = zones
         self._zone: str | None = None  # where it is
         self._next_zone: tuple[str | None, float] = (None, began_ms)  # and since when it may be
@@ -89,7 +95,7 @@ class Story:
             yield from self._keep(time_ms)
         if self.told and self._still is not None and self._n_stays < len(STAYS_MS):
             stayed_ms = time_ms - self._still.time_ms
-            if stayed_ms >= STAYS_MS[self._n_stays]:
+            if stayed_ms >= STAYS_MS[self._n_stays] / (STAYS_OFTEN if self._all else 1):
                 self._n_stays += 1
                 yield self._act(STAYS, time_ms, time_ms, stayed_ms=stayed_ms)
 
@@ -112,6 +118,8 @@ class Story:
             return
         if self._was_there:
             self.there = known
+            if known and self._all:
+                yield self._act(STAYS, track.first.time_ms, time_ms)
             return
         if self._was_hidden():
             self.there = True
@@ -210,7 +218,7 @@ class Story:
             began_ms, stood_ms = self._left_place(), time_ms - self._still.time_ms
             way = self._vector(self._still.box, self.track.sights[-1].box)
             self._way_from, self._still = self._still, None
-            if stood_ms >= STOOD_MS:
+            if self._all or stood_ms >= STOOD_MS:
                 yield self._act(MOVES, began_ms, time_ms, direction=_towards(way))
 
     def _stop(self, time_ms: float) -> Iterator[Act]:
@@ -229,7 +237,7 @@ class Story:
 
     def _stand(self, since: Sight, time_ms: float) -> Iterator[Act]:
         self._still, self._n_stays = since, 0
-        if self._went(self._way_from, WALKED, since):
+        if self._went(self._way_from, WALKED / 2 if self._all else WALKED, since):
             yield self._act(STOPS, since.time_ms, time_ms)
 
     def _moves(self) -> bool:

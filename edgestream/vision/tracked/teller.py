@@ -24,6 +24,7 @@ from edgestream.vision.watcher import Focus
 FROM = {ENTERS: 0.2, LEAVES: 0.2, STOPS: 0.4, MOVES: 0.4, STAYS: 0.4}
 ALWAYS = (PERSON, VEHICLE)
 VIEW_FROM = 0.2
+ALL_FROM = 0.75  # short ways and stops too, and what was there before
 SMALL_VIEW = {view.DARKER: 0.4, view.BRIGHTER: 0.4, view.BLURRED: 0.4, view.SHARP: 0.4}
 OFTEN, OFTEN_MS = 6, 5000.0  # comments in a while; then acts are held, to be joined
 HELD_MS = 1000.0  # for so long
@@ -91,7 +92,10 @@ class Teller:
         story = self._stories.get(track.number)
         if story is None:
             assert self._began_ms is not None
-            story = Story(track, self._began_ms, looked.width, looked.height, self._zones)
+            story = Story(
+                track, self._began_ms, looked.width, looked.height, self._zones,
+                all_of_it=self._chattiness >= ALL_FROM,
+            )  # fmt: skip
             self._stories[track.number] = story
         return story
 
@@ -156,6 +160,9 @@ class Teller:
         return f"{who} {sentences.does(act.kind, act.side, act.direction, act.zone, one=False)}"
 
     def _one(self, act: Act) -> str:
+        if act.kind == STAYS and not act.stayed_ms:
+            self._told[act.track.number] = Told(act.track.label, act.track.colour)
+            return f"{sentences.indefinite(act.track.label, act.track.colour)} is there"
         who = self._who(act)
         if act.kind == STAYS:
             return sentences.stays(who, act.stayed_ms)

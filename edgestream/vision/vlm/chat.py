@@ -57,6 +57,7 @@ SMOLVLM = ChatTemplate(
     after_answer="\n",
     special=(IM_START, END_OF_UTTERANCE, IMAGE_EDGE, GLOBAL_IMAGE),
 )
+MAX_FACTS = 256  # tokens: however long a name is, most of the memory stays
 TEMPLATES = {"idefics3": SMOLVLM, "qwen2.5vl_merger": CHATML, "qwen3vl_merger": CHATML}
 
 
@@ -97,14 +98,24 @@ def chat_turns(projector: str, tokenizer: Tokenizer, prompt: str, question: str)
     return ChatTurns(
         prompt=(*tokenizer.first_tokens(tokens(template.prompt, prompt)),),
         before_picture=tokens(template.before_picture),
-        after_picture=(
-            *tokens(template.after_picture),
-            *tokens(template.question, question),
-            *tokens(template.end_of_question),
-        ),
+        after_picture=after_picture(projector, tokenizer, "", question),
         answer=tokens(template.answer),
         ends=(*end, *(token for token in tokenizer.end_tokens() if token not in end)),
         after_answer=tokens(template.after_answer),
+    )
+
+
+def after_picture(
+    projector: str, tokenizer: Tokenizer, facts: str, question: str
+) -> tuple[int, ...]:
+    """What follows a picture's rows: the facts in words, of which MAX_FACTS tokens count, then the
+    question, and the end of that turn."""
+    template = TEMPLATES[projector]
+    return (
+        *_filled(tokenizer, template.after_picture, ""),
+        *_filled(tokenizer, template.question, f"{facts}\n" if facts else "")[:MAX_FACTS],
+        *_filled(tokenizer, template.question, question),
+        *_filled(tokenizer, template.end_of_question, ""),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from edgestream.library.families import PICTURES, Family
 from edgestream.library.gguf_header import DecoderShape
 from edgestream.library.manifest.manifest import VLM
-from edgestream.library.manifest.vlm import VlmManifest, vlm_rules
+from edgestream.library.manifest.vlm import TRACKS, VlmManifest, vlm_rules
 from edgestream.library.needs import (
     F16_BYTES,
     F32_BYTES,
@@ -21,6 +21,7 @@ from edgestream.library.needs import (
     graph_needs,
     step_s,
 )
+from edgestream.vision.tracked.family import ACTIVATION_BYTES
 
 # Of a picture: patches that the tower computes, rows of the chat template around it.
 PATCHES, TURN_ROWS = 1024, 24
@@ -34,7 +35,7 @@ def open_model(folder: Path, decoder_device: str | None) -> Any:
 
 
 def needs(m: VlmManifest, sizes: dict[str, int], shape: DecoderShape | None) -> Needs:
-    """Keys are kept a second time, as they are before rotation."""
+    """Keys are kept a second time, as they are before rotation; beside it, what follows things."""
     if shape is None:
         return graph_needs(m, sizes, shape)
     d, pictures = m.decoder, m.pictures
@@ -43,7 +44,8 @@ def needs(m: VlmManifest, sizes: dict[str, int], shape: DecoderShape | None) -> 
     kv_bytes = rows * shape.kv_width * F16_BYTES
     kv_bytes += kv_bytes // 2
     floats = shape.n_vocab + shape.n_heads * (PATCHES**2 + rows)
-    return Needs(sum(sizes.values()), kv_bytes, floats * F32_BYTES + PICTURES_BYTES)
+    following = ACTIVATION_BYTES if m.policy.asks == TRACKS else 0
+    return Needs(sum(sizes.values()), kv_bytes, floats * F32_BYTES + PICTURES_BYTES + following)
 
 
 def demand(m: VlmManifest, sizes: dict[str, int], _: Needs, speed: Speed) -> Demand:

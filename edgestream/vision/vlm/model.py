@@ -8,10 +8,8 @@ import os
 import warnings
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from edgestream._native import (
-    GroupedLoop,
     InterleavedLoop,
     LoopConfig,
     RingDecoder,
@@ -20,18 +18,22 @@ from edgestream._native import (
 )
 from edgestream.decoder.open import read_gguf
 from edgestream.decoder.tokenizer import Tokenizer
-from edgestream.errors import UsageError
-from edgestream.library.folders import read_verified
-from edgestream.library.manifest.manifest import MANIFEST
-from edgestream.library.manifest.vlm import INTERLEAVED, LAYOUTS, VlmManifest
+from edgestream.errors import ModelError, UsageError
+from edgestream.library.folders import find, read_verified
+from edgestream.library.manifest.manifest import DEFAULT_COMMENTATOR, MANIFEST
+from edgestream.library.manifest.vlm import INTERLEAVED, LAYOUTS, PICTURES, TRACKS, VlmManifest
 from edgestream.policy import AllOf, OutsideThreshold, Policy, SilenceThreshold
 from edgestream.vision.chattiness import Chattiness, Novelty
 from edgestream.vision.gates import PictureGate, RowGate
 from edgestream.vision.governor import Levers, intervals
+from edgestream.vision.tracked.model import TrackWatcher
 from edgestream.vision.vlm.answer import Answerer
-from edgestream.vision.vlm.chat import ChatTurns, chat_turns, question_turn
+from edgestream.vision.vlm.chat import ChatTurns, after_picture, chat_turns, question_turn
+from edgestream.vision.vlm.crops import Crops
+from edgestream.vision.vlm.memory import Memory
 from edgestream.vision.vlm.stages import VlmCommentator
 from edgestream.vision.vlm.tower import VisionTower
+from edgestream.vision.vlm.tracked_stages import VlmTrackCommentator
 from edgestream.vision.vlm.units import UnitTemplate
 from edgestream.vision.watcher import Focus, Watcher
 
@@ -42,7 +44,6 @@ MAX_ALIKE = 0.75  # share of words that two comments may have in common
 ALWAYS = -1.0  # below every share of change
 MIN_TOKENS = 8  # of a comment that is given up no further
 MIN_ROWS = 16  # likewise of a picture
-MAX_ROWS, MOST_ROWS = 32, 256  # computed at once: usually, and where more are one batch
 MIN_PICTURES = 2  # that the memory holds, else nothing could be dropped of the second
 
 
@@ -67,6 +68,8 @@ class VlmModel(Watcher):
             n_threads=self.n_threads,
         )
         self._turns("")
+        asks = m.policy.asks == TRACKS
+        self.watcher = _watcher(folder / MANIFEST) if asks else None
 
     @property
     def answers(self) -> bool:
@@ -76,7 +79,7 @@ class VlmModel(Watcher):
     @property
     def fps(self) -> float:
         """Pictures a second that a stream looks at, at most."""
-        return self.manifest.pictures.fps
+        return self.watcher.fps if self.watcher else self.manifest.pictures.fps
 
     def _levers(self, fps: float) -> Levers:
         """Shorter comments, fewer pictures and, where they may have any size, smaller ones."""
@@ -122,14 +125,25 @@ class VlmModel(Watcher):
     def _commentator(
         self, chattiness: Chattiness, prompt: str | None, fps: float, layout: str | None,
         focus: Focus,
-    ) -> VlmCommentator:  # fmt: skip
-        self._expect_no(zones=focus.zones, only=focus.only)
-        m, turns = self.manifest, self._turns(prompt or "")
-        template = UnitTemplate(self.decoder, turns)
-        picture_rows = self.tower.max_rows + template.rows_besides
-        n_pictures = max(MIN_PICTURES, math.ceil(m.decoder.vision_window_s * fps))
-        window = n_pictures * picture_rows
-        loop, answerer = self._loop(chattiness, turns, window, self._layout(layout))
+    ) -> VlmCommentator | VlmTrackCommentator:  # fmt: skip
+        turns, named = self._turns(prompt or ""), self._layout(layout)
+        if self.watcher is None:
+            self._expect_no(zones=focus.zones, only=focus.only)
+            return self._of_pictures(chattiness, turns, fps, named)
+        return self._of_tracks(self.watcher, chattiness, turns, named, focus)
+
+    def _of_pictures(
+        self, chattiness: Chattiness, turns: ChatTurns, fps: float, layout: str
+    ) -> VlmCommentator:
+        """It looks at each picture that changed."""
+        m, template = self.manifest, UnitTemplate(self.decoder, turns)
+        window = self._window(template, fps)
+        policy = AllOf(
+            OutsideThreshold(self._min_change(chattiness), stay=ALWAYS),
+            SilenceThreshold(m.policy.silence),
+        )
+        memory = self._memory(turns, window)
+        loop, answerer = self._loop(memory, policy, layout, chattiness.silence_bias)
         return VlmCommentator(
             picture_gate=PictureGate(
                 *COMPARED_PX, tile_px=TILE_PX, min_difference=m.pictures.min_difference
@@ -151,97 +165,90 @@ class VlmModel(Watcher):
             answerer=answerer,
         )
 
+    def _of_tracks(
+        self, watcher: TrackWatcher, chattiness: Chattiness, turns: ChatTurns, layout: str,
+        focus: Focus,
+    ) -> VlmTrackCommentator:  # fmt: skip
+        """It looks at what the watcher tells of, who alone is more or less chatty."""
+        m, template = self.manifest, UnitTemplate(self.decoder, turns)
+        memory = self._memory(turns, self._window(template, m.pictures.fps))
+        loop, answerer = self._loop(memory, SilenceThreshold(m.policy.silence), layout, 0.0)
+        return VlmTrackCommentator(
+            follower=watcher.follower(chattiness, focus),
+            crops=Crops(self.tower.max_pixels),
+            tower=self.tower,
+            template=template,
+            turn_after=partial(after_picture, self.tower.shape.projector, self.tokenizer),
+            question=m.prompt.question,
+            loop=loop,
+            tokenizer=self.tokenizer,
+            silence=m.prompt.silence,
+            answerer=answerer,
+        )
+
     def _min_change(self, chattiness: Chattiness) -> float:
         """None at all at the chattiest, twice the usual at the quietest."""
         return 2 * (1 - chattiness.value) * self.manifest.policy.min_change
 
+    def _window(self, template: UnitTemplate, fps: float) -> int:
+        """Rows of pictures that the memory keeps."""
+        n_pictures = max(MIN_PICTURES, math.ceil(self.manifest.decoder.vision_window_s * fps))
+        return n_pictures * (self.tower.max_rows + template.rows_besides)
+
+    def _memory(self, turns: ChatTurns, window: int) -> Memory:
+        return Memory(
+            decoder=self.decoder,
+            spec=self.manifest.decoder,
+            turns=turns,
+            window=window,
+            n_threads=self.n_threads,
+        )
+
     def _loop(
-        self, chattiness: Chattiness, turns: ChatTurns, window: int, layout: str
+        self, memory: Memory, policy: Policy, layout: str, silence_bias: float
     ) -> tuple[TurnLoop, Answerer | None]:
-        m = self.manifest
-        silence = self._silence
+        m, silence = self.manifest, self._silence
         config = LoopConfig(
             max_tokens_per_unit=m.policy.max_tokens,
             max_tokens_at_end=m.policy.max_tokens,
             silence=silence,
-            silence_bias=chattiness.silence_bias,
+            silence_bias=silence_bias,
             overrule_silence=silence is not None,
-            end_of_turn=list(turns.ends),
+            end_of_turn=list(memory.turns.ends),
             sampler=SamplerConfig(repetition_penalty=m.policy.repetition_penalty),
         )
-        policy = AllOf(
-            OutsideThreshold(self._min_change(chattiness), stay=ALWAYS),
-            SilenceThreshold(m.policy.silence),
-        )
-        make = self._interleaved if layout == INTERLEAVED else self._grouped
-        return make(policy, config, turns, window, layout)
+        if layout != INTERLEAVED:
+            rows = self.tower.max_rows
+            return memory.grouped(policy, config, layout=layout, picture_rows=rows), None
+        ring, loop = memory.interleaved(policy, config, remember_silence=silence is not None)
+        return loop, self._answerer(memory, ring, loop)
 
-    def _interleaved(
-        self, policy: Policy, config: LoopConfig, turns: ChatTurns, window: int, _: str
-    ) -> tuple[InterleavedLoop, Answerer]:
-        """Sink, text and pictures each have their own rows, one behind the other on one clock."""
-        spec = self.manifest.decoder
-        sink = [("sink", spec.text_sink)] if spec.text_sink else []
-        regions = [*sink, ("text", spec.text_window), ("vision", window)]
-        ring = RingDecoder(
-            self.decoder,
-            n_sinks=0,
-            window=regions,
-            kv_type=spec.kv_type,
-            n_threads=self.n_threads,
+    def _answerer(self, memory: Memory, ring: RingDecoder, loop: InterleavedLoop) -> Answerer:
+        return Answerer(
+            ring=ring,
+            loop=loop,
+            tokenizer=self.tokenizer,
+            question_turn=partial(question_turn, self.tower.shape.projector, self.tokenizer),
+            answer=memory.turns.answer,
+            ends=memory.turns.ends,
+            max_question_tokens=memory.spec.text_window // 2,
+            placing=memory.placing,
+            text_region=memory.text_region,
+            picture_region=memory.picture_region,
         )
-        text = len(regions) - 2
-        placing: dict[str, Any] = {
-            "prompt": list(turns.prompt),
-            "output_region": text,
-            "attention_sink_region": 0 if sink else -1,
-            "n_sinks": spec.text_sink,
-        }
-        loop = InterleavedLoop(
-            ring,
-            policy,
-            config,
-            after_unit=list(turns.answer),
-            after_turn=list(turns.after_answer),
-            after_silence=[turns.ends[0], *turns.after_answer],
-            remember_silence=self._silence is not None,
-            input_region=len(regions) - 1,
-            **placing,
-        )
-        asked = partial(question_turn, self.tower.shape.projector, self.tokenizer)
-        return loop, Answerer(
-            ring, loop, self.tokenizer, asked, turns.ends, spec.text_window // 2,
-            placing | {"input_region": text},
-        )  # fmt: skip
 
-    def _rows_at_once(self, turns: ChatTurns) -> int:
-        """A power of two that holds a whole picture's turn and what is being said: one batch."""
-        besides = (turns.before_picture, turns.after_picture, turns.answer, turns.after_answer)
-        n_rows = self.tower.max_rows + sum(map(len, besides)) + 1
-        return min(MOST_ROWS, max(MAX_ROWS, 1 << (n_rows - 1).bit_length()))
 
-    def _grouped(
-        self, policy: Policy, config: LoopConfig, turns: ChatTurns, window: int, layout: str
-    ) -> tuple[TurnLoop, None]:
-        """Pictures never see comments; a comment goes on while pictures come."""
-        spec = self.manifest.decoder
-        name, gapped = LAYOUTS[layout]
-        ring = RingDecoder(
-            self.decoder,
-            n_sinks=len(turns.prompt),
-            window=[("vision", window), ("text", spec.text_window)],
-            layout=name,
-            gap=spec.gap if gapped else 0,
-            kv_type=spec.kv_type,
-            n_threads=self.n_threads,
-            max_rows=self._rows_at_once(turns),
-        )
-        loop = GroupedLoop(
-            ring,
-            policy,
-            config,
-            output_prompt=list(turns.answer),
-            input_prompt=list(turns.prompt),
-            after_turn=[*turns.after_answer, *turns.answer],
-        )
-        return loop, None
+def _watcher(manifest: Path) -> TrackWatcher:
+    """What follows things for the model that this manifest is of.
+
+    Raises:
+        ModelError: it is not on this machine, or damaged.
+    """
+    try:
+        folder = find(DEFAULT_COMMENTATOR)
+    except ModelError:
+        raise ModelError(
+            f'{manifest}: policy.asks = "{TRACKS}" needs {DEFAULT_COMMENTATOR}, which ships with'
+            f' edgestream and is not here; install edgestream again, or set it to "{PICTURES}"'
+        ) from None
+    return TrackWatcher(folder)

@@ -106,11 +106,15 @@ class VlmCommentator(DecodingCommentator):
         if stopped and goes_on:
             return [Draft(text, self._began_ms, self._began_ms)] if text else []
         self._tokens = []
-        if stopped:
-            text = whole_sentences(text)
-        if not WORDS.search(text) or words(text) == words(self.silence):
-            return []
-        return self._told(text, self._began_ms)
+        text = spoken(text, self.silence, stopped=stopped)
+        return self._told(text, self._began_ms) if text else []
+
+
+def spoken(text: str, silence: str, *, stopped: bool) -> str:
+    """What is shown of a text, maybe `stopped` in the middle; nothing of one that says nothing."""
+    if stopped:
+        text = whole_sentences(text)
+    return text if WORDS.search(text) and words(text) != words(silence) else ""
 
 
 def words(text: str) -> list[str]:

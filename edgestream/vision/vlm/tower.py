@@ -36,6 +36,16 @@ class PictureRows:
     axes: NDArray[np.int32] | None
 
 
+def expect_aspect(rgb: NDArray[np.uint8]) -> None:
+    """Raises ValueError where [height, width, 3] is far longer than wide."""
+    height, width = rgb.shape[:2]
+    if max(height, width) > MAX_ASPECT * min(height, width):
+        raise ValueError(
+            f"vision tower: a picture of {width} x {height}; cut it, "
+            f"one side may be {MAX_ASPECT} times the other"
+        )
+
+
 class VisionTower:
     """A tower beside the decoder's vocabulary: the decoder's weights are not needed for it.
 
@@ -102,6 +112,16 @@ class VisionTower:
         """Whether all pictures become as many rows."""
         return self.shape.projector == FIXED
 
+    @property
+    def max_pixels(self) -> int:
+        """Of a picture that makes `max_rows` rows; what has more is made smaller."""
+        return self.max_rows * self._cell_px**2
+
+    @property
+    def _cell_px(self) -> int:
+        """The side of what becomes a row."""
+        return int(self.shape.patch_size * self.shape.n_merge)
+
     def _parameters(self, max_cells: int, n_threads: int) -> Any:
         """One overview of a fixed size, or at most so many rows; no run to warm up."""
         params = mtmd_cpp.mtmd_context_params_default()
@@ -109,7 +129,7 @@ class VisionTower:
         params.print_timings = False
         params.warmup = False
         params.use_gpu = False
-        side = self.shape.image_size // (self.shape.patch_size * self.shape.n_merge)
+        side = self.shape.image_size // self._cell_px
         self.max_rows = side * side if self.is_fixed else max_cells
         params.image_max_tokens = self.max_rows
         params.image_min_tokens = 0 if self.is_fixed else MIN_CELLS
@@ -128,12 +148,7 @@ class VisionTower:
         if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.size == 0:
             raise ValueError(f"vision tower: a picture is {rgb.dtype} {list(rgb.shape)}, "
                              "must be uint8 [height, width, 3]")  # fmt: skip
-        height, width = rgb.shape[:2]
-        if max(height, width) > MAX_ASPECT * min(height, width):
-            raise ValueError(
-                f"vision tower: a picture of {width} x {height}; cut it, "
-                f"one side may be {MAX_ASPECT} times the other"
-            )
+        expect_aspect(rgb)
         with self._busy:
             chunks = self._preprocess(self._shrunk(np.ascontiguousarray(rgb), max_rows))
             try:
@@ -144,7 +159,7 @@ class VisionTower:
     def _shrunk(self, rgb: NDArray[np.uint8], max_rows: int | None) -> NDArray[np.uint8]:
         if max_rows is None or max_rows >= self.max_rows or self.is_fixed:
             return rgb  # libmtmd makes it fit
-        cell_px = self.shape.patch_size * self.shape.n_merge
+        cell_px = self._cell_px
         height, width = rgb.shape[:2]
         scale = math.sqrt(max(max_rows, MIN_CELLS) * cell_px**2 / (height * width))
         if scale >= 1:

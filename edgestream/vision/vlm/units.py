@@ -24,6 +24,7 @@ class UnitTemplate:
     """
 
     def __init__(self, model: GgufModel, turns: ChatTurns) -> None:
+        self._model = model
         self._before = token_rows(model, turns.before_picture)
         self._after = token_rows(model, turns.after_picture)
 
@@ -34,12 +35,20 @@ class UnitTemplate:
 
     def push(self, rows: PictureRows, kept: NDArray[np.bool_]) -> Unit:
         """The rows that are kept, and what is around them."""
-        unit = np.concatenate([self._before, rows.embeddings[kept], self._after])
+        return self._unit(rows, kept, self._after)
+
+    def whole(self, rows: PictureRows, after: Sequence[int]) -> Unit:
+        """All the rows, and these tokens behind them in place of what the turns say."""
+        kept = np.ones(len(rows.embeddings), np.bool_)
+        return self._unit(rows, kept, token_rows(self._model, after))
+
+    def _unit(self, rows: PictureRows, kept: NDArray[np.bool_], behind: Floats) -> Unit:
+        unit = np.concatenate([self._before, rows.embeddings[kept], behind])
         if rows.axes is None:
             return Unit(unit)
         before = _text_places(0, len(self._before))
         picture = len(before) + rows.axes
-        after = _text_places(int(picture.max()) + 1, len(self._after))
+        after = _text_places(int(picture.max()) + 1, len(behind))
         return Unit(unit, np.concatenate([before, picture[kept], after]))
 
 
