@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+from edgestream.vision.labels import PERSON, SOMETHING
 from edgestream.vision.perception.boxes import Box, touched
 from edgestream.vision.perception.track import Track
 
 HANGS_TO, ARM_HEIGHT, UPRIGHT = 0.8, 0.2, 1.8  # of the picture's height, and of the own width
+AWAY = 0.1  # of the own height, from the upper border
 OUT_SPEED = 0.1  # sizes a second
 
 
@@ -15,8 +17,9 @@ def note_border(track: Track, width: int, height: int) -> None:
     box = track.sights[-1].box
     sides = touched(box, width, height)
     track.at_border = bool(sides)
-    track.hangs = _hangs(box, sides, height)
-    track.hung = track.hung or track.hangs
+    track.hangs = track.label in (PERSON, SOMETHING) and _hangs(box, sides, height)
+    whole = box.top > AWAY * box.height  # it came in as a whole
+    track.hung = track.hangs or (track.hung and not whole)
     velocity = track.velocity()
     ways = {"left": -velocity[0], "top": -velocity[1], "right": velocity[0], "bottom": velocity[1]}
     track.going_out = any(ways[side] > OUT_SPEED * box.size for side in sides)
