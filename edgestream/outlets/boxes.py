@@ -6,6 +6,7 @@ from __future__ import annotations
 import colorsys
 
 from edgestream.captions.shown_text import printable
+from edgestream.vision.labels import PERSON
 
 GOLDEN = 0.618034  # of the circle of hues: neighbours in number are far apart in colour
 FIRST_HUE = 0.33
@@ -24,7 +25,9 @@ def colour_of(track: int | None) -> Colour:
 
 
 def name_of(label: str | None, colour: str | None) -> str:
-    """What stands at a box: `red person`."""
+    """What stands at a box: `red vehicle`; of people it is their clothes that have a colour."""
+    if label == PERSON and colour:
+        return printable(f"{label} in {colour}")
     return printable(" ".join(word for word in (colour, label) if word))
 
 

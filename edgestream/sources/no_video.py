@@ -23,6 +23,7 @@ UNPACK = "unpack it and give the video in it"
 PAGE = "an HTML page"
 STREAM_ITSELF = "give the address of the stream that it shows"
 STILL = "a still image"
+ITS_STREAM = "give the address of the camera's stream"
 PNG = b"\x89PNG\r\n\x1a\n"
 # What it is, the way out, and what stands where.
 MARKS = (
@@ -73,7 +74,7 @@ def refuse_answer(address: str) -> None:
     except (OSError, ValueError, http.client.HTTPException):  # whoever opens it will say so
         return
     if kind.startswith("image/") and kind != "image/gif":
-        found = found or (STILL, ELSE)
+        found = found or (STILL, ITS_STREAM)
     _refuse(address, found)
 
 

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 
 from edgestream.errors import UsageError
 
-LABELS = ("person", "bicycle", "vehicle", "animal", "something")
+PERSON, BICYCLE, VEHICLE, ANIMAL = "person", "bicycle", "vehicle", "animal"
+SOMETHING = "something"  # whatever else moves
+LABELS = (PERSON, BICYCLE, VEHICLE, ANIMAL, SOMETHING)
 
 
 def expect_labels(only: Sequence[str] | None) -> None:

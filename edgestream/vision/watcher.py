@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from edgestream.errors import ModelError, UsageError
@@ -16,6 +17,14 @@ from edgestream.vision.labels import expect_labels
 from edgestream.vision.stages import Commentator
 from edgestream.vision.stream import PictureStream
 from edgestream.vision.zones import Zones
+
+
+@dataclass(frozen=True, slots=True)
+class Focus:
+    """What of the picture is told of: parts of it, and classes of things; all where None."""
+
+    zones: Zones | None = None
+    only: tuple[str, ...] | None = None
 
 
 class Watcher(ABC):
@@ -67,15 +76,10 @@ class Watcher(ABC):
         """
         expect_fps(fps)
         expect_labels(only)
-        for what, option, value in (("zones", "zones", zones), ("classes of things", "only", only)):
-            if value is not None:
-                raise UsageError(
-                    f"{self.manifest.name}: knows no {what}; leave them (--{option}) out"
-                )
         fps = self.fps if fps is None else min(fps, self.fps)
         wanted = Chattiness(USUAL if chattiness is None else chattiness)
         try:
-            commentator = self._commentator(wanted, prompt, fps, layout)
+            commentator = self._commentator(wanted, prompt, fps, layout, Focus(zones, only))
         except ValueError as error:  # numbers of the manifest that the native stages cannot serve
             raise ModelError(f"{self.folder / MANIFEST}: {error}") from None
         governor = Governor(self._levers(fps)) if keep_up else None
@@ -83,9 +87,16 @@ class Watcher(ABC):
 
     @abstractmethod
     def _commentator(
-        self, chattiness: Chattiness, prompt: str | None, fps: float, layout: str | None
-    ) -> Commentator:
+        self, chattiness: Chattiness, prompt: str | None, fps: float, layout: str | None,
+        focus: Focus,
+    ) -> Commentator:  # fmt: skip
         """The stages of one stream."""
+
+    def _expect_no(self, **options: object) -> None:
+        """Raises UsageError where one of the options, which this family does not know, is given."""
+        for option, value in options.items():
+            if value is not None:
+                raise UsageError(f"{self.manifest.name}: takes no {option}; leave it out")
 
     @abstractmethod
     def _levers(self, fps: float) -> Levers:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The models for people's speech that ship: whole, small, licensed, and they hear."""
+"""The models that ship for people and cameras: whole, small, licensed, and they hear."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from edgestream.scoring.words import spoken_words
 from edgestream.speech.reencoded.model import ReencodedModel
 from edgestream.speech.reencoded.voice import VoiceGate, load_voice
 
-WHISPER, SILERO = "whisper-tiny.en", "silero-vad"
+WHISPER, SILERO, WATCH = "whisper-tiny.en", "silero-vad", "nano-watch"
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -29,12 +29,16 @@ def shipped():
     return found
 
 
-@pytest.mark.parametrize("name", [WHISPER, SILERO])
-def test_a_shipped_model_is_whole_licensed_and_no_longer_pulled(shipped, name):
+@pytest.mark.parametrize(
+    ("name", "licence", "words"),
+    [(WHISPER, "MIT", "MIT License"), (SILERO, "MIT", "MIT License"),
+     (WATCH, "Apache-2.0", "Copyright (c) 2021-2022 Megvii Inc.")],
+)  # fmt: skip
+def test_a_shipped_model_is_whole_licensed_and_no_longer_pulled(shipped, name, licence, words):
     folder = shipped[name]
     manifest = folders.read_verified(folder, Manifest)
-    assert (manifest.name, manifest.license) == (name, "MIT")
-    assert "MIT License" in (folder / "LICENSE").read_text(encoding="utf-8")
+    assert (manifest.name, manifest.license) == (name, licence)
+    assert words in (folder / "LICENSE").read_text(encoding="utf-8")
     assert "| origin |" in (folder / "README.md").read_text(encoding="utf-8")
     assert name not in folders.catalogue()
     assert {path.name for path in folder.iterdir()} == {*manifest.files, "model.toml", "README.md"}
@@ -70,7 +74,7 @@ def test_the_script_pins_what_it_fetches():
     )
     made = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(made)
-    assert set(made.PACKAGES) == {WHISPER, SILERO}
+    assert set(made.PACKAGES) == {WHISPER, SILERO, WATCH}
     for name, (_, version, sha256, _) in made.PACKAGES.items():
         assert folders.SHA256.fullmatch(sha256)
         assert version[0].isdigit()

@@ -5,8 +5,9 @@ that finds what is red. So a part of a picture tells where it was cut out."""
 import numpy as np
 
 from edgestream.sources.picture import Picture
+from edgestream.vision.labels import VEHICLE
 from edgestream.vision.perception.boxes import Box
-from edgestream.vision.perception.detector import VEHICLE, Detection
+from edgestream.vision.perception.detector import Detection
 
 WIDTH, HEIGHT, SIDE = 320, 240, 48
 RED = (230, 20, 20)

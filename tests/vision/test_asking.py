@@ -170,7 +170,7 @@ def test_the_built_in_commentator_refuses_to_be_asked(tmp_path):
     with pytest.raises(UsageError, match="answers no questions"):
         es.watch(video, questions=["what?"])
     with pytest.raises(UsageError, match="answers no questions"):
-        es.load_watcher().stream().ask("what?")
+        es.load_watcher("tiny-watch").stream().ask("what?")
     command = [sys.executable, "-m", "edgestream", "watch", str(video), "--ask"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, input="what?\n")
     assert done.returncode == 2

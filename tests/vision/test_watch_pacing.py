@@ -110,14 +110,14 @@ def slow_clock(step_s):
 
 @pytest.fixture
 def whole():
-    stream = es.load_watcher().stream()
+    stream = es.load_watcher("tiny-watch").stream()
     return stream.push(scene()) + stream.finish()
 
 
 def test_where_there_is_time_a_live_stream_says_what_a_fast_one_does(whole, monkeypatch):
     monkeypatch.setattr("edgestream.vision.stages.time.perf_counter", slow_clock(0.0))
     now_ms = 0.0
-    stream = es.load_watcher().stream(now_ms=lambda: now_ms, keep_up=True)
+    stream = es.load_watcher("tiny-watch").stream(now_ms=lambda: now_ms, keep_up=True)
     events = []
     for picture in scene():
         now_ms = picture.time_ms
@@ -127,7 +127,7 @@ def test_where_there_is_time_a_live_stream_says_what_a_fast_one_does(whole, monk
 
 def test_a_slow_live_stream_gives_up_pictures_and_says_so(monkeypatch):
     monkeypatch.setattr("edgestream.vision.stages.time.perf_counter", slow_clock(0.5))
-    stream = es.load_watcher().stream(now_ms=lambda: 0.0, keep_up=True)
+    stream = es.load_watcher("tiny-watch").stream(now_ms=lambda: 0.0, keep_up=True)
     events = stream.push(scene())
     assert "a picture every 800 ms" in [e.action for e in events if isinstance(e, Lag)]
     assert stream.counts.pictures < 0.6 * 48  # of five a second
@@ -142,7 +142,7 @@ def test_a_file_that_is_read_fast_gives_nothing_up(tmp_path, monkeypatch):
 
 
 def test_a_comment_that_a_limit_ended_shows_it(monkeypatch):
-    stream = es.load_watcher().stream(now_ms=lambda: 0.0, keep_up=True)
+    stream = es.load_watcher("tiny-watch").stream(now_ms=lambda: 0.0, keep_up=True)
     monkeypatch.setattr("edgestream.vision.stream.Governor.left_ms", lambda self, age_ms: 0.0)
     comments = [e for e in stream.push(scene()) if isinstance(e, Comment)]
     assert comments

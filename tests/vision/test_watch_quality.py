@@ -31,7 +31,7 @@ def _tools_on_path():
 
 @pytest.fixture(scope="module")
 def model():
-    return load_watcher()
+    return load_watcher("tiny-watch")
 
 
 def told_of(events):

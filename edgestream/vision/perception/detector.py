@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from edgestream.errors import ModelError, computing
 from edgestream.onnx.session import open_session
+from edgestream.vision.labels import ANIMAL, BICYCLE, PERSON, VEHICLE
 from edgestream.vision.perception.boxes import Box, inside, iou
 
-PERSON, BICYCLE, VEHICLE, ANIMAL, SOMETHING = "person", "bicycle", "vehicle", "animal", "something"
-LABELS = (PERSON, BICYCLE, VEHICLE, ANIMAL, SOMETHING)
 # Numbers of COCO's 80 classes; a motor cycle, a car, a bus, a train and a truck are vehicles.
 OF_COCO = {0: PERSON, 1: BICYCLE} | dict.fromkeys((2, 3, 5, 6, 7), VEHICLE)
 OF_COCO |= dict.fromkeys(range(14, 24), ANIMAL)

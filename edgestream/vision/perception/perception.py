@@ -9,12 +9,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgestream.vision.labels import SOMETHING
 from edgestream.vision.perception.background import Background, Blob
 from edgestream.vision.perception.boxes import Box, touched
 from edgestream.vision.perception.camera_motion import STILL
 from edgestream.vision.perception.colour import main_colour
 from edgestream.vision.perception.contrast import Contrast
-from edgestream.vision.perception.detector import SOMETHING, Detection, Detector
+from edgestream.vision.perception.detector import Detection, Detector
 from edgestream.vision.perception.track import Track
 from edgestream.vision.perception.tracker import Step, Tracker
 from edgestream.vision.perception.view import (
@@ -28,6 +29,7 @@ from edgestream.vision.perception.view import (
     View,
     ViewChange,
 )  # fmt: skip
+from edgestream.vision.zones import Zones
 
 Rgb = NDArray[np.uint8]
 SMALL_PX = 208  # longer side in which all but the detector look
@@ -82,8 +84,10 @@ class Looked:
 class Perception:
     """Push pictures, get tracks."""
 
-    def __init__(self, detector: Detector) -> None:
+    def __init__(self, detector: Detector, zones: Zones | None = None) -> None:
+        """What lies in a mask of `zones` is not looked at."""
         self.detector = detector
+        self._zones = zones
         self.view, self.contrast = View(), Contrast()
         self.background, self.tracker = Background(), Tracker()
         self.reset()
@@ -109,6 +113,7 @@ class Perception:
             self._wait(time_ms)
         if self.view.hidden:
             looked.step.alive = list(self.tracker.tracks)
+            looked.step.hidden = list(self.tracker.hidden)
             return looked
         if self.contrast.push(small):
             self.background.reset()
@@ -116,8 +121,10 @@ class Perception:
         seen = self.contrast.apply(small)
         share = small.shape[1] / width
         followed = [t.box for t in self.tracker.tracks if _is_known(t)]
-        looked.blobs = self.background.push(seen, share, followed)
-        looked.detections, looked.ran = self._detect(picture, looked.blobs, time_ms)
+        blobs = self.background.push(seen, share, followed)
+        looked.blobs = [b for b in blobs if not self._masked(b.box, width, height)]
+        detections, looked.ran = self._detect(picture, looked.blobs, time_ms)
+        looked.detections = [d for d in detections if not self._masked(d.box, width, height)]
         looked.step = self.tracker.push(
             looked.detections,
             looked.blobs,
@@ -128,9 +135,10 @@ class Perception:
             if track.seen_ms == time_ms:
                 self._note(track, picture, seen, share)
             elif track.kept_ms < time_ms and track.most_foreground > WAS_FOREGROUND:
-                track.gone = self.background.covered(track.sights[-1].box) < GONE_FOREGROUND
-        for track in looked.step.ended:
-            self._patches.pop(track.number, None)
+                places = (track.sights[-1].box, track.predicted(time_ms))
+                track.gone = max(map(self.background.covered, places)) < GONE_FOREGROUND
+        known = {track.number for track in looked.step.alive}
+        self._patches = {n: patch for n, patch in self._patches.items() if n in known}
         return looked
 
     def _disturbed(self, width: int, height: int, changes: list[ViewChange]) -> bool:
@@ -149,6 +157,11 @@ class Perception:
         if elsewhere:
             self.contrast.reset()
         return True
+
+    def _masked(self, box: Box, width: int, height: int) -> bool:
+        """Whether its middle lies where nobody looks."""
+        x, y = box.centre
+        return self._zones is not None and self._zones.masked(float(x) / width, float(y) / height)
 
     def _wait(self, time_ms: float) -> None:
         """Nothing can be told of what is followed."""

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from edgestream.vision.labels import PERSON, SOMETHING, VEHICLE
 from edgestream.vision.perception.boxes import Box
-from edgestream.vision.perception.detector import PERSON, SOMETHING, VEHICLE
 
 HISTORY_MS = 3000.0  # of boxes
 SPEED_MS = 800.0  # over which speed is taken
@@ -49,7 +49,7 @@ class Track:
         self.foreground = 0.0  # the most of its box that was not background lately
         self.most_foreground = 0.0  # and ever
         self.told = False  # somebody was told of it
-        self.part = False  # it began in or beside another one
+        self.part_of: set[str] = set()  # classes of those that it began in or beside
         self.gone = False  # where it was is background again
         self.at_border = False
         self.hangs = self.hung = False  # into the picture from above, as an arm does; ever
@@ -63,6 +63,11 @@ class Track:
         label = max(self._votes, key=lambda each: self._votes[each], default=SOMETHING)
         least = ARM_VOTES if self.hung else MIN_VOTES[label in OFTEN_SEEN]
         return label if self._votes[label] >= least else SOMETHING
+
+    @property
+    def part(self) -> bool:
+        """Whether it began in or beside another one."""
+        return bool(self.part_of)
 
     @property
     def colour(self) -> str:

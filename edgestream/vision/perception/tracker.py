@@ -12,14 +12,21 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+import numpy as np
+
+from edgestream.vision.labels import SOMETHING
 from edgestream.vision.perception.background import Blob
 from edgestream.vision.perception.boxes import Box, apart, inside, iou, overlap
-from edgestream.vision.perception.detector import SOMETHING, Detection
+from edgestream.vision.perception.detector import Detection
 from edgestream.vision.perception.track import Sight, Track
 
 SURE = 0.45  # score of a detection that may begin a track
 MAX_TRACKS = 64
 NEAR = 1.2  # sizes between two boxes of one thing, from one picture to the next
+NEAR_STILL, SLOW = 0.6, 0.2  # likewise, of one that stands; sizes a second, of such a one
+AWAY = 1.0  # sizes more, each second that it is missed
+SMALLER, LARGER = 0.75, 1.3  # sizes of what was detected, that a blob of it has
+SIZE_MS = 1500.0  # in which it was so large
 MIN_IOU, SAME_IOU = 0.15, 0.5
 UNSURE_IOU = 0.4  # of an unsure detection with what was never detected
 LEAST_RATIO = 0.4  # of two sizes of one thing
@@ -44,6 +51,7 @@ class Step:
     alive: list[Track] = field(default_factory=list)
     born: list[Track] = field(default_factory=list)
     ended: list[Track] = field(default_factory=list)
+    hidden: list[Track] = field(default_factory=list)  # that may come back
 
 
 class Tracker:
@@ -86,7 +94,7 @@ class Tracker:
             if unchanged(track):
                 track.keep(time_ms)
         self._end(step)
-        step.alive = list(self.tracks)
+        step.alive, step.hidden = list(self.tracks), list(self.hidden)
         return step
 
     def forget_unknown(self) -> None:
@@ -118,7 +126,7 @@ class Tracker:
     def _match_blobs(self, found: Sequence[Blob], free: list[Track], time_ms: float) -> list[Blob]:
         given: set[int] = set()
         for i, track in _fits([b.box for b in found], free, time_ms):
-            if i in given or track not in free:
+            if i in given or track not in free or not _continues(found[i].box, track):
                 continue
             if track.hung and found[i].box.top > ARM_TOP * found[i].box.height:
                 if found[i].box.bottom < track.sights[-1].box.bottom + ARM_TOP * track.box.height:
@@ -143,16 +151,17 @@ class Tracker:
             track = Track(self._next, Sight(time_ms, found.box, detected))
             if isinstance(found, Detection):
                 track.vote(found.label, found.score)
-            track.part = self._is_part(found.box, time_ms)
+            track.part_of = self._around(found.box, time_ms)
             self._next += 1
             self.tracks.append(track)
             born.append(track)
         return born
 
-    def _is_part(self, box: Box, time_ms: float) -> bool:
-        """Whether it begins where another thing is, or was a moment ago: its arm, its shadow."""
-        settled = (t for t in self.tracks if t.n_sights >= SETTLED)
-        return any(_beside(box, s.box) for t in settled for s in t.since(time_ms - PART_MS))
+    def _around(self, box: Box, time_ms: float) -> set[str]:
+        """Classes of what is where it begins, or was a moment ago: it may be an arm, a shadow."""
+        settled = [t for t in self.tracks if t.n_sights >= SETTLED]
+        since_ms = time_ms - PART_MS
+        return {t.label for t in settled if any(_beside(box, s.box) for s in t.since(since_ms))}
 
     def _return(self, found: Detection, time_ms: float) -> bool:
         """Whether a detection is of something that was hidden; then it is followed again."""
@@ -198,16 +207,35 @@ def _fits(
     """
     pairs = []
     for track in tracks:
-        expected = track.predicted(time_ms)
+        expected, near = track.predicted(time_ms), _reach(track, time_ms)
         for i, box in enumerate(boxes):
             same, away = iou(expected, box), apart(expected, box)
             if same < least_iou and not track.n_detected:
                 continue
             ratio = min(expected.size, box.size) / max(1.0, expected.size, box.size)
-            if same >= MIN_IOU or (away <= NEAR and ratio > LEAST_RATIO):
+            if same >= MIN_IOU or (away <= near and ratio > LEAST_RATIO):
                 pairs.append((same - 0.3 * away + 0.2 * ratio, i, track))
     pairs.sort(key=lambda pair: -pair[0])
     return [(i, track) for _, i, track in pairs]
+
+
+def _continues(blob: Box, track: Track) -> bool:
+    """Whether a blob can be what was detected before: two people who meet are one blob."""
+    if track.label == SOMETHING or track.n_detected < SETTLED or track.hung:
+        return True
+    lately = track.since(track.seen_ms - SIZE_MS)
+    size = max((s.box.size for s in lately if s.detected), default=track.box.size)
+    if blob.size > LARGER * size:
+        return False
+    return track.going_out or blob.size > SMALLER * size
+
+
+def _reach(track: Track, time_ms: float) -> float:
+    """How many sizes away a thing may be found again; one that stands goes no far way at once."""
+    known = track.label != SOMETHING and track.n_sights > SETTLED
+    if known and float(np.abs(track.velocity()).max()) < SLOW * track.box.size:
+        return min(NEAR, NEAR_STILL + AWAY * (time_ms - track.kept_ms) / 1000)
+    return NEAR
 
 
 def _several(box: Box, blobs: Iterable[Blob]) -> bool:

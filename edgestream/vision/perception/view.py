@@ -36,10 +36,10 @@ SHAKE_STEP, SHAKE_TURNS = 0.008, 3  # of the picture, and times it goes back, wi
 SHAKE_MS = 2000.0
 QUIET_MS = 1500.0  # after a camera moved, until it is told again
 GREY_CHROMA, COLOUR_CHROMA = 0.025, 0.09  # of the light, below and above which a chroma is sure
-LIKE, EVERYWHERE, CUT_PICTURES = 0.3, 0.8, 2  # below, above and within which another place is seen
+LIKE, EVERYWHERE, CUT_PICTURES = 0.3, 0.65, 2  # below, above and within which another place is seen
 TREMBLE = 0.012  # of the picture, that is no motion
 SLOW_RATIO = 1.6  # of light that changes bit by bit
-BLUR_RATIO, BLUR_PICTURES = 0.3, 4  # of sharpness, and pictures in which it lasts
+BLUR_RATIO, BLUR_PICTURES = 0.4, 4  # of sharpness, and pictures in which it lasts
 
 
 class ViewChange(NamedTuple):
@@ -224,7 +224,7 @@ class View:
 
 def _is_motion(motion: Motion) -> bool:
     """Whether it is more than trembling."""
-    return max(abs(motion.x), abs(motion.y), abs(motion.zoom - 1) / 3) > TREMBLE
+    return max(abs(motion.x), abs(motion.y), abs(motion.zoom - 1)) > TREMBLE
 
 
 def _is_grey(look: Look, before: bool | None) -> bool | None:

@@ -15,7 +15,7 @@ from edgestream.vision.perception.perception import Perception
 from edgestream.vision.tracked.follower import Follower
 from edgestream.vision.tracked.stages import TrackCommentator
 from edgestream.vision.tracked.teller import Teller
-from edgestream.vision.watcher import Watcher
+from edgestream.vision.watcher import Focus, Watcher
 
 
 class TrackWatcher(Watcher):
@@ -49,14 +49,15 @@ class TrackWatcher(Watcher):
         return Levers((1,), intervals(fps))
 
     def _commentator(
-        self, chattiness: Chattiness, prompt: str | None, fps: float, layout: str | None
-    ) -> TrackCommentator:
-        for option, value in (("prompt", prompt), ("layout", layout)):
-            if value is not None:
-                raise UsageError(f"{self.manifest.name}: takes no {option}; leave it out")
-        return TrackCommentator(follower=self.follower(chattiness))
+        self, chattiness: Chattiness, prompt: str | None, fps: float, layout: str | None,
+        focus: Focus,
+    ) -> TrackCommentator:  # fmt: skip
+        self._expect_no(prompt=prompt, layout=layout)
+        return TrackCommentator(follower=self.follower(chattiness, focus))
 
-    def follower(self, chattiness: Chattiness) -> Follower:
+    def follower(self, chattiness: Chattiness, focus: Focus) -> Follower:
         """What follows things in one stream, and says in its own words what they do."""
         detector = Detector(self.detector, min_score=self.manifest.detector.min_score)
-        return Follower(perception=Perception(detector), teller=Teller(chattiness))
+        return Follower(
+            perception=Perception(detector, focus.zones), teller=Teller(chattiness, focus)
+        )

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from edgestream.vision.labels import ANIMAL, BICYCLE, PERSON, SOMETHING, VEHICLE
 from edgestream.vision.perception import view
-from edgestream.vision.perception.detector import ANIMAL, BICYCLE, PERSON, SOMETHING, VEHICLE
 from edgestream.vision.tracked.story import ENTERS, LEAVES, MOVES, STOPS
 
 PLURALS = {PERSON: "people", BICYCLE: "bicycles", VEHICLE: "vehicles", ANIMAL: "animals"}
+PLURALS |= {SOMETHING: "things"}
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 ABOUT = 5  # from so many on nobody counts
 SIDES_IN = {s: f"from the {s}" for s in ("left", "right", "top", "bottom")}
@@ -50,17 +51,17 @@ def of_view(kind: str, direction: str | None) -> str:
 def indefinite(label: str, colour: str, *, another: bool = False) -> str:
     """A thing that is spoken of for the first time: "a red vehicle", "another person"."""
     if label == SOMETHING:
-        return "something else" if another else "something"
+        return " ".join(filter(None, ("something", "else" if another else "", colour)))
     named = f"{colour} {label}" if colour and label in COLOURED else label
     article = "an" if named[0] in "aeio" else "a"
     return f"another {named}" if another else f"{article} {named}"
 
 
-def definite(label: str, n_present: int) -> str:
+def definite(label: str, colour: str, n_present: int) -> str:
     """A thing that was spoken of, of `n_present` such: "the person", "one of the people"."""
-    if label == SOMETHING:
-        return "what came in" if n_present < 2 else "one of the things"
-    return f"the {label}" if n_present < 2 else f"one of the {PLURALS[label]}"
+    if n_present > 1:
+        return f"one of the {PLURALS[label]}"
+    return f"the {colour} thing".replace("  ", " ") if label == SOMETHING else f"the {label}"
 
 
 def several(label: str, count: int) -> str:

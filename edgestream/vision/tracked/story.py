@@ -3,22 +3,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgestream.vision.labels import SOMETHING
 from edgestream.vision.perception.boxes import Box, touched
-from edgestream.vision.perception.detector import SOMETHING
 from edgestream.vision.perception.track import Sight, Track, travelled
+from edgestream.vision.tracked.sides import side_in, side_out
+from edgestream.vision.zones import Zones
 
 ENTERS, LEAVES, STOPS, MOVES, STAYS = "enters", "leaves", "stops", "moves", "stays"
+ZONE_MS = 350.0  # in a zone, until it has entered it
 STILL_MS = 900.0  # without a way, until it has stopped
 STILL_SHARE = 0.7  # of that time, between the first and the last picture of it
 STILL_WAY = 0.07  # sizes, that is no way
 MOVING_WAY = 0.25  # sizes from where it stood, until it moves
+GOING_ON = 0.03  # sizes from one picture to the next, of what moves
 STOOD_MS = 2000.0  # that it must have stood, for its moving to be told
 WALKED = 0.5  # sizes, that it must have gone before it can stop
 FIRST_MS = 700.0  # of a stream, in which what is there was there before
@@ -32,12 +36,8 @@ LONGEST = 4.5  # times as long as wide; what is thinner is the edge of a shadow
 LEAST_BLOB = 0.004  # share of the picture
 PART_SIGHTS = 4  # detections, of what began beside another one
 NEW_FOREGROUND = 0.2  # of the box of a thing with a class, else it was there
-COMES_FROM = 0.6  # sizes from a border
-LEAST_WAY = 0.02  # of the picture, that tells where something came from in its middle
-LAST_SIGHTS, OUT_WAY_MS = 3, 2000.0  # that tell where it goes out
-WHOLE = 0.6  # of the largest that it was lately
-CONTACT_WEIGHT = 0.3  # of a border that it lies along, beside the way to it
 STAYS_MS = (60_000.0, 600_000.0, 3_600_000.0)  # of standing still, when it is told
+STAYS_OFTEN = 3  # times as early, where all is told
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +52,25 @@ class Act:
     direction: str | None = None
     box: Box | None = None
     stayed_ms: float = 0.0
+    zone: str | None = None  # that it is about
 
 
 class Story:
     """One track's; push it once a picture."""
 
-    def __init__(self, track: Track, began_ms: float, width: int, height: int) -> None:
-        """`began_ms`: when the stream began, or began again."""
+    def __init__(
+        self, track: Track, began_ms: float, width: int, height: int,
+        zones: Zones | None = None, *, all_of_it: bool = False,
+    ) -> None:  # fmt: skip
+        """`began_ms`: when the stream began, or began again; `zones`: whose borders count too.
+
+        With `all_of_it` short ways and stops count as well, and that it was there before.
+        """
         self.track = track
+        self._all = all_of_it
+        self._zones = zones
+        self._zone: str | None = None  # where it is
+        self._next_zone: tuple[str | None, float] = (None, began_ms)  # and since when it may be
         self._width, self._height = width, height
         self._was_there = track.first.time_ms - began_ms <= FIRST_MS
         self.told = False  # that it is there
@@ -74,15 +85,17 @@ class Story:
         if not (self.told or self.there):
             yield from self._come(time_ms)
             return
+        if self._zones is not None and track.seen_ms == time_ms:
+            yield from self._cross(self._zones, time_ms)
         if track.hung:  # an arm does neither stop nor stay
             return
         if track.seen_ms == time_ms:
             yield from self._go(time_ms)
-        elif self._still is None and time_ms - track.seen_ms >= STILL_MS:
-            yield from self._stand(track.sights[-1], time_ms)  # its place looks as it did
+        elif track.kept_ms == time_ms:
+            yield from self._keep(time_ms)
         if self.told and self._still is not None and self._n_stays < len(STAYS_MS):
             stayed_ms = time_ms - self._still.time_ms
-            if stayed_ms >= STAYS_MS[self._n_stays]:
+            if stayed_ms >= STAYS_MS[self._n_stays] / (STAYS_OFTEN if self._all else 1):
                 self._n_stays += 1
                 yield self._act(STAYS, time_ms, time_ms, stayed_ms=stayed_ms)
 
@@ -90,13 +103,13 @@ class Story:
         """It was not seen again."""
         if not (self.told or self.there or self._was_there) and self._came_in(0.0):
             self.told = self.track.told = True  # in and out while it was waited for what it is
-            yield self._act(ENTERS, self.track.first.time_ms, time_ms, side=self._side_in())
+            yield self._enter(time_ms)
         if not (self.told or (self.there and self._went(self._way_from, WALKED))):
             return
-        side = self._side_out()
-        if side is None and self.track.label == SOMETHING:
-            return
-        yield self._act(LEAVES, self.track.seen_ms, time_ms, side=side)
+        side = side_out(self.track, self._width, self._height)
+        if side is None and (self.track.label == SOMETHING or not self.track.gone):
+            return  # it may be there still
+        yield replace(self._act(LEAVES, self.track.seen_ms, time_ms, side=side), zone=self._zone)
 
     def _come(self, time_ms: float) -> Iterator[Act]:
         track = self.track
@@ -105,6 +118,11 @@ class Story:
             return
         if self._was_there:
             self.there = known
+            if known and self._all:
+                yield self._act(STAYS, track.first.time_ms, time_ms)
+            return
+        if self._was_hidden():
+            self.there = True
             return
         wait_ms = NAMED_MS if track.n_detected else UNNAMED_MS
         if not ((known and self._came()) or self._came_in(wait_ms)):
@@ -114,7 +132,22 @@ class Story:
             return
         self.told = track.told = True
         self._way_from = track.first
-        yield self._act(ENTERS, track.first.time_ms, time_ms, side=self._side_in())
+        if self._zones is not None:  # it came into the picture and a zone at once
+            self._zone = self._zone_now(self._zones)
+            self._next_zone = (self._zone, time_ms)
+        yield self._enter(time_ms)
+
+    def _enter(self, time_ms: float) -> Act:
+        side = side_in(self.track, self._width, self._height)
+        act = self._act(ENTERS, self.track.first.time_ms, time_ms, side=side)
+        return replace(act, zone=self._zone)
+
+    def _was_hidden(self) -> bool:
+        """Whether it stood behind another one of its class, as people of a group do."""
+        track = self.track
+        alike = track.label != SOMETHING and track.label in track.part_of
+        at_border = touched(track.first.box, self._width, self._height)
+        return alike and track.n_detected >= PART_SIGHTS and not at_border
 
     def _came(self) -> bool:
         track = self.track
@@ -159,6 +192,25 @@ class Story:
         least = STEP_WAY * self.track.box.size
         return sum(bool(s[axis] * np.sign(total[axis]) > least) for s in steps) >= STEPS - 1
 
+    def _cross(self, zones: Zones, time_ms: float) -> Iterator[Act]:
+        """Where it stands, by its foot, belongs to another zone for some time now."""
+        zone = self._zone_now(zones)
+        if zone != self._next_zone[0]:
+            self._next_zone = (zone, time_ms)
+        since_ms = self._next_zone[1]
+        if zone == self._zone or time_ms - since_ms < ZONE_MS:
+            return
+        before, self._zone = self._zone, zone
+        if before is not None:
+            yield replace(self._act(LEAVES, since_ms, time_ms), zone=before)
+        if zone is not None:
+            yield replace(self._act(ENTERS, since_ms, time_ms), zone=zone)
+
+    def _zone_now(self, zones: Zones) -> str | None:
+        box = self.track.sights[-1].box
+        foot = (box.left + box.right) / 2 / self._width, box.bottom / self._height
+        return zones.zone_at(min(1.0, foot[0]), min(1.0, foot[1]))
+
     def _go(self, time_ms: float) -> Iterator[Act]:
         if self._still is None:
             yield from self._stop(time_ms)
@@ -166,27 +218,41 @@ class Story:
             began_ms, stood_ms = self._left_place(), time_ms - self._still.time_ms
             way = self._vector(self._still.box, self.track.sights[-1].box)
             self._way_from, self._still = self._still, None
-            if stood_ms >= STOOD_MS:
+            if self._all or stood_ms >= STOOD_MS:
                 yield self._act(MOVES, began_ms, time_ms, direction=_towards(way))
 
     def _stop(self, time_ms: float) -> Iterator[Act]:
         window = self.track.since(time_ms - STILL_MS)
         if len(window) < 3 or time_ms - window[0].time_ms < STILL_SHARE * STILL_MS:
             return
-        if max(self._way(s.box, window[-1].box) for s in window) >= STILL_WAY:
+        now = window[-1].box
+        if max(max(self._way(s.box, now), self._grown(s.box, now)) for s in window) >= STILL_WAY:
             return
         yield from self._stand(window[0], time_ms)
 
+    def _keep(self, time_ms: float) -> Iterator[Act]:
+        """Its place looks as it did: after a while it has stopped there."""
+        if self._still is None and time_ms - self.track.seen_ms >= STILL_MS:
+            yield from self._stand(self.track.sights[-1], time_ms)
+
     def _stand(self, since: Sight, time_ms: float) -> Iterator[Act]:
         self._still, self._n_stays = since, 0
-        if self._went(self._way_from, WALKED, since):
+        if self._went(self._way_from, WALKED / 2 if self._all else WALKED, since):
             yield self._act(STOPS, since.time_ms, time_ms)
 
     def _moves(self) -> bool:
         """Whether it is away from where it stood, and was on its way in the picture before."""
         assert self._still is not None
-        ways = [self._way(self._still.box, s.box) for s in list(self.track.sights)[-2:]]
-        return ways[-1] > MOVING_WAY and min(ways) > 0.6 * MOVING_WAY
+        before, now = (
+            list(self.track.sights)[-2:] if len(self.track.sights) > 1 else ([self._still] * 2)
+        )
+        ways = [self._way(self._still.box, s.box) for s in (before, now)]
+        if ways[-1] <= MOVING_WAY or min(ways) <= 0.6 * MOVING_WAY:
+            return False
+        way = self._vector(self._still.box, now.box)
+        axis = int(np.abs(way).argmax())
+        step = self._vector(before.box, now.box)[axis] * np.sign(way[axis])
+        return bool(step > GOING_ON * self.track.box.size)  # else it only jumped
 
     def _left_place(self) -> float:
         """When it was first seen to be away from where it stood, and stayed away."""
@@ -205,53 +271,16 @@ class Story:
         """The longer of the ways across and down, in sizes."""
         return float(np.abs(self._vector(one, other)).max()) / max(1.0, self.track.box.size)
 
+    def _grown(self, one: Box, other: Box) -> float:
+        """How many sizes it grew or shrank both ways, as who comes near or goes far does."""
+        wider, higher = other.width - one.width, other.height - one.height
+        if wider * higher <= 0:
+            return 0.0
+        return min(abs(wider), abs(higher)) / max(1.0, self.track.box.size)
+
     def _went(self, since: Sight, sizes: float, until: Sight | None = None) -> bool:
         until = self.track.sights[-1] if until is None else until
         return self._way(since.box, until.box) >= sizes
-
-    def _side_in(self) -> str | None:
-        """Where it came from: a border that it touched at first, the one it went away from most."""
-        first, now = self.track.first.box, self.track.sights[-1].box
-        if self.track.hung:
-            return "top"
-        sides = touched(first, self._width, self._height)
-        way = (now.centre - first.centre) / (self._width, self._height)
-        ways = {"left": way[0], "top": way[1], "right": -way[0], "bottom": -way[1]}
-        if not sides:  # it may have come a part of the way between two pictures
-            room = first.size * COMES_FROM
-            wide = Box(first.left - room, first.top - room, first.right + room, first.bottom + room)
-            sides = [s for s in touched(wide, self._width, self._height) if ways[s] > LEAST_WAY]
-        if not sides:
-            return None
-        return max(sides, key=lambda side: ways[side] + self._contact([self.track.first], side))
-
-    def _side_out(self) -> str | None:
-        """Where it went: a border that it touched in the end, the one it went to most."""
-        last = list(self.track.sights)[-LAST_SIGHTS:]
-        sides = {side for s in last[-2:] for side in touched(s.box, self._width, self._height)}
-        if not sides:
-            return None
-        if "top" in sides and self.track.hung:
-            return "top"
-        whole = self._last_whole()
-        before = self.track.since(whole.time_ms - OUT_WAY_MS)[0]
-        way = self._vector(before.box, whole.box) / (self._width, self._height)
-        ways = {"left": -way[0], "top": -way[1], "right": way[0], "bottom": way[1]}
-        return max(sorted(sides), key=lambda side: ways[side] + self._contact(last, side))
-
-    def _last_whole(self) -> Sight:
-        """The last time that more than a rest of it was seen."""
-        largest = max(s.box.area for s in self.track.sights)
-        return [s for s in self.track.sights if s.box.area >= WHOLE * largest][-1]
-
-    def _contact(self, sights: Sequence[Sight], side: str) -> float:
-        """Of the mean share of a border that the sights lie along, as much as it weighs."""
-        boxes = [s.box for s in sights if side in touched(s.box, self._width, self._height)]
-        along = [
-            b.width / self._width if side in ("top", "bottom") else b.height / self._height
-            for b in boxes
-        ]
-        return CONTACT_WEIGHT * sum(along) / len(sights)
 
     def _act(
         self, kind: str, time_ms: float, known_ms: float, *, side: str | None = None,

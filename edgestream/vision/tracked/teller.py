@@ -9,19 +9,22 @@ from dataclasses import dataclass
 
 from edgestream.events import Comment, Happening
 from edgestream.vision.chattiness import Chattiness
+from edgestream.vision.labels import PERSON, VEHICLE
 from edgestream.vision.perception import view
 from edgestream.vision.perception.boxes import Box
-from edgestream.vision.perception.detector import PERSON, SOMETHING, VEHICLE
 from edgestream.vision.perception.perception import Looked
 from edgestream.vision.perception.track import Track
+from edgestream.vision.perception.tracker import Step
 from edgestream.vision.perception.view import ViewChange
 from edgestream.vision.tracked import sentences
 from edgestream.vision.tracked.story import ENTERS, LEAVES, MOVES, STAYS, STOPS, Act, Story
+from edgestream.vision.watcher import Focus
 
 # From which chattiness on a kind is told; arrivals and departures of people and vehicles always.
 FROM = {ENTERS: 0.2, LEAVES: 0.2, STOPS: 0.4, MOVES: 0.4, STAYS: 0.4}
 ALWAYS = (PERSON, VEHICLE)
 VIEW_FROM = 0.2
+ALL_FROM = 0.75  # short ways and stops too, and what was there before
 SMALL_VIEW = {view.DARKER: 0.4, view.BRIGHTER: 0.4, view.BLURRED: 0.4, view.SHARP: 0.4}
 OFTEN, OFTEN_MS = 6, 5000.0  # comments in a while; then acts are held, to be joined
 HELD_MS = 1000.0  # for so long
@@ -33,16 +36,16 @@ class Told:
     """How a track was introduced."""
 
     label: str
-    there: bool  # before anybody looked
+    colour: str
 
 
 class Teller:
     """Push what each picture showed, get comments."""
 
-    def __init__(self, chattiness: Chattiness, only: tuple[str, ...] | None = None) -> None:
-        """`only`: labels of what is told of; of all, and of the view, if None."""
+    def __init__(self, chattiness: Chattiness, focus: Focus) -> None:
+        """With `focus.only` the view is not told of; with its zones, who enters and leaves them."""
         self._chattiness = chattiness.value
-        self._only = only
+        self._only, self._zones = focus.only, focus.zones
         self.reset()
 
     def reset(self) -> None:
@@ -67,9 +70,14 @@ class Teller:
         said = [self._of_view(c, step.time_ms) for c in looked.changes if self._tells_view(c)]
         self._held += [act for act in acts if self._tells(act)]
         said += self._release(step.time_ms, looked)
-        for track in step.ended:
-            self._told.pop(track.number, None)
+        self._forget(step)
         return said
+
+    def _forget(self, step: Step) -> None:
+        """What ended, and what a changed view made nobody follow any more."""
+        known = {track.number for track in (*step.alive, *step.hidden)}
+        self._stories = {n: story for n, story in self._stories.items() if n in known}
+        self._told = {n: told for n, told in self._told.items() if n in known}
 
     def follows(self, track: Track) -> bool:
         """Whether it is one that is told of, or could be."""
@@ -84,7 +92,10 @@ class Teller:
         story = self._stories.get(track.number)
         if story is None:
             assert self._began_ms is not None
-            story = Story(track, self._began_ms, looked.width, looked.height)
+            story = Story(
+                track, self._began_ms, looked.width, looked.height, self._zones,
+                all_of_it=self._chattiness >= ALL_FROM,
+            )  # fmt: skip
             self._stories[track.number] = story
         return story
 
@@ -122,7 +133,7 @@ class Teller:
         groups: dict[tuple[str | None, ...], list[Act]] = {}
         for act in acts:
             alone = str(act.track.number) if act.kind == STAYS else None
-            key = (act.kind, act.track.label, act.side, act.direction, alone)
+            key = (act.kind, act.track.label, act.side, act.direction, act.zone, alone)
             groups.setdefault(key, []).append(act)
         joined = []
         for group in groups.values():
@@ -135,39 +146,40 @@ class Teller:
         text = self._several(acts) if len(acts) > 1 else self._one(act)
         happening = Happening(
             act.kind, act.side, act.direction, track.number, track.label, track.colour or None,
-            in_pixels(act.box or track.box, scale), round(track.score, 2), None, len(acts),
+            in_pixels(act.box or track.box, scale), round(track.score, 2) or None, act.zone,
+            len(acts),
         )  # fmt: skip
         start_ms = min(a.time_ms for a in acts)
         return Comment.of(f"{text[0].upper()}{text[1:]}.", act.known_ms, happening, start_ms)
 
     def _several(self, acts: list[Act]) -> str:
         for act in acts:
-            self._told.setdefault(act.track.number, Told(act.track.label, False))
+            self._told.setdefault(act.track.number, Told(act.track.label, act.track.colour))
         act = acts[0]
         who = sentences.several(act.track.label, len(acts))
-        return f"{who} {sentences.does(act.kind, act.side, act.direction, None, one=False)}"
+        return f"{who} {sentences.does(act.kind, act.side, act.direction, act.zone, one=False)}"
 
     def _one(self, act: Act) -> str:
+        if act.kind == STAYS and not act.stayed_ms:
+            self._told[act.track.number] = Told(act.track.label, act.track.colour)
+            return f"{sentences.indefinite(act.track.label, act.track.colour)} is there"
         who = self._who(act)
         if act.kind == STAYS:
             return sentences.stays(who, act.stayed_ms)
-        return f"{who} {sentences.does(act.kind, act.side, act.direction, None, one=True)}"
+        return f"{who} {sentences.does(act.kind, act.side, act.direction, act.zone, one=True)}"
 
     def _who(self, act: Act) -> str:
         """What it is called: as it was introduced, or introduced now."""
-        number, label = act.track.number, act.track.label
+        number, label, colour = act.track.number, act.track.label, act.track.colour
         told = self._told.get(number)
         present = sum(t.label == label for t in self._told.values())
-        if told is None:
-            there = act.kind != ENTERS
-            self._told[number] = Told(label, there)
-            another = act.kind == ENTERS and present > 0
-            who = sentences.indefinite(label, act.track.colour, another=another)
-            return f"{who} that was there" if there and label != SOMETHING else who
-        if told.label != label:  # only now it is clear what it is
-            self._told[number] = Told(label, told.there)
-            return sentences.indefinite(label, act.track.colour)
-        return sentences.definite(label, present)
+        if told is not None and told.label == label:
+            return sentences.definite(label, told.colour, present)
+        self._told[number] = Told(label, colour)
+        another = act.kind == ENTERS and present > 0
+        who = sentences.indefinite(label, colour, another=another)
+        # Only now it is clear what it is, or it was there before anybody looked.
+        return f"{who} that was there" if told is None and act.kind != ENTERS else who
 
 
 def in_pixels(box: Box, scale: float) -> tuple[int, int, int, int]:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from edgestream.events import Comment
-from edgestream.vision.perception.detector import SOMETHING
+from edgestream.vision.labels import SOMETHING
 from edgestream.vision.perception.perception import Looked
 from edgestream.vision.perception.track import Track
 from edgestream.vision.tracked.sentences import indefinite, several

@@ -26,6 +26,7 @@ from edgestream.policy import AllOf, OutsideThreshold, Policy, SilenceThreshold
 from edgestream.vision.chattiness import Chattiness, Novelty
 from edgestream.vision.gates import PictureGate, RowGate
 from edgestream.vision.governor import Levers, intervals
+from edgestream.vision.tracked.follower import Follower
 from edgestream.vision.tracked.model import TrackWatcher
 from edgestream.vision.vlm.answer import Answerer
 from edgestream.vision.vlm.chat import ChatTurns, after_picture, chat_turns, question_turn
@@ -35,7 +36,7 @@ from edgestream.vision.vlm.stages import VlmCommentator
 from edgestream.vision.vlm.tower import VisionTower
 from edgestream.vision.vlm.tracked_stages import VlmTrackCommentator
 from edgestream.vision.vlm.units import UnitTemplate
-from edgestream.vision.watcher import Watcher
+from edgestream.vision.watcher import Focus, Watcher
 
 COMPARED_PX = 96, 72  # width and height in which pictures are compared
 TILE_PX = 8
@@ -123,12 +124,14 @@ class VlmModel(Watcher):
         return named
 
     def _commentator(
-        self, chattiness: Chattiness, prompt: str | None, fps: float, layout: str | None
-    ) -> VlmCommentator | VlmTrackCommentator:
+        self, chattiness: Chattiness, prompt: str | None, fps: float, layout: str | None,
+        focus: Focus,
+    ) -> VlmCommentator | VlmTrackCommentator:  # fmt: skip
         turns, named = self._turns(prompt or ""), self._layout(layout)
-        if self.watcher is None:
-            return self._of_pictures(chattiness, turns, fps, named)
-        return self._of_tracks(self.watcher, chattiness, turns, named)
+        if self.watcher:
+            return self._of_tracks(self.watcher.follower(chattiness, focus), turns, named)
+        self._expect_no(zones=focus.zones, only=focus.only)
+        return self._of_pictures(chattiness, turns, fps, named)
 
     def _of_pictures(
         self, chattiness: Chattiness, turns: ChatTurns, fps: float, layout: str
@@ -163,15 +166,13 @@ class VlmModel(Watcher):
             answerer=answerer,
         )
 
-    def _of_tracks(
-        self, watcher: TrackWatcher, chattiness: Chattiness, turns: ChatTurns, layout: str
-    ) -> VlmTrackCommentator:
-        """It looks at what the watcher tells of, who alone is more or less chatty."""
+    def _of_tracks(self, follower: Follower, turns: ChatTurns, layout: str) -> VlmTrackCommentator:
+        """It looks at what the follower tells of, which alone is more or less chatty."""
         m, template = self.manifest, UnitTemplate(self.decoder, turns)
         memory = self._memory(turns, self._window(template, m.pictures.fps))
         loop, answerer = self._loop(memory, SilenceThreshold(m.policy.silence), layout, 0.0)
         return VlmTrackCommentator(
-            follower=watcher.follower(chattiness),
+            follower=follower,
             crops=Crops(self.tower.max_pixels),
             tower=self.tower,
             template=template,
