@@ -19,7 +19,7 @@ from edgestream.library.manifest.manifest import MANIFEST
 if TYPE_CHECKING:
     from edgestream.speech.concatenated.model import Model
     from edgestream.speech.reencoded.model import ReencodedModel
-    from edgestream.vision.commentator.model import CommentatorModel
+    from edgestream.vision.watcher import Watcher
 
 
 @contextmanager
@@ -36,7 +36,7 @@ def one_core() -> Iterator[bool]:
         os.sched_setaffinity(0, allowed)
 
 
-def describe(model: Model | ReencodedModel | CommentatorModel) -> dict[str, Any]:
+def describe(model: Model | ReencodedModel | Watcher) -> dict[str, Any]:
     """What is needed to know which run this was."""
     return {
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),

@@ -67,6 +67,14 @@ def listen(
 @app.command()
 def watch(
     model: Listener = DEFAULT_COMMENTATOR,
+    clips: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of real video files and truth.json: what happens in them"
+            " (docs/benchmarks.md).",
+            show_default="none: only drawn scenes",
+        ),
+    ] = None,
     quick: Quick = False,
     json_file: Json = None,
     plot: Plot = None,
@@ -77,7 +85,7 @@ def watch(
     from edgestream.bench.watch import report
 
     check_places(json_file, plot)
-    figures = bench_watch.measure(model, quick=quick)
+    figures = bench_watch.measure(model, clips, quick=quick)
     _give(figures, report.print_table, json_file, report.draw, plot)
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edgestream._native import TurnLoop
 from edgestream.errors import computing
-from edgestream.events import Comment, Event
+from edgestream.events import Comment, Event, Happening
 from edgestream.sources.picture import Picture
 from edgestream.vision.chattiness import Novelty
 from edgestream.vision.gates import Change, Floats, PictureGate, RowGate
@@ -167,10 +167,10 @@ class DecodingCommentator(Commentator):
         written: list[int] = tokens.tolist()
         return written
 
-    def _told(self, text: str, time_ms: float) -> list[Event]:
+    def _told(self, text: str, time_ms: float, happening: Happening | None = None) -> list[Event]:
         """The comment, if it is news."""
         if self.novelty.push(text, time_ms):
-            return [Comment.of(text, time_ms)]
+            return [Comment.of(text, time_ms, happening)]
         self.counts.repeated += 1
         return []
 

@@ -26,10 +26,10 @@ from edgestream._native import Decoder, RingDecoder
 from edgestream.bench.machine import describe
 from edgestream.bench.process import read_process
 from edgestream.bench.watch.glass import GlassCamera, GlassReader, now_ms
+from edgestream.bench.watch.real import PIXELS
 from edgestream.bench.watch.scenes import scene
 from edgestream.decoder import open as open_decoder
 from edgestream.events import Comment, Event, Lag
-from edgestream.library.manifest.manifest import DEFAULT_COMMENTATOR
 from edgestream.sources.open_pictures import open_pictures
 from edgestream.vision.watch import load_watcher, watch
 
@@ -128,7 +128,7 @@ def show(parts: list[Part], minutes: float) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("-m", "--model", default=DEFAULT_COMMENTATOR)
+    parser.add_argument("-m", "--model", default=PIXELS, help="one with a decoder")
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--steps-ms", type=float, nargs="+", default=[0, 40, 120, 300, 120, 0])
     parser.add_argument("--json", type=Path)

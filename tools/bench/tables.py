@@ -35,10 +35,14 @@ def write_page(about: str | None, measured: Callable[[Path], str], start: str, e
     parser.add_argument("folder", type=Path)
     parser.add_argument("page", type=Path)
     args = parser.parse_args()
-    before, rest = args.page.read_text(encoding="utf-8").split(start)
+    put(args.page, measured(args.folder), start, end)
+
+
+def put(page: Path, text: str, start: str, end: str) -> None:
+    """Writes text between two marks of a page, in the place of what stood there."""
+    before, rest = page.read_text(encoding="utf-8").split(start)
     after = rest.split(end)[1]
-    text = f"{before}{start}\n\n{measured(args.folder)}\n\n{end}{after}"
-    args.page.write_text(text, encoding="utf-8")
+    page.write_text(f"{before}{start}\n\n{text}\n\n{end}{after}", encoding="utf-8")
 
 
 def percent(value: float) -> str:

@@ -1,17 +1,20 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # What docs/benchmarks.md shows of live comments, measured into the folder OUT and written into the
-# page: about 45 minutes on two idle cores, 30 of them in real time. Needs `make dev`.
+# page: about 50 minutes on two idle cores, 31 of them in real time. CLIPS is a folder of real videos
+# with truth.json; without it the part on real clips is left out. Needs `make dev`.
 set -euo pipefail
-cd "$(dirname "$0")/.."
-out=$(realpath -m "${1:?usage: tools/bench/watch_all.sh OUT}")
+usage="usage: tools/bench/watch_all.sh OUT [CLIPS]"
+out=$(realpath -m "${1:?$usage}")
+clips=${2:+$(realpath "$2")}
+cd "$(dirname "$0")/../.."
 python=$PWD/.venv/bin/python
 mkdir -p "$out"
 
-model=$PWD/models/tiny-watch # as it is in the tree, whatever is installed
-"$python" -m edgestream bench watch -m "$model" --json "$out/watch.json" \
-  --plot docs/benchmarks-watch.png
+model=$PWD/models/nano-watch # as it is in the tree, whatever is installed
+"$python" -m edgestream bench watch -m "$model" ${clips:+--clips "$clips"} \
+  --json "$out/watch.json" --plot docs/benchmarks-watch.png
 "$python" tools/bench/watch_soak.py -m "$model" --json "$out/watch-soak.json" \
   --plot docs/benchmarks-watch-soak.png
-"$python" tools/bench/pacing.py -m "$model" --json "$out/watch-pacing.json"
+"$python" tools/bench/pacing.py --json "$out/watch-pacing.json"
 "$python" tools/bench/watch_tables.py "$out" docs/benchmarks.md

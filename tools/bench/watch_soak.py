@@ -23,9 +23,14 @@ from soak_table import soak_table
 
 from edgestream.bench.machine import describe
 from edgestream.bench.process import Memory
-from edgestream.bench.watch.event_score import EventScore, most_repeats
+from edgestream.bench.watch.event_score import (
+    EventScore,
+    Happened,
+    event_in_a_word,
+    in_a_word,
+    most_repeats,
+)
 from edgestream.bench.watch.runs import FILE_FPS, WatchedFile, watch_file, write_video
-from edgestream.bench.watch.scenes import Happening
 from edgestream.events import Comment
 from edgestream.library.manifest.manifest import DEFAULT_COMMENTATOR
 from edgestream.vision.watch import load_watcher
@@ -33,7 +38,7 @@ from edgestream.vision.watch import load_watcher
 PART_MS = 30 * 60_000.0
 
 
-def scores(comments: Sequence[Comment], happenings: Sequence[Happening]) -> list[EventScore]:
+def scores(comments: Sequence[Comment], happenings: Sequence[Happened]) -> list[EventScore]:
     """Of each half hour; an event at its edge counts where it happened."""
     n_parts = 1 + int(happenings[-1].visible_ms // PART_MS)
     parts = [EventScore() for _ in range(n_parts)]
@@ -46,15 +51,15 @@ def scores(comments: Sequence[Comment], happenings: Sequence[Happening]) -> list
     return parts
 
 
-def figures_of(watched: WatchedFile, happenings: list[Happening]) -> dict[str, Any]:
+def figures_of(watched: WatchedFile, happenings: list[Happened]) -> dict[str, Any]:
     """For the table, JSON and the plot."""
     memory = Memory(watched.readings)
     minutes = np.array(memory.minutes)
     cpu_s = np.array([reading.cpu_s for reading in watched.readings])
     picture_ms = 1000 * np.diff(cpu_s) / (np.diff(minutes) * 60 * FILE_FPS)
     early, late = minutes[1:] < 30, minutes[1:] > minutes[-1] - 30
-    said = " ".join(comment.text for comment in watched.comments).lower().split()
-    known = " ".join(happening.text for happening in happenings).split()
+    said = [in_a_word(comment) for comment in watched.comments]
+    known = [event_in_a_word(happening) for happening in happenings]
     return {
         "hours": float(minutes[-1]) / 60,
         "stats": watched.stats,
@@ -78,7 +83,7 @@ def show(figures: dict[str, Any]) -> None:
     by_half_hour = " ".join(f"{f1:.2f}" for f1 in figures["event_f1_by_half_hour"])
     table.add_row("event F1 by half hour", by_half_hour)
     circles = f"{figures['circle']} / {figures['circle_of_events']} times"
-    table.add_row("the same words in a row, of the text / of the events", circles)
+    table.add_row("the same in a row, of the comments / of the events", circles)
     Console().print(table, figures["stats"])
 
 

@@ -1,19 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the figures of tools/bench/watch_all.sh into docs/benchmarks.md, between its two marks.
+"""Writes the figures of tools/bench/watch_all.sh into docs/benchmarks.md, between their marks.
 
-python tools/bench/watch_tables.py OUT docs/benchmarks.md
+    python tools/bench/watch_tables.py OUT docs/benchmarks.md
+
+What is not in the folder OUT stays in the page as it is.
 """
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from tables import Figures, about, megabytes, read, table, write_page
+from tables import Figures, about, megabytes, put, read, table
 
-from edgestream.bench.watch.report import rows
-
-START, END = "<!-- watch -->", "<!-- /watch -->"
+from edgestream.bench.watch.report import rows, side_by_side
 
 
 def summary(f: Figures) -> str:
@@ -51,7 +53,7 @@ def hours(f: Figures) -> str:
         ("processor time a picture, first half hour", f"{cpu['first_half_hour']:.2f} ms"),
         ("processor time a picture, last half hour", f"{cpu['last_half_hour']:.2f} ms"),
         ("event F1 by half hour", f1),
-        ("the same words in a row, of the text / of the events",
+        ("the same in a row, of the comments / of the events",
          f"{f['circle']} / {f['circle_of_events']} times"),
     )  # fmt: skip
 
@@ -80,20 +82,40 @@ def slow(f: Figures) -> str:
     return table(heading, *lines)
 
 
-def measured(folder: Path) -> str:
-    """All sections."""
-    full, soak, pacing = (
-        read(folder / f"{name}.json") for name in ("watch", "watch-soak", "watch-pacing")
-    )
-    return "\n\n".join(
-        [
-            about(full), summary(full), "![latency and memory](benchmarks-watch.png)",
-            "### Three hours of video", about(soak), hours(soak),
-            "![memory and events over hours](benchmarks-watch-soak.png)",
-            "### Before a slow decoder", about(pacing), slow(pacing),
-        ]
-    )  # fmt: skip
+def watched(f: Figures) -> str:
+    """Of `edgestream bench watch`."""
+    parts = [about(f), summary(f)]
+    if "clips" in f:
+        heading = f"on {', '.join(f['clips']['names'])}|{'|'.join(f['clips']['watchers'])}"
+        stripped = [(label.strip(), *rest) for label, *rest in side_by_side(f)]
+        parts += ["### Real clips, side by side", table(heading, *stripped)]
+    return "\n\n".join([*parts, "![latency, memory and clips](benchmarks-watch.png)"])
+
+
+def soaked(f: Figures) -> str:
+    """Of watch_soak.py."""
+    return f"{about(f)}\n\n{hours(f)}\n\n![memory and events over hours](benchmarks-watch-soak.png)"
+
+
+def paced(f: Figures) -> str:
+    """Of pacing.py."""
+    return f"{about(f)}\n\n{slow(f)}"
+
+
+SECTIONS: dict[str, Callable[[Figures], str]] = {
+    "watch": watched, "watch-soak": soaked, "watch-pacing": paced,
+}  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("page", type=Path)
+    args = parser.parse_args()
+    for name, section in SECTIONS.items():
+        if (path := args.folder / f"{name}.json").exists():
+            put(args.page, section(read(path)), f"<!-- {name} -->", f"<!-- /{name} -->")
 
 
 if __name__ == "__main__":
-    write_page(__doc__, measured, START, END)
+    main()

@@ -12,7 +12,7 @@ import http.server
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import cv2
@@ -26,7 +26,7 @@ from edgestream.sources.open_pictures import open_pictures
 from edgestream.sources.picture import Picture, PictureSource
 
 if TYPE_CHECKING:
-    from edgestream.vision.commentator.model import CommentatorModel
+    from edgestream.vision.watcher import Watcher
 
 CAMERA_FPS = 25.0
 BLOCK_PX = 16  # a JPEG's unit where colours have half the resolution
@@ -156,7 +156,7 @@ class Glass:
     seconds: float = 0.0
 
 
-def watch_glass(model: CommentatorModel, scene: Scene) -> Glass:
+def watch_glass(model: Watcher, scene: Scene) -> Glass:
     """Watches a live camera that shows the scene, in real time."""
     from edgestream.vision.watch import watch
 
@@ -179,7 +179,8 @@ def _note(
     drawn_ms = reader.drawn_ms[comment.picture_ms]
     glass.to_word_ms.append(shown_ms - drawn_ms)
     glass.staleness_ms.append(comment.staleness_ms)
-    on_scene = Comment.of(comment.text, drawn_ms - started_ms)
+    later_ms = drawn_ms - started_ms - comment.picture_ms  # on the scene's clock
+    on_scene = replace(comment, start_ms=comment.start_ms + later_ms)
     seen = [h.visible_ms for h in scene.happenings if tells_of(on_scene, h)]
     if seen:
         glass.event_to_word_ms.append(shown_ms - started_ms - seen[0])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs commentary under measurement: speed, events, still scenes, memory of the command itself."""
+"""Runs commentary under measurement: speed, events, memory of the command itself."""
 
 from __future__ import annotations
 
@@ -8,25 +8,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
 
 from edgestream.bench.process import Reading, read_process
-from edgestream.bench.watch.event_score import EventScore
-from edgestream.bench.watch.scenes import HEIGHT, SCENE_MS, WIDTH, Happening, scene
+from edgestream.bench.watch.event_score import EventScore, Happened
+from edgestream.bench.watch.scenes import HEIGHT, SCENE_MS, WIDTH, scene
 from edgestream.errors import OperationError
-from edgestream.events import Comment, Event
+from edgestream.events import Comment, Event, Happening
 from edgestream.vision.stages import Counts
 
 if TYPE_CHECKING:
-    from edgestream.vision.commentator.model import CommentatorModel
+    from edgestream.vision.watcher import Watcher
 
 FILE_FPS = 5.0
-STILL_MS = 60_000.0
-STILL_SEED = 1 << 20  # still scenes have other numbers than those of events
 READ_EVERY_MINUTES = 0.5
 
 
@@ -41,7 +39,7 @@ class SceneRun:
     tokens_per_s: float = 0.0
 
 
-def comment_on_scenes(model: CommentatorModel, n_scenes: int) -> SceneRun:
+def comment_on_scenes(model: Watcher, n_scenes: int) -> SceneRun:
     """Each scene as a stream of its own, on pictures that are drawn before the clock runs."""
     run, stream = SceneRun(), model.stream()
     n_tokens, write_ms = 0, 0.0
@@ -70,20 +68,9 @@ def _add(total: Counts, some: Counts) -> None:
         setattr(total, each.name, getattr(total, each.name) + getattr(some, each.name))
 
 
-def count_comments_on_still_scenes(model: CommentatorModel, minutes: float) -> int:
-    """Comments on noisy scenes in which nothing happens, a minute each."""
-    stream, n = model.stream(), 0
-    for number in range(max(1, round(60_000 * minutes / STILL_MS))):
-        still = scene(STILL_SEED + number, still=True, length_ms=min(STILL_MS, 60_000 * minutes))
-        stream.reset()
-        events = stream.push(still.pictures(FILE_FPS, seed=number)) + stream.finish()
-        n += sum(isinstance(event, Comment) for event in events)
-    return n
-
-
-def write_video(path: Path, minutes: float) -> list[Happening]:
+def write_video(path: Path, minutes: float) -> list[Happened]:
     """Scenes after each other as a video file of Motion JPEG; what happens in them."""
-    happenings: list[Happening] = []
+    happenings: list[Happened] = []
     fourcc = cv2.VideoWriter.fourcc(*"MJPG")
     writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, fourcc, FILE_FPS, (WIDTH, HEIGHT))
     if not writer.isOpened():
@@ -93,7 +80,8 @@ def write_video(path: Path, minutes: float) -> list[Happening]:
         for picture in made.pictures(FILE_FPS, seed=number):
             writer.write(cv2.cvtColor(picture.rgb, cv2.COLOR_RGB2BGR))
         for happening in made.happenings:
-            happenings.append(Happening(start_ms + happening.visible_ms, happening.text))
+            later_ms = start_ms + happening.visible_ms
+            happenings.append(replace(happening, visible_ms=later_ms))
     writer.release()
     return happenings
 
@@ -141,4 +129,7 @@ def _comments(lines: Iterator[bytes]) -> Iterator[Comment]:
     for line in lines:
         record = json.loads(line)
         if record["type"] == "final":
-            yield Comment.of(record["text"], record["picture_ms"])
+            what = None
+            if "kind" in record:
+                what = Happening(record["kind"], record.get("side"), record.get("direction"))
+            yield Comment.of(record["text"], record["picture_ms"], what, record["start_ms"])

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scenes with known events, drawn by program for any moment: what the watching is measured on.
 
-Written apart from the scenes that the default commentator was trained on, where backgrounds of
+Written apart from the scenes that tiny-watch was trained on, where backgrounds of
 cells and things that are stars or regular polygons do not occur.
 """
 
@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgestream.bench.watch.event_score import Happened
 from edgestream.sources.picture import Picture
 
 WIDTH, HEIGHT = 160, 120
@@ -39,19 +40,10 @@ Point = NDArray[np.float64]  # x, y in pixels
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
-    """What a viewer would say, and from when on it can be seen."""
-
-    visible_ms: float
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
 class Visit:
     """A thing comes to a place, may stay there, and leaves."""
 
     start_ms: float
-    name: str
     outline: NDArray[np.float64]  # [n, 2] around its middle
     colour: tuple[int, int, int]
     way: tuple[Point, Point, Point]  # from outside, by its place, to outside
@@ -73,18 +65,18 @@ class Visit:
             return np.asarray(outside + (place - outside) * (after_ms / come))
         return np.asarray(place + (beyond - place) * max(0.0, (after_ms - come - stay) / leave))
 
-    def happenings(self) -> list[Happening]:
+    def happenings(self) -> list[Happened]:
         """It enters and leaves with its middle."""
         come, stay, leave = self.times_ms
         outside, place, beyond = self.way
         entered = self.start_ms + come * _crossing(outside, place)
         moved = self.start_ms + come + stay
         left = moved + leave * (1 - _crossing(beyond, place))
-        said = [Happening(entered, f"a {self.name} enters from the {self.sides[0]}")]
+        said = [Happened(entered, "enters", self.sides[0])]
         if stay:
-            said.append(Happening(self.start_ms + come, f"the {self.name} stops"))
-            said.append(Happening(moved, f"the {self.name} moves to the {self.sides[1]}"))
-        return [*said, Happening(left, f"the {self.name} leaves to the {self.sides[1]}")]
+            said.append(Happened(self.start_ms + come, "stops"))
+            said.append(Happened(moved, "moves", self.sides[1]))
+        return [*said, Happened(left, "leaves", self.sides[1])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,16 +88,16 @@ class Span:
     kind: str  # dark, covered, turned
     way: tuple[float, float] = (0.0, 0.0)
 
-    def happenings(self) -> list[Happening]:
+    def happenings(self) -> list[Happened]:
         """Two of dark and covered, one of turned."""
-        says = {
-            "dark": ("the light goes off", "the light goes on"),
-            "covered": ("the camera is covered", "the camera is clear"),
-            "turned": ("the camera moves",),
+        kinds = {
+            "dark": ("light-off", "light-on"),
+            "covered": ("covered", "clear"),
+            "turned": ("camera-moves",),
         }
         return [
-            Happening(at_ms, text)
-            for at_ms, text in zip((self.start_ms, self.end_ms), says[self.kind], strict=False)
+            Happened(at_ms, kind)
+            for at_ms, kind in zip((self.start_ms, self.end_ms), kinds[self.kind], strict=False)
         ]
 
 
@@ -118,7 +110,7 @@ class Scene:
     length_ms: float = SCENE_MS
 
     @property
-    def happenings(self) -> list[Happening]:
+    def happenings(self) -> list[Happened]:
         """In order."""
         said = [happening for act in self.acts for happening in act.happenings()]
         return sorted(said, key=lambda h: h.visible_ms)
@@ -204,7 +196,7 @@ def _act(random: np.random.Generator, shades: Floats, start_ms: float) -> Visit 
 
 
 def _visit(random: np.random.Generator, shades: Floats, start_ms: float) -> Visit:
-    size, (low, high) = list(RADII_PX.items())[random.integers(len(RADII_PX))]
+    low, high = list(RADII_PX.values())[random.integers(len(RADII_PX))]
     radius = random.uniform(low, high)
     apart = {name: np.abs(shades - rgb).max(1).min() for name, rgb in COLOURS.items()}
     names = [name for name, least in apart.items() if least >= LEAST_CONTRAST]
@@ -215,9 +207,7 @@ def _visit(random: np.random.Generator, shades: Floats, start_ms: float) -> Visi
     stay = random.uniform(1_800, 4_500) if random.random() < 0.6 else 0.0
     times = (random.uniform(1_000, 4_000), stay, random.uniform(1_000, 4_000))
     outline = radius * _outline(random)
-    return Visit(
-        start_ms, f"{size} {colour} thing", outline, COLOURS[colour], way, times, (coming, leaving)
-    )
+    return Visit(start_ms, outline, COLOURS[colour], way, times, (coming, leaving))
 
 
 def _outside(place: Point, side: str, radius: float) -> Point:

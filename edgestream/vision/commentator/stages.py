@@ -12,6 +12,7 @@ from edgestream.errors import UsageError, computing
 from edgestream.events import Event
 from edgestream.onnx.encoder import Encoder
 from edgestream.sources.picture import Picture
+from edgestream.vision.commentator.happening import happening_of
 from edgestream.vision.gates import Change, Linger
 from edgestream.vision.stages import CUT, DecodingCommentator, Unit
 
@@ -65,4 +66,5 @@ class BuiltInCommentator(DecodingCommentator):
         text = truecase(" ".join(text.replace(WORD_START, " ").split()), sentence_start=True)
         if not text:
             return []
-        return self._told(text + CUT * self.cost.cut_off, time_ms)
+        text += CUT * self.cost.cut_off
+        return self._told(text, time_ms, happening_of(text))

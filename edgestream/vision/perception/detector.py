@@ -84,7 +84,7 @@ class Detector:
             Detection(Box(*map(float, corners[i])).within(width, height), labels[i], float(score))
             for i, score in enumerate(best[kept])
         ]
-        return _one_each(sorted(found, key=lambda detection: -detection.score))
+        return one_each(sorted(found, key=lambda detection: -detection.score))
 
     def _fitted(self, rgb: NDArray[np.uint8]) -> tuple[NDArray[np.float32], float]:
         """The picture in the upper left of the square, BGR, [1, 3, side, side]; and its scale."""
@@ -97,7 +97,7 @@ class Detector:
         return square, scale
 
 
-def _one_each(found: list[Detection]) -> list[Detection]:
+def one_each(found: list[Detection]) -> list[Detection]:
     """Of detections of one thing the surest; they come surest first."""
     kept: list[Detection] = []
     for each in found:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from edgestream.vision.labels import SOMETHING
 from edgestream.vision.perception.background import Background, Blob
-from edgestream.vision.perception.boxes import Box, touched
+from edgestream.vision.perception.border import note_border
+from edgestream.vision.perception.boxes import Box
 from edgestream.vision.perception.camera_motion import STILL
 from edgestream.vision.perception.colour import main_colour
 from edgestream.vision.perception.contrast import Contrast
@@ -41,10 +42,8 @@ FEW_SIGHTS = 2
 LOOK_EVERY_MS = 2000.0  # the detector, while something is there and nothing changes
 FIRST_LOOKS = 3  # pictures of a stream in which it looks whatever changes
 WAS_FOREGROUND, GONE_FOREGROUND = 0.3, 0.12  # of a box that was seen, and that is empty now
-HANGS_TO, ARM_HEIGHT, UPRIGHT = 0.8, 0.2, 1.8  # of the picture's height, and of the own width
 FLOODED = 0.6  # of the pixels that are not background: it is another one
 ELSEWHERE = (CUT, CLEAR, CAMERA_MOVES, LIGHT_ON, LIGHT_OFF, INFRARED_ON, INFRARED_OFF)
-OUT_SPEED = 0.1  # sizes a second
 CLOSER = 2.2  # a second look is at a square of so many sizes of the box
 
 
@@ -202,10 +201,7 @@ class Perception:
         self._patches[track.number] = _patch(rgb, box.scaled(share, share))
         track.cover(self.background.covered(box))
         track.gone = False
-        track.hangs = hangs(box, *size)
-        track.hung = track.hung or track.hangs
-        track.at_border = bool(touched(box, *size))
-        track.going_out = leaves_picture(track, *size)
+        note_border(track, *size)
         colour = main_colour(_part(rgb, box.scaled(share, share)))
         if colour:
             track.paint(colour)
@@ -214,20 +210,6 @@ class Perception:
 def _is_known(track: Track) -> bool:
     """Whether it is surely no part of the background."""
     return track.told or (track.label != SOMETHING and track.n_sights > FEW_SIGHTS)
-
-
-def hangs(box: Box, width: int, height: int) -> bool:
-    """Whether it reaches into the picture from above, as an arm does and nobody who stands."""
-    at_top = "top" in touched(box, width, height) and box.bottom < HANGS_TO * height
-    return at_top and box.height > ARM_HEIGHT * height and box.height < UPRIGHT * box.width
-
-
-def leaves_picture(track: Track, width: int, height: int) -> bool:
-    """Whether it is at the border and goes towards it."""
-    box, velocity = track.sights[-1].box, track.velocity()
-    out = touched(box, width, height)
-    ways = {"left": -velocity[0], "top": -velocity[1], "right": velocity[0], "bottom": velocity[1]}
-    return any(ways[side] > OUT_SPEED * box.size for side in out)
 
 
 def _resized(rgb: Rgb, width: int, height: int) -> Rgb:
