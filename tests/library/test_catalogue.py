@@ -155,7 +155,7 @@ def test_a_vision_language_model_is_pulled_and_watches(served, tmp_path, name, t
     fetch(name)
     assert_written_down(name, served.repositories[source.repository])
     model = es.load_watcher(name)
-    stream = model.stream(chattiness=1.0)
+    stream = model.stream()
     stream.commentator.follower.perception.detector = RedDetector()
     comments = stream.push(scene())
     assert stream.counts.entered > 0

@@ -25,7 +25,7 @@ def track(number, box, time_ms=0.0, label="person"):
 
 
 def looked(time_ms, *alive, scale=1.0):
-    step = SimpleNamespace(time_ms=time_ms, alive=list(alive))
+    step = SimpleNamespace(time_ms=time_ms, alive=list(alive), hidden=[])
     return SimpleNamespace(step=step, width=WIDTH * scale, height=HEIGHT * scale, scale=scale)
 
 

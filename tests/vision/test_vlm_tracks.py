@@ -9,7 +9,7 @@ from asked_vlm import QUESTION, Asked, open_stream, whole, write_asked
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from marked_scene import HEIGHT, RED, SIDE, WIDTH, RedDetector, corner, red, scene
-from test_vlm import LAYOUTS
+from test_vlm import LAYOUTS, write_model
 from tiny_vlm import TOWERS
 
 from edgestream.errors import ModelError, UsageError
@@ -18,6 +18,7 @@ from edgestream.library import folders
 from edgestream.sources.picture import Picture
 from edgestream.vision.tracked.model import TrackWatcher
 from edgestream.vision.vlm.model import VlmModel
+from edgestream.vision.zones import read_zones
 
 KINDS = ["enters", "stops", "moves", "leaves"]
 
@@ -185,6 +186,24 @@ def test_chattiness_is_the_tellers(qwen):
     assert [e.happening.kind for e in whole(quiet, pictures)] == ["enters", "leaves"]
     assert [e.happening.kind for e in whole(chatty, pictures)] == KINDS
     assert (len(few.told), len(many.told)) == (2, 4)
+
+
+def test_zones_and_classes_are_the_tellers(qwen, tmp_path):
+    (tmp_path / "z.toml").write_text(
+        """[[zone]]\nname = "yard"\npolygon = [[0.3, 0], [0.7, 0], [0.7, 1], [0.3, 1]]\n"""
+    )
+    stream = open_stream(qwen, zones=read_zones(tmp_path / "z.toml"))
+    asked = Asked(stream)
+    events = whole(stream, scene())
+    assert "yard" in {event.happening.zone for event in events}
+    assert any("the yard" in known for known, _ in asked.told)
+    assert whole(open_stream(qwen, only=("person",)), scene()) == []
+
+
+def test_a_model_that_is_asked_with_each_picture_knows_no_zones(tmp_path):
+    model = VlmModel(write_model(tmp_path / "m", TOWERS["smolvlm"]))
+    with pytest.raises(UsageError, match="tiny: takes no only; leave it out"):
+        model.stream(only=("person",))
 
 
 def test_without_what_follows_things_there_is_one_line(tmp_path, monkeypatch):

@@ -25,7 +25,11 @@ def qwen(tmp_path_factory):
 class Busy:
     """As a Follower: three things happen in each picture."""
 
-    looked, present, seen = SimpleNamespace(step=SimpleNamespace(time_ms=0.0, alive=[])), [], ()
+    looked, present, seen = (
+        SimpleNamespace(step=SimpleNamespace(time_ms=0.0, alive=[], hidden=[])),
+        [],
+        (),
+    )
 
     def push(self, picture):
         kinds = ("light-on", "camera-moves", "light-off")

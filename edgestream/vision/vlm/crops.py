@@ -61,7 +61,7 @@ class Crops:
                 del self._crops[number]
         self._time_ms = step.time_ms
         self.newest = rgb.copy()  # whoever pushed it may write in it again
-        for track in step.alive:
+        for track in (*step.alive, *step.hidden):
             if track.seen_ms == step.time_ms and not _is_rest(track):
                 part = self._bounded(cut_out(rgb, track.sights[-1].box, looked.scale))
                 place = place_of(track, looked)

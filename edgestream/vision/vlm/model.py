@@ -26,6 +26,7 @@ from edgestream.policy import AllOf, OutsideThreshold, Policy, SilenceThreshold
 from edgestream.vision.chattiness import Chattiness, Novelty
 from edgestream.vision.gates import PictureGate, RowGate
 from edgestream.vision.governor import Levers, intervals
+from edgestream.vision.tracked.follower import Follower
 from edgestream.vision.tracked.model import TrackWatcher
 from edgestream.vision.vlm.answer import Answerer
 from edgestream.vision.vlm.chat import ChatTurns, after_picture, chat_turns, question_turn
@@ -127,10 +128,10 @@ class VlmModel(Watcher):
         focus: Focus,
     ) -> VlmCommentator | VlmTrackCommentator:  # fmt: skip
         turns, named = self._turns(prompt or ""), self._layout(layout)
-        if self.watcher is None:
-            self._expect_no(zones=focus.zones, only=focus.only)
-            return self._of_pictures(chattiness, turns, fps, named)
-        return self._of_tracks(self.watcher, chattiness, turns, named, focus)
+        if self.watcher:
+            return self._of_tracks(self.watcher.follower(chattiness, focus), turns, named)
+        self._expect_no(zones=focus.zones, only=focus.only)
+        return self._of_pictures(chattiness, turns, fps, named)
 
     def _of_pictures(
         self, chattiness: Chattiness, turns: ChatTurns, fps: float, layout: str
@@ -165,16 +166,13 @@ class VlmModel(Watcher):
             answerer=answerer,
         )
 
-    def _of_tracks(
-        self, watcher: TrackWatcher, chattiness: Chattiness, turns: ChatTurns, layout: str,
-        focus: Focus,
-    ) -> VlmTrackCommentator:  # fmt: skip
-        """It looks at what the watcher tells of, who alone is more or less chatty."""
+    def _of_tracks(self, follower: Follower, turns: ChatTurns, layout: str) -> VlmTrackCommentator:
+        """It looks at what the follower tells of, which alone is more or less chatty."""
         m, template = self.manifest, UnitTemplate(self.decoder, turns)
         memory = self._memory(turns, self._window(template, m.pictures.fps))
         loop, answerer = self._loop(memory, SilenceThreshold(m.policy.silence), layout, 0.0)
         return VlmTrackCommentator(
-            follower=watcher.follower(chattiness, focus),
+            follower=follower,
             crops=Crops(self.tower.max_pixels),
             tower=self.tower,
             template=template,
