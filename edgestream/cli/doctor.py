@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 LLAMA_CPP_PYTHON = "0.3.36"  # as pinned in pyproject.toml: the native decoder is linked to its ggml
 SAMPLE = DATA / "sample.flac"
-CROSSING = ["red thing enters from the left", "leaves to the right"]
+CROSSING = ["Something red enters from the left", "leaves to the right"]
 SELF_TEST_LIKENESS = 0.7  # share of the sample's words that a working installation gets right
 
 
