@@ -253,6 +253,13 @@ def test_what_happens_to_the_view_is_told_by_its_kind(pictures, kinds):
     assert len(told) == len(kinds)
 
 
+def test_a_cover_that_is_taken_away_slowly_is_told_to_be_away_too():
+    part = [cv2.addWeighted(WALL, i / 40, COVER, 1 - i / 40, 0) for i in range(41)]
+    slowly = [picture for picture in part for _ in range(2)]
+    told = [change.kind for change in told_of(after_rest([COVER] * 10, slowly))]
+    assert told == [view.COVERED, view.CLEAR]
+
+
 def window(wide, left, top=20):
     return wide[top : top + 120, left : left + 200]
 

@@ -29,22 +29,21 @@ from edgestream.vision.perception.view import (
     LIGHT_ON,
     View,
     ViewChange,
-)  # fmt: skip
+)
 from edgestream.vision.zones import Zones
 
 Rgb = NDArray[np.uint8]
 SMALL_PX = 208  # longer side in which all but the detector look
 SAME_LEVELS = 16.0  # mean difference of a place that looks as it did
 PATCH_PX = 16  # size in which places are compared
-KEPT_MS, STANDING_MS = 1500.0, 120_000.0  # while the place of a blob looks the same; and is none of
-STANDS = 0.3  # the background, by this share
-FEW_SIGHTS = 2
+KEPT_MS = 1500.0  # for which the place of a blob may look the same
+STANDING_MS, STANDS = 120_000.0, 0.3  # likewise, where this share of it is not background
+FEW_SIGHTS = 2  # pictures, in which a detection may err
 LOOK_EVERY_MS = 2000.0  # the detector, while something is there and nothing changes
 FIRST_LOOKS = 3  # pictures of a stream in which it looks whatever changes
 WAS_FOREGROUND, GONE_FOREGROUND = 0.3, 0.12  # of a box that was seen, and that is empty now
 FLOODED = 0.6  # of the pixels that are not background: it is another one
 ELSEWHERE = (CUT, CLEAR, CAMERA_MOVES, LIGHT_ON, LIGHT_OFF, INFRARED_ON, INFRARED_OFF)
-CLOSER = 2.2  # a second look is at a square of so many sizes of the box
 
 
 class Sizes:

@@ -29,6 +29,7 @@ SAME_STRUCTURE = 0.6  # correlation of two pictures of one place
 LIGHT_RATIO = 1.45  # between two lights
 COVERED_RATIO = 0.08  # of the light before: no room is so dark
 FLAT = 0.25  # of the contrast before, that a covered lens leaves
+SEEING = 25  # pictures in a row with something in them, of a lens that is not covered
 MIN_CONTRAST = 3.0  # levels between cells, below which nothing is seen
 MOVED = 0.035  # of the picture, that a camera moved
 ZOOMED = 1.06
@@ -63,7 +64,7 @@ class Look(NamedTuple):
 
 
 class View:
-    """Push pictures, get what happened to the view; `steady` is false while it changes.
+    """Push pictures, get what happened to the view.
 
     A change is told when two pictures in a row look alike again: then what is seen now is compared
     with what was seen before. Motion of the camera is told while it lasts.
@@ -74,7 +75,6 @@ class View:
 
     def reset(self) -> None:
         """The next picture is a first one."""
-        self.steady = True
         self.motion: Motion = STILL  # of the newest picture
         self._before: Look | None = None  # settled
         self._last: Look | None = None
@@ -83,6 +83,7 @@ class View:
         self._way: deque[tuple[float, Motion]] = deque()
         self._told_move_ms = -np.inf
         self._hidden: Look | None = None  # what was seen before the lens was covered
+        self._n_seeing = 0  # pictures in a row with something in them, while it is
         self._grey: bool | None = None  # has no colours
         self._slow: Look | None = None
         self._sharp = 0.0  # usual sharpness
@@ -116,7 +117,6 @@ class View:
             found += self._settle(look)
         elif not self._n_changing:
             found += self._rest(look)
-        self.steady = not self._n_changing
         return found
 
     def _move(self, look: Look, last: Look) -> list[ViewChange]:
@@ -200,10 +200,24 @@ class View:
             return CLEAR
         return None
 
+    def _uncover_slowly(self, look: Look) -> list[ViewChange]:
+        """Nothing changed at once; but what is seen for long is no cover."""
+        seeing = look.contrast > 2 * MIN_CONTRAST
+        self._n_seeing = self._n_seeing + 1 if seeing else 0
+        kind = self._uncover(look)
+        if kind is None and self._n_seeing > SEEING:
+            self._hidden, kind = None, CLEAR
+        if kind is None:
+            return []
+        self._n_seeing, self._slow = 0, look
+        return [ViewChange(kind, look.time_ms)]
+
     def _rest(self, look: Look) -> list[ViewChange]:
         """Nothing changes at once: slow light, and focus."""
         assert self._slow is not None
         self._before = look
+        if self._hidden is not None:
+            return self._uncover_slowly(look)
         found = []
         ratio = (look.light + 1) / (self._slow.light + 1)
         if max(ratio, 1 / ratio) > SLOW_RATIO:
