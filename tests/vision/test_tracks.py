@@ -112,6 +112,19 @@ def test_pictures_of_another_size_are_a_fresh_start(model, pictures):
 
 
 @pytest.mark.parametrize(
+    ("height", "width"), [(1, 1), (2, 2), (1, 900), (900, 1), (17, 2000), (31, 200)]
+)
+def test_pictures_of_any_shape_are_looked_at(model, height, width):
+    random, stream = np.random.default_rng(0), model.stream()
+    for i in range(12):
+        rgb = np.full((height, width, 3), random.integers(256), np.uint8)
+        if i % 2:
+            rgb = random.integers(0, 256, rgb.shape).astype(np.uint8)
+        stream.push(Picture(rgb, 200.0 * i))
+    assert stream.counts.pictures == 12
+
+
+@pytest.mark.parametrize(
     ("options", "said"),
     [({"prompt": "x"}, "takes no prompt"), ({"layout": "group"}, "takes no layout"),
      ({"only": ()}, "give some of person"), ({"only": ("cat",)}, "'cat' is no class of things"),

@@ -30,6 +30,7 @@ FIRST_PICTURES = 8
 CHANGED_LEVELS = 14  # of a grey pixel from one picture to the next but one
 CHANGED_FOR = 3  # pictures
 EXPOSED_EVERY = 4  # pixels each way tell the exposure
+LEAST_PX = 16  # of a side, that shows a shift
 LEAST_SURE, LEAST_TREMBLE, MOST_TREMBLE = 0.2, 0.15, 4.0  # response, and pixels of a shift
 MOST_LEFT, WORTH = 30.0, 0.8  # levels of a difference that count, and what a shift may leave
 LEAST_LEVELS, FAR_LEVELS = 1.5, 80  # of mean difference; of what another exposure does not do
@@ -105,7 +106,7 @@ class Background:
         """
         grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.float32)
         known = self._model.getBackgroundImage() if self._n_pictures else None
-        if known is None or known.shape != small.shape:
+        if known is None or known.shape != small.shape or min(grey.shape) < LEAST_PX:
             return small
         if self._window is None or self._window.shape != grey.shape:
             self._window = cv2.createHanningWindow(grey.shape[::-1], cv2.CV_32F)
