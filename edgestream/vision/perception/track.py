@@ -18,7 +18,7 @@ SHAPE_MIX = 0.6  # of the newest box
 OFTEN_SEEN = (PERSON, VEHICLE)
 MIN_VOTES = {True: 0.8, False: 1.6}  # of a class, the scores of its detections; often seen, or not
 FADES = 0.8  # with each picture
-ARM_VOTES = 0.4  # of what hangs in from above
+ARM_VOTES = 0.2  # of what hangs in from above
 OLD_VOTES = 0.98  # what is left of votes with each new one
 
 
