@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import urllib.error
 import urllib.request
 from typing import IO
@@ -43,6 +44,8 @@ class CommandReceiver:
             )
         self.name = f"--exec {self._words[0]}"
         self._process: subprocess.Popen[bytes] | None = None
+        self._stopped = False
+        self._starting = threading.Lock()
 
     def call(self, record: str) -> str:
         """Runs it with the record and a newline on stdin; what went wrong, or nothing."""
@@ -52,21 +55,29 @@ class CommandReceiver:
                 code = self._run(f"{record}\n".encode(), said)
                 return f"exit code {code}{_last_line(said)}" if code else ""
         except subprocess.TimeoutExpired:
-            self.stop()
+            self._kill()
             return f"took longer than {CALL_LIMIT_S:g} s and was ended"
         except OSError as error:
             return error.strerror or str(error)
 
     def _run(self, data: bytes, said: IO[bytes]) -> int:
-        self._process = subprocess.Popen(
-            self._words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said,
-            start_new_session=True,
-        )  # fmt: skip
+        with self._starting:
+            if self._stopped:
+                return 0  # nobody waits for it
+            self._process = subprocess.Popen(
+                self._words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said,
+                start_new_session=True,
+            )  # fmt: skip
         self._process.communicate(data, CALL_LIMIT_S)
         return self._process.returncode
 
     def stop(self) -> None:
-        """Ends the command and what it started."""
+        """Ends the command and what it started; none is started any more."""
+        with self._starting:
+            self._stopped = True
+        self._kill()
+
+    def _kill(self) -> None:
         process = self._process
         if process is None or process.poll() is not None:
             return
@@ -113,11 +124,11 @@ class PostReceiver:
             return f"cannot be reached: {error.reason}"
         except TimeoutError:
             return f"no answer within {CALL_LIMIT_S:g} s"
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:
             return f"no answer: {error}"
 
     def stop(self) -> None:
-        """A call ends by its time limit; nothing waits for it."""
+        """A server that says nothing is given up in time; nothing waits for it."""
 
 
 def _opener() -> urllib.request.OpenerDirector:
@@ -135,6 +146,7 @@ def _parts(url: str) -> SplitResult | None:
     try:
         parts = urlsplit(url)
         _ = parts.port  # which raises where it is no number
+        (parts.hostname or "").encode("idna")  # likewise, of a host with no name
     except ValueError:
         return None
     printable = url.isascii() and url.isprintable() and " " not in url

@@ -83,6 +83,7 @@ class CameraSource:
         capture = self._open()
         if capture is None:
             raise DeviceError(f"{self.name}: cannot be opened; {_way_out(where)}")
+        self._came_s = time.monotonic()  # opening may have taken seconds
         self._thread = threading.Thread(target=self._read, args=(capture,), daemon=True)
         self._thread.start()
 

@@ -270,7 +270,16 @@ def test_a_server_that_is_not_there_or_says_nothing_is_a_failure(monkeypatch):
     assert said == "no answer within 0.2 s"
 
 
-NO_ADDRESSES = ["camera", "ftp://host/x", "file:///etc", "http://", "http://host:x/", "http:// x"]
+NO_ADDRESSES = [
+    "http://a..b/x",
+    f"http://{70 * 'a'}.com/",
+    "camera",
+    "ftp://host/x",
+    "file:///etc",
+    "http://",
+    "http://host:x/",
+    "http:// x",
+]
 
 
 @pytest.mark.parametrize("url", NO_ADDRESSES)

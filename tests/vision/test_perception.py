@@ -236,6 +236,9 @@ COVER = np.full_like(WALL, 60)
     [
         (after_rest([np.uint8(WALL * 0.3)] * 8, [WALL] * 8), [view.LIGHT_OFF, view.LIGHT_ON]),
         (after_rest([COVER] * 8, [WALL] * 8), [view.COVERED, view.CLEAR]),
+        (after_rest([np.uint8(WALL * 0.06)] * 40), [view.LIGHT_OFF]),
+        ([WALL * 0] * 10 + [WALL] * 40, [view.LIGHT_ON]),
+        (after_rest([cv2.GaussianBlur(place(7), (0, 0), 5)] * 40), [view.CUT]),
         (after_rest([np.uint8(WALL * 0.03)] * 8, [WALL] * 8), [view.COVERED, view.CLEAR]),
         (after_rest([place(7)] * 8), [view.CUT]),
         (after_rest([np.uint8(WALL.mean(2, keepdims=True).repeat(3, 2))] * 8),
@@ -245,7 +248,10 @@ COVER = np.full_like(WALL, 60)
         ([np.uint8(WALL * (0.4 + 0.6 * min(1.0, i / 200))) for i in range(220)],
          [view.BRIGHTER]),
     ],
-    ids=["light", "covered", "dark cover", "cut", "infrared", "focus", "rest", "dawn"],
+    ids=[
+        "light", "covered", "dark room", "from black", "cut to a smooth one", "dark cover", "cut",
+        "infrared", "focus", "rest", "dawn",
+    ],
 )  # fmt: skip
 def test_what_happens_to_the_view_is_told_by_its_kind(pictures, kinds):
     told = [change.kind for change in told_of(pictures)]

@@ -75,11 +75,20 @@ def test_any_cutting_of_the_pictures_gives_the_same_comments(model, pictures, wh
     assert events + stream.finish() == whole
 
 
-def test_a_stream_that_is_reset_says_the_same_with_new_numbers(model, pictures, whole):
+def test_a_stream_that_is_reset_says_the_same(model, pictures, whole):
     stream = model.stream()
     stream.push(pictures[:40])
     stream.reset()
-    assert [c.text for c in stream.push(pictures) + stream.finish()] == [c.text for c in whole]
+    assert stream.push(pictures) + stream.finish() == whole
+
+
+def test_numbers_go_on_over_a_gap(model, pictures):
+    stream = model.stream()
+    stream.push(pictures[:50])
+    numbers = {thing.track for thing in stream.seen}
+    stream.lose(Gap(5000.0, 6000.0, "camera lost"))
+    stream.push(pictures[60:])
+    assert stream.commentator.follower.perception.tracker._next > max(numbers)
 
 
 def test_what_is_there_after_a_gap_was_not_seen_to_come(model, pictures):
@@ -154,7 +163,7 @@ class Stage:
         self.tracker, self.teller = Tracker(), Teller(Chattiness(chattiness), Focus(**focus))
         self.time_ms = 0.0
 
-    def play(self, *frames, changes=()):
+    def play(self, *frames, changes=(), hidden=False, fresh=False):
         """A list of (label, left) for each picture, tall as a person; what was told."""
         told = []
         for frame in frames:
@@ -168,9 +177,11 @@ class Stage:
                 track.cover(0.9)
                 track.at_border = not 8 < box.left < WIDTH - 38
                 track.going_out = track.at_border and track.n_sights > 3
-            looked = Looked(step, WIDTH, HEIGHT, 1.0, changes=list(changes))
+            looked = Looked(
+                step, WIDTH, HEIGHT, 1.0, changes=list(changes), hidden=hidden, fresh=fresh
+            )
             told += self.teller.push(looked)
-            changes = ()
+            changes, fresh = (), False
             self.time_ms += 200.0
         return told
 
@@ -257,6 +268,28 @@ def test_who_stands_for_long_is_told_to_stay():
     told = stage.play(*walking("person", *[200] * 320))
     assert [c.happening.kind for c in told] == ["stops", "stays"]
     assert told[1].text == "The person has been there for a minute."
+
+
+def test_nothing_is_told_of_anybody_while_the_lens_is_covered():
+    stage = Stage()
+    stage.play(*EMPTY, *walking("person", *range(0, 200, 20)))
+    assert stage.play(*walking("person", *[200] * 400), hidden=True) == []
+
+
+def test_who_stands_does_not_move_when_the_camera_does():
+    stage = Stage()
+    stage.play(*EMPTY, *walking("person", *range(0, 200, 20), *[200] * 16))
+    assert stage.play(*walking("person", 130), fresh=True) == []
+    assert stage.play(*walking("person", *[131, 130, 129] * 8)) == []
+
+
+def test_who_left_while_much_happened_is_still_the_one_that_came():
+    stage = Stage()
+    ways = walking("person", *range(0, 400, 30))
+    stage.play(*EMPTY, *ways)
+    stage.teller._recent.extend([stage.time_ms] * 6)
+    told = stage.play(*[[]] * 12)
+    assert [c.text for c in told] == ["The person leaves to the right."]
 
 
 def test_no_story_outlives_its_track():

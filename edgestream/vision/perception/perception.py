@@ -19,17 +19,7 @@ from edgestream.vision.perception.contrast import Contrast
 from edgestream.vision.perception.detector import Detection, Detector
 from edgestream.vision.perception.track import Track
 from edgestream.vision.perception.tracker import Step, Tracker
-from edgestream.vision.perception.view import (
-    CAMERA_MOVES,
-    CLEAR,
-    CUT,
-    INFRARED_OFF,
-    INFRARED_ON,
-    LIGHT_OFF,
-    LIGHT_ON,
-    View,
-    ViewChange,
-)
+from edgestream.vision.perception.view import ANEW, View, ViewChange
 from edgestream.vision.zones import Zones
 
 Rgb = NDArray[np.uint8]
@@ -43,7 +33,6 @@ LOOK_EVERY_MS = 2000.0  # the detector, while something is there and nothing cha
 FIRST_LOOKS = 3  # pictures of a stream in which it looks whatever changes
 WAS_FOREGROUND, GONE_FOREGROUND = 0.3, 0.12  # of a box that was seen, and that is empty now
 FLOODED = 0.6  # of the pixels that are not background: it is another one
-ELSEWHERE = (CUT, CLEAR, CAMERA_MOVES, LIGHT_ON, LIGHT_OFF, INFRARED_ON, INFRARED_OFF)
 
 
 class Sizes:
@@ -76,6 +65,7 @@ class Looked:
     blobs: list[Blob] = field(default_factory=list)
     ran: int = 0  # times that the detector did
     changes: list[ViewChange] = field(default_factory=list)
+    hidden: bool = False  # the lens is covered: nothing is known of anything
     fresh: bool = False  # the view is another one than before: what is there was not seen to come
 
 
@@ -92,10 +82,15 @@ class Perception:
 
     def reset(self) -> None:
         """The next picture is a first one."""
+        self.interrupt()
+        self.tracker.reset()
+
+    def interrupt(self) -> None:
+        """Pictures were lost: as a reset, but that the numbers of tracks go on."""
         self.view.reset()
         self.contrast.reset()
         self.background.reset()
-        self.tracker.reset()
+        self.tracker.forget()
         self._patches: dict[int, Rgb] = {}
         self._looked_ms = -np.inf
         self._looks = 0
@@ -110,12 +105,12 @@ class Perception:
         if fresh or self.view.hidden:
             self._wait(time_ms)
         if self.view.hidden:
+            looked.hidden = True
             looked.step.alive = list(self.tracker.tracks)
             looked.step.hidden = list(self.tracker.hidden)
             return looked
         if self.contrast.push(small):
-            self.background.reset()
-            self._patches.clear()
+            self._relearn()
         seen = self.contrast.apply(small)
         share = small.shape[1] / width
         followed = [t.box for t in self.tracker.tracks if _is_known(t)]
@@ -146,15 +141,22 @@ class Perception:
             by = np.array([motion.x * width, motion.y * height])
             for track in self.tracker.tracks:
                 track.shift(by)
-        elsewhere = any(change.kind in ELSEWHERE for change in changes)
+        elsewhere = any(change.kind in ANEW for change in changes)
         if motion == STILL and not elsewhere and self.background.share < FLOODED:
             return False
-        self.background.reset()
+        self._relearn()
         self.tracker.forget_unknown()
-        self._patches.clear()
         if elsewhere:
             self.contrast.reset()
         return True
+
+    def _relearn(self) -> None:
+        """Whoever is there is part of the new background, so the detector looks at once."""
+        self.background.reset()
+        self._patches.clear()
+        self._looks = 0
+        for track in self.tracker.tracks:
+            track.most_foreground = 0.0
 
     def _masked(self, box: Box, width: int, height: int) -> bool:
         """Whether its middle lies where nobody looks."""

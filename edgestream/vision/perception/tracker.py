@@ -61,10 +61,14 @@ class Tracker:
         self.reset()
 
     def reset(self) -> None:
-        """Nothing is followed; numbers go on."""
+        """Nothing was ever followed."""
+        self.forget()
+        self._next = 1
+
+    def forget(self) -> None:
+        """Nothing is followed any more; numbers go on."""
         self.tracks: list[Track] = []
         self.hidden: list[Track] = []  # behind something, maybe
-        self._next = getattr(self, "_next", 1)
 
     def push(
         self,

@@ -27,8 +27,10 @@ STEP_LEVELS = 4.0  # of a cell from one picture to the next, with which it chang
 ALL_OVER, SOME = 0.5, 0.12  # of the cells, that change with the view; that a moved camera changes
 SAME_STRUCTURE = 0.6  # correlation of two pictures of one place
 LIGHT_RATIO = 1.45  # between two lights
-COVERED_RATIO = 0.08  # of the light before: no room is so dark
+COVERED_RATIO = 0.04  # of the light before, in which nothing could be seen
 FLAT = 0.25  # of the contrast before, that a covered lens leaves
+# After these the picture is another one: background, contrast and sharpness begin anew.
+ANEW = (CUT, CLEAR, CAMERA_MOVES, LIGHT_ON, LIGHT_OFF, INFRARED_ON, INFRARED_OFF)
 SEEING = 25  # pictures in a row with something in them, of a lens that is not covered
 MIN_CONTRAST = 3.0  # levels between cells, below which nothing is seen
 MOVED = 0.035  # of the picture, that a camera moved
@@ -162,19 +164,26 @@ class View:
         assert before is not None
         self._slow = look
         n_changing, self._n_changing = self._n_changing, 0
-        if look.time_ms - self._told_move_ms < QUIET_MS:  # that was all
-            self._hidden = None
-            return []
-        kind = self._uncover(look) if self._hidden else self._kind(before, look, n_changing)
+        seen = look.contrast > MIN_CONTRAST
+        if look.time_ms - self._told_move_ms < QUIET_MS and seen:  # that was all
+            kind, self._hidden = CLEAR if self._hidden else None, None
+            self._look_anew(look)
+        else:
+            kind = self._uncover(look) if self._hidden else self._kind(before, look, n_changing)
+        if kind in ANEW:
+            self._look_anew(look)
         return [ViewChange(kind, self._began_ms)] if kind else []
+
+    def _look_anew(self, look: Look) -> None:
+        """Another place, or another light, has a sharpness of its own."""
+        self._sharp, self._blurred, self._n_blurred = look.sharpness, False, 0
 
     def _kind(self, before: Look, look: Look, n_changing: int) -> str | None:
         ratio = (look.light + 1) / (before.light + 1)
         alike = _alike(before, look)
         flat = look.contrast < max(MIN_CONTRAST, FLAT * before.contrast)
-        if before.contrast > MIN_CONTRAST and (
-            ratio < COVERED_RATIO or (flat and alike < SAME_STRUCTURE)
-        ):
+        black = ratio < COVERED_RATIO
+        if before.contrast > MIN_CONTRAST and (black or (flat and alike < SAME_STRUCTURE)):
             self._hidden = before
             return COVERED
         was_grey, self._grey = self._grey, _is_grey(look, self._grey)
@@ -187,6 +196,8 @@ class View:
             return INFRARED_ON if self._grey else INFRARED_OFF
         if alike > SAME_STRUCTURE:
             return _light(before, look, ratio)
+        if before.contrast < MIN_CONTRAST:  # nothing was to be seen
+            return LIGHT_ON if ratio > LIGHT_RATIO else None
         everywhere = float((np.abs(look.cells - before.cells) > 2 * STEP_LEVELS).mean())
         if everywhere < EVERYWHERE or alike > LIKE:
             return None
@@ -202,7 +213,9 @@ class View:
 
     def _uncover_slowly(self, look: Look) -> list[ViewChange]:
         """Nothing changed at once; but what is seen for long is no cover."""
-        seeing = look.contrast > 2 * MIN_CONTRAST
+        assert self._hidden is not None
+        same = _alike(self._hidden, look) > SAME_STRUCTURE and look.contrast > MIN_CONTRAST / 2
+        seeing = same or look.contrast > 2 * MIN_CONTRAST
         self._n_seeing = self._n_seeing + 1 if seeing else 0
         kind = self._uncover(look)
         if kind is None and self._n_seeing > SEEING:

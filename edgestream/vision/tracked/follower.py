@@ -44,6 +44,7 @@ class Follower:
     def reset(self) -> None:
         """Back to an empty stream."""
         self.interrupt()
+        self.perception.reset()
         self._shape = ()
 
     def push(self, picture: Picture) -> list[Comment]:
@@ -58,7 +59,7 @@ class Follower:
     def interrupt(self) -> list[Comment]:
         """What was seen before a gap says nothing of what comes after it; says what is held."""
         comments = self.finish()
-        self.perception.reset()
+        self.perception.interrupt()
         self.teller.reset()
         self.looked = None
         return comments

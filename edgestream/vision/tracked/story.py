@@ -99,6 +99,13 @@ class Story:
                 self._n_stays += 1
                 yield self._act(STAYS, time_ms, time_ms, stayed_ms=stayed_ms)
 
+    def replace(self) -> None:
+        """The view moved or changed: where the track is now is where it was."""
+        now = self.track.sights[-1]
+        self._way_from = now
+        if self._still is not None:
+            self._still = self._still._replace(box=now.box)
+
     def end(self, time_ms: float) -> Iterator[Act]:
         """It was not seen again."""
         if not (self.told or self.there or self._was_there) and self._came_in(0.0):

@@ -61,12 +61,15 @@ class Teller:
         step = looked.step
         if self._began_ms is None or looked.fresh:
             self._began_ms = step.time_ms
-        acts = [
-            act for track in step.alive for act in self._story(track, looked).push(step.time_ms)
-        ]
+        if looked.fresh:
+            for story in self._stories.values():
+                story.replace()
+        acts: list[Act] = []
+        for track in () if looked.hidden else step.alive:
+            acts += self._story(track, looked).push(step.time_ms)
         for track in step.ended:
-            story = self._stories.pop(track.number, None)
-            acts += story.end(step.time_ms) if story and not looked.fresh else []
+            ended = self._stories.pop(track.number, None)
+            acts += ended.end(step.time_ms) if ended and not looked.fresh else []
         said = [self._of_view(c, step.time_ms) for c in looked.changes if self._tells_view(c)]
         self._held += [act for act in acts if self._tells(act)]
         said += self._release(step.time_ms, looked)
@@ -77,6 +80,7 @@ class Teller:
         """What ended, and what a changed view made nobody follow any more."""
         known = {track.number for track in (*step.alive, *step.hidden)}
         self._stories = {n: story for n, story in self._stories.items() if n in known}
+        known |= {act.track.number for act in self._held}
         self._told = {n: told for n, told in self._told.items() if n in known}
 
     def follows(self, track: Track) -> bool:
@@ -86,7 +90,8 @@ class Teller:
 
     def finish(self, looked: Looked | None) -> list[Comment]:
         """What is held, at the end."""
-        return self._join(self._held, looked) if looked else []
+        held, self._held = self._held, []
+        return self._join(held, looked) if looked else []
 
     def _story(self, track: Track, looked: Looked) -> Story:
         story = self._stories.get(track.number)
