@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from edgestream.vision.labels import SOMETHING
 from edgestream.vision.perception.boxes import Box, touched
 from edgestream.vision.perception.track import Sight, Track, travelled
+from edgestream.vision.tracked.place import Place
 from edgestream.vision.tracked.sides import side_in, side_out
 from edgestream.vision.zones import Zones
 
 ENTERS, LEAVES, STOPS, MOVES, STAYS = "enters", "leaves", "stops", "moves", "stays"
-ZONE_MS = 350.0  # in a zone, until it has entered it
 STILL_MS = 900.0  # without a way, until it has stopped
 STILL_SHARE = 0.7  # of that time, between the first and the last picture of it
 STILL_WAY = 0.07  # sizes, that is no way
@@ -68,9 +68,7 @@ class Story:
         """
         self.track = track
         self._all = all_of_it
-        self._zones = zones
-        self._zone: str | None = None  # where it is
-        self._next_zone: tuple[str | None, float] = (None, began_ms)  # and since when it may be
+        self._place = Place(zones, width, height)
         self._width, self._height = width, height
         self._was_there = track.first.time_ms - began_ms <= FIRST_MS
         self.told = False  # that it is there
@@ -85,8 +83,8 @@ class Story:
         if not (self.told or self.there):
             yield from self._come(time_ms)
             return
-        if self._zones is not None and track.seen_ms == time_ms:
-            yield from self._cross(self._zones, time_ms)
+        if track.seen_ms == time_ms:
+            yield from self._cross(time_ms)
         if track.hung:  # an arm does neither stop nor stay
             return
         if track.seen_ms == time_ms:
@@ -116,7 +114,9 @@ class Story:
         side = side_out(self.track, self._width, self._height)
         if side is None and (self.track.label == SOMETHING or not self.track.gone):
             return  # it may be there still
-        yield replace(self._act(LEAVES, self.track.seen_ms, time_ms, side=side), zone=self._zone)
+        yield replace(
+            self._act(LEAVES, self.track.seen_ms, time_ms, side=side), zone=self._place.zone
+        )
 
     def _come(self, time_ms: float) -> Iterator[Act]:
         track = self.track
@@ -139,15 +139,13 @@ class Story:
             return
         self.told = track.told = True
         self._way_from = track.first
-        if self._zones is not None:  # it came into the picture and a zone at once
-            self._zone = self._zone_now(self._zones)
-            self._next_zone = (self._zone, time_ms)
+        self._place.begin(track.sights[-1].box, time_ms)  # it may come into a zone at once
         yield self._enter(time_ms)
 
     def _enter(self, time_ms: float) -> Act:
         side = side_in(self.track, self._width, self._height)
         act = self._act(ENTERS, self.track.first.time_ms, time_ms, side=side)
-        return replace(act, zone=self._zone)
+        return replace(act, zone=self._place.zone)
 
     def _was_hidden(self) -> bool:
         """Whether it stood behind another one of its class, as people of a group do."""
@@ -199,24 +197,15 @@ class Story:
         least = STEP_WAY * self.track.box.size
         return sum(bool(s[axis] * np.sign(total[axis]) > least) for s in steps) >= STEPS - 1
 
-    def _cross(self, zones: Zones, time_ms: float) -> Iterator[Act]:
-        """Where it stands, by its foot, belongs to another zone for some time now."""
-        zone = self._zone_now(zones)
-        if zone != self._next_zone[0]:
-            self._next_zone = (zone, time_ms)
-        since_ms = self._next_zone[1]
-        if zone == self._zone or time_ms - since_ms < ZONE_MS:
+    def _cross(self, time_ms: float) -> Iterator[Act]:
+        """It stands in another zone for some time now."""
+        change = self._place.push(self.track.sights[-1].box, time_ms)
+        if change is None:
             return
-        before, self._zone = self._zone, zone
-        if before is not None:
-            yield replace(self._act(LEAVES, since_ms, time_ms), zone=before)
-        if zone is not None:
-            yield replace(self._act(ENTERS, since_ms, time_ms), zone=zone)
-
-    def _zone_now(self, zones: Zones) -> str | None:
-        box = self.track.sights[-1].box
-        foot = (box.left + box.right) / 2 / self._width, box.bottom / self._height
-        return zones.zone_at(min(1.0, foot[0]), min(1.0, foot[1]))
+        if change.left is not None:
+            yield replace(self._act(LEAVES, change.since_ms, time_ms), zone=change.left)
+        if change.entered is not None:
+            yield replace(self._act(ENTERS, change.since_ms, time_ms), zone=change.entered)
 
     def _go(self, time_ms: float) -> Iterator[Act]:
         if self._still is None:
