@@ -108,13 +108,10 @@ class Commentator(ABC):
 
 
 @dataclass(kw_only=True)
-class DecodingCommentator(Commentator):
-    """A decoder reads what is new of pictures and writes; a family adds its own stages."""
+class WritingCommentator(Commentator):
+    """A decoder writes, within what a picture may cost."""
 
-    picture_gate: PictureGate  # -> pictures in which something is new
-    row_gate: RowGate  # -> of the encoder's rows those that are new
     loop: TurnLoop  # -> tokens
-    novelty: Novelty  # -> comments that are news
     _pace: Pace | None = None
     _left_ms: float = math.inf  # for the next picture
     _began_s: float = 0.0  # with the picture, on the clock of this machine
@@ -122,6 +119,36 @@ class DecodingCommentator(Commentator):
     def limit(self, pace: Pace, left_ms: float) -> None:
         """What the next picture may cost, and how soon its comment must be whole."""
         self._pace, self._left_ms = pace, left_ms
+
+    def _turn(self, unit: Unit) -> list[int]:
+        """The tokens of a unit's turn, within what the picture may cost."""
+        encoded_ms = self._passed_ms()
+        if self._pace:
+            left_ms = max(0.0, self._left_ms - encoded_ms)
+            self.loop.limit_turns(max_tokens=self._pace.max_tokens, max_ms=left_ms)
+        with computing():
+            tokens, _, _ = self.loop.push_unit(*unit)
+        read_ms = encoded_ms + self.loop.read_ms  # and what came before in this picture
+        write_ms = self._passed_ms() - read_ms
+        self.cost = Cost(0.0, read_ms, write_ms, len(tokens), self.loop.cut_off)
+        written: list[int] = tokens.tolist()
+        return written
+
+    def _begin(self) -> None:
+        """The turn of a picture begins now."""
+        self._began_s = time.perf_counter()
+
+    def _passed_ms(self) -> float:
+        return 1000 * (time.perf_counter() - self._began_s)
+
+
+@dataclass(kw_only=True)
+class DecodingCommentator(WritingCommentator):
+    """A decoder reads what is new of pictures and writes; a family adds its own stages."""
+
+    picture_gate: PictureGate  # -> pictures in which something is new
+    row_gate: RowGate  # -> of the encoder's rows those that are new
+    novelty: Novelty  # -> comments that are news
 
     def reset(self) -> None:
         """Back to an empty stream."""
@@ -132,7 +159,7 @@ class DecodingCommentator(Commentator):
     def push(self, picture: Picture) -> list[Event]:
         """A picture to the events that it brings; Comments have no staleness yet."""
         self.counts.pictures += 1
-        self._began_s = time.perf_counter()
+        self._begin()
         change = self.picture_gate.push(picture.rgb)
         events = self._change_shot() if change.shot else []
         unit = self._unit(picture, change)
@@ -153,26 +180,9 @@ class DecodingCommentator(Commentator):
         """Another place is shown from this picture on: says what is begun."""
         return []
 
-    def _turn(self, unit: Unit) -> list[int]:
-        """The tokens of a unit's turn, within what the picture may cost."""
-        encoded_ms = self._passed_ms()
-        if self._pace:
-            left_ms = max(0.0, self._left_ms - encoded_ms)
-            self.loop.limit_turns(max_tokens=self._pace.max_tokens, max_ms=left_ms)
-        with computing():
-            tokens, _, _ = self.loop.push_unit(*unit)
-        read_ms = encoded_ms + self.loop.read_ms
-        write_ms = self._passed_ms() - read_ms
-        self.cost = Cost(0.0, read_ms, write_ms, len(tokens), self.loop.cut_off)
-        written: list[int] = tokens.tolist()
-        return written
-
     def _told(self, text: str, time_ms: float, happening: Happening | None = None) -> list[Event]:
         """The comment, if it is news."""
         if self.novelty.push(text, time_ms):
             return [Comment.of(text, time_ms, happening)]
         self.counts.repeated += 1
         return []
-
-    def _passed_ms(self) -> float:
-        return 1000 * (time.perf_counter() - self._began_s)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from laid_out import expect_words_in_order
 
 TOOLS = Path(__file__).parents[2] / "tools" / "train" / "watch"
 KINDS = ("single", "several", "group", "crowd", "meeting", "cars", "hands", "quiet", "left-things")
@@ -106,14 +107,7 @@ def test_rows_hold_each_track_and_word_once_in_order(turns) -> None:
     rows, targets = lay_out(turns, [True] * len(turns))
     assert rows[0] == BOS
     assert [-1 - r for r in rows if r < 0] == list(range(len(turns)))
-    for row, target, after in zip(rows, targets, [*rows[1:], -99], strict=True):
-        if target == SILENCE:
-            assert row < 0
-            assert after < 0
-        elif target == -1:
-            assert row in (BOS, END)
-        else:
-            assert target == after
+    expect_words_in_order(rows, targets, begins=BOS, ends=END, silence=SILENCE)
 
 
 boxes = st.tuples(*[st.integers(0, 300)] * 2, *[st.integers(4, 60)] * 2)

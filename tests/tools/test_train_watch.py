@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from laid_out import expect_words_in_order
 
 TOOLS = Path(__file__).parents[2] / "tools" / "train" / "watch"
 seeds = st.integers(0, 2**32 - 1)
@@ -277,15 +278,7 @@ def test_rows_hold_each_picture_and_word_once_in_order(words) -> None:
     assert len(rows) == len(targets)
     assert [-1 - r for r in rows if r < 0] == list(range(20))
     assert rows[0] == BOS
-    # What follows each row is the next row, silence before the next picture, or not asked.
-    for row, target, after in zip(rows, targets, [*rows[1:], -99], strict=True):
-        if target == SILENCE:
-            assert row < 0
-            assert after < 0
-        elif target == -1:
-            assert row in (BOS, END)
-        else:
-            assert target == after
+    expect_words_in_order(rows, targets, begins=BOS, ends=END, silence=SILENCE)
 
 
 def test_a_mirrored_example_tells_the_other_side() -> None:

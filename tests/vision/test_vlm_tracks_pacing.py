@@ -11,7 +11,6 @@ from test_vlm import resident_bytes
 from edgestream.events import Comment, Happening, Lag
 from edgestream.sources.picture import Picture
 from edgestream.vision.governor import Pace
-from edgestream.vision.vlm import tracked_stages
 from edgestream.vision.vlm.model import VlmModel
 
 SLOW = Pace(max_tokens=6, interval_ms=200.0)
@@ -55,7 +54,8 @@ def busy(model, monkeypatch, turn_ms):
 
     stages._answer = slow
     monkeypatch.setattr(
-        tracked_stages, "time", SimpleNamespace(perf_counter=lambda: clock.ms / 1000)
+        "edgestream.vision.stages.time",
+        SimpleNamespace(perf_counter=lambda: clock.ms / 1000),
     )
     return stages, asked
 

@@ -17,9 +17,9 @@ def note_border(track: Track, width: int, height: int) -> None:
     box = track.sights[-1].box
     sides = touched(box, width, height)
     track.at_border = bool(sides)
-    track.hangs = track.label in (PERSON, SOMETHING) and _hangs(box, sides, height)
+    hangs = track.label in (PERSON, SOMETHING) and _hangs(box, sides, height)
     whole = box.top > AWAY * box.height  # it came in as a whole
-    track.hung = track.hangs or (track.hung and not whole)
+    track.hung = hangs or (track.hung and not whole)
     velocity = track.velocity()
     ways = {"left": -velocity[0], "top": -velocity[1], "right": velocity[0], "bottom": velocity[1]}
     track.going_out = any(ways[side] > OUT_SPEED * box.size for side in sides)

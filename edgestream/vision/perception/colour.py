@@ -21,20 +21,14 @@ MIN_SHARE = 0.4  # of the pixels, that a name needs
 NAMES = ("black", "grey", "white", "brown", *dict.fromkeys(name for _, name in HUES))
 
 
-def main_colour(rgb: NDArray[np.uint8], before: NDArray[np.bool_] | None = None) -> str:
-    """The name that most pixels of uint8 [height, width, 3] have; empty where none has many.
-
-    `before`, of the same size: which of them count; all if None.
-    """
+def main_colour(rgb: NDArray[np.uint8]) -> str:
+    """The name that most pixels of uint8 [height, width, 3] have; empty where none has many."""
     if not rgb.size:
         return ""
     top, left = (int(INNER * n) for n in rgb.shape[:2])
     inner = np.s_[top : max(top + 1, rgb.shape[0] - top), left : max(left + 1, rgb.shape[1] - left)]
     small = cv2.resize(rgb[inner], (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA)
     names = _names(np.asarray(small, np.uint8))
-    if before is not None:
-        mask = cv2.resize(before[inner].astype(np.uint8), (SIDE_PX, SIDE_PX)) > 0
-        names = names[mask] if mask.any() else names
     counts = np.bincount(names.reshape(-1), minlength=len(NAMES))
     best = int(counts.argmax())
     return NAMES[best] if counts[best] >= MIN_SHARE * names.size else ""

@@ -52,7 +52,7 @@ class Track:
         self.part_of: set[str] = set()  # classes of those that it began in or beside
         self.gone = False  # where it was is background again
         self.at_border = False
-        self.hangs = self.hung = False  # into the picture from above, as an arm does; ever
+        self.hung = False  # into the picture from above, as an arm does
         self.going_out = False  # at the border, on its way out of the picture
         self._votes: dict[str, float] = defaultdict(float)
         self._colours: dict[str, float] = defaultdict(float)

@@ -8,17 +8,15 @@ part of the picture, is told what is known of it, and says it in its own words.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from edgestream._native import TurnLoop
 from edgestream.decoder.tokenizer import Tokenizer
-from edgestream.errors import UsageError, computing
+from edgestream.errors import UsageError
 from edgestream.events import Comment, Event
 from edgestream.sources.picture import Picture
-from edgestream.vision.governor import Cost, Pace
-from edgestream.vision.stages import Commentator, Seen, Unit
+from edgestream.vision.governor import Cost
+from edgestream.vision.stages import Seen, Unit, WritingCommentator
 from edgestream.vision.tracked.follower import Follower
 from edgestream.vision.vlm import facts
 from edgestream.vision.vlm.answer import Answerer
@@ -29,7 +27,7 @@ from edgestream.vision.vlm.units import UnitTemplate
 
 
 @dataclass(kw_only=True)
-class VlmTrackCommentator(Commentator):
+class VlmTrackCommentator(WritingCommentator):
     """A comment is the model's answer, or the teller's own sentence where no time is left.
 
     Fewer tokens and pictures can be had, and smaller parts of them where the tower takes any size.
@@ -41,22 +39,14 @@ class VlmTrackCommentator(Commentator):
     template: UnitTemplate  # -> a user's turn
     turn_after: Callable[[str, str], Sequence[int]]  # of (facts, question): tokens after a picture
     question: str  # that is asked about what happened
-    loop: TurnLoop  # -> tokens
     tokenizer: Tokenizer  # -> text
     silence: str  # an answer that means nothing
     answerer: Answerer | None = None  # of layouts in which the memory is one stream
-    _pace: Pace | None = None
-    _left_ms: float = math.inf  # for the next picture
-    _began_s: float = 0.0  # with the picture, on the clock of this machine
 
     @property
     def seen(self) -> tuple[Seen, ...]:
         """What is followed in the newest picture."""
         return self.follower.seen
-
-    def limit(self, pace: Pace, left_ms: float) -> None:
-        """What the next picture may cost, and how soon its comments must be whole."""
-        self._pace, self._left_ms = pace, left_ms
 
     def reset(self) -> None:
         """Back to an empty stream."""
@@ -66,7 +56,7 @@ class VlmTrackCommentator(Commentator):
 
     def push(self, picture: Picture) -> list[Event]:
         """A picture to the comments that it brings; they have no staleness yet."""
-        self._began_s = time.perf_counter()
+        self._begin()
         self.counts.pictures += 1
         try:
             expect_aspect(picture.rgb)
@@ -97,7 +87,8 @@ class VlmTrackCommentator(Commentator):
         return self._ask_unhurried(self.follower.finish())
 
     def _ask_unhurried(self, told: list[Comment]) -> list[Event]:
-        self._began_s, self._left_ms = time.perf_counter(), math.inf
+        self._begin()
+        self._left_ms = math.inf
         return self._ask_in_turn(told)
 
     def _ask_in_turn(self, told: list[Comment]) -> list[Event]:
@@ -145,17 +136,6 @@ class VlmTrackCommentator(Commentator):
 
     def _answer(self, unit: Unit) -> tuple[str, bool]:
         """What the model says to a turn, and whether a limit stopped it."""
-        encoded_ms = self._passed_ms()
-        if self._pace:
-            left_ms = max(0.0, self._left_ms - encoded_ms)
-            self.loop.limit_turns(max_tokens=self._pace.max_tokens, max_ms=left_ms)
-        with computing():
-            tokens, _, _ = self.loop.push_unit(*unit)
-        stopped = self.loop.cut_off
-        read_ms = encoded_ms + self.loop.read_ms  # and what came before in this picture
-        self.cost = Cost(0.0, read_ms, self._passed_ms() - read_ms, len(tokens), stopped)
+        tokens, stopped = self._turn(unit), self.loop.cut_off
         self.loop.cut_turn()  # the next one is about something else
-        return " ".join(self.tokenizer.decode(tokens.tolist()).split()), stopped
-
-    def _passed_ms(self) -> float:
-        return 1000 * (time.perf_counter() - self._began_s)
+        return " ".join(self.tokenizer.decode(tokens).split()), stopped

@@ -7,17 +7,15 @@ import argparse
 import warnings
 from pathlib import Path
 
-import gguf
 import numpy as np
 import onnxruntime as ort
 import torch
-from caption_parts import write_layers, write_matrix, write_sizes
-from track_network import TrackEncoder, TrackTeller, load_teller
+from row_decoder import write_decoder
+from track_network import TrackEncoder, load_teller
 from track_words import WORDS
 
 OPSET = 18
 TOLERANCE = 1e-4
-NORMAL_TOKEN, CONTROL_TOKEN = 1, 3
 ENCODER, DECODER = "encoder.onnx", "decoder.gguf"
 
 
@@ -40,25 +38,6 @@ def write_encoder(encoder: TrackEncoder, n_numbers: int, path: Path) -> None:
     print(f"{path}: within {worst:.1e} of PyTorch")
 
 
-def write_decoder(network: TrackTeller, path: Path) -> None:
-    """Writes the decoder as GGUF of the llama architecture, matrices in Q8_0."""
-    shape = network.shape
-    writer = gguf.GGUFWriter(str(path), "llama")
-    write_sizes(writer, "edgestream tracks", shape)
-    writer.add_vocab_size(shape.n_text)
-    writer.add_tokenizer_model("llama")
-    writer.add_token_list([w if w[0] == "<" else f" {w}" for w in WORDS])
-    writer.add_token_scores([0.0] * shape.n_text)
-    writer.add_token_types([CONTROL_TOKEN if w[0] == "<" else NORMAL_TOKEN for w in WORDS])
-    write_matrix(writer, "token_embd", network.tokens.weight)
-    write_matrix(writer, "output", network.head.weight)
-    write_layers(writer, network.layers, network.norm, shape)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-
-
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("checkpoint", type=Path)
@@ -67,7 +46,7 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     network = load_teller(args.checkpoint)
     write_encoder(network.encoder, network.shape.n_numbers, args.out / ENCODER)
-    write_decoder(network, args.out / DECODER)
+    write_decoder(network, "edgestream tracks", WORDS, args.out / DECODER)
     for path in sorted(args.out.iterdir()):
         print(path, path.stat().st_size, "bytes")
 

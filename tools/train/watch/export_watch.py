@@ -8,12 +8,11 @@ import hashlib
 import warnings
 from pathlib import Path
 
-import gguf
 import numpy as np
 import onnxruntime as ort
 import torch
 from camera import SEEN_HEIGHT, SEEN_WIDTH
-from caption_parts import write_layers, write_matrix, write_sizes
+from row_decoder import write_decoder
 from script import PICTURE_MS
 from torch import Tensor, nn
 from vocabulary import BOS, END, SILENCE, WORDS
@@ -22,7 +21,6 @@ from watcher import Commentator, PictureEncoder, load_watcher
 OPSET = 18
 TOLERANCE = 1e-4
 STATES = ("last", "background", "any")
-NORMAL_TOKEN, CONTROL_TOKEN = 1, 3
 MAX_TOKENS = 12  # of a comment; the longest sentence has nine and its end
 MANIFEST = """\
 format = 1
@@ -113,25 +111,6 @@ def _worst_difference(encoder: PictureEncoder, path: Path) -> float:
     return float(np.abs(np.concatenate(parts, 1) - wanted).max())
 
 
-def write_decoder(network: Commentator, path: Path) -> None:
-    """Writes the decoder as GGUF of the llama architecture, matrices in Q8_0."""
-    shape = network.shape
-    writer = gguf.GGUFWriter(str(path), "llama")
-    write_sizes(writer, "edgestream tiny-watch", shape)
-    writer.add_vocab_size(shape.n_text)
-    writer.add_tokenizer_model("llama")
-    writer.add_token_list([w if w[0] == "<" else f" {w}" for w in WORDS])
-    writer.add_token_scores([0.0] * shape.n_text)
-    writer.add_token_types([CONTROL_TOKEN if w[0] == "<" else NORMAL_TOKEN for w in WORDS])
-    write_matrix(writer, "token_embd", network.tokens.weight)
-    write_matrix(writer, "output", network.head.weight)
-    write_layers(writer, network.layers, network.norm, shape)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-
-
 def write_manifest(folder: Path, network: Commentator, silence_bias: float) -> None:
     """Writes `model.toml` with the sha256 of the files."""
     names = ("encoder.onnx", "decoder.gguf")
@@ -163,7 +142,7 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     network = load_watcher(args.checkpoint)
     write_encoder(network.encoder, args.out / "encoder.onnx")
-    write_decoder(network, args.out / "decoder.gguf")
+    write_decoder(network, "edgestream tiny-watch", WORDS, args.out / "decoder.gguf")
     write_manifest(args.out, network, args.silence_bias)
     for path in sorted(args.out.iterdir()):
         print(path, path.stat().st_size, "bytes")

@@ -14,7 +14,8 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from caption_parts import Layer, RmsNorm, rope_tables
+from caption_parts import RmsNorm
+from row_decoder import RowDecoder
 from torch import Tensor, nn
 from track_features import N_NUMBERS
 from track_words import WORDS
@@ -62,44 +63,22 @@ class TrackEncoder(nn.Module):
         return self.out(self.norm(x))
 
 
-class TrackTeller(nn.Module):
+class TrackTeller(RowDecoder):
     """Rows of tracks and words in, scores of the next word out."""
 
     MAX_TRAINED_ROWS = 1024
 
     def __init__(self, shape: TrackShape) -> None:
         super().__init__()
-        self.shape = shape
         self.encoder = TrackEncoder(shape)
-        self.tokens = nn.Embedding(shape.n_text, shape.width)
-        nn.init.normal_(self.tokens.weight, std=0.5)
-        self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.n_layers))
-        self.norm = RmsNorm(shape.width)
-        self.head = nn.Linear(shape.width, shape.n_text, bias=False)
-        cos, sin = rope_tables(self.MAX_TRAINED_ROWS, shape)
-        self.register_buffer("cos", cos, persistent=False)
-        self.register_buffer("sin", sin, persistent=False)
-        self.register_buffer("mask", self._mask(self.MAX_TRAINED_ROWS), persistent=False)
+        self.add_decoder(shape, self.MAX_TRAINED_ROWS)
 
     def forward(self, numbers: Tensor, rows: Tensor) -> Tensor:
         """numbers [B, T, n_numbers]; rows [B, R]: a word, or -1 - t for row t of `numbers`.
 
         Returns scores [B, R, n_text] of what follows each row.
         """
-        seen = self.encoder(numbers)
-        is_track = (rows < 0)[..., None]
-        index = (-1 - rows).clamp(min=0)[..., None].expand(-1, -1, seen.shape[-1])
-        x = torch.where(is_track, seen.gather(1, index), self.tokens(rows.clamp(min=0)))
-        n = x.shape[1]
-        mask, cos, sin = self.mask[:n, :n], self.cos[:n], self.sin[:n]
-        for layer in self.layers:
-            x = layer(x, cos, sin, mask)
-        return self.head(self.norm(x))
-
-    def _mask(self, n: int) -> Tensor:
-        """[n, n] True where a row may look: its window and the sinks, never ahead."""
-        i, j = torch.arange(n)[:, None], torch.arange(n)[None]
-        return (j <= i) & ((i - j < self.shape.window) | (j < self.shape.n_sinks))
+        return self.read(self.encoder(numbers), rows)
 
 
 def load_teller(path: Path) -> TrackTeller:

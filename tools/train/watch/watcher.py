@@ -15,7 +15,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from camera import SEEN_HEIGHT, SEEN_WIDTH
-from caption_parts import Layer, RmsNorm, rope_tables
+from caption_parts import RmsNorm
+from row_decoder import RowDecoder
 from torch import Tensor, nn
 from vocabulary import COLOURS, SIZES, WORDS
 
@@ -100,7 +101,7 @@ class PictureEncoder(nn.Module):
         return torch.stack(seen, 1), [last, background, any_]
 
 
-class Commentator(nn.Module):
+class Commentator(RowDecoder):
     """Rows of pictures and words in, scores of the next word out."""
 
     MAX_TRAINED_ROWS = 512
@@ -108,17 +109,9 @@ class Commentator(nn.Module):
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
-        self.shape = shape
         self.encoder = PictureEncoder(shape)
         self.truths = nn.Linear(shape.width, self.N_TRUTHS)  # training only
-        self.tokens = nn.Embedding(shape.n_text, shape.width)
-        nn.init.normal_(self.tokens.weight, std=0.5)
-        self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.n_layers))
-        self.norm = RmsNorm(shape.width)
-        self.head = nn.Linear(shape.width, shape.n_text, bias=False)
-        cos, sin = rope_tables(self.MAX_TRAINED_ROWS, shape)
-        self.register_buffer("cos", cos, persistent=False)
-        self.register_buffer("sin", sin, persistent=False)
+        self.add_decoder(shape, self.MAX_TRAINED_ROWS)
 
     def forward(
         self, pictures: Tensor, rows: Tensor, states: list[Tensor]
@@ -129,19 +122,7 @@ class Commentator(nn.Module):
         follows each row, and truths [B, T, N_TRUTHS].
         """
         seen, _ = self.encoder(pictures, *states)
-        is_picture = (rows < 0)[..., None]
-        index = (-1 - rows).clamp(min=0)[..., None].expand(-1, -1, seen.shape[-1])
-        x = torch.where(is_picture, seen.gather(1, index), self.tokens(rows.clamp(min=0)))
-        n = x.shape[1]
-        mask, cos, sin = self._mask(n), self.cos[:n], self.sin[:n]
-        for layer in self.layers:
-            x = layer(x, cos, sin, mask)
-        return self.head(self.norm(x)), self.truths(seen)
-
-    def _mask(self, n: int) -> Tensor:
-        """[n, n] True where a row may look: its window and the sinks, never ahead."""
-        i, j = torch.arange(n)[:, None], torch.arange(n)[None]
-        return (j <= i) & ((i - j < self.shape.window) | (j < self.shape.n_sinks))
+        return self.read(seen, rows), self.truths(seen)
 
 
 def load_watcher(path: Path) -> Commentator:
