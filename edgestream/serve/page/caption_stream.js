@@ -10,8 +10,9 @@ const MOST_UNSENT_BYTES = 262_144; // that wait in the browser
 const MOST_UNHEARD_MS = 60_000; // that wait in the server
 const CALM_MS = 10_000; // so long after silence nothing can come of it any more
 const DEAD_MS = 15_000; // without a word of the server, though sound was sent
-const FATAL = ["bad-request", "unknown-model", "unauthorized"];
-const MOST_FAILURES = 3;
+const WRONG = ["bad-request", "unknown-model"]; // about a hello: another one will not be better
+const LOST = ["unknown-session", "too-long", "failed", "bad-request"]; // the session is no more
+const MOST_FAILURES = 3; // in a row, without a final line
 
 export class CaptionStream {
   #socket = null;
@@ -128,7 +129,7 @@ export class CaptionStream {
   #ready({ session }) {
     this.#session = session;
     this.#seq = 0;
-    this.#sessionStart = this.kept.start;
+    this.#sessionStart = Math.max(this.kept.start, this.#covered);
     if (this.#covered < this.#sessionStart) this.#tellOfGap();
     this.#goOn(this.#sessionStart);
   }
@@ -165,7 +166,7 @@ export class CaptionStream {
 
   #event(event) {
     this.#seq = event.seq;
-    if (event.type === "done") return this.#finish("done");
+    if (event.type === "done") return this.#done(event);
     if (event.type === "draft") this.#drafted = event.text !== "";
     if (event.type === "final") {
       this.#drafted = false;
@@ -173,6 +174,14 @@ export class CaptionStream {
       this.#cover(event.end_ms);
     }
     this.on.event(shifted(event, this.#sessionStart / this.bytesPerMs));
+  }
+
+  /** Without an end of ours the server ended it, as it does when it is stopped: on to the next one. */
+  #done({ heard_ms: heardMs }) {
+    if (this.#endSent) return this.#finish("done");
+    this.#cover(heardMs);
+    this.kept.dropBefore(this.#covered);
+    this.#anew();
   }
 
   /** The server knows no session: the next one begins with the sound that is kept. */
@@ -188,13 +197,17 @@ export class CaptionStream {
   #lost() {
     const { code, message } = this.#error ?? {};
     this.#drop();
-    const tooLong = code === "too-long" && !this.hello.live;
-    const failing = code === "failed" && ++this.#failures >= MOST_FAILURES;
     if (code === "unauthorized") return this.#finish("unauthorized", message);
-    if (FATAL.includes(code) || tooLong || failing) return this.#finish("refused", message);
-    if (["unknown-session", "too-long", "failed"].includes(code)) return this.#anew();
+    if (this.#isHopeless(code)) return this.#finish("refused", message);
+    if (LOST.includes(code)) return this.#anew();
     this.on.state(code === "full" ? "full" : "reconnecting", message);
     this.#backoff.wait(() => this.#again());
+  }
+
+  #isHopeless(code) {
+    if (WRONG.includes(code) && !this.#session) return true;
+    if (code === "too-long" && !this.hello.live) return true;
+    return ["failed", "bad-request"].includes(code) && ++this.#failures >= MOST_FAILURES;
   }
 
   /** A browser does not say why a web socket was refused: the plain request tells. */

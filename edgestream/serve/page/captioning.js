@@ -80,6 +80,7 @@ export class Captioning {
 
   #madeLive(on) {
     const { kind, name } = this.live ?? { name: "the server" };
+    this.views.page.draft.hidden = kind === "camera"; // comments have no drafts
     if (kind === "camera") {
       this.#camera = new Camera(this.views.page, name);
       this.#camera.start();
@@ -107,6 +108,7 @@ export class Captioning {
     this.#run = null;
     this.#camera?.stop();
     this.#camera = null;
+    this.views.page.draft.hidden = false;
     this.views.draft(null);
     this.views.dock.show(false);
     keepAwake(false);

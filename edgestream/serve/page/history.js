@@ -156,7 +156,7 @@ export class History {
   }
 
   #keepAtEnd() {
-    if (this.#following) this.page.history.scrollTop = this.page.history.scrollHeight;
+    if (this.#following && this.#last) this.page.history.scrollTop = this.page.history.scrollHeight;
   }
 
   #marks() {
