@@ -8,8 +8,8 @@ so a line is closed when as many words behind its end are known, or a pause.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
+from itertools import takewhile
 
 from edgestream.captions.line_breaks import (
     COLUMNS,
@@ -135,4 +135,5 @@ def _fits(words: Sequence[TimedWord]) -> bool:
 
 def n_alike(known: str, text: str) -> int:
     """Characters at the start of `text` that are those of `known`, the words that are final."""
-    return len(os.path.commonprefix([printable(known), text]))
+    pairs = zip(printable(known), text, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))

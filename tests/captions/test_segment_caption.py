@@ -66,7 +66,7 @@ def test_a_silence_that_the_model_heard_ends_a_line():
     caption = caption_of([b" so", b" it", b" is", b"\xc3"])
     push(caption, [0, 1], [2], known_ms=1000)
     (said,) = push(caption, [2], known_ms=2000)  # the draft said so already, but not for sure
-    assert said.text == "so it is" and said.n_final == len("so it")
+    assert (said.text, said.n_final) == ("so it is", len("so it"))
     assert push(caption, [], known_ms=3000) == []
     (line,) = finals(push(caption, [], known_ms=4000))
     assert (line.text, line.end_ms) == ("so it is", 2000)
