@@ -15,7 +15,6 @@ from edgestream.sources.sound_file import FileSource
 from edgestream.speech.stream import Stream
 
 RECENT_S = 10.0  # of which a session's cost is told
-MARGIN = 0.85  # of the cores may be taken; the rest is for protocols, and for who speaks fast
 SPEECH = DATA / "person.flac"  # somebody who speaks without long pauses
 BEHIND_MS = 1500.0  # of a live session: now all are late, whatever was measured before
 
@@ -69,8 +68,9 @@ class Admission:
     moment. Recordings take what is left, and are not counted.
     """
 
-    def __init__(self, n_cores: int) -> None:
-        self.n_cores = n_cores
+    def __init__(self, n_cores: int, share: float) -> None:
+        """`share` of the cores may be taken."""
+        self.n_cores, self._share = n_cores, share
         self._speech: dict[str, float] = {}  # by model
 
     def measure(self, model_name: str, open_stream: Callable[[], Stream]) -> None:
@@ -100,7 +100,7 @@ class Admission:
         taken, more = self.taken(sessions), self.cost(model_name)
         if not sessions:
             return  # alone, a slow machine writes later and less often, and says so
-        if taken + more > MARGIN * self.n_cores or behind_ms > BEHIND_MS:
+        if taken + more > self._share * self.n_cores or behind_ms > BEHIND_MS:
             raise RefusalError(
                 "full",
                 f"{len(sessions)} sessions take what {self.n_cores} cores can compute in time;"

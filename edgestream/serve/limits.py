@@ -12,6 +12,7 @@ class Limits:
 
     connections: int = 512  # open at once
     sessions: int = 64  # whatever the machine could compute
+    cores_share: float = 0.85  # that live sessions take; the rest is for protocols and fast talkers
     uploads: int = 4  # recordings that are captioned at once
     header_s: float = 10.0  # until a request's headers are there
     body_gap_s: float = 20.0  # between two pieces of a request's body

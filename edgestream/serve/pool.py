@@ -45,7 +45,7 @@ class Pool:
         self.models, self.limits, self.metrics = models, limits, metrics
         self._transcripts = transcripts
         self.scheduler = Scheduler(cores())
-        self.admission = Admission(self.scheduler.n_threads)
+        self.admission = Admission(self.scheduler.n_threads, limits.cores_share)
         self._sessions: dict[str, ServedSession] = {}
         self._left_s: dict[str, float] = {}  # sessions without a client, since when
         self._draining = False

@@ -124,22 +124,20 @@ class Connection:
         return hearing, seq
 
     async def _listen(self, hearing: Hearing, number: int) -> None:
-        """The client's messages, until it has said `end`."""
+        """The client's messages, one after the other."""
         while True:
             message = await self._receive(self._limits.idle_s)
             # A message is taken whole, even if the connection ends meanwhile: it is counted whole.
-            if await asyncio.shield(self._take(hearing, number, message)):
-                return
+            await asyncio.shield(self._take(hearing, number, message))
 
-    async def _take(self, hearing: Hearing, number: int, message: Any) -> bool:
-        """One message; whether it was the end."""
+    async def _take(self, hearing: Hearing, number: int, message: Any) -> None:
         async with hearing.taking:
             if hearing.connection != number:
                 raise WebSocketDisconnect(1001)  # the client is here on a newer one
             if (data := message.get("bytes")) is not None:
                 await self._hear(hearing, data)
-                return False
-            return await self._heed(hearing, parsed(message.get("text") or ""))
+            else:
+                await self._heed(hearing, parsed(message.get("text") or ""))
 
     async def _hear(self, hearing: Hearing, data: bytes) -> None:
         samples = hearing.decoder.push(data)
@@ -147,8 +145,8 @@ class Connection:
         if len(samples):
             await hearing.session.push(samples)
 
-    async def _heed(self, hearing: Hearing, message: dict[str, Any]) -> bool:
-        """What is no sound; whether it was the end."""
+    async def _heed(self, hearing: Hearing, message: dict[str, Any]) -> None:
+        """What is no sound."""
         kind, session = message["type"], hearing.session
         if kind == "ack":
             session.log.acknowledge(field(message, "seq", is_count, "a number"))
@@ -161,10 +159,8 @@ class Connection:
             if len(rest := hearing.decoder.finish()):
                 await session.push(rest)
             session.finish()
-            return True
         else:
             raise bad(f"type {kind!r:.40} is not known; send PCM, ack, lost or end")
-        return False
 
     async def _tell(self, hearing: Hearing, seq: int) -> None:
         """All events behind `seq`, and that it is over."""
