@@ -21,11 +21,16 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """The line being spoken, so far. The next Draft or Final replaces it."""
+    """The line being spoken, so far. The next Draft or Final replaces it.
+
+    The first `n_final` characters of `text` do not change any more; the line may still end
+    within them, and the next one then begins with the rest.
+    """
 
     text: str
     start_ms: float
     end_ms: float
+    n_final: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,14 @@ class Meter:
             power = float(np.mean(np.square(item.samples, dtype=np.float64)))
             self.level_dbfs = max(SILENCE_DBFS, 10 * math.log10(power + 1e-30))
 
+    def count(self, events: list[Event]) -> None:
+        """What the stream said: lines, words, and what was lost."""
+        finals = [event for event in events if isinstance(event, Final)]
+        self.n_lines += len(finals)
+        self.n_words += sum(len(final.words) for final in finals)
+        gaps = [event for event in events if isinstance(event, Gap)]
+        self.lost_ms += sum(gap.end_ms - gap.start_ms for gap in gaps)
+
 
 class Input(Protocol):
     """What a session reads: of sound its blocks of samples, of a camera its pictures and gaps."""
@@ -99,12 +107,8 @@ class Reading:
     def _counted(self, events: list[Event]) -> list[Event]:
         behind_ms = self.source.behind_ms
         self.meter.worst_behind_ms = max(self.meter.worst_behind_ms, behind_ms)
-        finals = [event for event in events if isinstance(event, Final)]
-        self.meter.n_lines += len(finals)
-        self.meter.n_words += sum(len(final.words) for final in finals)
-        gaps = [e for e in events if isinstance(e, Gap)]
-        self.meter.lost_ms += sum(gap.end_ms - gap.start_ms for gap in gaps)
-        if any(gap.reason == "overflow" for gap in gaps):
+        self.meter.count(events)
+        if any(isinstance(event, Gap) and event.reason == "overflow" for event in events):
             events.append(Lag(behind_ms, "dropped audio"))
         return events
 

@@ -20,7 +20,7 @@ PACKAGE = ROOT / "edgestream"
 ROOMS = [
     "errors", "events", "data", "system", "library", "sources", "onnx", "decoder", "policy",
     "captions", "session", "speech", "vision", "outlets", "hub", "scoring", "convert",
-    "bench", "cli", "__main__",
+    "bench", "serve", "cli", "__main__",
 ]  # fmt: skip
 FILE_LINES = 300
 FUNCTION_LINES = 40

@@ -9,6 +9,7 @@ so a line is closed when as many words behind its end are known, or a pause.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import takewhile
 
 from edgestream.captions.line_breaks import (
     COLUMNS,
@@ -21,7 +22,7 @@ from edgestream.captions.line_breaks import (
     words_in,
     wrapped,
 )
-from edgestream.captions.shown_text import columns
+from edgestream.captions.shown_text import columns, printable
 from edgestream.captions.word_times import TimedWord
 from edgestream.events import Final, Word
 
@@ -130,3 +131,9 @@ def _fits(words: Sequence[TimedWord]) -> bool:
     if words[-1].end_ms - words[0].start_ms > LINE_MS:
         return False
     return wrapped(_units(words), worst=NEVER - 1) is not None
+
+
+def n_alike(known: str, text: str) -> int:
+    """Characters at the start of `text` that are those of `known`, the words that are final."""
+    pairs = zip(printable(known), text, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))

@@ -11,12 +11,14 @@ from collections.abc import Sequence
 
 from edgestream.captions.clock import Clock
 from edgestream.captions.line_breaks import opened
-from edgestream.captions.lines import PAUSE_MS, Lines
+from edgestream.captions.lines import PAUSE_MS, Lines, n_alike
 from edgestream.captions.shown_text import printable
 from edgestream.captions.word_times import WordTimes, spoken_ms
 from edgestream.captions.words import SpokenWord, WordBuilder
 from edgestream.captions.writing_systems import is_mark
 from edgestream.events import Draft, Event, Final
+
+NO_DRAFT = ("", 0)  # text, and how many characters of it are final
 
 
 class SegmentCaption:
@@ -32,7 +34,7 @@ class SegmentCaption:
         for stage in (self._builder, self._times, self._lines):
             stage.reset()
         self._whole: list[SpokenWord] = []  # words of this push that have no place yet
-        self._draft = ""
+        self._draft = NO_DRAFT
         self._draft_ms: float | None = None  # source time at which a draft without words began
 
     def push(
@@ -71,7 +73,7 @@ class SegmentCaption:
         self._whole += self._builder.finish()
         lines = [*self._written(), *self._lines.finish()]
         self._times.pause()
-        self._draft, self._draft_ms = "", None
+        self._draft, self._draft_ms = NO_DRAFT, None
         return [*lines]
 
     def _written(self) -> list[Final]:
@@ -82,7 +84,7 @@ class SegmentCaption:
             self._draft_ms = None
             self._clock.forget_before(self._times.ended_ms)
         if lines:
-            self._draft = ""
+            self._draft = NO_DRAFT
         return lines
 
     def _is_silent(self, known_ms: float) -> bool:
@@ -99,11 +101,12 @@ class SegmentCaption:
         """The open line with the hypothesis behind it, if that is something new."""
         text = printable(self._lines.text + self._builder.draft_text(behind))
         text = text if self._lines.words else opened(text)
-        if is_mark(text) or text == self._draft:
+        draft = text, n_alike(self._lines.text, text)
+        if is_mark(text) or draft == self._draft:
             return []
-        self._draft = text
+        self._draft = draft
         end_ms = self._times.source_ms(now_ms)
-        return [Draft(text, min(self._draft_start_ms(text, now_ms), end_ms), end_ms)]
+        return [Draft(text, min(self._draft_start_ms(text, now_ms), end_ms), end_ms, draft[1])]
 
     def _draft_start_ms(self, text: str, now_ms: float) -> float:
         """Where the open line begins: its first word, or as long ago as speaking the text takes."""

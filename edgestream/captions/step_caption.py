@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from edgestream.captions.clock import Clock
 from edgestream.captions.line_breaks import is_sentence_end
-from edgestream.captions.lines import PAUSE_MS, Lines
+from edgestream.captions.lines import PAUSE_MS, Lines, n_alike
 from edgestream.captions.pieces import piece_bytes
 from edgestream.captions.shown_text import printable
 from edgestream.captions.word_times import WordTimes, spoken_ms
@@ -116,7 +116,7 @@ class Caption:
         start_ms = self._times.source_ms(first_ms)
         if self._lines.words:
             start_ms = self._lines.words[0].start_ms
-        return [Draft(text, min(start_ms, end_ms), end_ms)]
+        return [Draft(text, min(start_ms, end_ms), end_ms, n_alike(self._lines.text, text))]
 
     def _silent_ms(self) -> float:
         return (self._step - self._last_step) * self._step_ms

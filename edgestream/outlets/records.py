@@ -20,16 +20,22 @@ def json_line(event: Event) -> str:
     Of a Comment the fields of `happening` stand beside its own: `label` as `class`, and what is not
     known of it not at all.
     """
-    return json.dumps(_shown(_record(event)), ensure_ascii=False, allow_nan=False)
+    return json.dumps(record(event), ensure_ascii=False, allow_nan=False)
 
 
-def _record(event: Event) -> dict[str, Any]:
+def record(event: Event) -> dict[str, Any]:
+    """The same as a dict, text as it may be shown."""
+    shown: dict[str, Any] = _shown(_fields(event))
+    return shown
+
+
+def _fields(event: Event) -> dict[str, Any]:
     name = "final" if isinstance(event, Final) else type(event).__name__.lower()
-    record = {"type": name, **dataclasses.asdict(event)}
+    fields = {"type": name, **dataclasses.asdict(event)}
     if isinstance(event, Comment):
-        happening, time = record.pop("happening") or {}, record.pop("time")
-        record |= _known({"time": time, **happening})
-    return record
+        happening, time = fields.pop("happening") or {}, fields.pop("time")
+        fields |= _known({"time": time, **happening})
+    return fields
 
 
 def _known(fields: dict[str, Any]) -> dict[str, Any]:

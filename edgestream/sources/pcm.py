@@ -9,12 +9,9 @@ import sys
 from collections.abc import Iterator
 from typing import BinaryIO
 
-import numpy as np
-import numpy.typing as npt
-
 from edgestream.errors import SourceError, UsageError
 from edgestream.sources.block import BLOCK_MS, Block, check_rate
-from edgestream.sources.channels import Downmix
+from edgestream.sources.pcm_decoder import PcmDecoder
 from edgestream.sources.sample_formats import SampleFormat
 from edgestream.sources.sound_kind import HEAD_BYTES, Kind, kind_of
 
@@ -108,21 +105,17 @@ class PcmSource:
         self._form = SampleFormat(sample_format)
 
     def __iter__(self) -> Iterator[Block]:
-        frame_bytes = self._form.n_bytes * self._channels
-        read_bytes = frame_bytes * max(1, self.rate_hz * BLOCK_MS // 1000)
+        decoder, heard = PcmDecoder(self._form, self._channels, self.rate_hz), False
+        read_bytes = decoder.frame_bytes * max(1, self.rate_hz * BLOCK_MS // 1000)
         refuse_kind(self._bytes.kind())
-        mix, carry, heard = Downmix(self._channels, self.rate_hz), b"", False
         while data := self._bytes.read(read_bytes):
-            data = carry + data
-            whole = len(data) - len(data) % frame_bytes
-            carry = data[whole:]  # less than one frame
-            if whole:
-                heard = True
-                mono = mix.push(self._decode(data[:whole]))
-                notice = mix.take_notice()
-                if len(mono) or notice:
-                    yield Block(mono, notice=notice)
-        if len(rest := mix.finish()):
+            mono = decoder.push(data)
+            notice = decoder.take_notice()
+            heard = heard or len(mono) > 0
+            if len(mono) or notice:
+                yield Block(mono, notice=notice)
+        if len(rest := decoder.finish()):
+            heard = True
             yield Block(rest)
         if not heard and not self._bytes.stopped:
             raise SourceError(
@@ -134,18 +127,6 @@ class PcmSource:
 
     def close(self) -> None:
         """Does nothing: the stream belongs to the caller."""
-
-    def _decode(self, data: bytes) -> npt.NDArray[np.float32]:
-        form = self._form
-        if form.n_bytes == 3:
-            narrow = np.frombuffer(data, np.uint8).reshape(-1, 3)
-            wide = np.zeros((len(narrow), 4), np.uint8)
-            wide[:, slice(0, 3) if form.big_endian else slice(1, 4)] = narrow
-            data = wide.tobytes()
-        with np.errstate(invalid="ignore", over="ignore"):  # what is no number is silence later
-            values = np.frombuffer(data, form.dtype).astype(np.float32)
-            values = (values - np.float32(form.offset)) / np.float32(form.full_scale)
-        return values.reshape(-1, self._channels)
 
 
 def refuse_kind(kind: Kind) -> None:

@@ -88,7 +88,7 @@ def listen(
         raise UsageError(
             f"model: {type(model).__name__} cannot be used; give a name, a folder or load()'s"
         )
-    given = _known(
+    given = known_options(
         model,
         delay=delay, delay_ms=delay_ms, confidence=confidence, policy=policy, language=language,
         task=task, prompt=prompt, times=times, vad=vad,
@@ -105,7 +105,7 @@ def listen(
         raise
 
 
-def _known(model: Model | ReencodedModel, **options: Any) -> dict[str, Any]:
+def known_options(model: Model | ReencodedModel, **options: Any) -> dict[str, Any]:
     """The options that were given; refuses what the model's family does not know."""
     given = {name: value for name, value in options.items() if value is not None}
     for name in given:

@@ -65,7 +65,8 @@ def test_a_pause_of_commitments_inside_a_word_ends_no_line():
 def test_a_silence_that_the_model_heard_ends_a_line():
     caption = caption_of([b" so", b" it", b" is", b"\xc3"])
     push(caption, [0, 1], [2], known_ms=1000)
-    assert push(caption, [2], known_ms=2000) == []  # the draft said so already
+    (said,) = push(caption, [2], known_ms=2000)  # the draft said so already, but not for sure
+    assert (said.text, said.n_final) == ("so it is", len("so it"))
     assert push(caption, [], known_ms=3000) == []
     (line,) = finals(push(caption, [], known_ms=4000))
     assert (line.text, line.end_ms) == ("so it is", 2000)
@@ -77,7 +78,9 @@ def test_drafts_show_the_open_line_and_what_may_follow():
     caption = caption_of([b" so", b" it", b" is", b" \xc3", b"\xa9", b"."])
     assert drafts(push(caption, [], [0, 1, 3], known_ms=0)) == ["so it"]
     assert drafts(push(caption, [0], [1, 3, 4], known_ms=500)) == ["so it é"]
-    assert drafts(push(caption, [1], [3, 4], known_ms=1000)) == []
+    (same,) = push(caption, [1], [3, 4], known_ms=1000)  # "so" is sure now
+    assert (same.text, same.n_final) == ("so it é", len("so"))
+    assert push(caption, [], [3, 4], known_ms=1200) == []  # nothing new
     assert drafts(push(caption, [], [5], known_ms=1500)) == ["so it."]
     assert texts(caption.finish()) == ["so it"]
     assert drafts(push(caption, [], [5], known_ms=2000)) == []

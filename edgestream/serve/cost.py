@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What sessions cost, measured; and whether there is room for one more."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from edgestream.data import DATA
+from edgestream.errors import EdgestreamError
+from edgestream.serve.refusal import RefusalError
+from edgestream.sources.sound_file import FileSource
+from edgestream.speech.stream import Stream
+
+RECENT_S = 10.0  # of which a session's cost is told
+SPEECH = DATA / "person.flac"  # somebody who speaks without long pauses
+BEHIND_MS = 1500.0  # of a live session: now all are late, whatever was measured before
+
+
+class Cost:
+    """What a session takes of a core, lately. Any thread may ask."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._steps: deque[tuple[float, float]] = deque()  # when it ended, and how long it took
+
+    def add(self, now_s: float, took_s: float) -> None:
+        """A step that ended now."""
+        with self._lock:
+            self._steps.append((now_s, took_s))
+            self._forget(now_s)
+
+    def share(self, now_s: float) -> float:
+        """Seconds of computing in each second, of the last RECENT_S."""
+        with self._lock:
+            self._forget(now_s)
+            return sum(took_s for _, took_s in self._steps) / RECENT_S
+
+    def _forget(self, now_s: float) -> None:
+        while self._steps and self._steps[0][0] < now_s - RECENT_S:
+            self._steps.popleft()
+
+
+def speech_cost(open_stream: Callable[[], Stream]) -> float:
+    """Seconds of computing for each second that somebody speaks, measured now on a recording."""
+    source = FileSource(SPEECH, pace=False)
+    try:
+        stream = open_stream().at_rate(source.rate_hz)
+        blocks = list(source)
+    finally:
+        source.close()
+    for block in blocks[: len(blocks) // 4]:  # the first windows are slower than all later ones
+        stream.take(block)
+    stream.reset()
+    start_s = time.perf_counter()
+    for block in blocks:
+        stream.take(block)
+    return (time.perf_counter() - start_s) * 1000 / stream.heard_ms
+
+
+class Admission:
+    """Refuses the session that would make the others fall behind.
+
+    Each live session is taken for what it costs while somebody speaks, measured on this machine
+    when the model was loaded, or for more if it takes more: who is silent may speak the next
+    moment. Recordings take what is left, and are not counted.
+    """
+
+    def __init__(self, n_cores: int, share: float) -> None:
+        """`share` of the cores may be taken."""
+        self.n_cores, self._share = n_cores, share
+        self._speech: dict[str, float] = {}  # by model
+
+    def measure(self, model_name: str, open_stream: Callable[[], Stream]) -> None:
+        """Takes a few seconds, on any thread; until then nothing is refused for its cost."""
+        try:
+            self._speech[model_name] = speech_cost(open_stream)
+        except EdgestreamError:  # the first session will say it
+            return
+
+    def cost(self, model_name: str) -> float:
+        """Of a session in which somebody speaks, in cores; 0 if it was not measured yet."""
+        return self._speech.get(model_name, 0.0)
+
+    def taken(self, sessions: Iterable[tuple[str, Cost]]) -> float:
+        """Cores that live sessions take."""
+        now_s = time.monotonic()
+        return sum(max(self.cost(name), cost.share(now_s)) for name, cost in sessions)
+
+    def check(
+        self, model_name: str, sessions: Iterable[tuple[str, Cost]], behind_ms: float
+    ) -> None:
+        """Raises RefusalError if one more session does not fit beside these.
+
+        `behind_ms` is the largest of their distances to what was said.
+        """
+        sessions = list(sessions)
+        taken, more = self.taken(sessions), self.cost(model_name)
+        if not sessions:
+            return  # alone, a slow machine writes later and less often, and says so
+        if taken + more > self._share * self.n_cores or behind_ms > BEHIND_MS:
+            raise RefusalError(
+                "full",
+                f"{len(sessions)} sessions take what {self.n_cores} cores can compute in time;"
+                " try again when one has ended",
+            )

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The server's own microphone, file or camera: heard once, told to all who read."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from edgestream.errors import EdgestreamError
+from edgestream.events import Event, Notice
+from edgestream.serve.event_log import EventLog
+from edgestream.serve.logs import log
+from edgestream.session import Session
+from edgestream.sources.picture import Picture
+
+N_REPLAYED = 50  # lines that whoever joins is told first
+REST_S = 2.0  # before a source that failed is opened again
+MOST_REST_S = 60.0
+
+
+class Live:
+    """A session on a thread of its own, whose events are numbered. Belongs to one event loop.
+
+    A source that fails is opened again, later and later; its readers are told.
+    """
+
+    def __init__(
+        self, kind: str, name: str, open_session: Callable[[], Session[Any, Any]], *, again: bool
+    ) -> None:
+        """`again`: a source that ends, as no file does, is opened again."""
+        self.kind, self.name = kind, name
+        self.log = EventLog(N_REPLAYED)
+        self._open_session, self._again = open_session, again
+        self._session: Session[Any, Any] | None = None
+        self._picture: Picture | None = None
+        self._ended = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = threading.Thread(target=self._run, name="edgestream-live", daemon=True)
+
+    def start(self) -> None:
+        """Begins to listen or to watch."""
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """The last words come, then the log is complete."""
+        self._ended.set()
+        if self._session is not None:
+            self._session.stop()
+
+    async def wait(self) -> None:
+        """Until it has ended, after `stop`."""
+        if self._thread.is_alive():
+            await asyncio.to_thread(self._thread.join)
+
+    def status(self) -> dict[str, Any]:
+        """How it goes, for readers."""
+        session = self._session
+        if session is None:
+            return {"heard_ms": 0.0, "behind_ms": 0.0, "level_dbfs": None}
+        return {
+            "heard_ms": round(session.stream.heard_ms, 1),
+            "behind_ms": round(session.source.behind_ms, 1),
+            "level_dbfs": round(session.meter.level_dbfs, 1) if self.kind != "camera" else None,
+        }
+
+    @property
+    def picture(self) -> Picture | None:
+        """The newest one, of a camera."""
+        newest = self._session.newest if self._session is not None else None
+        if isinstance(newest, Picture):
+            self._picture = newest
+        return self._picture
+
+    @property
+    def seen(self) -> Any:
+        """What is followed in the newest picture."""
+        return getattr(getattr(self._session, "stream", None), "seen", ())
+
+    def _run(self) -> None:
+        rest_s = REST_S
+        while not self._ended.is_set():
+            begun_s = time.monotonic()
+            try:
+                self._listen()
+                if not self._again:
+                    break
+            except EdgestreamError as error:
+                log("the source failed", kind=self.kind, why=str(error))
+                self._call(self.log.push, [Notice(0.0, str(error))])
+            rest_s = REST_S if time.monotonic() - begun_s > MOST_REST_S else min(
+                2 * rest_s, MOST_REST_S
+            )  # fmt: skip
+            self._ended.wait(rest_s)
+        self._call(self.log.finish)
+
+    def _listen(self) -> None:
+        session = self._session = self._open_session()
+        try:
+            if self._ended.is_set():
+                session.stop()
+            for events in session.blocks():
+                if events:
+                    self._call(self.log.push, events)
+        finally:
+            session.close()
+
+    def _call(self, what: Callable[..., None], *given: list[Event]) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(what, *given)

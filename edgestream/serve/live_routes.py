@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What readers ask for: the captions or comments of the server's own source, and its picture."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from edgestream.events import Happening
+from edgestream.outlets.records import record
+from edgestream.serve.live import N_REPLAYED, Live
+from edgestream.serve.refusal import RefusalError
+from edgestream.sources.picture import Picture
+
+STATUS_S = 1.0
+JPEG_QUALITY = 80
+NO_LIVE = "this server listens to nothing itself; start it with --source mic, or --watch"
+
+
+async def live_events(request: Request) -> Response:
+    """`/v1/live`: server-sent events, the last lines first."""
+    live = _live(request)
+    given = request.headers.get("last-event-id", "")
+    seq = int(given) if given.isascii() and given.isdigit() and len(given) < 16 else 0
+    if not live.log.has_all_after(seq):
+        seq = 0  # the server was begun anew, or the reader was away for long
+    return StreamingResponse(
+        _told(live, seq), media_type="text/event-stream", headers={"cache-control": "no-store"}
+    )
+
+
+async def picture(request: Request) -> Response:
+    """`/v1/picture.jpg`: the newest picture of the camera, what is followed in boxes."""
+    live = _live(request)
+    newest = live.picture
+    if newest is None:
+        raise RefusalError("not-found", "there is no picture (yet); start it with --watch SOURCE")
+    jpeg = await asyncio.to_thread(_jpeg, newest, live.seen)
+    return Response(jpeg, media_type="image/jpeg", headers={"cache-control": "no-store"})
+
+
+async def _told(live: Live, seq: int) -> AsyncIterator[str]:
+    """Events as they come, and between them how it goes."""
+    log = live.log
+    for number, event in log.after(seq, N_REPLAYED):
+        seq = number
+        yield _message(number, record(event))
+    while True:
+        news = log.news
+        found = log.after(seq)
+        for number, event in found:
+            seq = number
+            yield _message(number, record(event))
+        if found:
+            continue
+        if log.complete:
+            return
+        try:
+            await asyncio.wait_for(news.wait(), STATUS_S)
+        except asyncio.TimeoutError:
+            yield f"event: status\ndata: {json.dumps(live.status())}\n\n"
+
+
+def _message(seq: int, fields: dict[str, Any]) -> str:
+    data = json.dumps({"seq": seq, **fields}, ensure_ascii=False)
+    return f"id: {seq}\nevent: {fields['type']}\ndata: {data}\n\n"
+
+
+def _live(request: Request) -> Live:
+    live: Live | None = request.app.state.live
+    if live is None:
+        raise RefusalError("not-found", NO_LIVE)
+    return live
+
+
+def _jpeg(newest: Picture, seen: Any) -> bytes:
+    import cv2
+
+    from edgestream.outlets.snapshots import boxed
+
+    rgb = newest.rgb
+    for each in seen:
+        box = Happening(
+            "seen", track=each.track, label=each.label, colour=each.colour, box=each.box
+        )
+        rgb = boxed(rgb, box)
+    ok, data = cv2.imencode(".jpg", rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    return bytes(data) if ok else b""

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The server's own microphone, file or camera, opened once to see that it can be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from edgestream.serve.live import Live
+from edgestream.sources.sound_file import FileSource
+
+
+def hearing(path: Path | None, device: str | None) -> Callable[[], Live]:
+    """A microphone, or a file at its own pace. Raises EdgestreamError: it cannot be used."""
+    if path is None:
+        from edgestream.sources.microphones import find_device
+
+        name = find_device(device).name
+    else:
+        FileSource(path, pace=False).close()
+        name = path.name
+
+    def made() -> Live:
+        from edgestream.speech.listen import listen
+
+        kind = "microphone" if path is None else "file"
+        return Live(kind, name, lambda: listen(path, device=device), again=path is None)
+
+    return made
+
+
+def watching(source: str) -> Callable[[], Live]:
+    """A camera, an address or a video file, as `edgestream watch` names them."""
+    from edgestream.sources.capture import is_address, is_camera
+    from edgestream.vision.watch import watch
+
+    given: str | int = int(source) if source.isdigit() else source
+    again = is_camera(given) or is_address(str(given))
+    if not again:
+        watch(given).close()  # a file that cannot be read is told now
+    name = Path(source).name if not again else "camera"  # an address may hold a password
+    return lambda: Live("camera", name, lambda: watch(given, every_picture=True), again=again)

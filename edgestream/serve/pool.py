@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All sessions of a server: opened if there is room, found again by clients that come back."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+
+from edgestream.serve.cost import Admission, Cost
+from edgestream.serve.limits import Limits
+from edgestream.serve.logs import log
+from edgestream.serve.metrics import Metrics
+from edgestream.serve.models import Models
+from edgestream.serve.refusal import RefusalError
+from edgestream.serve.scheduler import Scheduler
+from edgestream.serve.served_session import ServedSession
+from edgestream.serve.transcripts import Transcript, Transcripts
+
+DRAIN_S = 20.0  # in which the last words come when the server ends
+SWEEP_S = 1.0
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Pool:
+    """Belongs to one event loop; `start` it there."""
+
+    def __init__(
+        self,
+        models: Models,
+        limits: Limits,
+        metrics: Metrics,
+        transcripts: Transcripts | None = None,
+    ) -> None:
+        self.models, self.limits, self.metrics = models, limits, metrics
+        self._transcripts = transcripts
+        self.scheduler = Scheduler(cores())
+        self.admission = Admission(self.scheduler.n_threads, limits.cores_share)
+        self._sessions: dict[str, ServedSession] = {}
+        self._left_s: dict[str, float] = {}  # sessions without a client, since when
+        self._draining = False
+        self._opening = asyncio.Lock()
+        metrics.gauges(
+            n_sessions=lambda: len(self._sessions),
+            behind_s=lambda: self.worst_behind_ms / 1000,
+            real_time_factor=self._real_time_factor,
+            cores_taken=lambda: self.admission.taken(self._costs()),
+        )
+
+    def measure(self) -> None:
+        """What a session of each model costs here, on a thread while all else goes on."""
+        threading.Thread(target=self._measure, name="edgestream-measure", daemon=True).start()
+
+    @property
+    def sessions(self) -> list[ServedSession]:
+        """Those that are open."""
+        return list(self._sessions.values())
+
+    async def open(
+        self, *, model: str | None = None, rate_hz: int, live: bool = True, **options: Any
+    ) -> ServedSession:
+        """A new session for samples at `rate_hz`.
+
+        `live`: sound that comes as it is spoken; else a recording, as fast as it is computed.
+        `options` are those of `Model.stream`; what is None counts as not given.
+
+        Raises RefusalError: there is no room, or no such model. UsageError: an option is wrong.
+        """
+        if self._draining:
+            raise RefusalError("shutting-down", "the server is ending; try again in a moment")
+        name, opener = self.models.opener(model, rate_hz, options)
+        loop = asyncio.get_running_loop()
+
+        def build() -> ServedSession:
+            transcript = self._transcripts.begin() if self._transcripts else None
+            return ServedSession(
+                (lambda behind_ms: opener(behind_ms if live else None)), loop,
+                scheduler=self.scheduler, limits=self.limits, live=live, model_name=name,
+                on_end=partial(self._ended, transcript),
+                keep=transcript.push if transcript else lambda events: None,
+            )  # fmt: skip
+
+        async with self._opening:  # one at a time: each sees what the one before takes
+            self._check_room(name, live=live)
+            session = await asyncio.to_thread(build)  # opening a voice gate runs it once
+            self._sessions[session.id] = session
+        self.metrics.begun(name)
+        log("session begun", session=session.id[:8], model=name, rate_hz=rate_hz, live=live)
+        return session
+
+    def find(self, session_id: str) -> ServedSession:
+        """The session whose client has come back. Raises RefusalError."""
+        session = self._sessions.get(session_id)
+        if session is None:
+            raise RefusalError("unknown-session", "this session is no longer here; begin a new one")
+        self._left_s.pop(session_id, None)
+        return session
+
+    def leave(self, session: ServedSession) -> None:
+        """Its client is gone, but may come back for a while."""
+        if session.id in self._sessions:
+            self._left_s[session.id] = time.monotonic()
+
+    def forget(self, session: ServedSession) -> None:
+        """Its client has all that it wants."""
+        session.close()
+        self._sessions.pop(session.id, None)
+        self._left_s.pop(session.id, None)
+
+    def metrics_text(self) -> bytes:
+        """What the server counted up to now, as Prometheus reads it."""
+        for session in self.sessions:
+            if not session.ended:
+                self.metrics.settle(session.id, session.meter)
+        return self.metrics.text()
+
+    async def sweep(self) -> None:
+        """Forgets sessions whose clients did not come back, for ever."""
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            now_s = time.monotonic()
+            for session_id, left_s in list(self._left_s.items()):
+                if now_s - left_s >= self.limits.resume_s:
+                    session = self._sessions[session_id]
+                    session.finish()  # its last words may be kept in a file
+                    if session.ended:
+                        self.forget(session)
+
+    async def drain(self) -> None:
+        """No new sessions; the last words of those that are here, within DRAIN_S."""
+        self._draining = True
+        for session in self.sessions:
+            session.finish()
+        until_s = time.monotonic() + DRAIN_S
+        while any(not each.ended for each in self.sessions) and time.monotonic() < until_s:
+            await asyncio.sleep(0.02)
+
+    def close(self) -> None:
+        """Ends all at once."""
+        for session in self.sessions:
+            self.forget(session)
+        self.scheduler.close()
+
+    @property
+    def worst_behind_ms(self) -> float:
+        """Of the live sessions, the largest distance to what was said."""
+        return max((each.behind_ms for each in self._live()), default=0.0)
+
+    def _check_room(self, name: str, *, live: bool) -> None:
+        if len(self._sessions) >= self.limits.sessions:
+            raise RefusalError(
+                "full", f"{self.limits.sessions} sessions are open, the most that this server"
+                " takes; try again when one has ended",
+            )  # fmt: skip
+        if live:
+            self.admission.check(name, self._costs(), self.worst_behind_ms)
+        elif sum(not each.live for each in self.sessions) >= self.limits.uploads:
+            raise RefusalError(
+                "full", "other recordings are being captioned; try again in a moment"
+            )
+
+    def _live(self) -> Iterable[ServedSession]:
+        return [each for each in self.sessions if each.live and not each.ended]
+
+    def _costs(self) -> list[tuple[str, Cost]]:
+        return [(each.model_name, each.cost) for each in self._live()]
+
+    def _real_time_factor(self) -> float:
+        meters = [each.meter for each in self.sessions]
+        heard_ms = sum(meter.heard_ms for meter in meters)
+        return sum(meter.compute_ms for meter in meters) / heard_ms if heard_ms else 0.0
+
+    def _ended(self, transcript: Transcript | None, session: ServedSession) -> None:
+        failed = session.failure is not None and session.failure.code == "failed"
+        self.metrics.ended(session.id, session.meter, failed=failed)
+        log("session ended", session=session.id[:8], model=session.model_name,
+            heard_s=round(session.heard_ms / 1000, 1), words=session.meter.n_words,
+            real_time_factor=round(session.meter.real_time_factor, 3),
+            failure=session.failure.code if session.failure else None)  # fmt: skip
+        if transcript is not None:
+            transcript.finish()
+
+    def _measure(self) -> None:
+        for name in self.models.names:
+            _, opener = self.models.opener(name, 16_000, {})
+            self.admission.measure(name, lambda opener=opener: opener(None))  # type: ignore[misc]

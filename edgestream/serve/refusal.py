@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Why the server does not do what a client asks: each protocol says it in its own words."""
+
+from __future__ import annotations
+
+from edgestream.errors import EdgestreamError
+
+# The code of a refusal: the status of HTTP, and the code with which a web socket is closed.
+STATUS = {
+    "unauthorized": (401, 1008),
+    "forbidden": (403, 1008),
+    "bad-request": (400, 1008),
+    "unknown-model": (404, 1008),
+    "unknown-session": (404, 1008),
+    "not-found": (404, 1008),
+    "too-long": (413, 1009),
+    "idle": (408, 1008),
+    "slow-reader": (408, 1013),
+    "full": (503, 1013),
+    "shutting-down": (503, 1012),
+    "failed": (500, 1011),
+}
+
+
+class RefusalError(EdgestreamError):
+    """One line, with the way out, and a `code` of the table above."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+    @property
+    def status(self) -> int:
+        """Of HTTP."""
+        return STATUS[self.code][0]
+
+    @property
+    def close_code(self) -> int:
+        """Of a web socket."""
+        return STATUS[self.code][1]

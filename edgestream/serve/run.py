@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The server as a process: a port, an event loop, and an end that loses no word."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import h11
+import uvicorn
+from starlette.applications import Starlette
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from edgestream.errors import UsageError
+from edgestream.serve.app import drain
+from edgestream.serve.limits import Limits
+
+BACKLOG = 256
+CLOSE_S = 5  # for connections that do not end by themselves
+
+
+class TimedHttp(H11Protocol):
+    """HTTP/1.1 whose headers must be there in time: uvicorn waits for them for ever."""
+
+    header_s = Limits().header_s
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The first request is awaited."""
+        super().connection_made(transport)  # type: ignore[arg-type]
+        self._timer = self.loop.call_later(self.header_s, self._give_up)
+
+    def data_received(self, data: bytes) -> None:
+        """As soon as its headers are whole a request is no longer awaited."""
+        super().data_received(data)
+        if self.conn.their_state is not h11.IDLE or self.transport.get_protocol() is not self:
+            self._timer.cancel()
+        elif self._timer.cancelled():  # of the next request on this connection
+            self._timer = self.loop.call_later(self.header_s, self._give_up)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing is awaited any more."""
+        self._timer.cancel()
+        super().connection_lost(exc)
+
+    def _give_up(self) -> None:
+        self.transport.close()
+
+
+class Server(uvicorn.Server):
+    """Before it closes connections, their sessions get their last words."""
+
+    def __init__(
+        self, config: uvicorn.Config, app: Starlette, on_start: Callable[[], None]
+    ) -> None:
+        super().__init__(config)
+        self._app, self._on_start = app, on_start
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Tells once connections are taken."""
+        await super().startup(sockets)
+        if not self.should_exit:
+            self._on_start()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Drains, then ends as any server does."""
+        await drain(self._app)
+        await super().shutdown(sockets)
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A port of this machine; 0 is any that is free. Raises UsageError."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        bound = socket.socket(family, socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise UsageError(f"--host {host}: no address of this machine ({error})") from None
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+    except OSError as error:
+        bound.close()
+        raise UsageError(
+            f"{host} port {port}: cannot be used: {error.strerror}; choose another --port"
+        ) from None
+    return bound
+
+
+def run(app: Starlette, bound: socket.socket, limits: Limits, on_start: Callable[[], None]) -> None:
+    """Serves until SIGINT or SIGTERM, then drains."""
+    config = uvicorn.Config(
+        app, **uvicorn_settings(limits), timeout_graceful_shutdown=CLOSE_S, log_config=None,
+    )  # fmt: skip
+    Server(config, app, on_start).run([bound])
+
+
+def uvicorn_settings(limits: Limits) -> dict[str, Any]:
+    """Nothing is trusted that a client may forge, and nothing that it packed is unpacked."""
+    return {
+        "http": TimedHttp,
+        "ws": "wsproto",
+        "ws_max_size": limits.message_bytes,
+        "ws_per_message_deflate": False,
+        "limit_concurrency": limits.connections,
+        "backlog": BACKLOG,
+        "proxy_headers": False,
+        "server_header": False,
+        "access_log": False,
+        "lifespan": "on",
+    }
