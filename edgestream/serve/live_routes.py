@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -50,20 +52,23 @@ async def _told(live: Live, seq: int) -> AsyncIterator[str]:
     for number, event in log.after(seq, N_REPLAYED):
         seq = number
         yield _message(number, record(event))
+    status_s = 0.0  # when the next one is due
     while True:
         news = log.news
         found = log.after(seq)
         for number, event in found:
             seq = number
             yield _message(number, record(event))
+        if time.monotonic() >= status_s:
+            status_s = time.monotonic() + STATUS_S
+            yield f"event: status\ndata: {json.dumps(live.status())}\n\n"
         if found:
             continue
-        if log.complete:
+        if log.complete:  # said, or it would look like a lost connection
+            yield "event: done\ndata: {}\n\n"
             return
-        try:
-            await asyncio.wait_for(news.wait(), STATUS_S)
-        except asyncio.TimeoutError:
-            yield f"event: status\ndata: {json.dumps(live.status())}\n\n"
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(news.wait(), status_s - time.monotonic())
 
 
 def _message(seq: int, fields: dict[str, Any]) -> str:

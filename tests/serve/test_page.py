@@ -146,18 +146,20 @@ def test_lines_of_the_server_come_once_over_lost_connections(watched, server):
     assert page.get_attribute("#log", "role") == "log"
 
 
-def test_a_server_that_began_anew_starts_a_new_take(watched, server):
+def test_a_server_that_began_anew_begins_a_new_take(watched, server):
     page = read(watched, server, 5)
-    server.script.live = [(k, kind, {**data, "text": "anew"}) for k, kind, data in lines(2)]
-    server.script.asked_from.clear()
-    page.evaluate("""async () => {
-      const { LiveStream } = await import('/live_stream.js');
-      window.told = [];
-      const live = new LiveStream({ event: (e) => told.push(e.type), status() {}, state() {} });
-      live.start();
-    }""")
-    page.wait_for_function("told.length >= 2")
-    assert page.evaluate("told") == ["final", "final"]
+    server.script.live = lines(2, "anew {}")  # numbers that are lower than the last one
+    page.wait_for_selector("#log .take")
+    shown = page.locator("#log > *").evaluate_all("all => all.map((e) => e.lastChild.textContent)")
+    assert shown[-3:] == ["hall", "anew 1", "anew 2"]
+    assert len(shown) == 8
+
+
+def test_a_source_that_is_over_is_no_lost_connection(watched, server):
+    server.script.live_is_over = True
+    page = read(watched, server, 2)
+    page.wait_for_selector("#state[data-state=over]")
+    assert page.locator(LOG).count() == 2
 
 
 def test_only_a_stretch_of_a_long_history_is_in_the_page(watched, server):
@@ -201,10 +203,11 @@ def test_reading_back_is_not_disturbed_by_new_lines(watched, server):
     page.wait_for_selector("#newest:not([hidden])")
     before = page.evaluate("document.querySelector('#history').scrollTop")
     server.script.live = lines(70)
-    server.script.asked_from.clear()
+    page.wait_for_function("document.querySelectorAll('#log .words').length === 70")
     assert page.evaluate("document.querySelector('#history').scrollTop") == before
     page.keyboard.press("n")
     assert page.locator("#newest").is_hidden()
+    assert page.evaluate("document.querySelector('#history').scrollTop") > before
 
 
 def test_drafts_do_not_move_what_is_above(watched, server):

@@ -61,11 +61,13 @@ class Script:
     """`drops`: after so many bytes in all a connection is lost, and with True the session too.
 
     `refuse`: an error for the next hello. `live`: what /v1/live sends, (id, event, data).
+    Its first connection is lost, and so is one whose newest id is no longer among them.
     """
 
     drops: list[tuple[int, bool]] = field(default_factory=list)
     refuse: list[tuple[str, str]] = field(default_factory=list)
     live: list[tuple[int, str, dict]] = field(default_factory=list)
+    live_is_over: bool = False
     token: str | None = None
     n_heard: int = 0  # bytes, over all sessions
     n_connections: int = 0
@@ -120,15 +122,24 @@ class ScriptedServer:
             return JSONResponse({"error": {"message": "nothing is heard here"}}, 404)
         last = request.headers.get("last-event-id")
         self.script.asked_from.append(last)
-        told = [each for each in self.script.live if each[0] > int(last or 0)]
+        is_first = len(self.script.asked_from) == 1
+
+        def is_known(number: int) -> bool:
+            return number in {each[0] for each in self.script.live}
 
         async def events():
-            for number, kind, data in told:
-                yield f"id: {number}\nevent: {kind}\ndata: {json.dumps(data)}\n\n"
-            if len(self.script.asked_from) > 1:  # the first connection is lost at once
-                while not self._uvicorn.should_exit:
-                    yield 'event: status\ndata: {"heard_ms":0,"behind_ms":0,"level_dbfs":-30}\n\n'
-                    await asyncio.sleep(0.2)
+            seq = int(last) if last and is_known(int(last)) else 0
+            while not self._uvicorn.should_exit and (seq == 0 or is_known(seq)):
+                for number, kind, data in [each for each in self.script.live if each[0] > seq]:
+                    seq = number
+                    yield f"id: {number}\nevent: {kind}\ndata: {json.dumps(data)}\n\n"
+                if is_first:  # the first connection is lost at once
+                    return
+                yield 'event: status\ndata: {"heard_ms":0,"behind_ms":0,"level_dbfs":-30}\n\n'
+                if self.script.live_is_over:
+                    yield "event: done\ndata: {}\n\n"
+                    return
+                await asyncio.sleep(0.1)
 
         return StreamingResponse(events(), media_type="text/event-stream")
 

@@ -10,12 +10,12 @@ export class Backoff {
   #again = null;
   #online = () => this.#now();
 
-  /** Calls `again` later, once. */
-  wait(again) {
+  /** Calls `again` later, once; not before `leastMs` are over. */
+  wait(again, leastMs = 0) {
     this.stop();
     const waitMs = Math.min(MOST_MS, FIRST_MS * 2 ** this.#tries++) * (0.75 + Math.random() / 4);
     this.#again = again;
-    this.#timer = setTimeout(() => this.#now(), waitMs);
+    this.#timer = setTimeout(() => this.#now(), Math.max(leastMs, waitMs));
     addEventListener("online", this.#online);
   }
 

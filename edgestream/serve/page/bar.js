@@ -11,6 +11,7 @@ const WORDS = {
   connected: "listening",
   reconnecting: "connection lost, trying again…",
   full: "the server is full, trying again…",
+  over: "nothing more to hear at the moment",
   finishing: "the last words…",
   waits: "click the page once to let it hear",
   done: "ready",

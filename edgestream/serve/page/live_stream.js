@@ -6,15 +6,17 @@ import { EventStreamParser } from "./event_stream.js";
 import { messageOf, request } from "./server.js";
 
 const DEAD_MS = 15_000; // the server says something each second
+const OVER_MS = 5000; // until it is asked again, once its source is over
 
 export class LiveStream {
   #lastId = "";
   #backoff = new Backoff();
   #abort = null;
   #stopped = false;
+  #over = false;
   #timer = null;
 
-  /** `on`: event(event), status(status), state(name, words) as CaptionStream has them. */
+  /** `on`: event(event), status(status), state(name, words) as CaptionStream has them, and `over`. */
   constructor(on) {
     this.on = on;
   }
@@ -33,6 +35,7 @@ export class LiveStream {
 
   async #read() {
     this.#abort = new AbortController();
+    this.#over = false;
     try {
       this.#alive();
       const response = await request("/v1/live", {
@@ -48,8 +51,9 @@ export class LiveStream {
     }
     clearTimeout(this.#timer);
     if (this.#stopped) return;
-    this.on.state("reconnecting");
-    this.#backoff.wait(() => this.#read());
+    // A file that the server heard is over; or the server ends, and another one may follow.
+    this.on.state(this.#over ? "over" : "reconnecting");
+    this.#backoff.wait(() => this.#read(), this.#over ? OVER_MS : 0);
   }
 
   async #refused(response) {
@@ -72,12 +76,6 @@ export class LiveStream {
     }
   }
 
-  /** The server's source was a file, and that has ended. */
-  #done() {
-    this.stop();
-    this.on.state("done");
-  }
-
   #alive() {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#abort.abort(), DEAD_MS);
@@ -86,7 +84,7 @@ export class LiveStream {
   #take({ id, event, data }) {
     const message = JSON.parse(data);
     if (event === "status") return this.on.status(message);
-    if (event === "done") return this.#done();
+    if (event === "done") return (this.#over = true);
     // Numbers only rise while the server runs.
     if (Number(id) <= Number(this.#lastId)) this.on.event({ type: "restart" });
     if (id) this.#lastId = id;
