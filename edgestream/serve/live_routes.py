@@ -49,10 +49,11 @@ async def picture(request: Request) -> Response:
 async def _told(live: Live, seq: int) -> AsyncIterator[str]:
     """Events as they come, and between them how it goes."""
     log = live.log
+    yield _status(live)
     for number, event in log.after(seq, N_REPLAYED):
         seq = number
         yield _message(number, record(event))
-    status_s = 0.0  # when the next one is due
+    status_s = time.monotonic() + STATUS_S  # when the next one is due
     while True:
         news = log.news
         found = log.after(seq)
@@ -61,7 +62,7 @@ async def _told(live: Live, seq: int) -> AsyncIterator[str]:
             yield _message(number, record(event))
         if time.monotonic() >= status_s:
             status_s = time.monotonic() + STATUS_S
-            yield f"event: status\ndata: {json.dumps(live.status())}\n\n"
+            yield _status(live)
         if found:
             continue
         if log.complete:  # said, or it would look like a lost connection
@@ -69,6 +70,10 @@ async def _told(live: Live, seq: int) -> AsyncIterator[str]:
             return
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(news.wait(), status_s - time.monotonic())
+
+
+def _status(live: Live) -> str:
+    return f"event: status\ndata: {json.dumps(live.status())}\n\n"
 
 
 def _message(seq: int, fields: dict[str, Any]) -> str:

@@ -332,6 +332,16 @@ def test_nothing_hangs_over_the_side_of_a_small_screen(watched, tmp_path, width,
         page.keyboard.press("Escape")
 
 
+@pytest.mark.parametrize(("width", "height", "size"), [(740, 360, 200), (640, 320, 100)])
+def test_lines_can_be_read_on_a_low_screen(watched, tmp_path, width, height, size):
+    page = watched.open(f"/?size={size}", viewport={"width": width, "height": height})
+    caption_file(page, numbers_wav(tmp_path / "count.wav", 8))
+    box, line = (page.locator(name).last.bounding_box() for name in ("#history", LOG))
+    assert box["y"] <= line["y"]
+    assert line["y"] + line["height"] <= box["y"] + box["height"] + 1
+    assert page.locator("#start").is_visible()
+
+
 def test_wider_spacing_of_text_cuts_nothing_off(watched, server):
     page = read(watched, server, 30, viewport={"width": 360, "height": 640})
     page.evaluate("""() => {
@@ -364,6 +374,14 @@ def test_an_overlay_is_two_lines_and_nothing_else(watched, server):
     alpha = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_UNCHANGED)[..., 3]
     assert alpha[: int(box["y"]) - 2].max() == 0
     assert alpha.max() == 255
+
+
+def test_an_overlay_can_hear_this_microphone(watched, server):
+    page = watched.open("/?overlay&source=mic", permissions=["microphone"])
+    page.wait_for_selector("#state[data-state=connected]", state="attached")
+    page.wait_for_function("document.querySelector('#lag').textContent !== ''")
+    [session] = server.sessions.values()
+    assert session.n_bytes > 0
 
 
 def test_no_microphone_away_from_this_computer_is_said(watched, server):

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The bar above: what goes on, how far behind, how loud; and messages below it.
 
+const BRIEFLY_MS = 12_000;
 const LATE_MS = 2000;
 const QUIET_DBFS = -60;
 const WORDS = {
@@ -21,6 +22,7 @@ const WORDS = {
 
 export class Bar {
   #state = "";
+  #timer = null;
 
   constructor(page) {
     this.page = page;
@@ -41,8 +43,15 @@ export class Bar {
 
   /** A message that stays until it is closed; empty: none. */
   say(words) {
+    clearTimeout(this.#timer);
     this.page.banner.querySelector("p").textContent = words;
     this.page.banner.hidden = !words;
+  }
+
+  /** A message that goes by itself. */
+  mention(words) {
+    this.say(words);
+    this.#timer = setTimeout(() => this.say(""), BRIEFLY_MS);
   }
 
   level(dbfs) {

@@ -17,7 +17,7 @@ export class Captioning {
 
   /** `views`: {page, bar, dock, draft(event)}. `askToken()`: true once there is one. */
   constructor({ transcript, settings, views, askToken }) {
-    Object.assign(this, { transcript, settings, views, askToken, live: null });
+    Object.assign(this, { transcript, settings, views, askToken, server: {} });
   }
 
   get running() {
@@ -36,6 +36,7 @@ export class Captioning {
     this.views.bar.state("starting");
     this.views.dock.show(true);
     this.views.dock.progress(wanted.source === "file" ? 0 : null);
+    this.views.page.stage.lang = this.#language();
     keepAwake(true);
     try {
       await run.start();
@@ -79,7 +80,7 @@ export class Captioning {
   }
 
   #madeLive(on) {
-    const { kind, name } = this.live ?? { name: "the server" };
+    const { kind, name } = this.server.live ?? { name: "the server" };
     this.views.page.draft.hidden = kind === "camera"; // comments have no drafts
     if (kind === "camera") {
       this.#camera = new Camera(this.views.page, name);
@@ -88,13 +89,22 @@ export class Captioning {
     return new LiveRun(name, this.transcript, on);
   }
 
+  /** What the lines are in, so that a screen reader has the right voice; "" if nobody knows. */
+  #language() {
+    const { model, language, task } = this.settings.hearing();
+    if (task === "translate") return "en";
+    const used = this.server.models?.find((each) => (model ? each.name === model : each.default));
+    const only = used?.languages?.length === 1 ? used.languages[0] : "";
+    return language || only;
+  }
+
   #event(event, take) {
     if (event.type === "draft") this.views.draft(event);
     else if (event.type === "final" || event.type === "gap") {
       this.views.draft(null);
       this.transcript.add(take, event);
-    } else if (event.type === "lag") this.views.bar.say(`The server is too slow: ${event.action}.`);
-    else if (event.type === "notice") this.views.bar.say(event.text);
+    } else if (event.type === "lag") this.views.bar.mention(`The server is too slow: ${event.action}.`);
+    else if (event.type === "notice") this.views.bar.mention(event.text);
   }
 
   #state(run, wanted, name, words) {

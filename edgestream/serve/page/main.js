@@ -25,7 +25,10 @@ settings.take(query);
 const transcript = new Transcript();
 const bar = new Bar(page);
 const overlay = overlaid ? new Overlay(page.stage, transcript) : null;
-if (overlay) bar.say = (words) => words && overlay.draft({ text: words });
+if (overlay) {
+  bar.say = (words) => words && overlay.draft({ text: words });
+  bar.mention = () => {}; // viewers of a broadcast need not know
+}
 const dock = new Dock(page, { start: (wanted) => captioning.start(wanted), stop: () => captioning.stop() });
 const draft = (event) => (overlay ? overlay.draft(event) : showDraft(page, event));
 const captioning = new Captioning({ transcript, settings, views: { page, bar, dock, draft }, askToken });
@@ -42,7 +45,7 @@ root.dataset.mode = mode;
 begin(await askServer());
 
 function begin(server) {
-  captioning.live = server.live;
+  captioning.server = server;
   panel?.offer(server.models);
   dock.offerLive(server.live);
   if (mode === "page") return;
@@ -73,7 +76,8 @@ function panels() {
   page["open-help"].addEventListener("click", () => page.help.showModal());
   if (mode === "page") takeDrops(page.drop, (file) => captioning.start({ source: "file", file }));
   addEventListener("beforeunload", (event) => {
-    if (captioning.running && mode === "page") event.preventDefault();
+    const unsaved = transcript.records.length > transcript.nSaved;
+    if (mode === "page" && (captioning.running || unsaved)) event.preventDefault();
   });
   return panel;
 }

@@ -139,13 +139,15 @@ export class LiveRun {
   /** `name`: of the server's source. */
   constructor(name, transcript, on) {
     let take = transcript.begin(name);
-    let lastMs = 0;
+    let zeroMs = null;
     const event = (event) => {
-      if (event.type === "restart") take = transcript.begin(name);
-      else on.event(event, take);
+      if (event.type !== "restart") return on.event(event, take);
+      take = transcript.begin(name);
+      take.zeroMs = zeroMs;
     };
     const status = ({ heard_ms: heardMs, behind_ms: behindMs, level_dbfs: level }) => {
-      take.zeroMs ??= Date.now() - heardMs;
+      zeroMs = Date.now() - heardMs;
+      take.zeroMs ??= zeroMs;
       on.level(level ?? QUIETEST_DBFS);
       on.lag(behindMs);
     };

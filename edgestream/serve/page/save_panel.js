@@ -24,6 +24,7 @@ export class SavePanel {
     const chosen = this.page.take.value;
     const take = chosen === "" ? null : this.transcript.spoken()[chosen];
     const text = exported(format, this.transcript.records, take);
+    this.transcript.nSaved = this.transcript.records.length;
     const link = document.createElement("a");
     link.href = URL.createObjectURL(new Blob([text], { type: FORMATS[format].type }));
     link.download = `${fileStem(take)}.${format.split(".").at(-1)}`;

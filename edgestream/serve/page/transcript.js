@@ -7,6 +7,7 @@
  */
 export class Transcript {
   records = [];
+  nSaved = 0; // of them
   takes = [];
   #listeners = [];
 
