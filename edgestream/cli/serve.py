@@ -18,6 +18,7 @@ from edgestream.system.process import tell
 
 if TYPE_CHECKING:
     from edgestream.serve.live import Live
+    from edgestream.serve.models import Models
 
 ACCESS = "Who may ask"
 EXTRA = "the server is not installed; pip install 'edgestream[serve]'"
@@ -128,7 +129,7 @@ def _need_extra() -> None:
         raise UsageError(EXTRA)
 
 
-def _live(source: str, device: str | None, watch: str | None) -> Callable[[], Live] | None:
+def _live(source: str, device: str | None, watch: str | None) -> Callable[[Models], Live] | None:
     """What makes the server's own source; it is checked now."""
     if watch is not None and source != "none":
         raise UsageError("--watch and --source: give one of them")

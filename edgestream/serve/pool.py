@@ -48,6 +48,7 @@ class Pool:
         self.admission = Admission(self.scheduler.n_threads, limits.cores_share)
         self._sessions: dict[str, ServedSession] = {}
         self._left_s: dict[str, float] = {}  # sessions without a client, since when
+        self._own: list[tuple[str, Cost]] = []
         self._draining = False
         self._closed = threading.Event()
         self._measuring: threading.Thread | None = None
@@ -63,6 +64,10 @@ class Pool:
         """What a session of each model costs here, on a thread while all else goes on."""
         self._measuring = threading.Thread(target=self._measure, name="edgestream-measure")
         self._measuring.start()
+
+    def reserve(self, model_name: str) -> None:
+        """The server itself listens by this model: that takes its share, too."""
+        self._own.append((model_name, Cost()))
 
     @property
     def sessions(self) -> list[ServedSession]:
@@ -182,7 +187,7 @@ class Pool:
         return not session.ended or session.id not in self._left_s
 
     def _costs(self) -> list[tuple[str, Cost]]:
-        return [(each.model_name, each.cost) for each in self._live()]
+        return [*self._own, *((each.model_name, each.cost) for each in self._live())]
 
     def _real_time_factor(self) -> float:
         meters = [each.meter for each in self.sessions]

@@ -12,11 +12,13 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import soundfile
+from test_video_file import write as write_video
 from websockets.exceptions import ConnectionClosedError
 from websockets.sync.client import connect
 
@@ -54,7 +56,7 @@ def asked(port, path, method="GET", **headers):
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
     connection.request(method, path, headers=headers)
     answer = connection.getresponse()
-    return answer.status, answer.headers, answer.read().decode()
+    return answer.status, answer.headers, answer.read().decode("latin-1")
 
 
 @pytest.mark.parametrize(
@@ -215,3 +217,26 @@ def test_it_goes_on_when_the_terminal_of_its_log_is_gone():
     finally:
         process.kill()
         process.wait()
+
+
+def test_a_video_is_watched_with_its_picture(tmp_path):
+    clip = tmp_path / "clip.avi"
+    write_video(clip, n=90)
+    with served(*FAST, "--watch", clip) as (_, port, _):
+        assert json.loads(asked(port, "/v1/server")[2])["live"] == {
+            "kind": "camera",
+            "name": "clip.avi",
+        }
+        while (found := asked(port, "/v1/picture.jpg"))[0] == 404:
+            time.sleep(0.1)
+        assert found[1]["content-type"] == "image/jpeg"
+        told = asked(port, "/v1/live")[2]
+    assert "event: status" in told
+
+
+def test_without_a_source_readers_are_told_so():
+    with served(*FAST) as (_, port, _):
+        status, headers, body = asked(port, "/v1/live")
+    assert status == 404
+    assert "--source mic" in json.loads(body)["error"]["message"]
+    assert "default-src 'none'" in headers["content-security-policy"]
