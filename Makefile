@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # make listen: build, install into .venv, caption the bundled sample.   make test: run the tests.
+# make serve: the same with the server, whose page it shows.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,10 +10,13 @@ INSTALL := $(BIN)/python -m pip install --quiet --find-links $(WHEELS)
 SOURCES := pyproject.toml CMakeLists.txt $(shell find native edgestream models -type f \
   -not -name '*.pyc' -not -name '_native*' 2>/dev/null)
 
-.PHONY: listen test dev clean
+.PHONY: listen serve test dev clean
 
 listen: $(VENV)/.installed
 	$(BIN)/edgestream listen edgestream/data/person.flac
+
+serve: $(VENV)/.served
+	$(BIN)/edgestream serve --open
 
 test: $(VENV)/.tested
 	$(BIN)/pytest -q
@@ -33,7 +37,12 @@ $(VENV)/.installed: $(WHEELS)/.built $(SOURCES)
 	$(INSTALL) .
 	@touch $@
 
-# Only what the tests need is added: pip takes the edgestream that is installed.
+# Only what the server needs is added: pip takes the edgestream that is installed.
+$(VENV)/.served: $(VENV)/.installed
+	$(INSTALL) 'edgestream[serve]'
+	@touch $@
+
+# Only what the tests need is added, likewise.
 $(VENV)/.tested: $(VENV)/.installed
 	$(INSTALL) 'edgestream[test]'
 	@touch $@

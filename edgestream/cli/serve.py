@@ -18,6 +18,7 @@ from edgestream.system.process import tell
 
 if TYPE_CHECKING:
     from edgestream.serve.live import Live
+    from edgestream.serve.models import Models
 
 ACCESS = "Who may ask"
 EXTRA = "the server is not installed; pip install 'edgestream[serve]'"
@@ -40,6 +41,12 @@ def serve(
         list[str] | None,
         option(ACCESS, "Another name under which the server may be asked; may be repeated."),
     ] = None,
+    tls_certificate: Annotated[
+        Path | None,
+        option(ACCESS, "Certificate (PEM) for https, which browsers want for a microphone that is"
+               " not on this machine."),
+    ] = None,
+    tls_key: Annotated[Path | None, option(ACCESS, "Its private key (PEM).")] = None,
     source: Annotated[
         str,
         option(INPUT, "What the server itself listens to: mic, a sound file, or none."),
@@ -91,6 +98,7 @@ def serve(
                 f"--host {host} lets other machines in: give --token-file FILE (made if it is"
                 " not there)"
             )
+        tls = _tls(tls_certificate, tls_key)
         limits = Limits()
         if max_sessions is not None:
             if max_sessions < 1:
@@ -108,7 +116,8 @@ def serve(
             )  # fmt: skip
             app = build_app(settings)
             write_to_stderr()
-            run(app, bound, limits, partial(_ready, host, port, token, open_page))
+            ready = partial(_ready, host, port, token, open_page, tls=tls is not None)
+            run(app, bound, limits, ready, tls)
         finally:
             bound.close()
 
@@ -120,7 +129,7 @@ def _need_extra() -> None:
         raise UsageError(EXTRA)
 
 
-def _live(source: str, device: str | None, watch: str | None) -> Callable[[], Live] | None:
+def _live(source: str, device: str | None, watch: str | None) -> Callable[[Models], Live] | None:
     """What makes the server's own source; it is checked now."""
     if watch is not None and source != "none":
         raise UsageError("--watch and --source: give one of them")
@@ -137,18 +146,27 @@ def _live(source: str, device: str | None, watch: str | None) -> Callable[[], Li
     return hearing(None if source == "mic" else Path(source), device)
 
 
-def _ready(host: str, port: int, token: str | None, open_page: bool) -> None:
+def _tls(certificate: Path | None, key: Path | None) -> tuple[Path, Path] | None:
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise UsageError("--tls-certificate and --tls-key: give both, or none")
+    return certificate, key
+
+
+def _ready(host: str, port: int, token: str | None, open_page: bool, *, tls: bool) -> None:
     """Says where the page is; a terminal is told the token with it."""
     from edgestream.serve.hosts import is_any, own_names, page_address
 
-    secret = f"#token={token}" if token and sys.stderr.isatty() else ""
-    address = page_address(host, port) + secret
-    tell(f"edgestream serves {address} (Ctrl-C ends)")
+    page = page_address(host, port, tls=tls)
+    secret = f"#token={token}" if token else ""
+    shown = secret if sys.stderr.isatty() else ""
+    tell(f"edgestream serves {page}{shown} (Ctrl-C ends)")
     if is_any(host):
         beyond = [name for name in own_names() if "." in name and not name.startswith("127.")]
         for name in beyond[:1]:
-            tell(f"phones in the house: http://{name}:{port}/?read{secret}")
+            tell(f"phones in the house: {page_address(name, port, tls=tls)}?read{shown}")
     if open_page:
         import webbrowser
 
-        webbrowser.open(page_address(host, port) + (f"#token={token}" if token else ""))
+        webbrowser.open(page + secret)

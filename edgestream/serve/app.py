@@ -39,7 +39,7 @@ class Settings:
     models: Sequence[str]
     hosts: Sequence[str]  # what Host may be, port included
     token: str | None = None
-    live: Callable[[], Live] | None = None  # makes the server's own source
+    live: Callable[[Models], Live] | None = None  # makes the server's own source
     transcripts: Path | None = None
     log_text: bool = False
     limits: Limits = field(default_factory=Limits)
@@ -57,8 +57,10 @@ def build_app(settings: Settings) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        live = app.state.live = settings.live(models) if settings.live else None
         pool = app.state.pool = Pool(models, settings.limits, metrics, kept)
-        live = app.state.live = settings.live() if settings.live else None
+        if live is not None and live.kind != "camera":
+            pool.reserve(models.default)
         pool.measure()
         if live is not None:
             live.start()

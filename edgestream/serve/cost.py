@@ -43,8 +43,11 @@ class Cost:
             self._steps.popleft()
 
 
-def speech_cost(open_stream: Callable[[], Stream]) -> float:
-    """Seconds of computing for each second that somebody speaks, measured now on a recording."""
+def speech_cost(open_stream: Callable[[], Stream], ended: threading.Event) -> float:
+    """Seconds of computing for each second that somebody speaks, measured now on a recording.
+
+    0 if `ended` is set meanwhile.
+    """
     source = FileSource(SPEECH, pace=False)
     try:
         stream = open_stream().at_rate(source.rate_hz)
@@ -56,6 +59,8 @@ def speech_cost(open_stream: Callable[[], Stream]) -> float:
     stream.reset()
     start_s = time.perf_counter()
     for block in blocks:
+        if ended.is_set():
+            return 0.0
         stream.take(block)
     return (time.perf_counter() - start_s) * 1000 / stream.heard_ms
 
@@ -73,10 +78,12 @@ class Admission:
         self.n_cores, self._share = n_cores, share
         self._speech: dict[str, float] = {}  # by model
 
-    def measure(self, model_name: str, open_stream: Callable[[], Stream]) -> None:
-        """Takes a few seconds, on any thread; until then nothing is refused for its cost."""
+    def measure(
+        self, model_name: str, open_stream: Callable[[], Stream], ended: threading.Event
+    ) -> None:
+        """Takes a second or more, on any thread; until then nothing is refused for its cost."""
         try:
-            self._speech[model_name] = speech_cost(open_stream)
+            self._speech[model_name] = speech_cost(open_stream, ended)
         except EdgestreamError:  # the first session will say it
             return
 

@@ -54,7 +54,7 @@ def bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def page_address(host: str, port: int) -> str:
+def page_address(host: str, port: int, *, tls: bool) -> str:
     """Where a person opens the page, on this machine if it can be reached there."""
     shown = "127.0.0.1" if is_any(host) else host
-    return f"http://{bracketed(shown)}:{port}/"
+    return f"http{'s' if tls else ''}://{bracketed(shown)}:{port}/"

@@ -25,6 +25,10 @@ class Models:
         self._models: dict[str, Any] = {model.folder.name: model for model in loaded}
         self.default: str = loaded[0].folder.name
 
+    def __getitem__(self, name: str) -> Any:
+        """The model itself."""
+        return self._models[name]
+
     @property
     def names(self) -> list[str]:
         """Of all, the default first."""

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edgestream.serve.live import Live
+from edgestream.serve.models import Models
 from edgestream.sources.sound_file import FileSource
 
 
-def hearing(path: Path | None, device: str | None) -> Callable[[], Live]:
+def hearing(path: Path | None, device: str | None) -> Callable[[Models], Live]:
     """A microphone, or a file at its own pace. Raises EdgestreamError: it cannot be used."""
     if path is None:
         from edgestream.sources.microphones import find_device
@@ -20,23 +21,26 @@ def hearing(path: Path | None, device: str | None) -> Callable[[], Live]:
         FileSource(path, pace=False).close()
         name = path.name
 
-    def made() -> Live:
+    def made(models: Models) -> Live:
         from edgestream.speech.listen import listen
 
         kind = "microphone" if path is None else "file"
-        return Live(kind, name, lambda: listen(path, device=device), again=path is None)
+        model = models[models.default]
+        again = path is None
+        return Live(kind, name, lambda: listen(path, device=device, model=model), again=again)
 
     return made
 
 
-def watching(source: str) -> Callable[[], Live]:
+def watching(source: str) -> Callable[[Models], Live]:
     """A camera, an address or a video file, as `edgestream watch` names them."""
     from edgestream.sources.capture import is_address, is_camera
+    from edgestream.sources.open_pictures import open_pictures
     from edgestream.vision.watch import watch
 
     given: str | int = int(source) if source.isdigit() else source
     again = is_camera(given) or is_address(str(given))
     if not again:
-        watch(given).close()  # a file that cannot be read is told now
+        open_pictures(given, fast=False).close()  # a file that cannot be read is told now
     name = Path(source).name if not again else "camera"  # an address may hold a password
-    return lambda: Live("camera", name, lambda: watch(given, every_picture=True), again=again)
+    return lambda _: Live("camera", name, lambda: watch(given, every_picture=True), again=again)

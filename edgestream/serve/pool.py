@@ -48,7 +48,10 @@ class Pool:
         self.admission = Admission(self.scheduler.n_threads, limits.cores_share)
         self._sessions: dict[str, ServedSession] = {}
         self._left_s: dict[str, float] = {}  # sessions without a client, since when
+        self._own: list[tuple[str, Cost]] = []
         self._draining = False
+        self._closed = threading.Event()
+        self._measuring: threading.Thread | None = None
         self._opening = asyncio.Lock()
         metrics.gauges(
             n_sessions=lambda: len(self._sessions),
@@ -59,7 +62,12 @@ class Pool:
 
     def measure(self) -> None:
         """What a session of each model costs here, on a thread while all else goes on."""
-        threading.Thread(target=self._measure, name="edgestream-measure", daemon=True).start()
+        self._measuring = threading.Thread(target=self._measure, name="edgestream-measure")
+        self._measuring.start()
+
+    def reserve(self, model_name: str) -> None:
+        """The server itself listens by this model: that takes its share, too."""
+        self._own.append((model_name, Cost()))
 
     @property
     def sessions(self) -> list[ServedSession]:
@@ -137,16 +145,18 @@ class Pool:
                         self.forget(session)
 
     async def drain(self) -> None:
-        """No new sessions; the last words of those that are here, within DRAIN_S."""
+        """No new sessions; clients are told the last words of those that are here, in DRAIN_S."""
         self._draining = True
-        for session in self.sessions:
-            session.finish()
+        await asyncio.gather(*(session.drain() for session in self.sessions))
         until_s = time.monotonic() + DRAIN_S
-        while any(not each.ended for each in self.sessions) and time.monotonic() < until_s:
+        while time.monotonic() < until_s and any(map(self._awaited, self.sessions)):
             await asyncio.sleep(0.02)
 
     def close(self) -> None:
         """Ends all at once."""
+        self._closed.set()
+        if self._measuring is not None:
+            self._measuring.join()
         for session in self.sessions:
             self.forget(session)
         self.scheduler.close()
@@ -172,8 +182,12 @@ class Pool:
     def _live(self) -> Iterable[ServedSession]:
         return [each for each in self.sessions if each.live and not each.ended]
 
+    def _awaited(self, session: ServedSession) -> bool:
+        """Whether it still computes, or its client has not been told all."""
+        return not session.ended or session.id not in self._left_s
+
     def _costs(self) -> list[tuple[str, Cost]]:
-        return [(each.model_name, each.cost) for each in self._live()]
+        return [*self._own, *((each.model_name, each.cost) for each in self._live())]
 
     def _real_time_factor(self) -> float:
         meters = [each.meter for each in self.sessions]
@@ -193,4 +207,4 @@ class Pool:
     def _measure(self) -> None:
         for name in self.models.names:
             _, opener = self.models.opener(name, 16_000, {})
-            self.admission.measure(name, lambda opener=opener: opener(None))  # type: ignore[misc]
+            self.admission.measure(name, partial(opener, None), self._closed)

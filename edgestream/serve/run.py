@@ -4,8 +4,12 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
-from collections.abc import Callable
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import h11
@@ -18,6 +22,7 @@ from edgestream.serve.app import drain
 from edgestream.serve.limits import Limits
 
 BACKLOG = 256
+ENDINGS = (signal.SIGINT, signal.SIGTERM)
 CLOSE_S = 5  # for connections that do not end by themselves
 
 
@@ -57,6 +62,16 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._app, self._on_start = app, on_start
 
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """A signal ends the server, and is not raised once more when it has ended well."""
+        old = {each: signal.signal(each, self.handle_exit) for each in ENDINGS}
+        try:
+            yield
+        finally:
+            for each, handler in old.items():
+                signal.signal(each, handler)
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Tells once connections are taken."""
         await super().startup(sockets)
@@ -87,11 +102,34 @@ def bind(host: str, port: int) -> socket.socket:
     return bound
 
 
-def run(app: Starlette, bound: socket.socket, limits: Limits, on_start: Callable[[], None]) -> None:
-    """Serves until SIGINT or SIGTERM, then drains."""
+def run(
+    app: Starlette,
+    bound: socket.socket,
+    limits: Limits,
+    on_start: Callable[[], None],
+    tls: tuple[Path, Path] | None = None,
+) -> None:
+    """Serves until SIGINT or SIGTERM, then drains; `tls` are files: a certificate and its key.
+
+    Raises UsageError where these cannot be used.
+    """
+    given: dict[str, Any] = {}
+    if tls is not None:
+        certificate, key = map(str, tls)
+        try:
+            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key)
+        except OSError as error:  # also of what is no certificate
+            raise UsageError(
+                f"--tls-certificate {certificate}, --tls-key {key}: cannot be used: {error}"
+            ) from None
+        given = {"ssl_certfile": certificate, "ssl_keyfile": key}
     config = uvicorn.Config(
-        app, **uvicorn_settings(limits), timeout_graceful_shutdown=CLOSE_S, log_config=None,
-    )  # fmt: skip
+        app,
+        **uvicorn_settings(limits),
+        **given,
+        timeout_graceful_shutdown=CLOSE_S,
+        log_config=None,
+    )
     Server(config, app, on_start).run([bound])
 
 

@@ -81,7 +81,8 @@ class ServedSession:
         self._queued = False  # the scheduler has this session
         self._room = asyncio.Event()
         self._room.set()
-        self._finished = self._closed = False
+        self._finished = self._closed = self._draining = False
+        self._pushing = asyncio.Lock()  # what is pushed at once is in one piece
         self._before_ms = 0.0  # heard before the stream began anew
 
     @property
@@ -106,14 +107,15 @@ class ServedSession:
             UsageError: the session was finished.
             RefusalError: it has failed or was closed.
         """
-        self._check_open()
         n_step = max(1, self.stream.rate_hz * STEP_MS // 1000)
-        for at in range(0, max(1, len(samples)), n_step):
-            block = Block(samples[at : at + n_step], lost_samples, reason)
-            lost_samples = 0
-            await self._room.wait()
+        async with self._pushing:
             self._check_open()
-            self._put(_Waiting(time.monotonic(), block, len(block.samples)))
+            for at in range(0, max(1, len(samples)), n_step):
+                block = Block(samples[at : at + n_step], lost_samples, reason)
+                lost_samples = 0
+                await self._room.wait()
+                self._check_open()
+                self._put(_Waiting(time.monotonic(), block, len(block.samples)))
 
     async def restart(self) -> None:
         """What was said so far is made final, and the stream begins anew at 0; waits for it."""
@@ -128,6 +130,12 @@ class ServedSession:
         if not self._finished and not self._closed:
             self._finished = True
             self._put(_Waiting(time.monotonic(), None))
+
+    async def drain(self) -> None:
+        """The server ends: what is being pushed is taken whole, and nothing after it."""
+        async with self._pushing:
+            self._draining = not self._finished
+            self.finish()
 
     async def events(self, after: int = 0) -> AsyncIterator[tuple[int, Event]]:
         """Numbers and events, of those that follow `after`, until the end.
@@ -217,6 +225,8 @@ class ServedSession:
     def _check_open(self) -> None:
         if self.failure is not None:
             raise self.failure
+        if self._draining:
+            raise RefusalError("shutting-down", "the server is ending; go on elsewhere")
         if self._finished or self._closed:
             raise UsageError("this session has ended; open a new one")
 

@@ -43,6 +43,7 @@ class Hearing:
         self.rate_hz = wanted.rate_hz
         self.decoder = PcmDecoder(SampleFormat(wanted.format), wanted.channels, wanted.rate_hz)
         self.n_bytes = 0  # of PCM that came
+        self.ended = False  # the client has said so
         self.connection = 0  # counts them: an older one ends when a newer one is there
         self.taking = asyncio.Lock()  # one message at a time, over all connections
 
@@ -85,7 +86,7 @@ class Connection:
             await _first_failure(tasks[1], tasks[0], tasks[2])
             self._pool.forget(session)  # the client was told all
         except RefusalError as refusal:
-            if refusal.code in ("failed", "bad-request", "idle"):
+            if refusal.code in ("failed", "bad-request", "idle", "shutting-down"):
                 self._pool.forget(session)
             raise
         finally:
@@ -140,10 +141,13 @@ class Connection:
                 await self._heed(hearing, parsed(message.get("text") or ""))
 
     async def _hear(self, hearing: Hearing, data: bytes) -> None:
-        samples = hearing.decoder.push(data)
-        hearing.n_bytes += len(data)
-        if len(samples):
-            await hearing.session.push(samples)
+        """Bytes are counted once they are taken: a server that ends takes no more."""
+        try:
+            await hearing.session.push(hearing.decoder.push(data))
+            hearing.n_bytes += len(data)
+        except RefusalError as refusal:
+            if refusal.code != "shutting-down":
+                raise
 
     async def _heed(self, hearing: Hearing, message: dict[str, Any]) -> None:
         """What is no sound."""
@@ -158,6 +162,7 @@ class Connection:
         elif kind == "end":
             if len(rest := hearing.decoder.finish()):
                 await session.push(rest)
+            hearing.ended = True
             session.finish()
         else:
             raise bad(f"type {kind!r:.40} is not known; send PCM, ack, lost or end")
@@ -166,26 +171,31 @@ class Connection:
         """All events behind `seq`, and that it is over."""
         async for number, event in hearing.session.events(seq):
             await self._send(_numbered(number, event))
+        if not hearing.ended:
+            await self._send(self._heard(hearing))
+            raise RefusalError("shutting-down", "the server is ending; what it heard is final")
         done = {"seq": hearing.session.log.newest + 1, "type": "done"}
         await self._send({**done, "heard_ms": round(hearing.session.heard_ms, 1)})
         await self._socket.close(1000)
 
     async def _tell_heard(self, hearing: Hearing) -> None:
         """How much came, for as long as something comes."""
-        told, session = -1, hearing.session
+        told = -1
         while True:
             if hearing.n_bytes != told:
                 told = hearing.n_bytes
-                await self._send(
-                    {
-                        "type": "heard",
-                        "bytes": told,
-                        "heard_ms": round(session.heard_ms, 1),
-                        "behind_ms": round(session.behind_ms, 1),
-                        "level_dbfs": round(session.meter.level_dbfs, 1),
-                    }
-                )
+                await self._send(self._heard(hearing))
             await asyncio.sleep(HEARD_S)
+
+    def _heard(self, hearing: Hearing) -> dict[str, Any]:
+        session = hearing.session
+        return {
+            "type": "heard",
+            "bytes": hearing.n_bytes,
+            "heard_ms": round(session.heard_ms, 1),
+            "behind_ms": round(session.behind_ms, 1),
+            "level_dbfs": round(session.meter.level_dbfs, 1),
+        }
 
     async def _receive(self, limit_s: float) -> Any:
         try:
