@@ -202,11 +202,23 @@ def test_lost_connections_and_restarted_servers_lose_and_repeat_nothing(run, ser
     assert "reconnecting" in got["states"]
 
 
+def test_a_server_that_ends_is_sent_nothing_twice(run, server):
+    server.script.drops = [(2 * 5 * BLOCK, "ends")]
+    values = [*numbers(2), *[0] * 4 * BLOCK, *[3] * BLOCK]
+    asked = {"values": values, "pieces": [BLOCK], "rate": RATE_HZ, "live": True}
+    got = run(STREAM, {**asked, "keptBytes": 1e6})
+    assert [event["text"] for event in got["events"]] == ["1", "2", "3"]
+    assert got["events"][-1]["end_ms"] == len(values) * 1000 / RATE_HZ
+    assert server.script.n_heard == 2 * len(values)
+
+
 def test_a_file_goes_out_as_fast_as_it_is_taken(run, server):
-    server.script.drops = [(3000, False), (5000, True)]
-    asked = {"values": numbers(40), "pieces": [4000], "rate": RATE_HZ, "live": False}
+    server.script.drops = [(50_000, False), (130_000, True)]
+    n = 800
+    asked = {"values": numbers(n), "pieces": [BLOCK * n], "rate": RATE_HZ, "live": False}
     got = run(STREAM, {**asked, "keptBytes": 1e9})
-    assert said(got["events"]) == whole(40)
+    assert said(got["events"]) == whole(n)
+    assert server.script.drops == []
 
 
 def test_what_is_too_old_to_be_sent_again_is_told(run, server):

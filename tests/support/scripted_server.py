@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A server for the page that does what a test says: it hears numbers, and it drops connections.
 
-Its sound is numbers: BLOCK samples of the value k say "k". So a test sees in the captions which
-samples came, in which order, and how often.
+Its sound is numbers: BLOCK samples of the value k say "k", and 0 is silence. So a test sees in the
+captions which samples came, in which order, and how often.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Session:
         n = self.n_bytes // 2 - len(data) // 2
         for i, value in enumerate(np.frombuffer(data, "<i2").tolist()):
             self.begun = [*self.begun, value] if self.begun[-1:] == [value] else [value]
-            if len(self.begun) == BLOCK:
+            if value and len(self.begun) == BLOCK:
                 end_ms = (n + i + 1) * MS
                 self.tell("draft", f"{value}?", end_ms)
                 self.tell("final", str(value), end_ms)
@@ -58,13 +58,14 @@ class Session:
 
 @dataclass
 class Script:
-    """`drops`: after so many bytes in all a connection is lost, and with True the session too.
+    """`drops`: after so many bytes in all a connection is lost, and with True the session too;
+    with "ends" the server says that it is shutting down.
 
     `refuse`: an error for the next hello. `live`: what /v1/live sends, (id, event, data).
     Its first connection is lost, and so is one whose newest id is no longer among them.
     """
 
-    drops: list[tuple[int, bool]] = field(default_factory=list)
+    drops: list[tuple[int, bool | str]] = field(default_factory=list)
     refuse: list[tuple[str, str]] = field(default_factory=list)
     live: list[tuple[int, str, dict]] = field(default_factory=list)
     live_is_over: bool = False
@@ -161,7 +162,10 @@ class ScriptedServer:
             if data := message.get("bytes"):
                 session.hear(data)
                 self.script.n_heard += len(data)
-                if self._is_dropped():
+                if how := self._dropped():
+                    if how == "ends":
+                        await self._tell(socket, session, seq)
+                        await self._refuse(socket, "shutting-down", "all of it is final")
                     return await socket.close(1012)
             elif json.loads(message["text"])["type"] == "end":
                 await self._tell(socket, session, seq)
@@ -184,18 +188,22 @@ class ScriptedServer:
         code, words = "unknown-session", "begin anew"
         if first["type"] == "hello":
             code, words = self.script.refuse.pop(0)
-        await socket.send_json({"type": "error", "code": code, "message": words})
+        await self._refuse(socket, code, words)
         await socket.close(1013 if code == "full" else 1008)
         return None, 0
 
-    def _is_dropped(self) -> bool:
-        """What was heard last is not told any more on this connection."""
+    def _dropped(self) -> str | None:
+        """How a connection ends now, if it does. If it is lost, the last events are not told."""
         drops = self.script.drops
         if not drops or self.script.n_heard < drops[0][0]:
-            return False
-        if drops.pop(0)[1]:
+            return None
+        how = drops.pop(0)[1]
+        if how:
             self.sessions.clear()
-        return True
+        return "ends" if how == "ends" else "lost"
+
+    async def _refuse(self, socket, code: str, words: str) -> None:
+        await socket.send_json({"type": "error", "code": code, "message": words})
 
     async def _tell(self, socket, session, seq: int) -> int:
         for event in session.events[seq:]:

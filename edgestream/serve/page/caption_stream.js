@@ -11,7 +11,7 @@ const MOST_UNHEARD_MS = 60_000; // that wait in the server
 const CALM_MS = 10_000; // so long after silence nothing can come of it any more
 const DEAD_MS = 15_000; // without a word of the server, though sound was sent
 const WRONG = ["bad-request", "unknown-model"]; // about a hello: another one will not be better
-const LOST = ["unknown-session", "too-long", "failed", "bad-request"]; // the session is no more
+const LOST = ["unknown-session", "too-long", "failed", "bad-request", "shutting-down"]; // no session more
 const MOST_FAILURES = 3; // in a row, without a final line
 
 export class CaptionStream {
@@ -166,7 +166,7 @@ export class CaptionStream {
 
   #event(event) {
     this.#seq = event.seq;
-    if (event.type === "done") return this.#done(event);
+    if (event.type === "done") return this.#finish("done");
     if (event.type === "draft") this.#drafted = event.text !== "";
     if (event.type === "final") {
       this.#drafted = false;
@@ -174,14 +174,6 @@ export class CaptionStream {
       this.#cover(event.end_ms);
     }
     this.on.event(shifted(event, this.#sessionStart / this.bytesPerMs));
-  }
-
-  /** Without an end of ours the server ended it, as it does when it is stopped: on to the next one. */
-  #done({ heard_ms: heardMs }) {
-    if (this.#endSent) return this.#finish("done");
-    this.#cover(heardMs);
-    this.kept.dropBefore(this.#covered);
-    this.#anew();
   }
 
   /** The server knows no session: the next one begins with the sound that is kept. */
@@ -199,6 +191,7 @@ export class CaptionStream {
     this.#drop();
     if (code === "unauthorized") return this.#finish("unauthorized", message);
     if (this.#isHopeless(code)) return this.#finish("refused", message);
+    if (code === "shutting-down" && this.#session) this.#covered = this.#heard; // all of it is final
     if (LOST.includes(code)) return this.#anew();
     this.on.state(code === "full" ? "full" : "reconnecting", message);
     this.#backoff.wait(() => this.#again());
