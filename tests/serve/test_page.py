@@ -423,6 +423,47 @@ def test_what_a_browser_refuses_is_said_with_the_way_out(watched, source, script
     assert page.locator("#banner").is_hidden()
 
 
+def test_the_sound_of_a_tab_is_heard_until_it_ends(watched, server):
+    page = watched.open(permissions=["microphone"])
+    page.evaluate("""() => {
+      navigator.mediaDevices.getDisplayMedia = async () => {
+        const context = new AudioContext();
+        const stream = context.createMediaStreamDestination();
+        const tone = context.createOscillator();
+        tone.connect(stream);
+        tone.start();
+        window.track = stream.stream.getAudioTracks()[0];
+        return stream.stream;
+      };
+    }""")
+    page.select_option("#source", "both")
+    page.click("#start")
+    loud = "document.querySelector('#level').getAttribute('aria-valuenow') > -10"
+    page.wait_for_function(loud)  # the microphone is silent: both are mixed
+    page.evaluate("track.dispatchEvent(new Event('ended'))")
+    page.wait_for_selector("#state[data-state=done]")
+    assert "has ended or was unplugged" in page.inner_text("#banner")
+    [session] = server.sessions.values()
+    assert session.n_bytes > 0
+
+
+def test_the_picture_of_a_camera_is_beside_its_comments(watched, server):
+    import cv2
+
+    server.script.picture = cv2.imencode(".jpg", np.zeros((90, 160, 3), np.uint8))[1].tobytes()
+    page = read(
+        watched, server, words="A person enters {}", viewport={"width": 1200, "height": 700}
+    )
+    page.wait_for_selector("#camera img[src^='blob:']")
+    assert page.evaluate("document.querySelector('#camera img').naturalWidth") == 160
+    picture, lines = (page.locator(name).bounding_box() for name in ("#camera", "#stage"))
+    assert picture["x"] + picture["width"] <= lines["x"] + 1
+    assert page.locator("#draft").is_hidden()  # comments have none
+    page.set_viewport_size({"width": 360, "height": 740})
+    picture, lines = (page.locator(name).bounding_box() for name in ("#camera", "#stage"))
+    assert picture["y"] + picture["height"] <= lines["y"] + 1
+
+
 def test_a_server_that_is_full_says_so(watched, server):
     server.script.refuse = [("full", "8 sessions are open; try again later")]
     page = watched.open(permissions=["microphone"])

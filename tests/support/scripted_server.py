@@ -69,6 +69,7 @@ class Script:
     refuse: list[tuple[str, str]] = field(default_factory=list)
     live: list[tuple[int, str, dict]] = field(default_factory=list)
     live_is_over: bool = False
+    picture: bytes | None = None  # JPEG of a camera, which then is what is live
     token: str | None = None
     n_heard: int = 0  # bytes, over all sessions
     n_connections: int = 0
@@ -86,6 +87,7 @@ class ScriptedServer:
             *page_routes(),
             Route("/v1/server", self._server),
             Route("/v1/live", self._live),
+            Route("/v1/picture.jpg", self._picture),
             WebSocketRoute("/v1/stream", self._stream),
         ]
         config = uvicorn.Config(
@@ -115,8 +117,12 @@ class ScriptedServer:
     async def _server(self, request) -> Response:
         if not self._allowed(request):
             return JSONResponse({"error": {"message": "no", "code": "unauthorized"}}, 401)
-        live = {"kind": "microphone", "name": "hall"} if self.script.live else None
+        kind = "camera" if self.script.picture else "microphone"
+        live = {"kind": kind, "name": "hall"} if self.script.live else None
         return JSONResponse({"models": [{"name": "numbers"}], "live": live})
+
+    async def _picture(self, request) -> Response:
+        return Response(self.script.picture, media_type="image/jpeg")
 
     async def _live(self, request) -> Response:
         if not self.script.live:
