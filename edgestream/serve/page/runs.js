@@ -148,7 +148,7 @@ export class LiveRun {
     const status = ({ heard_ms: heardMs, behind_ms: behindMs, level_dbfs: level }) => {
       zeroMs = Date.now() - heardMs;
       take.zeroMs ??= zeroMs;
-      on.level(level ?? QUIETEST_DBFS);
+      if (level !== null) on.level(level); // a camera has none
       on.lag(behindMs);
     };
     this.on = on;
