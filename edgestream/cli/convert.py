@@ -14,9 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from edgestream.cli.bars import progress_bar
-from edgestream.system.process import tell
-
-INTERRUPTED = 130  # what shells say of Ctrl-C
+from edgestream.system.process import INTERRUPTED, tell
 
 
 class Format(str, Enum):

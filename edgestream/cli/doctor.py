@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import difflib
 import importlib.metadata
-import os
 import platform
 import re
 import time
@@ -19,6 +18,7 @@ from edgestream.data import DATA
 from edgestream.errors import EdgestreamError, ModelError, shown
 from edgestream.events import Final
 from edgestream.library.manifest.manifest import SYNTHETIC_MODEL
+from edgestream.system.process import n_cores
 
 if TYPE_CHECKING:
     from edgestream.sources.picture import Picture
@@ -72,14 +72,13 @@ def examine() -> bool:
 
 
 def _machine() -> Iterator[Finding]:
-    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     yield Finding(
         True, "edgestream", f"{edgestream.__version__}, Python {platform.python_version()}"
     )
     yield Finding(
         True,
         "machine",
-        f"{platform.system()} {platform.machine()}, {threads} threads may be used;"
+        f"{platform.system()} {platform.machine()}, {n_cores()} threads may be used;"
         " the built-in model uses one",
     )
 

@@ -4,12 +4,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from edgestream.cli.listen_input import (
+    Kind,
+    folder_for,
+    kind_of,
+    refuse_what_is_without_effect,
+)
 from edgestream.cli.options import (
     INPUT,
     MODEL,
@@ -24,9 +30,9 @@ from edgestream.cli.options import (
     option,
 )
 from edgestream.cli.run import memory, one_line_errors, output_beside, run
-from edgestream.errors import UsageError, shown
+from edgestream.errors import shown
 from edgestream.library.manifest.manifest import DEFAULT_MODEL, SYNTHETIC_MODEL
-from edgestream.outlets.formats import Format, format_for
+from edgestream.outlets.formats import format_for
 from edgestream.sources.sample_formats import SampleFormat
 from edgestream.system.process import tell
 
@@ -40,30 +46,14 @@ SYNTHETIC_ONLY = (
 )
 
 
-class Kind(Enum):
-    """What is listened to, as messages name it."""
-
-    microphone = "the microphone"
-    file = "a file"
-    stdin = "raw PCM on stdin"
-
-
-# Options that mean nothing elsewhere. Raw PCM comes at the pace of its writer anyway.
-ONLY_FOR = {
-    "device": [Kind.microphone],
-    "fast": [Kind.file, Kind.stdin],
-    "rate": [Kind.stdin],
-    "channels": [Kind.stdin],
-    "sample_format": [Kind.stdin],
-}
-
-
 def listen(
     context: typer.Context,
-    source: Annotated[
-        str | None,
+    sources: Annotated[
+        list[str] | None,
         typer.Argument(
-            help="Sound file, or - for stdin: a sound file or raw PCM (samples without a header).",
+            metavar="[SOURCE]...",
+            help="Sound file, or - for stdin: a sound file or raw PCM (samples without a header)."
+            " Several files, and folders of them, with --output-dir.",
             show_default="the microphone",
         ),
     ] = None,
@@ -104,6 +94,20 @@ def listen(
     ] = None,
     format: OutputFormat = None,
     output: Output = None,
+    output_dir: Annotated[
+        Path | None,
+        option(
+            OUTPUT, "Folder for the captions of several files, read with --fast: NAME.srt of NAME"
+            ".mp3. What is there already is left out.", "--output-dir",
+        ),
+    ] = None,
+    again: Annotated[
+        bool, option(OUTPUT, "Caption files again whose captions are there.", "--again")
+    ] = False,
+    jobs: Annotated[
+        int | None,
+        option(MORE, "How many files at once.", "--jobs", default="as many as there are cores"),
+    ] = None,
     drafts: Annotated[
         bool,
         option(OUTPUT, "jsonl also holds the line being spoken, each time it changes.", "--drafts"),
@@ -136,6 +140,7 @@ def listen(
     \b
       edgestream listen                                   the microphone
       edgestream listen talk.mp3 --fast -o talk.srt
+      edgestream listen a.mp3 folder/ --format srt --output-dir captions
       ffmpeg -i URL -f s16le -ac 1 -ar 16000 - | edgestream listen -
     """
     with one_line_errors():
@@ -143,45 +148,45 @@ def listen(
             _list_devices()
             return
         form = format_for(output, format)
-        _refuse_what_is_without_effect(context, form)
+        kind = kind_of(sources or [], output_dir)
+        refuse_what_is_without_effect(context, kind, form)
+        options = {
+            **_delay(delay), "confidence": confidence, "policy": policy, "language": language,
+            "task": task, "prompt": prompt, "vad": vad,
+        }  # fmt: skip
+        if kind is Kind.files:
+            into = folder_for(sources or [], output, output_dir)
+            from edgestream.batch.worker import Recipe
+            from edgestream.cli.many import caption_many
+
+            recipe = Recipe(model, form, drafts, decoder_device, options)
+            code = caption_many(
+                sources or [], into, recipe, n_workers=jobs, again=again, stats=stats
+            )
+            raise typer.Exit(code)
         from edgestream.outlets.screen import loudness
         from edgestream.speech.listen import listen as start
 
+        source = sources[0] if sources else None
         output = output_beside(source, output)
-        opened: Callable[[], Source] | str | None = source
-        if source == "-":
-            from edgestream.sources.pcm import standard_input
-            from edgestream.sources.piped import open_piped
-
-            # Called once the model is loaded: its first bytes may be long in coming.
-            opened = partial(open_piped, standard_input(), rate, channels, sample_format.value)
-        elif source is None and model == SYNTHETIC_MODEL:
+        if source is None and model == SYNTHETIC_MODEL:
             tell(SYNTHETIC_ONLY)
         session = start(
-            opened, model=model, **_delay(delay), device=device, fast=fast, confidence=confidence,
-            policy=policy, language=language, task=task, prompt=prompt, vad=vad,
-            decoder_device=decoder_device,
+            _stdin(rate, channels, sample_format) if source == "-" else source,
+            model=model, device=device, fast=fast, decoder_device=decoder_device, **options,
         )  # fmt: skip
         run(session, form, output, lambda: loudness(session.meter.level_dbfs), drafts=drafts)
         if stats:
             _print_stats(session)
 
 
-def _refuse_what_is_without_effect(context: typer.Context, form: Format) -> None:
-    """An option that this source or format cannot heed is a mistake, not a wish to pass over."""
-    source = context.params["source"]
-    kind = {None: Kind.microphone, "-": Kind.stdin}.get(source, Kind.file)
-    for name, kinds in ONLY_FOR.items():
-        if kind not in kinds and _is_given(context, name):
-            only = " or ".join(each.value for each in kinds)
-            raise UsageError(f"--{name.replace('_', '-')} is for {only} only; leave it out")
-    if context.params["drafts"] and form is not Format.jsonl:
-        raise UsageError("--drafts is for --format jsonl only; leave it out")
+def _stdin(rate: int, channels: int, sample_format: SampleFormat) -> Callable[[], Source]:
+    """Opens what comes; called once the model is loaded, for its first bytes may be long in
+    coming."""
+    from edgestream.sources.pcm import standard_input
+    from edgestream.sources.piped import open_piped
 
-
-def _is_given(context: typer.Context, name: str) -> bool:
-    given = context.get_parameter_source(name)
-    return given is not None and given.name != "DEFAULT"
+    return partial(open_piped, standard_input(), rate, channels, sample_format.value)
 
 
 def _delay(given: str | None) -> dict[str, Any]:

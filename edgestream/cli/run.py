@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import typer
 
@@ -131,9 +131,15 @@ def one_line_errors() -> Iterator[None]:
         raise typer.Exit(error.exit_code) from None
 
 
+class Stoppable(Protocol):
+    """What runs until it is told to stop: a session, a pool of processes."""
+
+    def stop(self) -> None: ...
+
+
 @contextmanager
-def stop_on_signal(session: Session[Any, Any]) -> Iterator[None]:
-    """The first Ctrl-C ends the input and lets the last words come; the second ends at once.
+def stop_on_signal(session: Stoppable) -> Iterator[None]:
+    """The first Ctrl-C stops it, and the last words still come; the second ends at once.
 
     A signal that is ignored, as `nohup` or a script's `&` has it, stays ignored.
     """

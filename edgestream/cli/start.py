@@ -9,6 +9,7 @@ import sys
 from types import TracebackType
 
 from edgestream.system.process import (
+    INTERRUPTED,
     address_space,
     end_at_once_on_ctrl_c,
     forget,
@@ -16,7 +17,6 @@ from edgestream.system.process import (
     tell,
 )
 
-INTERRUPTED = 130  # what shells say of Ctrl-C
 NO_MEMORY = "not enough memory; close other programs, raise the limit (ulimit -v)"
 # Of address space, by command; with less, libraries end the process while they are imported or
 # open their first file: OpenBLAS, and for `watch` OpenCV.

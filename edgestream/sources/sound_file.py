@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+import soundfile
+
 from edgestream.errors import SourceError
 from edgestream.sources.block import Block
 from edgestream.sources.chained import FINDERS, find_links
@@ -17,6 +19,7 @@ from edgestream.sources.sound import MAX_FRAMES, UNREADABLE, Sound
 from edgestream.sources.sound_kind import HEAD_BYTES, SAMPLES, kind_of
 from edgestream.sources.sound_parts import find_parts
 from edgestream.system.checks import finite
+from edgestream.system.noise import caught
 
 
 class FileSource:
@@ -112,6 +115,19 @@ def _open_regular(path: Path) -> BinaryIO:
         raise SourceError(f"{path}: cannot be read: {error.strerror}") from None
     except ValueError:  # a null in it
         raise SourceError(f"{path}: not the name of a file") from None
+
+
+def stated_ms(path: Path) -> float:
+    """Length of a sound file as its header states it, at a glance; 0 if there is none or no sound.
+
+    Other than FileSource it does not look at the rest of the file, which may be long.
+    """
+    try:
+        with _open_regular(path) as handle, caught(), soundfile.SoundFile(handle) as file:
+            known = file.frames < MAX_FRAMES
+            return 1000.0 * file.frames / file.samplerate if known and file.samplerate else 0.0
+    except (SourceError, *UNREADABLE):
+        return 0.0
 
 
 def open_sound(handle: BinaryIO, name: str) -> Sound:

@@ -105,6 +105,11 @@ def listen(
         raise
 
 
+def check_options(model: Model | ReencodedModel, **options: Any) -> None:
+    """Raises UsageError, as listen() does, for what the model's streams cannot be told."""
+    model.stream(**known_options(model, **options))
+
+
 def known_options(model: Model | ReencodedModel, **options: Any) -> dict[str, Any]:
     """The options that were given; refuses what the model's family does not know."""
     given = {name: value for name, value in options.items() if value is not None}

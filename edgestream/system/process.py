@@ -11,6 +11,7 @@ from typing import IO
 
 from edgestream.errors import shown
 
+INTERRUPTED = 130  # the exit code that shells give for Ctrl-C
 # What the loader, C++, threads, protobuf, ggml and Rust say where Python has no MemoryError.
 MEMORY_WORDS = (
     "Cannot allocate memory", "cannot allocate memory", "bad_alloc", "bad allocation",
@@ -51,6 +52,13 @@ def forget(stream: IO[str]) -> None:
     null_fd = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null_fd, stream.fileno())
     os.close(null_fd)
+
+
+def n_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def address_space() -> float:
