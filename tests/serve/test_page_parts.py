@@ -5,20 +5,12 @@ import random
 
 import pytest
 from chromium import Watched, chromium
-from scripted_server import BLOCK, RATE_HZ, Script, ScriptedServer
+from scripted_server import BLOCK, RATE_HZ, Script
 from subtitle_parsers import parse_srt, parse_vtt
 
 from edgestream.data import DATA
 
 PERSON_TEXT = (DATA / "person.txt").read_text("utf-8").strip()
-
-
-@pytest.fixture(scope="module")
-def server():
-    server = ScriptedServer()
-    server.address = server.start()
-    yield server
-    server.stop()
 
 
 @pytest.fixture(scope="module")
