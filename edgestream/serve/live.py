@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -33,6 +34,7 @@ class Live:
         """`again`: a source that ends, as no file does, is opened again."""
         self.kind, self.name = kind, name
         self.log = EventLog(N_REPLAYED)
+        self.run = secrets.token_hex(4)  # numbers begin anew with each run of the server
         self._open_session, self._again = open_session, again
         self._session: Session[Any, Any] | None = None
         self._picture: Picture | None = None
@@ -62,10 +64,15 @@ class Live:
         if session is None:
             return {"heard_ms": 0.0, "behind_ms": 0.0, "level_dbfs": None}
         return {
-            "heard_ms": round(session.stream.heard_ms, 1),
+            "heard_ms": round(self.heard_ms, 1),
             "behind_ms": round(session.source.behind_ms, 1),
             "level_dbfs": round(session.meter.level_dbfs, 1) if self.kind != "camera" else None,
         }
+
+    @property
+    def heard_ms(self) -> float:
+        """Of the source, since it was opened last."""
+        return float(self._session.stream.heard_ms) if self._session is not None else 0.0
 
     @property
     def picture(self) -> Picture | None:

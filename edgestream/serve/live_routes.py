@@ -13,9 +13,9 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from edgestream.events import Happening
+from edgestream.events import Happening, Notice
 from edgestream.outlets.records import record
-from edgestream.serve.live import N_REPLAYED, Live
+from edgestream.serve.live import Live
 from edgestream.serve.refusal import RefusalError
 from edgestream.sources.picture import Picture
 
@@ -27,12 +27,12 @@ NO_LIVE = "this server listens to nothing itself; start it with --source mic, or
 async def live_events(request: Request) -> Response:
     """`/v1/live`: server-sent events, the last lines first."""
     live = _live(request)
-    given = request.headers.get("last-event-id", "")
-    seq = int(given) if given.isascii() and given.isdigit() and len(given) < 16 else 0
-    if not live.log.has_all_after(seq):
-        seq = 0  # the server was begun anew, or the reader was away for long
+    run, _, given = request.headers.get("last-event-id", "").rpartition("-")
+    known = run == live.run and given.isascii() and given.isdigit() and len(given) < 16
     return StreamingResponse(
-        _told(live, seq), media_type="text/event-stream", headers={"cache-control": "no-store"}
+        _told(live, int(given) if known else 0),
+        media_type="text/event-stream",
+        headers={"cache-control": "no-store"},
     )
 
 
@@ -50,16 +50,16 @@ async def _told(live: Live, seq: int) -> AsyncIterator[str]:
     """Events as they come, and between them how it goes."""
     log = live.log
     yield _status(live)
-    for number, event in log.after(seq, N_REPLAYED):
-        seq = number
-        yield _message(number, record(event))
+    if seq and not log.has_all_after(seq):  # the reader was away for more than is kept
+        missed = Notice(live.heard_ms, "some lines came while you were away, and are not kept")
+        yield f"event: notice\ndata: {json.dumps(record(missed))}\n\n"
     status_s = time.monotonic() + STATUS_S  # when the next one is due
     while True:
         news = log.news
         found = log.after(seq)
         for number, event in found:
             seq = number
-            yield _message(number, record(event))
+            yield _message(live.run, number, record(event))
         if time.monotonic() >= status_s:
             status_s = time.monotonic() + STATUS_S
             yield _status(live)
@@ -76,9 +76,9 @@ def _status(live: Live) -> str:
     return f"event: status\ndata: {json.dumps(live.status())}\n\n"
 
 
-def _message(seq: int, fields: dict[str, Any]) -> str:
+def _message(run: str, seq: int, fields: dict[str, Any]) -> str:
     data = json.dumps({"seq": seq, **fields}, ensure_ascii=False)
-    return f"id: {seq}\nevent: {fields['type']}\ndata: {data}\n\n"
+    return f"id: {run}-{seq}\nevent: {fields['type']}\ndata: {data}\n\n"
 
 
 def _live(request: Request) -> Live:

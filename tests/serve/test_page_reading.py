@@ -9,18 +9,18 @@ def test_lines_of_the_server_come_once_over_lost_connections(watched, server):
     page = read(watched, server, 30)
     page.wait_for_function("document.querySelector('#level').getAttribute('aria-valuenow') > -60")
     assert page.locator(LOG).all_text_contents() == [f"line {k}" for k in range(1, 31)]
-    assert server.script.asked_from[:2] == [None, "30"]
+    assert server.script.asked_from[:2] == [None, "a1-30"]
     assert page.locator("#dock").is_hidden()
     assert page.get_attribute("#log", "role") == "log"
 
 
 def test_a_server_that_began_anew_begins_a_new_take(watched, server):
     page = read(watched, server, 5)
-    server.script.live = lines(2, "anew {}")  # numbers that are lower than the last one
+    server.script.live, server.script.live_run = lines(7, "anew {}"), "b2"
     page.wait_for_selector("#log .take")
     shown = page.locator("#log > *").evaluate_all("all => all.map((e) => e.lastChild.textContent)")
-    assert shown[-3:] == ["hall", "anew 1", "anew 2"]
-    assert len(shown) == 8
+    assert shown[-8:] == ["hall", *(f"anew {k}" for k in range(1, 8))]
+    assert len(shown) == 5 + 8
 
 
 def test_a_source_that_is_over_is_no_lost_connection(watched, server):

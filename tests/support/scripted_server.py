@@ -68,6 +68,7 @@ class Script:
     drops: list[tuple[int, bool | str]] = field(default_factory=list)
     refuse: list[tuple[str, str]] = field(default_factory=list)
     live: list[tuple[int, str, dict]] = field(default_factory=list)
+    live_run: str = "a1"  # the mark of the server's run
     live_is_over: bool = False
     picture: bytes | None = None  # JPEG of a camera, which then is what is live
     token: str | None = None
@@ -135,11 +136,12 @@ class ScriptedServer:
             return number in {each[0] for each in self.script.live}
 
         async def events():
-            seq = int(last) if last and is_known(int(last)) else 0
+            run, _, number = (last or "").rpartition("-")
+            seq = int(number) if run == self.script.live_run and is_known(int(number)) else 0
             while not self._uvicorn.should_exit and (seq == 0 or is_known(seq)):
                 for number, kind, data in [each for each in self.script.live if each[0] > seq]:
                     seq = number
-                    yield f"id: {number}\nevent: {kind}\ndata: {json.dumps(data)}\n\n"
+                    yield f"id: {self.script.live_run}-{number}\nevent: {kind}\ndata: {json.dumps(data)}\n\n"
                 if is_first:  # the first connection is lost at once
                     return
                 yield 'event: status\ndata: {"heard_ms":0,"behind_ms":0,"level_dbfs":-30}\n\n'

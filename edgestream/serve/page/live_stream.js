@@ -85,9 +85,12 @@ export class LiveStream {
     const message = JSON.parse(data);
     if (event === "status") return this.on.status(message);
     if (event === "done") return (this.#over = true);
-    // Numbers only rise while the server runs.
-    if (Number(id) <= Number(this.#lastId)) this.on.event({ type: "restart" });
-    if (id) this.#lastId = id;
+    if (id) {
+      // `ab12-7` is number 7 of a run of the server; the next run has another mark.
+      const run = id.split("-")[0];
+      if (this.#lastId && run !== this.#lastId.split("-")[0]) this.on.event({ type: "restart" });
+      this.#lastId = id;
+    }
     this.on.event({ type: event, ...message });
   }
 }
