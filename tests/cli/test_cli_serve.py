@@ -133,12 +133,12 @@ def test_readers_of_the_own_source_get_its_captions():
         answer = connection.getresponse()
         told = answer.read().decode()  # a file ends, and so does what is told of it
         late = asked(port, "/v1/live")[2]
-    finals = re.findall(r"^id: (\d+)\nevent: final\ndata: (.*)$", told, re.M)
+    finals = re.findall(r"^id: (\w+-\d+)\nevent: final\ndata: (.*)$", told, re.M)
     texts = " ".join(json.loads(data)["text"] for _, data in finals).lower()
     known = (DATA / "sample.txt").read_text().lower().split()
     assert sum(word.strip(".,?!") in texts for word in known) > 0.7 * len(known)
     assert "event: status" in told
-    assert re.findall(r"^id: (\d+)\nevent: final", late, re.M) == [seq for seq, _ in finals]
+    assert re.findall(r"^id: (\w+-\d+)\nevent: final", late, re.M) == [seq for seq, _ in finals]
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])

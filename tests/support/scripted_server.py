@@ -141,7 +141,8 @@ class ScriptedServer:
             while not self._uvicorn.should_exit and (seq == 0 or is_known(seq)):
                 for number, kind, data in [each for each in self.script.live if each[0] > seq]:
                     seq = number
-                    yield f"id: {self.script.live_run}-{number}\nevent: {kind}\ndata: {json.dumps(data)}\n\n"
+                    number = f"{self.script.live_run}-{seq}"
+                    yield f"id: {number}\nevent: {kind}\ndata: {json.dumps(data)}\n\n"
                 if is_first:  # the first connection is lost at once
                     return
                 yield 'event: status\ndata: {"heard_ms":0,"behind_ms":0,"level_dbfs":-30}\n\n'
