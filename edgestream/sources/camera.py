@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
 import time
 from collections import deque
@@ -86,6 +87,7 @@ class CameraSource:
         self._came_s = time.monotonic()  # opening may have taken seconds
         self._thread = threading.Thread(target=self._read, args=(capture,), daemon=True)
         self._thread.start()
+        atexit.register(self.close)  # a read that comes back later would end in the middle of C++
 
     @property
     def skipped(self) -> int:
@@ -110,6 +112,7 @@ class CameraSource:
     def close(self) -> None:
         self._stopped = True
         self._thread.join(CLOSE_WAIT_S)
+        atexit.unregister(self.close)
 
     @property
     def now_ms(self) -> float:
