@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from edgestream.errors import OperationError, UsageError
+from edgestream.errors import UsageError
 from edgestream.events import Event
 from edgestream.sources.block import Block
 from edgestream.speech.callbacks import Callbacks
@@ -32,7 +32,7 @@ class Worker:
         self.waiting_ms = 0.0  # sound that is not computed yet
         self.unread: deque[Event] = deque()  # without callbacks
         self.error: BaseException | None = None
-        self.is_told = False  # on_error was given it
+        self.is_deaf = False  # pushes are dropped: on_error knows, or the program ends
         self.ended = False  # the input: nothing more is taken
         self.over = False  # the events: nothing more comes
         self.idle = True
@@ -41,14 +41,14 @@ class Worker:
         self._thread = 0  # its identity, while a piece is computed
 
     def give(self, block: Block | None) -> None:
-        """A piece, or None behind the last; dropped where on_error was told of the end.
+        """A piece, or None behind the last.
 
         Raises what ended the stream; UsageError if it was finished or left.
         """
         with self.changed:
             if self.error:
                 raise self.error
-            if self.is_told or (self.ended and block is None):
+            if self.is_deaf or (self.ended and block is None):
                 return
             if self.ended:
                 raise UsageError("stream: already finished; open another one")
@@ -79,10 +79,9 @@ class Worker:
     def _go_on(self) -> None:
         try:
             self._pool.submit(self._step)
-        except RuntimeError:  # the interpreter ends: what waits is dropped
+        except RuntimeError:  # the interpreter ends
             self._drop()
-            self.error = self.error or OperationError("stream: the program is ending")
-            self.idle = True
+            self.idle = self.is_deaf = True
 
     def _drop(self) -> None:
         self._pieces.clear()
@@ -135,11 +134,11 @@ class Worker:
         try:
             if self.callbacks.on_error is not None:
                 self.callbacks.on_error(error)
-                self.is_told = True
+                self.is_deaf = True
         except BaseException as again:
             error = again
         with self.changed:
-            self.error = None if self.is_told else error
+            self.error = None if self.is_deaf else error
             self._drop()
 
 
