@@ -30,7 +30,7 @@ $(WHEELS)/.built: | $(VENV)/.python
 	@touch $@
 
 $(VENV)/.installed: $(WHEELS)/.built $(SOURCES)
-	$(INSTALL) .
+	$(INSTALL) '.[watch]'
 	@touch $@
 
 # Only what the tests need is added: pip takes the edgestream that is installed.

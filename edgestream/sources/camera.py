@@ -10,9 +10,6 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import cv2
-import cv2.typing
-
 from edgestream.errors import DeviceError, SourceError
 from edgestream.events import Gap, Notice
 from edgestream.sources.capture import (
@@ -25,6 +22,7 @@ from edgestream.sources.capture import (
     to_rgb,
 )
 from edgestream.sources.picture import SIZE_CHANGED, Picture, Spacing, Waiting
+from edgestream.system.opencv import cv2
 
 LOST = "camera lost"
 RECONNECTING = f"{LOST}, reconnecting"

@@ -6,14 +6,13 @@ from __future__ import annotations
 import os
 import sys
 
-import cv2
-import cv2.typing
 import numpy as np
 from numpy.typing import NDArray
 
 from edgestream.errors import SourceError
 from edgestream.system.names import native_name
 from edgestream.system.native_work import native_work
+from edgestream.system.opencv import cv2
 
 OPEN_TIMEOUT_MS = 5_000  # of an address; OpenCV's own is 30 s
 READ_TIMEOUT_MS = 5_000

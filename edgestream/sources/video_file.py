@@ -8,8 +8,6 @@ import stat
 import time
 from collections.abc import Iterator
 
-import cv2
-
 from edgestream.errors import SourceError
 from edgestream.events import Gap
 from edgestream.sources.capture import grab, is_address, open_capture, retrieve, to_rgb
@@ -23,6 +21,7 @@ from edgestream.sources.no_video import (
 )
 from edgestream.sources.picture import SIZE_CHANGED, Picture, Spacing
 from edgestream.system.native_work import native_work
+from edgestream.system.opencv import cv2
 
 HEADER_SLACK_MS = 500  # some containers state no number of pictures, and it is a guess
 USUAL_FPS = 25.0  # of a file that states none
