@@ -14,6 +14,8 @@ from edgestream.library.manifest.manifest import SYNTHETIC_MODEL
 
 LLAMA_CPP_PYTHON = "0.3.36"  # as pinned in pyproject.toml: the native decoder is linked to its ggml
 NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
+# TensorRT is a download of its own, which nobody is asked to make; Azure is another's computer.
+NOT_ASKED = ("Tensorrt", "Azure")
 NO_GPU_BUILD = "models in ONNX are computed by the CPU; for decoders of your own on this GPU"
 
 
@@ -60,7 +62,7 @@ def onnxruntime() -> Iterator[Finding]:
     try:
         import onnxruntime as ort
 
-        providers = ort.get_available_providers()
+        providers = [p for p in ort.get_available_providers() if not p.startswith(NOT_ASKED)]
     except (ImportError, AttributeError):
         yield Finding(False, "onnxruntime", f"{builds[0]} cannot be imported; {mend}")
         return
@@ -73,8 +75,7 @@ def onnxruntime() -> Iterator[Finding]:
     yield Finding(
         True, "encoders are computed by", ", ".join(load(SYNTHETIC_MODEL).encoder.providers)
     )
-    # TensorRT is a download of its own, which nobody is asked to make.
-    yield from onnx_decoders(tuple(p for p in providers if not p.startswith("Tensorrt")))
+    yield from onnx_decoders(tuple(providers))
 
 
 def _reinstall(build: str) -> str:
