@@ -6,13 +6,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgestream.events import Draft, Final, Gap, Lag
-from edgestream.speech.callbacks import Callbacks
-from edgestream.speech.open_stream import OpenStream
-from edgestream.speech.stream import Stream
 from edgestream.system.one_process import OneProcess
+
+if TYPE_CHECKING:
+    from edgestream.speech.open_stream import OpenStream
+    from edgestream.speech.stream import Stream
 
 
 class SpeechModel(OneProcess, ABC):
@@ -51,6 +52,9 @@ class SpeechModel(OneProcess, ABC):
         Raises:
             UsageError: as `stream` does, and for a callback that is no plain function.
         """
+        from edgestream.speech.callbacks import Callbacks  # nothing that a command waits for
+        from edgestream.speech.open_stream import OpenStream
+
         callbacks = Callbacks(on_final, on_draft, on_gap, on_lag, on_error)
         if keep_up and "behind_ms" in self.STREAM_OPTIONS:
             options = {"behind_ms": lambda: opened.waiting_ms, **options}
