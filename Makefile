@@ -34,7 +34,7 @@ $(WHEELS)/.built: | $(VENV)/.python
 	@touch $@
 
 $(VENV)/.installed: $(WHEELS)/.built $(SOURCES)
-	$(INSTALL) .
+	$(INSTALL) '.[watch]'
 	@touch $@
 
 # Only what the server needs is added: pip takes the edgestream that is installed.

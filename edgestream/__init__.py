@@ -2,6 +2,7 @@
 """Live captions and comments, written while things are said and happen, on your own machine.
 
 listen() -> events from the microphone; load() -> Model; Model.stream() -> push(), finish().
+Model.open_stream() -> the same on a thread of its own, for `with` and `async with`.
 watch() -> events from a camera; load_watcher() -> a model, likewise.
 """
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from edgestream.events import Event, Final, Gap, Lag
 from edgestream.sources.block import Block
+from edgestream.system.one_process import OneProcess
 
 SILENCE_DBFS = -100.0  # the level of digital silence, instead of minus infinity
 
@@ -79,8 +80,11 @@ InputT = TypeVar("InputT", bound=Input)
 IntakeT = TypeVar("IntakeT", bound=Intake)
 
 
-class Reading:
-    """A source on its way through a stream, once; it knows no session, which may be let go of."""
+class Reading(OneProcess):
+    """A source on its way through a stream, once; it knows no session, which may be let go of.
+
+    In a process that was forked since, it ends without a word: the source is the parent's.
+    """
 
     def __init__(self, source: Input, stream: Intake) -> None:
         self.source = source
@@ -102,7 +106,8 @@ class Reading:
                 yield events
             yield self._counted(self.stream.finish())
         finally:
-            self.source.close()
+            if self.is_here:
+                self.source.close()
 
     def _counted(self, events: list[Event]) -> list[Event]:
         behind_ms = self.source.behind_ms
@@ -113,7 +118,7 @@ class Reading:
         return events
 
 
-class Session(Generic[InputT, IntakeT]):
+class Session(OneProcess, Generic[InputT, IntakeT]):
     """A source read to its end: iterate (`for` or `async for`) over its events.
 
     Iteration that was left, as by `break`, goes on where it was when it is begun again. `stop()`
@@ -161,12 +166,14 @@ class Session(Generic[InputT, IntakeT]):
 
     def close(self) -> None:
         """Ends it: nothing more comes. May be repeated."""
-        self.blocks().close()
+        self._blocks.close()
         self._pending.clear()
-        self.source.close()
+        if self.is_here:
+            self.source.close()
 
     def blocks(self) -> Generator[list[Event], None, None]:
         """The events of each piece of input as soon as it is read; often an empty list."""
+        self.expect_here()
         return self._blocks
 
     @property

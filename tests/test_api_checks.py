@@ -151,7 +151,7 @@ def test_a_wrong_option_opens_no_source(model, watcher, monkeypatch):
         with pytest.raises(es.EdgestreamError):
             es.listen(lambda: opened.append("source"), model=model, **options)
     monkeypatch.setattr(
-        "edgestream.vision.watch.open_pictures", lambda *_, **__: opened.append("x")
+        "edgestream.sources.open_pictures.open_pictures", lambda *_, **__: opened.append("x")
     )
     for options in ({"chattiness": 2}, {"fps": -1}, {"prompt": "a"}, {"questions": ["why?"]}):
         with pytest.raises(es.EdgestreamError):

@@ -3,6 +3,7 @@
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from tiny_llama import TinyShape, random_weights, write_gguf
 
 from edgestream.cli.main import app
 from edgestream.convert.run import Wish, convert
+from edgestream.data import DATA
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *ROOT.glob("models/*/*.md")])
@@ -35,11 +37,12 @@ def blocks(language):
 
 @pytest.fixture(scope="module")
 def folder_with_files(tmp_path_factory):
-    """A folder with the model.gguf, the clip.avi and the converted checkpoint that docs open."""
+    """A folder with the files and the converted checkpoint that docs open."""
     folder = tmp_path_factory.mktemp("docs")
     shape = TinyShape(n_embd=64, n_ff=64, n_vocab=96)
     write_gguf(folder / "model.gguf", shape, random_weights(shape))
     write_video(folder / "clip.avi")
+    shutil.copy(DATA / "person.flac", folder / "talk.flac")
     shape = TinyShape(n_vocab=600)
     source = write_checkpoint(folder / "source", shape, random_weights(shape))
     (source / "tokenizer.json").write_text(byte_level(STEPS["gpt-2"]).to_str())

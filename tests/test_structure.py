@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import edgestream
-from edgestream.cli.doctor import LLAMA_CPP_PYTHON
+from edgestream.cli.libraries import LLAMA_CPP_PYTHON
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "edgestream"

@@ -4,37 +4,27 @@
 from __future__ import annotations
 
 import difflib
-import importlib.metadata
 import platform
 import re
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 import edgestream
+from edgestream.cli.libraries import Finding, llama_cpp, onnxruntime, opencv
 from edgestream.data import DATA
-from edgestream.errors import EdgestreamError, ModelError, shown
+from edgestream.errors import EdgestreamError, UsageError, shown
 from edgestream.events import Final
-from edgestream.library.manifest.manifest import SYNTHETIC_MODEL
 from edgestream.system.process import n_cores
 
 if TYPE_CHECKING:
     from edgestream.sources.picture import Picture
 
-LLAMA_CPP_PYTHON = "0.3.36"  # as pinned in pyproject.toml: the native decoder is linked to its ggml
 SAMPLE = DATA / "sample.flac"
 CROSSING = ["Something red enters from the left", "leaves to the right"]
 SELF_TEST_LIKENESS = 0.7  # share of the sample's words that a working installation gets right
-
-
-class Finding(NamedTuple):
-    """One line of the report; `ok` None is a remark that fails nothing."""
-
-    ok: bool | None
-    what: str
-    found: str
 
 
 def examine() -> bool:
@@ -44,8 +34,9 @@ def examine() -> bool:
     console = Console(highlight=False, soft_wrap=True)
     checks: list[Callable[[], Iterator[Finding]]] = [
         _machine,
-        _llama_cpp,
-        _onnxruntime,
+        llama_cpp,
+        onnxruntime,
+        opencv,
         _microphones,
         _cameras,
         _self_test,
@@ -81,75 +72,6 @@ def _machine() -> Iterator[Finding]:
         f"{platform.system()} {platform.machine()}, {n_cores()} threads may be used;"
         " the built-in model uses one",
     )
-
-
-def _llama_cpp() -> Iterator[Finding]:
-    found = importlib.metadata.version("llama-cpp-python")
-    mend = (
-        "" if found == LLAMA_CPP_PYTHON else f"; pip install llama-cpp-python=={LLAMA_CPP_PYTHON}"
-    )
-    yield Finding(not mend, "llama-cpp-python", f"{found}, built for {LLAMA_CPP_PYTHON}{mend}")
-    from edgestream._native import device_names, idle_backends
-
-    yield Finding(True, "decoders can run on", device_names())
-    if idle := idle_backends():
-        yield Finding(
-            None,
-            "decoders",
-            f"ggml is built for {idle} too, which finds no device (a missing driver?);"
-            " the CPU computes",
-        )
-
-
-def _onnxruntime() -> Iterator[Finding]:
-    names = {d.metadata["Name"].lower() for d in importlib.metadata.distributions()}
-    builds = sorted(names & {"onnxruntime", "onnxruntime-gpu"})
-    wanted = builds[-1] if builds else "onnxruntime"
-    mend = f"pip uninstall -y onnxruntime onnxruntime-gpu; pip install {wanted}"
-    if len(builds) != 1:
-        yield Finding(
-            False,
-            "onnxruntime",
-            f"{' and '.join(builds) or 'nothing'} installed, must be exactly one; {mend}",
-        )
-        return
-    try:
-        import onnxruntime as ort
-
-        providers = ort.get_available_providers()
-    except (ImportError, AttributeError):
-        yield Finding(False, "onnxruntime", f"{builds[0]} cannot be imported; {mend}")
-        return
-    from edgestream.speech.concatenated.model import load
-
-    yield Finding(True, "onnxruntime", f"{builds[0]} {ort.__version__}")
-    yield Finding(True, "onnxruntime could use", ", ".join(providers))
-    yield Finding(
-        True, "encoders are computed by", ", ".join(load(SYNTHETIC_MODEL).encoder.providers)
-    )
-    # TensorRT is a download of its own, which nobody is asked to make.
-    yield from _onnx_decoders(tuple(p for p in providers if not p.startswith("Tensorrt")))
-
-
-def _onnx_decoders(asked: tuple[str, ...]) -> Iterator[Finding]:
-    """A remark only: the built-in model's decoder is GGUF."""
-    import onnxruntime as ort
-
-    from edgestream.onnx.operators import check_operators, providers_used
-
-    try:
-        operators = check_operators()
-    except ModelError as error:
-        yield Finding(None, "ONNX decoders", str(error))
-        return
-    yield Finding(
-        True, "ONNX decoders", f"operators compute as they should: {', '.join(operators)}"
-    )
-    ort.set_default_logger_severity(4)  # what is missing is told below
-    used = providers_used(asked)
-    lost = [name for name in asked if name not in used]
-    without = f"; built in, but not working here: {', '.join(lost)}" if lost else ""
-    yield Finding(None if lost else True, "ONNX decoders run on", ", ".join(used) + without)
 
 
 def _microphones() -> Iterator[Finding]:
@@ -201,7 +123,12 @@ def _watching_self_test() -> Iterator[Finding]:
     """Comments on a drawn scene and compares them with what happens there."""
     from edgestream.vision.watch import load_watcher
 
-    stream = load_watcher().stream()
+    try:
+        stream = load_watcher().stream()
+    except UsageError as error:
+        if not isinstance(error.__cause__, ImportError):  # which was told above
+            raise
+        return
     start_s = time.perf_counter()
     comments = [event for event in stream.push(_crossing()) if isinstance(event, Final)]
     share = (time.perf_counter() - start_s) / (stream.heard_ms / 1000)

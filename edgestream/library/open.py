@@ -11,6 +11,7 @@ from edgestream.library.families import PICTURES, SOUND, family_of, no_use
 from edgestream.library.folders import find
 from edgestream.library.manifest.manifest import MANIFEST, Manifest
 from edgestream.library.manifest.read import read_manifest
+from edgestream.system.native_work import native_work
 
 OTHERS = {
     SOUND: "this model sees, it does not hear; use edgestream watch",
@@ -32,4 +33,5 @@ def open_model(name: str | os.PathLike[str], takes: str, decoder_device: str | N
         raise ModelError(f"{folder / MANIFEST}: {no_use(manifest.family)}")
     if family.takes != takes:
         raise ModelError(f"{folder}: {OTHERS[takes]}")
-    return family.open(folder, decoder_device)
+    with native_work():
+        return family.open(folder, decoder_device)

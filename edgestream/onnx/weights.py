@@ -157,9 +157,9 @@ class OnnxModel:
         raise ModelError(f"{self.path}: config.json is missing; its rope_theta is needed")
 
     def _property(self, name: str) -> Any:
-        text = self.session.get_modelmeta().custom_metadata_map.get(name, "null")
-        try:
-            return json.loads(text)
+        try:  # what is no UTF-8 fails at the first line
+            properties = self.session.get_modelmeta().custom_metadata_map
+            return json.loads(properties.get(name, "null"))
         except (ValueError, RecursionError):
             raise ModelError(f"{self.path}: the property {name} is not JSON") from None
 

@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +16,7 @@ from edgestream.errors import UsageError
 from edgestream.events import Comment, Event, Happening
 from edgestream.outlets.boxes import OUTLINE, colour_of, line_px, name_of, text_px
 from edgestream.sources.picture import Picture
+from edgestream.system.opencv import cv2
 from edgestream.system.process import tell
 
 USUAL_MAX = 1000  # pictures in the folder

@@ -89,7 +89,7 @@ def _live(request: Request) -> Live:
 
 
 def _jpeg(newest: Picture, seen: Any) -> bytes:
-    import cv2
+    from edgestream.system.opencv import cv2
 
     from edgestream.outlets.snapshots import boxed
 

@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
 import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-
-import cv2
-import cv2.typing
 
 from edgestream.errors import DeviceError, SourceError
 from edgestream.events import Gap, Notice
@@ -24,6 +22,7 @@ from edgestream.sources.capture import (
     to_rgb,
 )
 from edgestream.sources.picture import SIZE_CHANGED, Picture, Spacing, Waiting
+from edgestream.system.opencv import cv2
 
 LOST = "camera lost"
 RECONNECTING = f"{LOST}, reconnecting"
@@ -86,6 +85,7 @@ class CameraSource:
         self._came_s = time.monotonic()  # opening may have taken seconds
         self._thread = threading.Thread(target=self._read, args=(capture,), daemon=True)
         self._thread.start()
+        atexit.register(self.close)  # a read that comes back later would end in the middle of C++
 
     @property
     def skipped(self) -> int:
@@ -110,6 +110,7 @@ class CameraSource:
     def close(self) -> None:
         self._stopped = True
         self._thread.join(CLOSE_WAIT_S)
+        atexit.unregister(self.close)
 
     @property
     def now_ms(self) -> float:

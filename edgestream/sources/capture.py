@@ -6,13 +6,13 @@ from __future__ import annotations
 import os
 import sys
 
-import cv2
-import cv2.typing
 import numpy as np
 from numpy.typing import NDArray
 
 from edgestream.errors import SourceError
 from edgestream.system.names import native_name
+from edgestream.system.native_work import native_work
+from edgestream.system.opencv import cv2
 
 OPEN_TIMEOUT_MS = 5_000  # of an address; OpenCV's own is 30 s
 READ_TIMEOUT_MS = 5_000
@@ -87,6 +87,7 @@ def grab(capture: cv2.VideoCapture) -> bool:
         return False
 
 
+@native_work()
 def retrieve(capture: cv2.VideoCapture) -> cv2.typing.MatLike | None:
     """The picture that was grabbed; None where it cannot be decoded."""
     try:
@@ -96,6 +97,7 @@ def retrieve(capture: cv2.VideoCapture) -> cv2.typing.MatLike | None:
     return frame if ok else None
 
 
+@native_work()
 def to_rgb(frame: cv2.typing.MatLike, name: str) -> NDArray[np.uint8]:
     """OpenCV's BGR [h, w, 3], BGRA [h, w, 4] or grey [h, w] as RGB uint8 [h, w, 3]."""
     channels = frame.shape[2] if frame.ndim == 3 else 1

@@ -9,12 +9,11 @@ from __future__ import annotations
 import http.client
 import urllib.request
 
-import cv2
-
 from edgestream.errors import SourceError
 from edgestream.library.stand_in import stand_in
 from edgestream.sources.capture import OPEN_TIMEOUT_MS, grab, is_address
 from edgestream.sources.sound_kind import DECODED, SAMPLES, kind_of
+from edgestream.system.opencv import cv2
 
 HEAD_BYTES = 4096
 ELSE = "give a camera, an address or a video file"

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import os
 
-import cv2
-
 from edgestream.errors import UsageError
 from edgestream.sources.camera import CameraSource
 from edgestream.sources.capture import is_address, is_camera, is_pipeline, open_capture
@@ -14,6 +12,7 @@ from edgestream.sources.no_video import refuse_answer, refuse_text
 from edgestream.sources.picture import PictureSource
 from edgestream.sources.video_file import VideoFileSource
 from edgestream.system.checks import whole
+from edgestream.system.opencv import cv2
 
 MAX_SIDE_PX = 99_999  # that a camera is asked for
 

@@ -8,8 +8,6 @@ import stat
 import time
 from collections.abc import Iterator
 
-import cv2
-
 from edgestream.errors import SourceError
 from edgestream.events import Gap
 from edgestream.sources.capture import grab, is_address, open_capture, retrieve, to_rgb
@@ -22,6 +20,8 @@ from edgestream.sources.no_video import (
     said_of_unopened,
 )
 from edgestream.sources.picture import SIZE_CHANGED, Picture, Spacing
+from edgestream.system.native_work import native_work
+from edgestream.system.opencv import cv2
 
 HEADER_SLACK_MS = 500  # some containers state no number of pictures, and it is a guess
 USUAL_FPS = 25.0  # of a file that states none
@@ -123,7 +123,7 @@ class VideoFileSource:
     def _times(self) -> Iterator[float]:
         """Of each picture in turn; where the file's own do not rise, by its rate."""
         first_ms, time_ms = 0.0, -self._picture_ms
-        while not self._stopped and grab(self._capture):
+        while not self._stopped and self._grab():
             own_ms = self._capture.get(cv2.CAP_PROP_POS_MSEC)
             if time_ms < 0:
                 time_ms = self._first_ms(own_ms)
@@ -133,6 +133,11 @@ class VideoFileSource:
             else:
                 time_ms += self._picture_ms
             yield time_ms
+
+    @native_work()
+    def _grab(self) -> bool:
+        """A file gives soon, unlike a camera: its end may be waited for."""
+        return grab(self._capture)
 
     def _overdue(self, time_ms: float) -> bool:
         """Whether the time of the picture after this one has come too; then this is skipped."""

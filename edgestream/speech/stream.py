@@ -14,14 +14,17 @@ from numpy.typing import ArrayLike
 from edgestream.captions.clock import Clock
 from edgestream.errors import UsageError
 from edgestream.events import Event, Gap, Notice
-from edgestream.sources.block import Block, Samples
+from edgestream.sources.block import Block, Samples, whole_rate
 from edgestream.sources.channels import limited
 from edgestream.sources.resample import Resampler
 from edgestream.system.checks import whole
+from edgestream.system.native_work import native_work
+from edgestream.system.one_process import OneProcess
 
 # Silence behind the end so that the last word, which comes after the delay and may have many
 # tokens, is written; and into a gap, so that what was said before it is written in time.
 SETTLE_MS = 1000.0
+PIECE_MS = 1000.0  # that is computed at once, of a push of more
 MAX_LOST_SAMPLES = 1 << 48  # eleven years at the highest rate; beyond, times lose their precision
 
 
@@ -41,12 +44,33 @@ class Stages(Protocol):
         """The line that is still open, if any."""
 
 
+def checked_block(samples: ArrayLike, lost_samples: int, reason: str, rate_hz: int | None) -> Block:
+    """What a program pushes, once it is known to be sound; UsageError as of `Stream.push`."""
+    n_lost = whole(lost_samples, "stream: lost_samples", 0, MAX_LOST_SAMPLES)
+    if not isinstance(reason, str):
+        raise UsageError(f"stream: the reason is {reason!r:.40}; pass a text")
+    try:
+        given = np.asarray(samples)
+    except ValueError:  # lists of different lengths
+        raise UsageError("stream: samples are no array; pass mono, shape (n,)") from None
+    if given.dtype.kind != "f" and given.size:
+        raise UsageError(
+            f"stream: samples are {given.dtype}; pass floats from -1 to 1 (int16: / 32768)"
+        )
+    if given.ndim != 1:
+        raise UsageError(f"stream: samples have shape {given.shape}; pass mono, shape (n,)")
+    rate_hz = None if rate_hz is None else whole_rate(rate_hz, "stream")
+    with np.errstate(over="ignore"):  # of float64; what is no float32 is infinite now
+        heard = limited(np.ascontiguousarray(given, np.float32))
+    return Block(heard, n_lost, reason, rate_hz=rate_hz)
+
+
 def stream_options(stream: Callable[..., Stream]) -> tuple[str, ...]:
     """What a model's `stream` can be told beside the rate of its samples."""
     return tuple(n for n in inspect.signature(stream).parameters if n not in ("self", "rate_hz"))
 
 
-class Stream:
+class Stream(OneProcess):
     """One stream of audio through a model: push samples, get events.
 
     Any cutting of the samples gives the same events. One thread at a time (a second one waits);
@@ -67,7 +91,7 @@ class Stream:
 
     def reset(self) -> None:
         """Back to an empty stream; its clock starts at 0 again."""
-        with self._busy:
+        with self._busy, native_work():
             self.stages.reset()
             self._clock.reset()
             self._resampler.reset()
@@ -108,27 +132,14 @@ class Stream:
             UsageError: samples are no floats or not one-dimensional, `lost_samples` is no count,
                 `rate_hz` is none, or the stream is finished.
         """
-        n_lost = whole(lost_samples, "stream: lost_samples", 0, MAX_LOST_SAMPLES)
-        if not isinstance(reason, str):
-            raise UsageError(f"stream: the reason is {reason!r:.40}; pass a text")
-        try:
-            given = np.asarray(samples)
-        except ValueError:  # lists of different lengths
-            raise UsageError("stream: samples are no array; pass mono, shape (n,)") from None
-        if given.dtype.kind != "f" and given.size:
-            raise UsageError(
-                f"stream: samples are {given.dtype}; pass floats from -1 to 1 (int16: / 32768)"
-            )
-        if given.ndim != 1:
-            raise UsageError(f"stream: samples have shape {given.shape}; pass mono, shape (n,)")
-        with np.errstate(over="ignore"):  # of float64; what is no float32 is infinite now
-            block = limited(np.ascontiguousarray(given, np.float32))
+        self.expect_here()
+        block = checked_block(samples, lost_samples, reason, rate_hz)
         with self._busy:
             if self._finished:
                 raise UsageError("stream: already finished; call reset() to start a new one")
-            events = self._change_rate(self.rate_hz if rate_hz is None else rate_hz)
-            events += self._lose(n_lost, reason) if n_lost else []
-            return events + self._feed(block)
+            events = self._change_rate(block.rate_hz or self.rate_hz)
+            events += self._lose(block.lost_samples, reason) if block.lost_samples else []
+            return events + self._feed(block.samples)
 
     def take(self, block: Block) -> list[Event]:
         """What a source gives: samples, and how many were lost before them."""
@@ -142,7 +153,8 @@ class Stream:
 
     def finish(self) -> list[Event]:
         """Ends the input: writes what is still held and closes the open line."""
-        with self._busy:
+        self.expect_here()
+        with self._busy, native_work():
             if self._finished:
                 return []
             self._finished = True
@@ -156,13 +168,21 @@ class Stream:
         if rate_hz == self._resampler.in_hz:
             return []
         before_ms = self._fed_ms
-        rest = self._resampler.change_rate(rate_hz)
-        self._before_ms, self._fed_samples = before_ms, 0
-        return self.stages.push(rest)
+        with native_work():
+            rest = self._resampler.change_rate(rate_hz)
+            self._before_ms, self._fed_samples = before_ms, 0
+            return self.stages.push(rest)
 
     def _feed(self, samples: Samples) -> list[Event]:
-        self._fed_samples += len(samples)
-        return self.stages.push(self._resampler.push(samples))
+        """In pieces, so that neither a fork nor the program's end waits for more than one."""
+        events: list[Event] = []
+        piece = round(self._resampler.in_hz * PIECE_MS / 1000)
+        for at in range(0, len(samples), piece):
+            with native_work():
+                part = samples[at : at + piece]
+                self._fed_samples += len(part)
+                events += self.stages.push(self._resampler.push(part))
+        return events
 
     def _lose(self, lost_samples: int, reason: str) -> list[Event]:
         """Hears silence for the start of a gap and lets the clock run over the rest."""
@@ -171,7 +191,8 @@ class Stream:
         silent = min(lost_samples, round((self.delay_ms + SETTLE_MS) * rate_hz / 1000))
         events = self._feed(np.zeros(silent, np.float32))
         if lost_samples > silent:
-            events += self.stages.close_line()  # no line runs on over what was not heard
+            with native_work():
+                events += self.stages.close_line()  # no line runs on over what was not heard
             self._clock.forget_before(self._fed_ms)  # what came before is written
             self._clock.skip(self._fed_ms, 1000 * (lost_samples - silent) / rate_hz)
         return [Gap(start_ms, start_ms + lost_ms, reason), *events]

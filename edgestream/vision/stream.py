@@ -14,11 +14,13 @@ from edgestream.errors import UsageError
 from edgestream.events import Comment, Event, Gap, Notice
 from edgestream.sources.picture import Picture, Spacing, Waiting
 from edgestream.system.checks import finite
+from edgestream.system.native_work import native_work
+from edgestream.system.one_process import OneProcess
 from edgestream.vision.governor import Governor
 from edgestream.vision.stages import Commentator, Counts, Seen
 
 
-class PictureStream:
+class PictureStream(OneProcess):
     """One stream of pictures through a model.
 
     Any cutting of the pictures into pushes gives the same events. One thread at a time (a second
@@ -82,16 +84,18 @@ class PictureStream:
             UsageError: a picture is not uint8 [height, width, 3], its time lies before that of the
                 one before it, or the stream is finished.
         """
+        self.expect_here()
         several = pictures if isinstance(pictures, Iterable) else [pictures]
         with self._busy:
             return [event for picture in several for event in self._push(picture)]
 
     def lose(self, gap: Gap) -> list[Event]:
         """Pictures were lost: the Gap, behind what was begun before it; then the stream goes on."""
+        self.expect_here()
         start_ms, end_ms = (finite(at, "stream: a gap's time") for at in (gap.start_ms, gap.end_ms))
         if not 0 <= start_ms <= end_ms:
             raise UsageError(f"stream: a gap from {gap.start_ms} to {gap.end_ms} ms; it cannot be")
-        with self._busy:
+        with self._busy, native_work():
             self._expect_open()
             events = self._dated(self.commentator.interrupt())
             self._seen_ms = max(self._seen_ms, gap.end_ms)
@@ -109,17 +113,20 @@ class PictureStream:
         Raises:
             UsageError: the question is too long, or the model answers none.
         """
-        with self._busy:
+        self.expect_here()
+        with self._busy, native_work():
             return self.commentator.ask(question)
 
     def finish(self) -> list[Event]:
         """Ends the stream: says what was begun."""
-        with self._busy:
+        self.expect_here()
+        with self._busy, native_work():
             if self._finished:
                 return []
             self._finished = True
             return self._dated(self.commentator.finish())
 
+    @native_work()
     def _push(self, picture: Picture) -> list[Event]:
         self._expect_open()
         _check(picture)

@@ -12,7 +12,6 @@ from edgestream.library.families import PICTURES
 from edgestream.library.manifest.manifest import DEFAULT_COMMENTATOR
 from edgestream.library.open import open_model
 from edgestream.session import Session
-from edgestream.sources.open_pictures import open_pictures
 from edgestream.sources.picture import PictureSource
 from edgestream.vision.asking import AskedSession
 from edgestream.vision.stream import PictureStream
@@ -84,6 +83,8 @@ def watch(
         keep_up=not fast, zones=zones, only=only,
     )  # fmt: skip
     if source is None or isinstance(source, (str, int, os.PathLike)):
+        from edgestream.sources.open_pictures import open_pictures  # OpenCV where it is needed
+
         taken = None if every_picture else min(fps or model.fps, model.fps)
         opened = open_pictures(source, fast=fast, fps=taken, size=size)
     elif hasattr(source, "now_ms"):

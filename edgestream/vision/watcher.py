@@ -11,6 +11,8 @@ from pathlib import Path
 from edgestream.errors import ModelError, UsageError
 from edgestream.library.manifest.manifest import MANIFEST, Manifest
 from edgestream.sources.picture import expect_fps
+from edgestream.system.native_work import native_work
+from edgestream.system.one_process import OneProcess
 from edgestream.vision.chattiness import USUAL, Chattiness
 from edgestream.vision.governor import Governor, Levers
 from edgestream.vision.labels import expect_labels
@@ -27,9 +29,10 @@ class Focus:
     only: tuple[str, ...] | None = None
 
 
-class Watcher(ABC):
+class Watcher(OneProcess, ABC):
     """Weights and manifest of a model of any family; may be shared between threads."""
 
+    ELSEWHERE = "send model.folder, and load_watcher() it there"
     folder: Path
     manifest: Manifest
 
@@ -43,6 +46,7 @@ class Watcher(ABC):
     def answers(self) -> bool:
         """Whether its streams can be asked."""
 
+    @native_work()
     def stream(
         self,
         *,

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper
 from tiny_llama import TinyShape
 from tiny_onnx import write_community, write_ours
 
-from edgestream.cli.doctor import _onnx_decoders
+from edgestream.cli.libraries import onnx_decoders
 from edgestream.errors import EdgestreamError, ModelError
 from edgestream.onnx import operators
 from edgestream.onnx.decoder import OnnxDecoder
@@ -238,7 +238,7 @@ def test_providers_that_are_not_there_are_told_from_those_that_run():
     asked = ("CUDAExecutionProvider", operators.CPU)
     used = operators.providers_used(asked)
     assert used[-1] == operators.CPU
-    told = [f for f in _onnx_decoders(asked) if f.what == "ONNX decoders run on"]
+    told = [f for f in onnx_decoders(asked) if f.what == "ONNX decoders run on"]
     lost = set(asked) - set(used)
     assert [(f.ok, "not working here" in f.found) for f in told] == [
         (None if lost else True, bool(lost))

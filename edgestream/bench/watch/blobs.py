@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edgestream.events import Comment, Event, Happening
 from edgestream.sources.picture import Picture
+from edgestream.system.opencv import cv2
 
 WIDTH_PX = 320
 LEAST_AREA = 0.005  # of the picture

@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,6 +23,7 @@ from edgestream.bench.watch.scenes import WIDTH, Rgb, Scene
 from edgestream.events import Comment
 from edgestream.sources.open_pictures import open_pictures
 from edgestream.sources.picture import Picture, PictureSource
+from edgestream.system.opencv import cv2
 
 if TYPE_CHECKING:
     from edgestream.vision.watcher import Watcher

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edgestream.sources.picture import Picture
+from edgestream.system.opencv import cv2
 
 Rgb = NDArray[np.uint8]  # [height, width, 3]
 Floats = NDArray[np.float32]

@@ -12,13 +12,12 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
-
 from edgestream.bench.process import Reading, read_process
 from edgestream.bench.watch.event_score import EventScore, Happened
 from edgestream.bench.watch.scenes import HEIGHT, SCENE_MS, WIDTH, scene
 from edgestream.errors import OperationError
 from edgestream.events import Comment, Event, Happening
+from edgestream.system.opencv import cv2
 from edgestream.vision.stages import Counts
 
 if TYPE_CHECKING:

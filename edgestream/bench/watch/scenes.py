@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edgestream.bench.watch.event_score import Happened
 from edgestream.sources.picture import Picture
+from edgestream.system.opencv import cv2
 
 WIDTH, HEIGHT = 160, 120
 ROOM = 80  # pixels of background beyond each edge, for a camera that is turned

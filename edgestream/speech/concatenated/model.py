@@ -36,11 +36,13 @@ from edgestream.policy import (
 )
 from edgestream.speech.concatenated.stages import ConcatenatedStages
 from edgestream.speech.concatenated.waveform import Lead, Waveform
+from edgestream.speech.speech_model import SpeechModel
 from edgestream.speech.stream import Stream, stream_options
 from edgestream.system.checks import finite, whole
+from edgestream.system.native_work import native_work
 
 
-class Model:
+class Model(SpeechModel):
     """Weights and manifest of one model; immutable, may be shared between threads."""
 
     def __init__(self, folder: Path, *, decoder_device: str | None = None) -> None:
@@ -60,6 +62,7 @@ class Model:
         self.pieces = _pieces(self.decoder)
         self._check_tokens()
 
+    @native_work()
     def stream(
         self,
         *,

@@ -47,7 +47,9 @@ from edgestream.speech.reencoded.utterances import Utterances, UtteranceSpec
 from edgestream.speech.reencoded.voice import VOICE_FILE, VoiceGate, VoiceWeights, load_voice
 from edgestream.speech.reencoded.weights import HOP_SAMPLES, EncoderDecoderModel
 from edgestream.speech.reencoded.window import CentredMel, SampleFrames, WindowRows
+from edgestream.speech.speech_model import SpeechModel
 from edgestream.speech.stream import Stream, stream_options
+from edgestream.system.native_work import native_work
 
 ENCODER, DECODER = "encoder_model", "decoder_model_merged"
 # Of the precisions that a repository offers, the first that is there: on a CPU int8 is the fastest
@@ -73,7 +75,7 @@ class WindowSpec:
     max_ms: int = 22000  # with the silence behind it no more than the 30 s that a Whisper hears
 
 
-class ReencodedModel:
+class ReencodedModel(SpeechModel):
     """Weights of one encoder-decoder; immutable, may be shared between threads."""
 
     def __init__(self, folder: Path, window: WindowSpec | None = None) -> None:
@@ -90,6 +92,7 @@ class ReencodedModel:
         ]
         self.weights = EncoderDecoderModel(encoder, decoder, self.config)
 
+    @native_work()
     def stream(
         self,
         *,

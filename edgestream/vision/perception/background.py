@@ -12,10 +12,10 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgestream.system.opencv import cv2
 from edgestream.vision.perception.boxes import Box
 
 Mask = NDArray[np.bool_]

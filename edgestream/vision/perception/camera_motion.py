@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from edgestream.system.opencv import cv2
 
 Grey = NDArray[np.uint8]
 MAX_CORNERS, QUALITY, APART_PX = 80, 0.02, 6

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from edgestream.system.opencv import cv2
 
 # Hues of OpenCV, 0 to 179 for once around the circle, up to which a name holds.
 HUES = (

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from edgestream.system.opencv import cv2
 
 Rgb = NDArray[np.uint8]
 LOW, HIGH = 1.0, 99.0  # percent of the pixels below what becomes black, and white

@@ -6,12 +6,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edgestream.errors import ModelError, computing
 from edgestream.onnx.session import open_session
+from edgestream.system.opencv import cv2
 from edgestream.vision.labels import ANIMAL, BICYCLE, PERSON, VEHICLE
 from edgestream.vision.perception.boxes import Box, inside, iou
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgestream.system.opencv import cv2
 from edgestream.vision.labels import SOMETHING
 from edgestream.vision.perception.background import Background, Blob
 from edgestream.vision.perception.border import note_border

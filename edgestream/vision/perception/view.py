@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections import deque
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgestream.system.opencv import cv2
 from edgestream.vision.perception.camera_motion import STILL, Motion, camera_motion
 
 Grey = NDArray[np.uint8]

@@ -11,10 +11,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgestream.system.opencv import cv2
 from edgestream.vision.perception.boxes import Box
 from edgestream.vision.perception.perception import Looked
 from edgestream.vision.perception.track import Track

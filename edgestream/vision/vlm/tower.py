@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from llama_cpp import mtmd_cpp
 from numpy.typing import NDArray
@@ -21,6 +20,7 @@ from edgestream.decoder.tokenizer import Tokenizer, silent_log
 from edgestream.errors import ModelError, OperationError
 from edgestream.library.stand_in import refuse_stand_in
 from edgestream.system.names import native_name
+from edgestream.system.opencv import cv2
 
 MAX_ASPECT = 16  # of a picture's sides; rounding to whole cells would burst the limit beyond
 MIN_CELLS, MAX_CELLS = 4, 4096
