@@ -89,9 +89,8 @@ def _live(request: Request) -> Live:
 
 
 def _jpeg(newest: Picture, seen: Any) -> bytes:
-    from edgestream.system.opencv import cv2
-
     from edgestream.outlets.snapshots import boxed
+    from edgestream.system.opencv import cv2
 
     rgb = newest.rgb
     for each in seen:
