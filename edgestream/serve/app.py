@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ from edgestream.serve.live import Live
 from edgestream.serve.live_routes import live_events, picture
 from edgestream.serve.metrics import Metrics
 from edgestream.serve.models import Models
+from edgestream.serve.openai.model_names import listed, one
+from edgestream.serve.openai.transcriptions import transcriptions, translations
 from edgestream.serve.page_files import page_routes
 from edgestream.serve.pool import Pool
 from edgestream.serve.refusal import RefusalError
@@ -85,6 +88,7 @@ def build_app(settings: Settings) -> Starlette:
     )  # fmt: skip
     app.state.settings = settings
     app.state.metrics = metrics
+    app.state.started_s = int(time.time())
     return app
 
 
@@ -101,6 +105,10 @@ async def drain(app: Starlette) -> None:
 def _routes() -> list[BaseRoute]:
     return [
         WebSocketRoute("/v1/stream", _stream),
+        Route("/v1/audio/transcriptions", transcriptions, methods=["POST"]),
+        Route("/v1/audio/translations", translations, methods=["POST"]),
+        Route("/v1/models", listed, methods=["GET"]),
+        Route("/v1/models/{name}", one, methods=["GET"]),
         Route("/v1/server", _server, methods=["GET"]),
         Route("/v1/live", live_events, methods=["GET"]),
         Route("/v1/picture.jpg", picture, methods=["GET"]),

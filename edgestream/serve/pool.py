@@ -7,7 +7,8 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -49,6 +50,7 @@ class Pool:
         self._sessions: dict[str, ServedSession] = {}
         self._left_s: dict[str, float] = {}  # sessions without a client, since when
         self._draining = False
+        self._n_reading = 0  # recordings that are being uploaded
         self._opening = asyncio.Lock()
         metrics.gauges(
             n_sessions=lambda: len(self._sessions),
@@ -76,8 +78,6 @@ class Pool:
 
         Raises RefusalError: there is no room, or no such model. UsageError: an option is wrong.
         """
-        if self._draining:
-            raise RefusalError("shutting-down", "the server is ending; try again in a moment")
         name, opener = self.models.opener(model, rate_hz, options)
         loop = asyncio.get_running_loop()
 
@@ -91,12 +91,23 @@ class Pool:
             )  # fmt: skip
 
         async with self._opening:  # one at a time: each sees what the one before takes
-            self._check_room(name, live=live)
+            self.check_room(name, live=live)
             session = await asyncio.to_thread(build)  # opening a voice gate runs it once
             self._sessions[session.id] = session
         self.metrics.begun(name)
         log("session begun", session=session.id[:8], model=name, rate_hz=rate_hz, live=live)
         return session
+
+    @contextmanager
+    def reading_upload(self) -> Iterator[None]:
+        """While a recording is taken in. Raises RefusalError if that are too many at once."""
+        if self._n_reading >= self.limits.uploads:
+            raise RefusalError("full", "other recordings are being sent; try again in a moment")
+        self._n_reading += 1
+        try:
+            yield
+        finally:
+            self._n_reading -= 1
 
     def find(self, session_id: str) -> ServedSession:
         """The session whose client has come back. Raises RefusalError."""
@@ -156,7 +167,10 @@ class Pool:
         """Of the live sessions, the largest distance to what was said."""
         return max((each.behind_ms for each in self._live()), default=0.0)
 
-    def _check_room(self, name: str, *, live: bool) -> None:
+    def check_room(self, name: str, *, live: bool) -> None:
+        """Raises RefusalError where one more session of this model is too much."""
+        if self._draining:
+            raise RefusalError("shutting-down", "the server is ending; try again in a moment")
         if len(self._sessions) >= self.limits.sessions:
             raise RefusalError(
                 "full", f"{self.limits.sessions} sessions are open, the most that this server"

@@ -99,8 +99,16 @@ class ServedSession:
         """Whether nothing more comes."""
         return self.log.complete
 
-    async def push(self, samples: Samples, *, lost_samples: int = 0, reason: str = "") -> None:
-        """Takes float32 mono samples [n]; waits while too much waits to be computed.
+    async def push(
+        self,
+        samples: Samples,
+        *,
+        lost_samples: int = 0,
+        reason: str = "",
+        rate_hz: int | None = None,
+    ) -> None:
+        """Takes float32 mono samples [n], at the stream's rate if `rate_hz` is None; waits while
+        too much waits to be computed.
 
         Raises:
             UsageError: the session was finished.
@@ -109,7 +117,7 @@ class ServedSession:
         self._check_open()
         n_step = max(1, self.stream.rate_hz * STEP_MS // 1000)
         for at in range(0, max(1, len(samples)), n_step):
-            block = Block(samples[at : at + n_step], lost_samples, reason)
+            block = Block(samples[at : at + n_step], lost_samples, reason, rate_hz=rate_hz)
             lost_samples = 0
             await self._room.wait()
             self._check_open()
