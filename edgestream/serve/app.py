@@ -26,6 +26,7 @@ from edgestream.serve.live_routes import live_events, picture
 from edgestream.serve.metrics import Metrics
 from edgestream.serve.models import Models
 from edgestream.serve.openai.model_names import listed, one
+from edgestream.serve.openai.realtime import realtime
 from edgestream.serve.openai.transcriptions import transcriptions, translations
 from edgestream.serve.page_files import page_routes
 from edgestream.serve.pool import Pool
@@ -105,6 +106,7 @@ async def drain(app: Starlette) -> None:
 def _routes() -> list[BaseRoute]:
     return [
         WebSocketRoute("/v1/stream", _stream),
+        WebSocketRoute("/v1/realtime", realtime),
         Route("/v1/audio/transcriptions", transcriptions, methods=["POST"]),
         Route("/v1/audio/translations", translations, methods=["POST"]),
         Route("/v1/models", listed, methods=["GET"]),

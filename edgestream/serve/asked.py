@@ -4,9 +4,12 @@ for more than each model can be told."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from edgestream.errors import UsageError
+from edgestream.serve.limits import Limits
 from edgestream.serve.models import Models
 
 ANY = ("", "auto")  # languages that are none
@@ -18,20 +21,23 @@ class Asked:
 
     model: str
     language: str | None  # that is spoken, as far as it is known
-    options: dict[str, str]
+    options: dict[str, Any]
 
 
 def asked(
     models: Models,
+    limits: Limits,
     *,
     model: str | None = None,
     language: str | None = None,
     task: str = "transcribe",
     prompt: str | None = None,
+    keywords: Iterable[str] = (),
     delay: str | None = None,
 ) -> Asked:
     """The model that is named, or the first one that fits; options that it cannot be told are left
-    out: a prompt to a model that knows none.
+    out: a prompt to a model that knows none. Words to expect stand before the prompt, of which the
+    end is kept if it is too long.
 
     Raises UsageError where no model hears the language, or knows the task.
     """
@@ -40,10 +46,11 @@ def asked(
     name = next((name for name in names if _misfit(models, name, spoken, task) is None), names[0])
     if problem := _misfit(models, name, spoken, task):
         raise UsageError(problem)
+    hints = [hint.strip() for hint in (*keywords, prompt or "")]
     wanted = {
         "language": spoken,
         "task": task if task != "transcribe" else None,
-        "prompt": prompt,
+        "prompt": ", ".join(filter(None, hints))[-limits.prompt_characters :] or None,
         "delay": delay,
     }
     heard = models.languages(name)

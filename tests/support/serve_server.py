@@ -47,6 +47,15 @@ class RunningServer:
         """All of its sessions; they belong to `loop`."""
         return self.app.state.pool
 
+    def wait_until_empty(self) -> None:
+        """Until no session is open: each ends by itself once its client has gone."""
+
+        async def wait() -> None:
+            while self.pool.sessions:
+                await asyncio.sleep(0.01)
+
+        asyncio.run_coroutine_threadsafe(wait(), self.loop).result(START_S)
+
 
 @contextmanager
 def running_server(

@@ -39,9 +39,7 @@ async def _captioned(request: Request, task: str) -> Response:
     pool.check_room(pool.models.default, live=False)  # before the body is read
     try:
         with pool.reading_upload():
-            wish, handle = await read_upload(
-                request, prompt_characters=pool.limits.prompt_characters
-            )
+            wish, handle = await read_upload(request)
     except ClientDisconnect:
         return GONE
     recording = Recording(pool, handle)
@@ -65,10 +63,12 @@ def _asked(pool: Pool, wish: Wish, task: str) -> Asked:
     try:
         return asked(
             pool.models,
+            pool.limits,
             model=ours(pool.models, wish.model),
             language=wish.language if task == "transcribe" else None,
             task=task,
             prompt=wish.prompt,
+            keywords=wish.keywords,
         )
     except RefusalError:
         raise

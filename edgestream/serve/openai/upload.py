@@ -31,12 +31,13 @@ class Wish:
     model: str | None
     language: str | None
     prompt: str | None
+    keywords: tuple[str, ...]
     response_format: str
     granularities: frozenset[str]
     stream: bool
 
 
-async def read_upload(request: Request, *, prompt_characters: int) -> tuple[Wish, BinaryIO]:
+async def read_upload(request: Request) -> tuple[Wish, BinaryIO]:
     """The wish and the recording, which the caller closes.
 
     Raises RefusalError: the form is none, or a field cannot be used.
@@ -47,7 +48,7 @@ async def read_upload(request: Request, *, prompt_characters: int) -> tuple[Wish
         async with request.form(
             max_files=1, max_fields=MOST_FIELDS, max_part_size=FIELD_BYTES
         ) as form:
-            wish = _wish(form, prompt_characters)
+            wish = _wish(form)
             return wish, _recording(form)
     except HTTPException as error:  # starlette's, of a damaged form
         raise RefusalError("bad-request", f"the form cannot be read: {error.detail}") from None
@@ -60,7 +61,7 @@ def _recording(form: FormData) -> BinaryIO:
     return os.fdopen(os.dup(found.file.fileno()), "rb")  # starlette closes its own
 
 
-def _wish(form: FormData, prompt_characters: int) -> Wish:
+def _wish(form: FormData) -> Wish:
     fields: dict[str, list[str]] = {}
     for name, value in form.multi_items():
         if isinstance(value, str):  # timestamp_granularities[] is timestamp_granularities
@@ -73,12 +74,11 @@ def _wish(form: FormData, prompt_characters: int) -> Wish:
     if stream not in TRUTHS:
         raise RefusalError("bad-request", "stream: give true or false", "stream")
     languages = fields.get("languages", [])
-    hints = [*fields.get("keywords", []), last("prompt") or ""]
-    prompt = ", ".join(hint.strip() for hint in hints if hint.strip())
     return Wish(
         model=last("model"),
         language=last("language") or (languages[0] if len(languages) == 1 else None),
-        prompt=prompt[-prompt_characters:] or None,
+        prompt=last("prompt"),
+        keywords=tuple(fields.get("keywords", [])),
         response_format=_format(last("response_format") or FORMATS[0]),
         granularities=_granularities(fields.get("timestamp_granularities", [])),
         stream=TRUTHS[stream],
