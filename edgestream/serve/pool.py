@@ -52,6 +52,7 @@ class Pool:
         self._draining = False
         self._n_reading = 0  # recordings that are being uploaded
         self._opening = asyncio.Lock()
+        self._measuring = threading.Thread(target=self._measure, daemon=True)
         metrics.gauges(
             n_sessions=lambda: len(self._sessions),
             behind_s=lambda: self.worst_behind_ms / 1000,
@@ -61,7 +62,7 @@ class Pool:
 
     def measure(self) -> None:
         """What a session of each model costs here, on a thread while all else goes on."""
-        threading.Thread(target=self._measure, name="edgestream-measure", daemon=True).start()
+        self._measuring.start()
 
     @property
     def sessions(self) -> list[ServedSession]:
@@ -161,6 +162,9 @@ class Pool:
         for session in self.sessions:
             self.forget(session)
         self.scheduler.close()
+        self.admission.stop()
+        if self._measuring.ident is not None:  # native code must not outlive the interpreter
+            self._measuring.join()
 
     @property
     def worst_behind_ms(self) -> float:
