@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,7 +23,9 @@ if TYPE_CHECKING:
 
 ACCESS = "Who may ask"
 EXTRA = "the server is not installed; pip install 'edgestream[serve]'"
-NEEDED = ("h11", "prometheus_client", "python_multipart", "starlette", "uvicorn", "wsproto")
+NEEDED = (
+    "h11", "prometheus_client", "python_multipart", "starlette", "uvicorn", "wsproto", "wyoming",
+)  # fmt: skip
 
 
 def serve(
@@ -39,6 +43,14 @@ def serve(
     allow_host: Annotated[
         list[str] | None,
         option(ACCESS, "Another name under which the server may be asked; may be repeated."),
+    ] = None,
+    wyoming: Annotated[
+        str | None,
+        option(
+            ACCESS, "Port for Home Assistant, usually 10300; with an address before it"
+            " (0.0.0.0:10300) for other machines: the protocol knows no token.",
+            default="none",
+        ),
     ] = None,
     source: Annotated[
         str,
@@ -98,19 +110,17 @@ def serve(
             limits = replace(limits, sessions=max_sessions)
         live = _live(source, device, watch)
         token = read_token(token_file) if token_file else None
-        bound = bind(host, port)
-        try:
+        with bind(host, port) as bound, _wyoming(wyoming) as bound_for_wyoming:
             port = bound.getsockname()[1]
             settings = Settings(
                 models=model or [DEFAULT_MODEL],
                 hosts=allowed_hosts(host, port, allow_host or []),
                 token=token, live=live, transcripts=transcripts, log_text=log_text, limits=limits,
+                wyoming=bound_for_wyoming,
             )  # fmt: skip
             app = build_app(settings)
             write_to_stderr()
             run(app, bound, limits, partial(_ready, host, port, token, open_page))
-        finally:
-            bound.close()
 
 
 def _need_extra() -> None:
@@ -118,6 +128,21 @@ def _need_extra() -> None:
 
     if any(find_spec(name) is None for name in NEEDED):
         raise UsageError(EXTRA)
+
+
+def _wyoming(where: str | None) -> AbstractContextManager[socket.socket | None]:
+    """A port for that protocol, if there is to be one."""
+    if where is None:
+        return nullcontext()
+    from edgestream.serve.hosts import host_and_port, is_loopback
+    from edgestream.serve.run import bind
+
+    host, port = host_and_port(where, "--wyoming")
+    bound = bind(host, port, "--wyoming")
+    port = bound.getsockname()[1]
+    open_to = "" if is_loopback(host) else "; no token guards it: whoever reaches it may use it"
+    tell(f"for Home Assistant (Wyoming): {host} port {port}{open_to}")
+    return bound
 
 
 def _live(source: str, device: str | None, watch: str | None) -> Callable[[], Live] | None:

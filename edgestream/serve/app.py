@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -33,6 +34,7 @@ from edgestream.serve.pool import Pool
 from edgestream.serve.refusal import RefusalError
 from edgestream.serve.stream_socket import serve
 from edgestream.serve.transcripts import Transcripts
+from edgestream.serve.wyoming_server import WyomingServer
 from edgestream.sources.block import MAX_RATE_HZ, MIN_RATE_HZ
 
 
@@ -43,6 +45,7 @@ class Settings:
     models: Sequence[str]
     hosts: Sequence[str]  # what Host may be, port included
     token: str | None = None
+    wyoming: socket.socket | None = None  # bound to the port for that protocol
     live: Callable[[], Live] | None = None  # makes the server's own source
     transcripts: Path | None = None
     log_text: bool = False
@@ -66,12 +69,17 @@ def build_app(settings: Settings) -> Starlette:
         pool.measure()
         if live is not None:
             live.start()
+        wyoming = WyomingServer(pool, settings.wyoming) if settings.wyoming else None
+        if wyoming is not None:
+            await wyoming.start()
         sweeping = asyncio.create_task(pool.sweep())
         try:
             yield
         finally:
             sweeping.cancel()
             await drain(app)
+            if wyoming is not None:
+                await wyoming.close()
             pool.close()
 
     pages = page_routes()

@@ -234,6 +234,12 @@ class ServedSession:
             self._loop.call_soon_threadsafe(what, *given)
 
 
+def seen(task: asyncio.Future[None]) -> None:
+    """For a task that may fail after its connection has ended: nobody is left to be told."""
+    if not task.cancelled():
+        task.exception()
+
+
 def _tell(done: asyncio.Future[None] | None) -> None:
     if done is not None and not done.done():
         done.set_result(None)

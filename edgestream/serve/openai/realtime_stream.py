@@ -12,7 +12,7 @@ from edgestream.serve.openai.companding import Companded
 from edgestream.serve.openai.turns import Message, Turns, VadTurns
 from edgestream.serve.pool import Pool
 from edgestream.serve.refusal import RefusalError
-from edgestream.serve.served_session import ServedSession
+from edgestream.serve.served_session import ServedSession, seen
 from edgestream.sources.pcm_decoder import PcmDecoder
 
 
@@ -42,6 +42,7 @@ class RealtimeStream:
             self._session, self._seq = session, 0
             self._turns.base_ms = self._before_ms
             self.following = asyncio.ensure_future(self._follow(session))
+            self.following.add_done_callback(seen)
 
     async def push(self, decoder: PcmDecoder | Companded, data: bytes) -> None:
         """Bytes of the session that is open. Waits while too much waits to be computed."""
