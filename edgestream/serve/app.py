@@ -29,6 +29,7 @@ from edgestream.serve.models import Models
 from edgestream.serve.openai.model_names import listed, one
 from edgestream.serve.openai.realtime import realtime
 from edgestream.serve.openai.transcriptions import transcriptions, translations
+from edgestream.serve.openapi import described
 from edgestream.serve.page_files import page_routes
 from edgestream.serve.pool import Pool
 from edgestream.serve.refusal import RefusalError
@@ -119,6 +120,7 @@ def _routes() -> list[BaseRoute]:
         Route("/v1/audio/translations", translations, methods=["POST"]),
         Route("/v1/models", listed, methods=["GET"]),
         Route("/v1/models/{name}", one, methods=["GET"]),
+        Route("/openapi.json", described, methods=["GET"]),
         Route("/v1/server", _server, methods=["GET"]),
         Route("/v1/live", live_events, methods=["GET"]),
         Route("/v1/picture.jpg", picture, methods=["GET"]),
