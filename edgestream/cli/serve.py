@@ -110,17 +110,17 @@ def serve(
             limits = replace(limits, sessions=max_sessions)
         live = _live(source, device, watch)
         token = read_token(token_file) if token_file else None
-        with bind(host, port) as bound, _wyoming(wyoming) as bound_for_wyoming:
+        with bind(host, port) as bound, _wyoming(wyoming) as house:
             port = bound.getsockname()[1]
             settings = Settings(
                 models=model or [DEFAULT_MODEL],
                 hosts=allowed_hosts(host, port, allow_host or []),
                 token=token, live=live, transcripts=transcripts, log_text=log_text, limits=limits,
-                wyoming=bound_for_wyoming,
+                wyoming=house,
             )  # fmt: skip
             app = build_app(settings)
             write_to_stderr()
-            run(app, bound, limits, partial(_ready, host, port, token, open_page))
+            run(app, bound, limits, partial(_ready, host, port, token, open_page, house))
 
 
 def _need_extra() -> None:
@@ -134,15 +134,10 @@ def _wyoming(where: str | None) -> AbstractContextManager[socket.socket | None]:
     """A port for that protocol, if there is to be one."""
     if where is None:
         return nullcontext()
-    from edgestream.serve.hosts import host_and_port, is_loopback
+    from edgestream.serve.hosts import host_and_port
     from edgestream.serve.run import bind
 
-    host, port = host_and_port(where, "--wyoming")
-    bound = bind(host, port, "--wyoming")
-    port = bound.getsockname()[1]
-    open_to = "" if is_loopback(host) else "; no token guards it: whoever reaches it may use it"
-    tell(f"for Home Assistant (Wyoming): {host} port {port}{open_to}")
-    return bound
+    return bind(*host_and_port(where, "--wyoming"), "--wyoming")
 
 
 def _live(source: str, device: str | None, watch: str | None) -> Callable[[], Live] | None:
@@ -162,13 +157,19 @@ def _live(source: str, device: str | None, watch: str | None) -> Callable[[], Li
     return hearing(None if source == "mic" else Path(source), device)
 
 
-def _ready(host: str, port: int, token: str | None, open_page: bool) -> None:
+def _ready(
+    host: str, port: int, token: str | None, open_page: bool, wyoming: socket.socket | None
+) -> None:
     """Says where the page is; a terminal is told the token with it."""
-    from edgestream.serve.hosts import is_any, own_names, page_address
+    from edgestream.serve.hosts import is_any, is_loopback, own_names, page_address
 
     secret = f"#token={token}" if token and sys.stderr.isatty() else ""
     address = page_address(host, port) + secret
     tell(f"edgestream serves {address} (Ctrl-C ends)")
+    if wyoming is not None:
+        address, its_port = wyoming.getsockname()[:2]
+        freely = "" if is_loopback(address) else "; no token guards it: who reaches it may use it"
+        tell(f"for Home Assistant (Wyoming): {address} port {its_port}{freely}")
     if is_any(host):
         beyond = [name for name in own_names() if "." in name and not name.startswith("127.")]
         for name in beyond[:1]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -35,7 +34,7 @@ from edgestream.serve.pool import Pool
 from edgestream.serve.refusal import RefusalError
 from edgestream.serve.stream_socket import serve
 from edgestream.serve.transcripts import Transcripts
-from edgestream.serve.wyoming_server import WyomingServer
+from edgestream.serve.wyoming_server import serving_wyoming
 from edgestream.sources.block import MAX_RATE_HZ, MIN_RATE_HZ
 
 
@@ -70,18 +69,14 @@ def build_app(settings: Settings) -> Starlette:
         pool.measure()
         if live is not None:
             live.start()
-        wyoming = WyomingServer(pool, settings.wyoming) if settings.wyoming else None
-        if wyoming is not None:
-            await wyoming.start()
         sweeping = asyncio.create_task(pool.sweep())
-        try:
-            yield
-        finally:
-            sweeping.cancel()
-            await drain(app)
-            if wyoming is not None:
-                await wyoming.close()
-            pool.close()
+        async with serving_wyoming(pool, settings.wyoming):
+            try:
+                yield
+            finally:
+                sweeping.cancel()
+                await drain(app)
+        pool.close()
 
     pages = page_routes()
     public = [route.path for route in pages] + ["/healthz"]
@@ -98,7 +93,6 @@ def build_app(settings: Settings) -> Starlette:
     )  # fmt: skip
     app.state.settings = settings
     app.state.metrics = metrics
-    app.state.started_s = int(time.time())
     return app
 
 

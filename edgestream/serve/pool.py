@@ -49,6 +49,7 @@ class Pool:
         self.admission = Admission(self.scheduler.n_threads)
         self._sessions: dict[str, ServedSession] = {}
         self._left_s: dict[str, float] = {}  # sessions without a client, since when
+        self.started_s = int(time.time())  # by the clock on the wall
         self._draining = False
         self._n_reading = 0  # recordings that are being uploaded
         self._opening = asyncio.Lock()

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from wyoming.error import Error
@@ -25,6 +27,20 @@ from edgestream.serve.wyoming_utterance import Form, Utterance, form_of
 
 NAMED = ("name", "language")  # fields of `transcribe`
 CLOSE_S = 1.0  # for last words, when the server ends
+
+
+@asynccontextmanager
+async def serving_wyoming(pool: Pool, bound: socket.socket | None) -> AsyncIterator[None]:
+    """Meanwhile connections are taken on a port that is bound, if there is one."""
+    if bound is None:
+        yield
+        return
+    server = WyomingServer(pool, bound)
+    await server.start()
+    try:
+        yield
+    finally:
+        await server.close()
 
 
 class WyomingServer:

@@ -14,7 +14,7 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
-from serve_server import running_server
+from serve_server import no_faults, running_server
 
 from edgestream.serve.openapi import openapi
 
@@ -27,7 +27,7 @@ ROUTE = "/v1/audio/transcriptions"
 
 @pytest.fixture(scope="module")
 def server():
-    with running_server(["synthetic-en"]) as running:
+    with no_faults(), running_server(["synthetic-en"]) as running:
         yield running
 
 

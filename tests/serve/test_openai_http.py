@@ -174,6 +174,7 @@ def test_words_to_expect_go_before_the_transcript(client):
     assert ask(client, extra_body={"keywords[]": ["Kennedy", "Congress"]}).text
 
 
+@pytest.mark.filterwarnings("ignore:deprecated")  # by OpenAI, in favour of nothing
 def test_translations_say_which_model_can(client):
     with pytest.raises(openai.BadRequestError, match=r"does not translate.*whisper-base"):
         client.audio.translations.create(model="whisper-1", file=PERSON)

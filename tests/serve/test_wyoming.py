@@ -4,7 +4,10 @@
 import asyncio
 import json
 import random
+import re
 import socket
+import subprocess
+import sys
 import time
 from itertools import pairwise
 
@@ -14,7 +17,7 @@ import soundfile
 import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from serve_server import HOST, running_server
+from serve_server import HOST, no_faults, running_server
 from wyoming.asr import Transcribe, Transcript, TranscriptChunk, TranscriptStart, TranscriptStop
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.client import AsyncTcpClient
@@ -40,7 +43,7 @@ DTYPES = {1: "u1", 2: "<i2", 4: "<i4"}
 @pytest.fixture(scope="module")
 def server():
     bound = bind(HOST, 0)
-    with running_server(wyoming=bound) as running:
+    with no_faults(), running_server(wyoming=bound) as running:
         yield running, bound.getsockname()[1]
 
 
@@ -294,6 +297,33 @@ def test_ports_with_and_without_an_address():
     for wrong in ("", "x", "host:", ":70000", "10300:x", "²"):
         with pytest.raises(UsageError, match="--wyoming"):
             host_and_port(wrong, "--wyoming")
+
+
+def test_the_command_says_where_and_warns_of_other_addresses():
+    command = [sys.executable, "-m", "edgestream", "serve", "--port", "0"]
+    command += ["-m", "synthetic-en", "--wyoming", "0.0.0.0:0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
+        line = next(line for line in server.stderr if "Wyoming" in line)
+        port = int(re.search(r"port (\d+)", line)[1])
+
+        async def talk(client):
+            await client.write_event(Describe().event())
+            return Info.from_event(await client.read_event())
+
+        try:
+            info = run((None, port), talk)
+        finally:
+            server.terminate()
+    assert "no token guards it" in line
+    assert info.asr[0].models[0].name == "synthetic-en"
+
+
+def test_a_port_that_is_none_is_one_line():
+    command = [sys.executable, "-m", "edgestream", "serve", "--wyoming", "x"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert "--wyoming x: is no port" in done.stderr
 
 
 def frames(data, cuts):

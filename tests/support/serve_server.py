@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -88,3 +89,24 @@ def running_server(
         server.should_exit = True
         thread.join()
         bound.close()
+
+
+@contextmanager
+def no_faults() -> Iterator[None]:
+    """Fails if the server, or a library under it, logs a fault meanwhile."""
+    faults: list[str] = []
+
+    class Faults(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            faults.append(self.format(record))
+
+    handler = Faults(logging.ERROR)
+    loggers = [logging.getLogger(name) for name in ("uvicorn.error", "edgestream.serve", "asyncio")]
+    for logger in loggers:
+        logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
+    assert not faults, faults

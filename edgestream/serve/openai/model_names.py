@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from edgestream.serve.models import Models
+from edgestream.serve.pool import Pool
 from edgestream.serve.refusal import RefusalError
 
 # Names of OpenAI's that programs have written into them: they stand for whatever model fits.
@@ -54,5 +55,5 @@ async def one(request: Request) -> Response:
 
 
 def _described(request: Request, name: str) -> dict[str, object]:
-    started_s: int = request.app.state.started_s
-    return {"id": name, "object": "model", "created": started_s, "owned_by": "edgestream"}
+    pool: Pool = request.app.state.pool
+    return {"id": name, "object": "model", "created": pool.started_s, "owned_by": "edgestream"}
