@@ -19,7 +19,7 @@ from edgestream.convert.run import Wish, convert
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *ROOT.glob("models/*/*.md")])
-COMMANDS = ["listen", "watch", "doctor", "bench", "policy"]
+COMMANDS = ["listen", "watch", "serve", "doctor", "bench", "policy"]
 COMMANDS += ["convert", "models", "list", "info", "pull", "verify", "rm", "path"]
 NEEDS_MICROPHONE = "es.listen():"
 
