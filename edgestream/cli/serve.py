@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,7 +24,9 @@ if TYPE_CHECKING:
 
 ACCESS = "Who may ask"
 EXTRA = "the server is not installed; pip install 'edgestream[serve]'"
-NEEDED = ("h11", "prometheus_client", "python_multipart", "starlette", "uvicorn", "wsproto")
+NEEDED = (
+    "h11", "prometheus_client", "python_multipart", "starlette", "uvicorn", "wsproto", "wyoming",
+)  # fmt: skip
 
 
 def serve(
@@ -47,6 +51,14 @@ def serve(
                " not on this machine."),
     ] = None,
     tls_key: Annotated[Path | None, option(ACCESS, "Its private key (PEM).")] = None,
+    wyoming: Annotated[
+        str | None,
+        option(
+            ACCESS, "Port for Home Assistant, usually 10300; with an address before it"
+            " (0.0.0.0:10300) for other machines: the protocol knows no token.",
+            default="none",
+        ),
+    ] = None,
     source: Annotated[
         str,
         option(INPUT, "What the server itself listens to: mic, a sound file, or none."),
@@ -106,20 +118,18 @@ def serve(
             limits = replace(limits, sessions=max_sessions)
         live = _live(source, device, watch)
         token = read_token(token_file) if token_file else None
-        bound = bind(host, port)
-        try:
+        with bind(host, port) as bound, _wyoming(wyoming) as house:
             port = bound.getsockname()[1]
             settings = Settings(
                 models=model or [DEFAULT_MODEL],
                 hosts=allowed_hosts(host, port, allow_host or []),
                 token=token, live=live, transcripts=transcripts, log_text=log_text, limits=limits,
+                wyoming=house,
             )  # fmt: skip
             app = build_app(settings)
             write_to_stderr()
-            ready = partial(_ready, host, port, token, open_page, tls=tls is not None)
+            ready = partial(_ready, host, port, token, open_page, tls is not None, house)
             run(app, bound, limits, ready, tls)
-        finally:
-            bound.close()
 
 
 def _need_extra() -> None:
@@ -127,6 +137,16 @@ def _need_extra() -> None:
 
     if any(find_spec(name) is None for name in NEEDED):
         raise UsageError(EXTRA)
+
+
+def _wyoming(where: str | None) -> AbstractContextManager[socket.socket | None]:
+    """A port for that protocol, if there is to be one."""
+    if where is None:
+        return nullcontext()
+    from edgestream.serve.hosts import host_and_port
+    from edgestream.serve.run import bind
+
+    return bind(*host_and_port(where, "--wyoming"), "--wyoming")
 
 
 def _live(source: str, device: str | None, watch: str | None) -> Callable[[Models], Live] | None:
@@ -154,14 +174,21 @@ def _tls(certificate: Path | None, key: Path | None) -> tuple[Path, Path] | None
     return certificate, key
 
 
-def _ready(host: str, port: int, token: str | None, open_page: bool, *, tls: bool) -> None:
+def _ready(
+    host: str, port: int, token: str | None, open_page: bool, tls: bool,
+    wyoming: socket.socket | None,
+) -> None:  # fmt: skip
     """Says where the page is; a terminal is told the token with it."""
-    from edgestream.serve.hosts import is_any, own_names, page_address
+    from edgestream.serve.hosts import is_any, is_loopback, own_names, page_address
 
     page = page_address(host, port, tls=tls)
     secret = f"#token={token}" if token else ""
     shown = secret if sys.stderr.isatty() else ""
     tell(f"edgestream serves {page}{shown} (Ctrl-C ends)")
+    if wyoming is not None:
+        address, its_port = wyoming.getsockname()[:2]
+        freely = "" if is_loopback(address) else "; no token guards it: who reaches it may use it"
+        tell(f"for Home Assistant (Wyoming): {address} port {its_port}{freely}")
     if is_any(host):
         beyond = [name for name in own_names() if "." in name and not name.startswith("127.")]
         for name in beyond[:1]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import Protocol
 
 from edgestream.captions.shown_text import printable
@@ -15,8 +16,22 @@ from edgestream.outlets.formats import Format
 from edgestream.outlets.output_file import Sink
 from edgestream.outlets.records import json_line
 from edgestream.outlets.time_of_day import happened
+from edgestream.outlets.written_text import WrittenText
 
 SRT_LIKES = str.maketrans("<>{}", "\u2039\u203a()")  # of `<b>` and `{\\an8}`
+
+
+class Pieces(Protocol):
+    """Where text goes, piece by piece: a Sink, or a text in memory."""
+
+    @property
+    def amends(self) -> bool: ...
+
+    def write(self, text: str) -> None: ...
+
+    def amend(self, n_last_bytes: int, text: str) -> None: ...
+
+    def close(self, *, begin: bool = True) -> None: ...
 
 
 class Writer(Protocol):
@@ -36,7 +51,7 @@ class Writer(Protocol):
 class TextWriter:
     """One line of text for each Final and each Answer; a Comment's begins with when it happened."""
 
-    def __init__(self, sink: Sink) -> None:
+    def __init__(self, sink: Pieces) -> None:
         self._sink = sink
 
     def push(self, event: Event) -> None:
@@ -56,7 +71,7 @@ class TextWriter:
 class JsonlWriter:
     """One JSON object a line for each event, for each Draft with `drafts` only."""
 
-    def __init__(self, sink: Sink, *, drafts: bool = False) -> None:
+    def __init__(self, sink: Pieces, *, drafts: bool = False) -> None:
         self._sink = sink
         self._drafts = drafts
 
@@ -78,7 +93,7 @@ class CueWriter:
 
     POINT = "."  # before milliseconds
 
-    def __init__(self, sink: Sink) -> None:
+    def __init__(self, sink: Pieces) -> None:
         self._sink = sink
         self._cutter = CueCutter()
         self._comments = CommentCutter()
@@ -161,7 +176,24 @@ def open_writer(
     known = [form.value for form in Format]
     if format_name not in known:
         raise UsageError(f"format '{format_name}' is not known; use {', '.join(known)}")
-    sink = Sink(path, head="WEBVTT\n\n" if format_name == "vtt" else "")
+    return _writer(format_name, Sink(path, head=_head(format_name)), drafts=drafts)
+
+
+def written(format_name: str, events: Iterable[Event]) -> str:
+    """All of the events as the text that a file of this Format would hold."""
+    text = WrittenText(head=_head(format_name))
+    writer = _writer(format_name, text)
+    for event in events:
+        writer.push(event)
+    writer.finish()
+    return text.text
+
+
+def _head(format_name: str) -> str:
+    return "WEBVTT\n\n" if format_name == "vtt" else ""
+
+
+def _writer(format_name: str, sink: Pieces, *, drafts: bool = False) -> Writer:
     if format_name == "jsonl":
         return JsonlWriter(sink, drafts=drafts)
     if format_name == "srt":

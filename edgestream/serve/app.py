@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -24,11 +25,16 @@ from edgestream.serve.live import Live
 from edgestream.serve.live_routes import live_events, picture
 from edgestream.serve.metrics import Metrics
 from edgestream.serve.models import Models
+from edgestream.serve.openai.model_names import listed, one
+from edgestream.serve.openai.realtime import realtime
+from edgestream.serve.openai.transcriptions import transcriptions, translations
+from edgestream.serve.openapi import described
 from edgestream.serve.page_files import page_routes
 from edgestream.serve.pool import Pool
 from edgestream.serve.refusal import RefusalError
 from edgestream.serve.stream_socket import serve
 from edgestream.serve.transcripts import Transcripts
+from edgestream.serve.wyoming_server import serving_wyoming
 from edgestream.sources.block import MAX_RATE_HZ, MIN_RATE_HZ
 
 
@@ -39,6 +45,7 @@ class Settings:
     models: Sequence[str]
     hosts: Sequence[str]  # what Host may be, port included
     token: str | None = None
+    wyoming: socket.socket | None = None  # bound to the port for that protocol
     live: Callable[[Models], Live] | None = None  # makes the server's own source
     transcripts: Path | None = None
     log_text: bool = False
@@ -65,12 +72,13 @@ def build_app(settings: Settings) -> Starlette:
         if live is not None:
             live.start()
         sweeping = asyncio.create_task(pool.sweep())
-        try:
-            yield
-        finally:
-            sweeping.cancel()
-            await drain(app)
-            pool.close()
+        async with serving_wyoming(pool, settings.wyoming):
+            try:
+                yield
+            finally:
+                sweeping.cancel()
+                await drain(app)
+        pool.close()
 
     pages = page_routes()
     public = [route.path for route in pages] + ["/healthz"]
@@ -103,6 +111,12 @@ async def drain(app: Starlette) -> None:
 def _routes() -> list[BaseRoute]:
     return [
         WebSocketRoute("/v1/stream", _stream),
+        WebSocketRoute("/v1/realtime", realtime),
+        Route("/v1/audio/transcriptions", transcriptions, methods=["POST"]),
+        Route("/v1/audio/translations", translations, methods=["POST"]),
+        Route("/v1/models", listed, methods=["GET"]),
+        Route("/v1/models/{name}", one, methods=["GET"]),
+        Route("/openapi.json", described, methods=["GET"]),
         Route("/v1/server", _server, methods=["GET"]),
         Route("/v1/live", live_events, methods=["GET"]),
         Route("/v1/picture.jpg", picture, methods=["GET"]),

@@ -43,25 +43,23 @@ class Cost:
             self._steps.popleft()
 
 
-def speech_cost(open_stream: Callable[[], Stream], ended: threading.Event) -> float:
-    """Seconds of computing for each second that somebody speaks, measured now on a recording.
-
-    0 if `ended` is set meanwhile.
-    """
+def speech_cost(open_stream: Callable[[], Stream], stopped: threading.Event) -> float:
+    """Seconds of computing for each second that somebody speaks, measured now on a recording; 0 if
+    it is stopped before its end."""
     source = FileSource(SPEECH, pace=False)
     try:
         stream = open_stream().at_rate(source.rate_hz)
         blocks = list(source)
     finally:
         source.close()
-    for block in blocks[: len(blocks) // 4]:  # the first windows are slower than all later ones
-        stream.take(block)
-    stream.reset()
-    start_s = time.perf_counter()
-    for block in blocks:
-        if ended.is_set():
-            return 0.0
-        stream.take(block)
+    start_s = 0.0
+    for part in (blocks[: len(blocks) // 4], blocks):  # the first windows are slower than all later
+        stream.reset()
+        start_s = time.perf_counter()
+        for block in part:
+            if stopped.is_set():
+                return 0.0
+            stream.take(block)
     return (time.perf_counter() - start_s) * 1000 / stream.heard_ms
 
 
@@ -77,15 +75,18 @@ class Admission:
         """`share` of the cores may be taken."""
         self.n_cores, self._share = n_cores, share
         self._speech: dict[str, float] = {}  # by model
+        self._stopped = threading.Event()
 
-    def measure(
-        self, model_name: str, open_stream: Callable[[], Stream], ended: threading.Event
-    ) -> None:
+    def measure(self, model_name: str, open_stream: Callable[[], Stream]) -> None:
         """Takes a second or more, on any thread; until then nothing is refused for its cost."""
         try:
-            self._speech[model_name] = speech_cost(open_stream, ended)
+            self._speech[model_name] = speech_cost(open_stream, self._stopped)
         except EdgestreamError:  # the first session will say it
             return
+
+    def stop(self) -> None:
+        """What is being measured is given up."""
+        self._stopped.set()
 
     def cost(self, model_name: str) -> float:
         """Of a session in which somebody speaks, in cores; 0 if it was not measured yet."""

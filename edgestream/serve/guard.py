@@ -34,6 +34,7 @@ HEADERS = [
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"permissions-policy", b"microphone=(self), display-capture=(self), camera=()"),
 ]
+KEY_PROTOCOL = "openai-insecure-api-key."
 FOREIGN = "this address is not one of the server's; give it with --allow-host"
 
 
@@ -89,7 +90,7 @@ class Guard:
             given = ""
         if scope["type"] == "websocket" and not given:  # browsers cannot set headers there
             query = parse_qs(scope["query_string"].decode("latin-1"))
-            given = query.get("token", [""])[0]
+            given = query.get("token", [_key_among(scope.get("subprotocols", []))])[0]
         wanted = (self._token or "").encode()
         if not hmac.compare_digest(given.strip().encode("utf-8", "replace"), wanted):
             raise RefusalError("unauthorized", "send the server's token: Authorization: Bearer ...")
@@ -118,6 +119,12 @@ class Guard:
         return bounded
 
 
+def _key_among(subprotocols: Iterable[str]) -> str:
+    """The token where OpenAI's client puts it in a browser, or nothing."""
+    found = [name for name in subprotocols if name.startswith(KEY_PROTOCOL)]
+    return found[0].removeprefix(KEY_PROTOCOL) if found else ""
+
+
 def _with_headers(send: Send) -> Send:
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -130,7 +137,11 @@ def _with_headers(send: Send) -> Send:
 def error_body(refusal: RefusalError) -> dict[str, object]:
     """As OpenAI's clients read it."""
     kind = "server_error" if refusal.status >= 500 else "invalid_request_error"
-    return {"error": {"message": str(refusal), "type": kind, "code": refusal.code, "param": None}}
+    return {
+        "error": {
+            "message": str(refusal), "type": kind, "code": refusal.code, "param": refusal.param,
+        }
+    }  # fmt: skip
 
 
 async def _refuse(scope: Scope, send: Send, refusal: RefusalError) -> None:

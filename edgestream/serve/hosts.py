@@ -9,6 +9,8 @@ from collections.abc import Iterable
 
 import psutil
 
+from edgestream.errors import UsageError
+
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -26,6 +28,18 @@ def is_any(host: str) -> bool:
         return ipaddress.ip_address(host).is_unspecified
     except ValueError:
         return False
+
+
+def host_and_port(text: str, option: str) -> tuple[str, int]:
+    """Of 10300, of 0.0.0.0:10300 and of [::]:10300; alone a port is one of this machine only.
+
+    Raises UsageError that names the option.
+    """
+    host, _, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]") if host.startswith("[") else host
+    if not (port.isascii() and port.isdigit() and int(port) < 1 << 16):
+        raise UsageError(f"{option} {text}: is no port; give such as 10300 or 0.0.0.0:10300")
+    return host or LOOPBACK[0], int(port)
 
 
 def allowed_hosts(host: str, port: int, more: Iterable[str] = ()) -> list[str]:

@@ -87,6 +87,15 @@ class Models:
         if task not in known:
             raise UsageError(f"{name}: does not {task}; it can {' or '.join(sorted(known))}")
 
+    def takes(self, name: str, option: str) -> bool:
+        """Whether a stream of the model can be told this; of `language` and `prompt` too."""
+        model = self._models[name]
+        if option == "language":
+            return bool(getattr(_config(model), "languages", None))
+        if option == "prompt":
+            return getattr(_config(model), "previous", None) is not None
+        return option in model.STREAM_OPTIONS
+
 
 def _config(model: Any) -> Any:
     return getattr(model, "config", None)

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -20,16 +20,10 @@ from edgestream.serve.refusal import RefusalError
 from edgestream.serve.scheduler import Scheduler
 from edgestream.serve.served_session import ServedSession
 from edgestream.serve.transcripts import Transcript, Transcripts
+from edgestream.system.process import n_cores
 
 DRAIN_S = 20.0  # in which the last words come when the server ends
 SWEEP_S = 1.0
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class Pool:
@@ -44,15 +38,16 @@ class Pool:
     ) -> None:
         self.models, self.limits, self.metrics = models, limits, metrics
         self._transcripts = transcripts
-        self.scheduler = Scheduler(cores())
+        self.scheduler = Scheduler(n_cores())
         self.admission = Admission(self.scheduler.n_threads, limits.cores_share)
         self._sessions: dict[str, ServedSession] = {}
         self._left_s: dict[str, float] = {}  # sessions without a client, since when
         self._own: list[tuple[str, Cost]] = []
+        self.started_s = int(time.time())  # by the clock on the wall
         self._draining = False
-        self._closed = threading.Event()
-        self._measuring: threading.Thread | None = None
+        self._n_reading = 0  # recordings that are being uploaded
         self._opening = asyncio.Lock()
+        self._measuring = threading.Thread(target=self._measure, daemon=True)
         metrics.gauges(
             n_sessions=lambda: len(self._sessions),
             behind_s=lambda: self.worst_behind_ms / 1000,
@@ -62,7 +57,6 @@ class Pool:
 
     def measure(self) -> None:
         """What a session of each model costs here, on a thread while all else goes on."""
-        self._measuring = threading.Thread(target=self._measure, name="edgestream-measure")
         self._measuring.start()
 
     def reserve(self, model_name: str) -> None:
@@ -84,8 +78,6 @@ class Pool:
 
         Raises RefusalError: there is no room, or no such model. UsageError: an option is wrong.
         """
-        if self._draining:
-            raise RefusalError("shutting-down", "the server is ending; try again in a moment")
         name, opener = self.models.opener(model, rate_hz, options)
         loop = asyncio.get_running_loop()
 
@@ -99,12 +91,23 @@ class Pool:
             )  # fmt: skip
 
         async with self._opening:  # one at a time: each sees what the one before takes
-            self._check_room(name, live=live)
+            self.check_room(name, live=live)
             session = await asyncio.to_thread(build)  # opening a voice gate runs it once
             self._sessions[session.id] = session
         self.metrics.begun(name)
         log("session begun", session=session.id[:8], model=name, rate_hz=rate_hz, live=live)
         return session
+
+    @contextmanager
+    def reading_upload(self) -> Iterator[None]:
+        """While a recording is taken in. Raises RefusalError if that are too many at once."""
+        if self._n_reading >= self.limits.uploads:
+            raise RefusalError("full", "other recordings are being sent; try again in a moment")
+        self._n_reading += 1
+        try:
+            yield
+        finally:
+            self._n_reading -= 1
 
     def find(self, session_id: str) -> ServedSession:
         """The session whose client has come back. Raises RefusalError."""
@@ -154,19 +157,22 @@ class Pool:
 
     def close(self) -> None:
         """Ends all at once."""
-        self._closed.set()
-        if self._measuring is not None:
-            self._measuring.join()
         for session in self.sessions:
             self.forget(session)
         self.scheduler.close()
+        self.admission.stop()
+        if self._measuring.ident is not None:  # native code must not outlive the interpreter
+            self._measuring.join()
 
     @property
     def worst_behind_ms(self) -> float:
         """Of the live sessions, the largest distance to what was said."""
         return max((each.behind_ms for each in self._live()), default=0.0)
 
-    def _check_room(self, name: str, *, live: bool) -> None:
+    def check_room(self, name: str, *, live: bool) -> None:
+        """Raises RefusalError where one more session of this model is too much."""
+        if self._draining:
+            raise RefusalError("shutting-down", "the server is ending; try again in a moment")
         if len(self._sessions) >= self.limits.sessions:
             raise RefusalError(
                 "full", f"{self.limits.sessions} sessions are open, the most that this server"
@@ -207,4 +213,4 @@ class Pool:
     def _measure(self) -> None:
         for name in self.models.names:
             _, opener = self.models.opener(name, 16_000, {})
-            self.admission.measure(name, partial(opener, None), self._closed)
+            self.admission.measure(name, partial(opener, None))

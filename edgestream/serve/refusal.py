@@ -11,6 +11,7 @@ STATUS = {
     "forbidden": (403, 1008),
     "bad-request": (400, 1008),
     "unknown-model": (404, 1008),
+    "model_not_found": (404, 1008),  # the same, as OpenAI's clients know it
     "unknown-session": (404, 1008),
     "not-found": (404, 1008),
     "too-long": (413, 1009),
@@ -23,11 +24,11 @@ STATUS = {
 
 
 class RefusalError(EdgestreamError):
-    """One line, with the way out, and a `code` of the table above."""
+    """One line, with the way out, a `code` of the table above, and the field that is wrong."""
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, param: str | None = None) -> None:
         super().__init__(message)
-        self.code = code
+        self.code, self.param = code, param
 
     @property
     def status(self) -> int:

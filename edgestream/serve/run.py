@@ -84,20 +84,20 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """A port of this machine; 0 is any that is free. Raises UsageError."""
+def bind(host: str, port: int, option: str = "--port") -> socket.socket:
+    """A port of this machine; 0 is any that is free. Raises UsageError that names the option."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         bound = socket.socket(family, socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise UsageError(f"--host {host}: no address of this machine ({error})") from None
+        raise UsageError(f"{host}: no address of this machine ({error}); see {option}") from None
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((host, port))
     except OSError as error:
         bound.close()
         raise UsageError(
-            f"{host} port {port}: cannot be used: {error.strerror}; choose another --port"
+            f"{host} port {port}: cannot be used: {error.strerror}; choose another {option}"
         ) from None
     return bound
 

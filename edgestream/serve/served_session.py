@@ -100,8 +100,16 @@ class ServedSession:
         """Whether nothing more comes."""
         return self.log.complete
 
-    async def push(self, samples: Samples, *, lost_samples: int = 0, reason: str = "") -> None:
-        """Takes float32 mono samples [n]; waits while too much waits to be computed.
+    async def push(
+        self,
+        samples: Samples,
+        *,
+        lost_samples: int = 0,
+        reason: str = "",
+        rate_hz: int | None = None,
+    ) -> None:
+        """Takes float32 mono samples [n], at the stream's rate if `rate_hz` is None; waits while
+        too much waits to be computed.
 
         Raises:
             UsageError: the session was finished.
@@ -111,7 +119,7 @@ class ServedSession:
         async with self._pushing:
             self._check_open()
             for at in range(0, max(1, len(samples)), n_step):
-                block = Block(samples[at : at + n_step], lost_samples, reason)
+                block = Block(samples[at : at + n_step], lost_samples, reason, rate_hz=rate_hz)
                 lost_samples = 0
                 await self._room.wait()
                 self._check_open()
@@ -234,6 +242,12 @@ class ServedSession:
         """On the event loop, unless that has ended."""
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(what, *given)
+
+
+def seen(task: asyncio.Future[None]) -> None:
+    """For a task that may fail after its connection has ended: nobody is left to be told."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _tell(done: asyncio.Future[None] | None) -> None:

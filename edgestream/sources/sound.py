@@ -26,6 +26,7 @@ UNREADABLE = (
     TypeError,
 )  # a name in .raw makes it ask for a rate
 MAX_FRAMES = 1 << 36  # that a flac can state; others say so that they do not know
+MOST_VALUES = 1 << 20  # of a block, all channels counted: a header may claim a thousand of them
 NOTHING = np.zeros(0, np.float32)
 
 
@@ -105,9 +106,10 @@ class Sound:
     def _decoded(self, file: Any, part: Part, n_read: int) -> Iterator[Block]:
         rate_hz = int(file.samplerate)
         mix = Downmix(file.channels, rate_hz)
+        n_frames = max(1, min(rate_hz * BLOCK_MS // 1000, MOST_VALUES // file.channels))
         told = False
         while True:
-            frames, noisy = _read(file, max(1, rate_hz * BLOCK_MS // 1000))
+            frames, noisy = _read(file, n_frames)
             last = len(frames) == 0
             n_read += len(frames)
             mono = mix.finish() if last else mix.push(frames)

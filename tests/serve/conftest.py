@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""For tests of the page: a scripted server, a browser with a silent microphone, watched pages."""
+"""A server with the usual model; for the page a scripted one, a browser, and watched pages."""
 
 import numpy as np
 import pytest
@@ -7,6 +7,7 @@ import soundfile
 from chromium import Watched, chromium, hearing
 from page_visits import ELSEWHERE
 from scripted_server import Script, ScriptedServer
+from serve_server import running_server
 
 
 @pytest.fixture(scope="module")
@@ -36,3 +37,10 @@ def watched(browser, server):
     for context in browser.contexts:
         context.close()
     assert watched.faults == []
+
+
+@pytest.fixture(scope="session")
+def speech_server():
+    """One for all tests that do not change its settings."""
+    with running_server() as running:
+        yield running
