@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import threading
 import time
@@ -54,7 +55,7 @@ class Pool:
         self._measuring: threading.Thread | None = None
         self._opening = asyncio.Lock()
         metrics.gauges(
-            n_sessions=lambda: len(self._sessions),
+            n_sessions=lambda: len(self.sessions),
             behind_s=lambda: self.worst_behind_ms / 1000,
             real_time_factor=self._real_time_factor,
             cores_taken=lambda: self.admission.taken(self._costs()),
@@ -72,7 +73,7 @@ class Pool:
     @property
     def sessions(self) -> list[ServedSession]:
         """Those that are open."""
-        return list(self._sessions.values())
+        return [each for each in self._sessions.values() if not each.ended]
 
     async def open(
         self, *, model: str | None = None, rate_hz: int, live: bool = True, **options: Any
@@ -107,17 +108,24 @@ class Pool:
         return session
 
     def find(self, session_id: str) -> ServedSession:
-        """The session whose client has come back. Raises RefusalError."""
+        """The session whose client has come back; it must `join`. Raises RefusalError."""
         session = self._sessions.get(session_id)
-        if session is None:
+        if session is None or self._given_up(session_id):
             raise RefusalError("unknown-session", "this session is no longer here; begin a new one")
-        self._left_s.pop(session_id, None)
         return session
 
+    def join(self, session: ServedSession) -> None:
+        """Its client is here."""
+        self._left_s.pop(session.id, None)
+
     def leave(self, session: ServedSession) -> None:
-        """Its client is gone, but may come back for a while."""
-        if session.id in self._sessions:
-            self._left_s[session.id] = time.monotonic()
+        """Its client is gone, but may come back for a while: also for last words that it missed."""
+        if session.id not in self._sessions:
+            return
+        self._left_s[session.id] = time.monotonic()
+        told = [each for each in self._left_s if self._sessions[each].ended]
+        for session_id in told[: -self.limits.sessions]:  # those that left first
+            self.forget(self._sessions[session_id])
 
     def forget(self, session: ServedSession) -> None:
         """Its client has all that it wants."""
@@ -128,28 +136,25 @@ class Pool:
     def metrics_text(self) -> bytes:
         """What the server counted up to now, as Prometheus reads it."""
         for session in self.sessions:
-            if not session.ended:
-                self.metrics.settle(session.id, session.meter)
+            self.metrics.settle(session.id, session.meter)
         return self.metrics.text()
 
     async def sweep(self) -> None:
         """Forgets sessions whose clients did not come back, for ever."""
         while True:
             await asyncio.sleep(SWEEP_S)
-            now_s = time.monotonic()
-            for session_id, left_s in list(self._left_s.items()):
-                if now_s - left_s >= self.limits.resume_s:
-                    session = self._sessions[session_id]
-                    session.finish()  # its last words may be kept in a file
-                    if session.ended:
-                        self.forget(session)
+            for session_id in filter(self._given_up, list(self._left_s)):
+                session = self._sessions[session_id]
+                session.finish()  # its last words may be kept in a file
+                if session.ended:
+                    self.forget(session)
 
     async def drain(self) -> None:
         """No new sessions; clients are told the last words of those that are here, in DRAIN_S."""
         self._draining = True
         await asyncio.gather(*(session.drain() for session in self.sessions))
         until_s = time.monotonic() + DRAIN_S
-        while time.monotonic() < until_s and any(map(self._awaited, self.sessions)):
+        while time.monotonic() < until_s and any(map(self._awaited, self._sessions.values())):
             await asyncio.sleep(0.02)
 
     def close(self) -> None:
@@ -157,7 +162,7 @@ class Pool:
         self._closed.set()
         if self._measuring is not None:
             self._measuring.join()
-        for session in self.sessions:
+        for session in list(self._sessions.values()):
             self.forget(session)
         self.scheduler.close()
 
@@ -166,8 +171,13 @@ class Pool:
         """Of the live sessions, the largest distance to what was said."""
         return max((each.behind_ms for each in self._live()), default=0.0)
 
+    def _given_up(self, session_id: str) -> bool:
+        """Whether its client is gone for too long."""
+        left_s = self._left_s.get(session_id, math.inf)
+        return time.monotonic() - left_s >= self.limits.resume_s
+
     def _check_room(self, name: str, *, live: bool) -> None:
-        if len(self._sessions) >= self.limits.sessions:
+        if len(self.sessions) >= self.limits.sessions:
             raise RefusalError(
                 "full", f"{self.limits.sessions} sessions are open, the most that this server"
                 " takes; try again when one has ended",
@@ -180,7 +190,7 @@ class Pool:
             )
 
     def _live(self) -> Iterable[ServedSession]:
-        return [each for each in self.sessions if each.live and not each.ended]
+        return [each for each in self.sessions if each.live]
 
     def _awaited(self, session: ServedSession) -> bool:
         """Whether it still computes, or its client has not been told all."""

@@ -13,6 +13,7 @@ STATUS = {
     "unknown-model": (404, 1008),
     "unknown-session": (404, 1008),
     "not-found": (404, 1008),
+    "replaced": (409, 1008),
     "too-long": (413, 1009),
     "idle": (408, 1008),
     "slow-reader": (408, 1013),
