@@ -148,6 +148,8 @@ class Pool:
                 session.finish()  # its last words may be kept in a file
                 if session.ended:
                     self.forget(session)
+            if self._transcripts is not None:
+                self._transcripts.try_again()
 
     async def drain(self) -> None:
         """No new sessions; clients are told the last words of those that are here, in DRAIN_S."""
@@ -211,8 +213,8 @@ class Pool:
             heard_s=round(session.heard_ms / 1000, 1), words=session.meter.n_words,
             real_time_factor=round(session.meter.real_time_factor, 3),
             failure=session.failure.code if session.failure else None)  # fmt: skip
-        if transcript is not None:
-            transcript.finish()
+        if self._transcripts is not None and transcript is not None:
+            self._transcripts.finish(transcript)
 
     def _measure(self) -> None:
         for name in self.models.names:
