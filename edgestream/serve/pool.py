@@ -166,6 +166,8 @@ class Pool:
             self._measuring.join()
         for session in list(self._sessions.values()):
             self.forget(session)
+        if self._transcripts is not None:
+            self._transcripts.close()
         self.scheduler.close()
 
     @property

@@ -51,6 +51,17 @@ class Reader:
 class TimedSocket(Reader, WSProtocol):
     """A web socket; behind its end, what nobody reads is dropped."""
 
+    def pause_writing(self) -> None:
+        """Nothing more is read either: answers to pings would pile up."""
+        super().pause_writing()
+        self.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """What comes is read again, unless the session has not taken what is there."""
+        super().resume_writing()
+        if not self.read_paused:
+            self.transport.resume_reading()
+
     def on_task_complete(self, task: asyncio.Task[None]) -> None:
         """All was sent."""
         super().on_task_complete(task)

@@ -54,13 +54,20 @@ class Transcripts:
         """Those that could not be finished; on the thread that calls `finish`."""
         self._waiting = [each for each in self._waiting if not each.finish()]
 
+    def close(self) -> None:
+        """The server ends: the last try."""
+        self.try_again()
+        for each in self._waiting:
+            log("a transcript was not written whole", transcript=each.name,
+                lines_lost=each.n_unwritten)  # fmt: skip
+
 
 class Transcript:
     """Of one session. What cannot be written harms no session: the log says it once, and it is
     tried again with the next line."""
 
     def __init__(self, path: Path | None, name: str, *, log_text: bool) -> None:
-        self._path, self._name, self._log_text = path, name, log_text
+        self._path, self.name, self._log_text = path, name, log_text
         self._lock = threading.Lock()
         self._writer: Writer | None = None
         self._unwritten: deque[Event] = deque()
@@ -68,13 +75,18 @@ class Transcript:
         self._troubled = False  # and the log knows it
         self._closed = False
 
+    @property
+    def n_unwritten(self) -> int:
+        """Lines that wait, or found no room to wait."""
+        return len(self._unwritten) + self._n_dropped
+
     def push(self, events: list[Event]) -> None:
         """Keeps what is final."""
         lasting = [event for event in events if not isinstance(event, Draft)]
         if self._log_text:
             for event in lasting:
                 if isinstance(event, Final):
-                    log("final", transcript=self._name, text=event.text)
+                    log("final", transcript=self.name, text=event.text)
         if self._path is not None and lasting:
             with self._lock:
                 self._unwritten += lasting
@@ -101,7 +113,7 @@ class Transcript:
             self._unwritten.popleft()
         if self._troubled and not self._unwritten:
             self._troubled = False
-            log("a transcript is written again", transcript=self._name,
+            log("a transcript is written again", transcript=self.name,
                 lines_lost=self._n_dropped or None)  # fmt: skip
 
     def _put(self, path: Path) -> None:
@@ -116,6 +128,6 @@ class Transcript:
         except (OutputError, OSError) as error:
             if not self._troubled:
                 self._troubled = True
-                log("a transcript cannot be written", transcript=self._name, why=str(error))
+                log("a transcript cannot be written", transcript=self.name, why=str(error))
             return False
         return True

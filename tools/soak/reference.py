@@ -8,9 +8,9 @@ behind a final line may cut its first line elsewhere: there the words are compar
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from difflib import SequenceMatcher
 from typing import Any
 
+import jiwer
 from resuming_client import BYTES, RATE_HZ, Sound, shifted
 
 import edgestream
@@ -70,20 +70,23 @@ def compare(wanted: list[Line], said: list[Line], begins_ms: list[float]) -> Com
     """`begins_ms`: where the client's sessions begin."""
     ours, theirs = _words(wanted), _words(said)
     found = Comparison(len(said), len(theirs), said == wanted)
-    matcher = SequenceMatcher(None, [w for w, _ in ours], [w for w, _ in theirs], autojunk=False)
-    for kind, a, a_end, b, b_end in matcher.get_opcodes():
-        if kind == "equal":
+    for part in jiwer.process_words(_text(ours), _text(theirs)).alignments[0]:
+        if part.type == "equal":
             continue
-        at_ms = ours[min(a, len(ours) - 1)][1] if ours else theirs[b][1]
+        at_ms = ours[min(part.ref_start_idx, len(ours) - 1)][1]
         found.differences.append(
             Difference(
                 at_ms,
                 min(abs(at_ms - begin_ms) for begin_ms in begins_ms),
-                [word for word, _ in ours[a:a_end]],
-                [word for word, _ in theirs[b:b_end]],
+                [word for word, _ in ours[part.ref_start_idx : part.ref_end_idx]],
+                [word for word, _ in theirs[part.hyp_start_idx : part.hyp_end_idx]],
             )
         )
     return found
+
+
+def _text(words: list[Word]) -> str:
+    return " ".join(word for word, _ in words)
 
 
 def _words(lines: list[Line]) -> list[Word]:

@@ -164,7 +164,12 @@ class ResumingClient:
 def shifted(line: dict[str, Any], by_ms: float) -> dict[str, Any]:
     """A final line, its times those of the whole sound."""
     words = [
-        {"text": word["text"], "end_ms": round(word["end_ms"] + by_ms, 1)} for word in line["words"]
+        {
+            "text": word["text"],
+            "start_ms": round(word["start_ms"] + by_ms, 1),
+            "end_ms": round(word["end_ms"] + by_ms, 1),
+        }
+        for word in line["words"]
     ]
     times = {name: round(line[name] + by_ms, 1) for name in ("start_ms", "end_ms")}
     return {"text": line["text"], "words": words, **times}

@@ -128,7 +128,8 @@ def main() -> None:
     sound = Programme(given.hours / given.clients, given.seed, given.speech)
     with tempfile.TemporaryDirectory() as folder:
         log = given.log or Path(folder) / "server.log"
-        with ServerProcess(log, "-m", given.model) as server:
+        kept = str(Path(folder) / "transcripts")
+        with ServerProcess(log, "-m", given.model, "--transcripts", kept) as server:
             readings, told, talker, happened = asyncio.run(soaked(server, sound, given))
             code = server.end()
         trouble = [line for line in log.read_text().splitlines() if '"trace"' in line]

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from pathlib import Path
@@ -20,13 +21,14 @@ START_S = 120.0  # until it answers, on a machine that is busy
 class ServerProcess:
     """Listens on one port over all of its lives. What it says goes to the file `log`."""
 
-    def __init__(self, log: Path, *options: str, command: tuple[str, ...] = ()) -> None:
-        """`options` of `edgestream serve`; `command` stands before it, as `nice`."""
+    def __init__(
+        self, log: Path, *options: str, program: tuple[str, ...] = ("-m", "edgestream")
+    ) -> None:
+        """`options` of `edgestream serve`; `program`: how Python is told to run edgestream."""
         self.log = log
         self.port = free_port()
         self._command = [
-            *command, sys.executable, "-m", "edgestream", "serve", "--port", str(self.port),
-            *options,
+            sys.executable, *program, "serve", "--port", str(self.port), *options,
         ]  # fmt: skip
         self.process: subprocess.Popen[bytes] | None = None
         self.n_lives = 0
@@ -61,8 +63,9 @@ class ServerProcess:
 
     def start(self) -> None:
         """Begins a life, and waits until it answers."""
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(self._command, stdout=log, stderr=log, cwd="/")
+        self.process = subprocess.Popen(self._command, stderr=subprocess.PIPE, cwd="/")
+        # Through a pipe: where the server's disk is full, its log is not.
+        threading.Thread(target=self._keep, args=(self.process,), daemon=True).start()
         self.n_lives += 1
         until_s = time.monotonic() + START_S
         while not self.answers():
@@ -70,6 +73,13 @@ class ServerProcess:
                 self.kill()
                 raise RuntimeError(f"the server does not start; see {self.log}")
             time.sleep(0.1)
+
+    def _keep(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stderr is not None
+        with self.log.open("ab") as log, process.stderr:
+            for line in process.stderr:
+                log.write(line)
+                log.flush()
 
     def answers(self) -> bool:
         """Whether it says that it is well."""
@@ -100,6 +110,14 @@ class ServerProcess:
         """After `pause`."""
         assert self.process is not None
         self.process.send_signal(signal.SIGCONT)
+
+    def fill_disk(self) -> None:
+        """No file of it gets longer until `free_disk`: the same to it as a full disk."""
+        self.running.rlimit(psutil.RLIMIT_FSIZE, (1, psutil.RLIM_INFINITY))
+
+    def free_disk(self) -> None:
+        """After `fill_disk`."""
+        self.running.rlimit(psutil.RLIMIT_FSIZE, (psutil.RLIM_INFINITY, psutil.RLIM_INFINITY))
 
 
 def free_port() -> int:

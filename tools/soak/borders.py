@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a word costs where a new session begins: at the end of a line that was final before.
+
+    python tools/soak/borders.py --minutes 15
+
+After `kill -9` a client sends its sound again from there. Here this is done behind every final
+line, by the library alone, and the words up to the end of the next line are compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from itertools import pairwise
+
+from programme import Programme
+from reference import Line, compare, reference
+from resuming_client import BYTES, RATE_HZ
+
+from edgestream.library.manifest.manifest import DEFAULT_MODEL
+
+MORE_MS = 4000.0  # of sound behind the next line, so that it ends as it did before
+
+
+class Tail:
+    """A stretch of a programme as a sound of its own."""
+
+    def __init__(self, whole: Programme, start_ms: float, end_ms: float) -> None:
+        self._whole = whole
+        self._start = round(start_ms * RATE_HZ / 1000) * BYTES
+        end = min(whole.n_bytes, round(end_ms * RATE_HZ / 1000) * BYTES)
+        self.n_bytes = end - self._start
+
+    def read(self, at: int, n: int) -> bytes:
+        """Bytes from there."""
+        return self._whole.read(self._start + at, min(n, self.n_bytes - at))
+
+
+def border(model: str, sound: Programme, before: Line, after: Line, back_ms: float) -> list[str]:
+    """How the words of line `after` differ if a session begins where `before` ended."""
+    start_ms = before["end_ms"] - back_ms
+    said = reference(model, Tail(sound, start_ms, after["end_ms"] + MORE_MS))
+    words = [
+        {**word, "end_ms": word["end_ms"] + start_ms} for line in said for word in line["words"]
+    ]
+    heard = [word for word in words if word["end_ms"] <= after["end_ms"] + 500]
+    compared = compare([after], [{"words": heard}], [start_ms])
+    return [f"{' '.join(d.wanted)!r} -> {' '.join(d.said)!r}" for d in compared.differences]
+
+
+def main() -> None:
+    """Prints each difference, and how many borders have one."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=15.0)
+    parser.add_argument("--speech", type=float, default=0.6)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--model", default=DEFAULT_MODEL)
+    parser.add_argument("--back-ms", type=float, default=0.0, help="begins that much earlier")
+    parser.add_argument("--every", type=int, default=1, help="tries only each nth line")
+    given = parser.parse_args()
+    sound = Programme(given.minutes / 60, given.seed, given.speech)
+    lines = reference(given.model, sound)
+    counted: Counter[int] = Counter()
+    pairs = list(pairwise(lines))[:: given.every]
+    for before, after in pairs:
+        found = border(given.model, sound, before, after, given.back_ms)
+        counted[bool(found)] += 1
+        pause_ms = after["start_ms"] - before["end_ms"]
+        if found:
+            print(f"{before['end_ms'] / 1000:.1f} s, pause {pause_ms:.0f} ms: {'; '.join(found)}")
+    print(f"{counted[True]} of {sum(counted.values())} borders differ")
+
+
+if __name__ == "__main__":
+    main()
