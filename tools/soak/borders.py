@@ -13,9 +13,9 @@ import argparse
 from collections import Counter
 from itertools import pairwise
 
-from programme import Programme
+from client import BYTES, RATE_HZ
 from reference import Line, compare, reference
-from resuming_client import BYTES, RATE_HZ
+from sound import Programme
 
 from edgestream.library.manifest.manifest import DEFAULT_MODEL
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
-from resuming_client import ResumingClient
+from client import ResumingClient
 from server_process import ServerProcess
 
 STOPPED_S = 20.0

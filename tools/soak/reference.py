@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import jiwer
-from resuming_client import BYTES, RATE_HZ, Sound, shifted
+from client import BYTES, RATE_HZ, Sound, shifted
 
 import edgestream
 from edgestream.events import Final

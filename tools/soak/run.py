@@ -22,12 +22,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from programme import Programme
-from readings import Readings
+from client import ResumingClient, Told
+from measure import Readings
 from reference import Comparison, Line, compare, reference
-from resuming_client import ResumingClient, Told
 from rich.console import Console
 from server_process import ServerProcess
+from sound import Programme
 from verdict import reasons, table
 
 import edgestream

@@ -2,7 +2,8 @@
 """A client of the server's own protocol that nothing stops: it comes back after each trouble.
 
 After a lost connection it asks for its session again and sends what was not counted. If the server
-knows that session no more, it begins a new one where its last final line ended.
+knows that session no more, it begins a new one with the sound of its last final line, so that the
+words behind that line are heard in their context, and leaves out what it was told before.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from websockets.exceptions import WebSocketException
 
 RATE_HZ, BYTES = 16_000, 2
 AGAIN_S = 0.3  # before it connects again
+LEAD_MS = 300.0  # of sound before the last line, so that its first word is whole
 PACE_S = 0.1  # of sound in a message, where it is sent as it is spoken
 
 
@@ -55,6 +57,7 @@ class ResumingClient:
         self._dice = random.Random(seed)
         self._session = ""  # its id; none yet
         self._begin = 0  # byte of the sound where the session begins
+        self._told_ms = 0.0  # what was told before the session began
         self._seq = 0  # the newest that came
         self._socket: ClientConnection | None = None
 
@@ -95,7 +98,8 @@ class ResumingClient:
         if self._session:
             ask = {"type": "resume", "session": self._session, "seq": self._seq}
         else:
-            self._begin = self._safe_byte()
+            self._begin = self._line_byte()
+            self._told_ms = self.told.lines[-1]["end_ms"] if self.told.lines else 0.0
             ask = {"type": "hello", "rate_hz": RATE_HZ, "live": self._pace}
         await socket.send(json.dumps(ask))
         answer = json.loads(await asyncio.wait_for(socket.recv(), 60))
@@ -103,7 +107,7 @@ class ResumingClient:
             return self._begin + int(answer["bytes"])
         if answer["type"] == "ready":
             self._session, self._seq = answer["session"], 0
-            self.told.begins_ms.append(self._begin_ms)
+            self.told.begins_ms.append(self._told_ms)
             return self._begin
         self._refused(answer)
         return None
@@ -112,10 +116,10 @@ class ResumingClient:
     def _begin_ms(self) -> float:
         return self._begin / BYTES / RATE_HZ * 1000
 
-    def _safe_byte(self) -> int:
-        """What comes before was told: the end of the last final line."""
-        end_ms = self.told.lines[-1]["end_ms"] if self.told.lines else 0.0
-        return round(end_ms * RATE_HZ / 1000) * BYTES
+    def _line_byte(self) -> int:
+        """Where the last final line begins, and a little before."""
+        start_ms = self.told.lines[-1]["start_ms"] if self.told.lines else 0.0
+        return round(max(0.0, start_ms - LEAD_MS) * RATE_HZ / 1000) * BYTES
 
     async def _send(self, socket: ClientConnection, at: int) -> None:
         """The sound from byte `at` on, in pieces of any size, then `end`."""
@@ -151,7 +155,9 @@ class ResumingClient:
     async def _take(self, socket: ClientConnection, message: dict[str, Any]) -> None:
         """An event that is new."""
         if message["type"] == "final":
-            self.told.lines.append(shifted(message, self._begin_ms))
+            line = shifted(message, self._begin_ms)
+            if line["end_ms"] > self._told_ms and (rest := behind(line, self._told_ms)):
+                self.told.lines.append(rest)
             await socket.send(json.dumps({"type": "ack", "seq": self._seq}))
         self.done = self.done or message["type"] == "done"
 
@@ -173,3 +179,14 @@ def shifted(line: dict[str, Any], by_ms: float) -> dict[str, Any]:
     ]
     times = {name: round(line[name] + by_ms, 1) for name in ("start_ms", "end_ms")}
     return {"text": line["text"], "words": words, **times}
+
+
+def behind(line: dict[str, Any], told_ms: float) -> dict[str, Any] | None:
+    """What of a line was not told before: the words whose middle lies behind that time."""
+    words = [word for word in line["words"] if word["start_ms"] + word["end_ms"] > 2 * told_ms]
+    if len(words) == len(line["words"]):
+        return line
+    if not words:
+        return None
+    text = " ".join(word["text"] for word in words)
+    return {**line, "text": text, "words": words, "start_ms": words[0]["start_ms"]}
