@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a word costs where a new session begins: at the end of a line that was final before.
+"""What is lost or said twice where a new session begins, behind a line that was final before.
 
-    python tools/soak/borders.py --minutes 15
+    python tools/soak/borders.py --minutes 12 --every 3
 
-After `kill -9` a client sends its sound again from there. Here this is done behind every final
-line, by the library alone, and the words up to the end of the next line are compared.
+After `kill -9` a client begins with the sound of its last line, and leaves out what it was told
+(see client.py). Here this is done behind many final lines, by the library alone, and the words of
+the next line are compared. With --at-end the session begins where the last line ended.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import argparse
 from collections import Counter
 from itertools import pairwise
 
-from client import BYTES, RATE_HZ
+from client import BYTES, RATE_HZ, begin_ms, behind, shifted
 from reference import Line, compare, reference
 from sound import Programme
 
@@ -36,16 +37,22 @@ class Tail:
         return self._whole.read(self._start + at, min(n, self.n_bytes - at))
 
 
-def border(model: str, sound: Programme, before: Line, after: Line, back_ms: float) -> list[str]:
-    """How the words of line `after` differ if a session begins where `before` ended."""
-    start_ms = before["end_ms"] - back_ms
+def border(model: str, sound: Programme, before: Line, after: Line, at_end: bool) -> list[str]:
+    """How the words of line `after` differ if a session begins because of a fault behind `before`;
+    with the time from the border to each."""
+    told_ms = before["end_ms"]
+    start_ms = told_ms if at_end else begin_ms(before)
     said = reference(model, Tail(sound, start_ms, after["end_ms"] + MORE_MS))
-    words = [
-        {**word, "end_ms": word["end_ms"] + start_ms} for line in said for word in line["words"]
+    lines = [rest for line in said if (rest := behind(shifted(line, start_ms), told_ms))]
+    heard = [word for line in lines for word in line["words"] if _middle_ms(word) < after["end_ms"]]
+    return [
+        f"{d.border_ms:.0f} ms: {' '.join(d.wanted)!r} -> {' '.join(d.said)!r}"
+        for d in compare([after], [{"words": heard}], [told_ms]).differences
     ]
-    heard = [word for word in words if word["end_ms"] <= after["end_ms"] + 500]
-    compared = compare([after], [{"words": heard}], [start_ms])
-    return [f"{' '.join(d.wanted)!r} -> {' '.join(d.said)!r}" for d in compared.differences]
+
+
+def _middle_ms(word: dict[str, float]) -> float:
+    return (word["start_ms"] + word["end_ms"]) / 2
 
 
 def main() -> None:
@@ -55,7 +62,7 @@ def main() -> None:
     parser.add_argument("--speech", type=float, default=0.6)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--model", default=DEFAULT_MODEL)
-    parser.add_argument("--back-ms", type=float, default=0.0, help="begins that much earlier")
+    parser.add_argument("--at-end", action="store_true", help="begins where the last line ended")
     parser.add_argument("--every", type=int, default=1, help="tries only each nth line")
     given = parser.parse_args()
     sound = Programme(given.minutes / 60, given.seed, given.speech)
@@ -63,7 +70,7 @@ def main() -> None:
     counted: Counter[int] = Counter()
     pairs = list(pairwise(lines))[:: given.every]
     for before, after in pairs:
-        found = border(given.model, sound, before, after, given.back_ms)
+        found = border(given.model, sound, before, after, given.at_end)
         counted[bool(found)] += 1
         pause_ms = after["start_ms"] - before["end_ms"]
         if found:

@@ -22,6 +22,7 @@ from websockets.exceptions import WebSocketException
 RATE_HZ, BYTES = 16_000, 2
 AGAIN_S = 0.3  # before it connects again
 LEAD_MS = 300.0  # of sound before the last line, so that its first word is whole
+STEP_MS = 800.0  # models hear in steps; at a multiple of all, they hear what they heard before
 PACE_S = 0.1  # of sound in a message, where it is sent as it is spoken
 
 
@@ -117,9 +118,9 @@ class ResumingClient:
         return self._begin / BYTES / RATE_HZ * 1000
 
     def _line_byte(self) -> int:
-        """Where the last final line begins, and a little before."""
-        start_ms = self.told.lines[-1]["start_ms"] if self.told.lines else 0.0
-        return round(max(0.0, start_ms - LEAD_MS) * RATE_HZ / 1000) * BYTES
+        """Where the last final line begins, or a little before."""
+        start_ms = begin_ms(self.told.lines[-1]) if self.told.lines else 0.0
+        return round(start_ms * RATE_HZ / 1000) * BYTES
 
     async def _send(self, socket: ClientConnection, at: int) -> None:
         """The sound from byte `at` on, in pieces of any size, then `end`."""
@@ -179,6 +180,11 @@ def shifted(line: dict[str, Any], by_ms: float) -> dict[str, Any]:
     ]
     times = {name: round(line[name] + by_ms, 1) for name in ("start_ms", "end_ms")}
     return {"text": line["text"], "words": words, **times}
+
+
+def begin_ms(line: dict[str, Any]) -> float:
+    """Where a new session begins whose client has lines up to this one."""
+    return max(0.0, (line["start_ms"] - LEAD_MS) // STEP_MS * STEP_MS)
 
 
 def behind(line: dict[str, Any], told_ms: float) -> dict[str, Any] | None:

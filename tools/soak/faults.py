@@ -79,7 +79,7 @@ async def thousand(
 
 FAULTS: list[tuple[Fault, int]] = [  # and how often, compared with the others
     (dropped, 6), (rubbish, 2), (flood, 2), (full_disk, 2), (thousand, 1), (stopped, 1),
-    (killed, 1),
+    (killed, 2),
 ]  # fmt: skip
 
 
