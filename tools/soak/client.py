@@ -159,7 +159,8 @@ class ResumingClient:
             line = shifted(message, self._begin_ms)
             if line["end_ms"] > self._told_ms and (rest := behind(line, self._told_ms)):
                 self.told.lines.append(rest)
-            await socket.send(json.dumps({"type": "ack", "seq": self._seq}))
+            with suppress(WebSocketException):  # it is closed, but more may have come before
+                await socket.send(json.dumps({"type": "ack", "seq": self._seq}))
         self.done = self.done or message["type"] == "done"
 
     def _refused(self, error: dict[str, Any]) -> None:
