@@ -16,7 +16,7 @@ from edgestream.speech.stream import Stream
 
 RECENT_S = 10.0  # of which a session's cost is told
 SPEECH = DATA / "person.flac"  # somebody who speaks without long pauses
-BEHIND_MS = 1500.0  # of a live session: now all are late, whatever was measured before
+LATE_MS = 1500.0  # that sound waits: now all are late, whatever was measured before
 
 
 class Cost:
@@ -97,18 +97,16 @@ class Admission:
         now_s = time.monotonic()
         return sum(max(self.cost(name), cost.share(now_s)) for name, cost in sessions)
 
-    def check(
-        self, model_name: str, sessions: Iterable[tuple[str, Cost]], behind_ms: float
-    ) -> None:
+    def check(self, model_name: str, sessions: Iterable[tuple[str, Cost]], late_ms: float) -> None:
         """Raises RefusalError if one more session does not fit beside these.
 
-        `behind_ms` is the largest of their distances to what was said.
+        `late_ms` is how long sound of one of them has waited at most.
         """
         sessions = list(sessions)
         taken, more = self.taken(sessions), self.cost(model_name)
         if not sessions:
             return  # alone, a slow machine writes later and less often, and says so
-        if taken + more > self._share * self.n_cores or behind_ms > BEHIND_MS:
+        if taken + more > self._share * self.n_cores or late_ms > LATE_MS:
             raise RefusalError(
                 "full",
                 f"{len(sessions)} sessions take what {self.n_cores} cores can compute in time;"

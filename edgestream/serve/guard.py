@@ -11,7 +11,8 @@ import asyncio
 import hmac
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from urllib.parse import parse_qs
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -54,6 +55,7 @@ class Guard:
         self._app, self._limits, self._metrics = app, limits, metrics
         self._hosts = frozenset(host.lower() for host in hosts)
         self._token, self._public = token, frozenset(public)
+        self._n_sockets = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -61,7 +63,8 @@ class Guard:
             return
         try:
             self._check(scope)
-            await self._app(scope, self._bounded(scope, receive), _with_headers(send))
+            with self._counted(scope):
+                await self._app(scope, self._bounded(scope, receive), _with_headers(send))
         except RefusalError as refusal:  # of a body too: nothing was answered yet
             self._metrics.refused(refusal.code)
             await _refuse(scope, send, refusal)
@@ -94,6 +97,20 @@ class Guard:
         wanted = (self._token or "").encode()
         if not hmac.compare_digest(given.strip().encode("utf-8", "replace"), wanted):
             raise RefusalError("unauthorized", "send the server's token: Authorization: Bearer ...")
+
+    @contextmanager
+    def _counted(self, scope: Scope) -> Iterator[None]:
+        """Of web sockets only so many are open; uvicorn itself counts other requests alone."""
+        if scope["type"] != "websocket":
+            yield
+            return
+        if self._n_sockets >= self._limits.connections:
+            raise RefusalError("full", "too many connections are open; try again in a moment")
+        self._n_sockets += 1
+        try:
+            yield
+        finally:
+            self._n_sockets -= 1
 
     def _bounded(self, scope: Scope, receive: Receive) -> Receive:
         """A body that comes too slowly, or is too long, is refused while it comes."""

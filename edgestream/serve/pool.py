@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -49,8 +50,8 @@ class Pool:
         self._opening = asyncio.Lock()
         self._measuring = threading.Thread(target=self._measure, daemon=True)
         metrics.gauges(
-            n_sessions=lambda: len(self._sessions),
-            behind_s=lambda: self.worst_behind_ms / 1000,
+            n_sessions=lambda: len(self.sessions),
+            behind_s=lambda: self.worst_late_ms / 1000,
             real_time_factor=self._real_time_factor,
             cores_taken=lambda: self.admission.taken(self._costs()),
         )
@@ -66,7 +67,7 @@ class Pool:
     @property
     def sessions(self) -> list[ServedSession]:
         """Those that are open."""
-        return list(self._sessions.values())
+        return [each for each in self._sessions.values() if not each.ended]
 
     async def open(
         self, *, model: str | None = None, rate_hz: int, live: bool = True, **options: Any
@@ -110,17 +111,24 @@ class Pool:
             self._n_reading -= 1
 
     def find(self, session_id: str) -> ServedSession:
-        """The session whose client has come back. Raises RefusalError."""
+        """The session whose client has come back; it must `join`. Raises RefusalError."""
         session = self._sessions.get(session_id)
-        if session is None:
+        if session is None or self._given_up(session_id):
             raise RefusalError("unknown-session", "this session is no longer here; begin a new one")
-        self._left_s.pop(session_id, None)
         return session
 
+    def join(self, session: ServedSession) -> None:
+        """Its client is here."""
+        self._left_s.pop(session.id, None)
+
     def leave(self, session: ServedSession) -> None:
-        """Its client is gone, but may come back for a while."""
-        if session.id in self._sessions:
-            self._left_s[session.id] = time.monotonic()
+        """Its client is gone, but may come back for a while: also for last words that it missed."""
+        if session.id not in self._sessions:
+            return
+        self._left_s[session.id] = time.monotonic()
+        told = [each for each in self._left_s if self._sessions[each].ended]
+        for session_id in told[: -self.limits.sessions]:  # those that left first
+            self.forget(self._sessions[session_id])
 
     def forget(self, session: ServedSession) -> None:
         """Its client has all that it wants."""
@@ -131,62 +139,68 @@ class Pool:
     def metrics_text(self) -> bytes:
         """What the server counted up to now, as Prometheus reads it."""
         for session in self.sessions:
-            if not session.ended:
-                self.metrics.settle(session.id, session.meter)
+            self.metrics.settle(session.id, session.meter)
         return self.metrics.text()
 
     async def sweep(self) -> None:
         """Forgets sessions whose clients did not come back, for ever."""
         while True:
             await asyncio.sleep(SWEEP_S)
-            now_s = time.monotonic()
-            for session_id, left_s in list(self._left_s.items()):
-                if now_s - left_s >= self.limits.resume_s:
-                    session = self._sessions[session_id]
-                    session.finish()  # its last words may be kept in a file
-                    if session.ended:
-                        self.forget(session)
+            for session_id in filter(self._given_up, list(self._left_s)):
+                session = self._sessions[session_id]
+                session.finish()  # its last words may be kept in a file
+                if session.ended:
+                    self.forget(session)
+            if self._transcripts is not None:
+                self._transcripts.try_again()
 
     async def drain(self) -> None:
         """No new sessions; clients are told the last words of those that are here, in DRAIN_S."""
         self._draining = True
         await asyncio.gather(*(session.drain() for session in self.sessions))
         until_s = time.monotonic() + DRAIN_S
-        while time.monotonic() < until_s and any(map(self._awaited, self.sessions)):
+        while time.monotonic() < until_s and any(map(self._awaited, self._sessions.values())):
             await asyncio.sleep(0.02)
 
     def close(self) -> None:
         """Ends all at once."""
-        for session in self.sessions:
+        for session in list(self._sessions.values()):
             self.forget(session)
+        if self._transcripts is not None:
+            self._transcripts.close()
         self.scheduler.close()
         self.admission.stop()
         if self._measuring.ident is not None:  # native code must not outlive the interpreter
             self._measuring.join()
 
     @property
-    def worst_behind_ms(self) -> float:
-        """Of the live sessions, the largest distance to what was said."""
-        return max((each.behind_ms for each in self._live()), default=0.0)
+    def worst_late_ms(self) -> float:
+        """How long sound of a live session has waited, of the one where it is longest."""
+        return max((each.late_ms for each in self._live()), default=0.0)
+
+    def _given_up(self, session_id: str) -> bool:
+        """Whether its client is gone for too long."""
+        left_s = self._left_s.get(session_id, math.inf)
+        return time.monotonic() - left_s >= self.limits.resume_s
 
     def check_room(self, name: str, *, live: bool) -> None:
         """Raises RefusalError where one more session of this model is too much."""
         if self._draining:
             raise RefusalError("shutting-down", "the server is ending; try again in a moment")
-        if len(self._sessions) >= self.limits.sessions:
+        if len(self.sessions) >= self.limits.sessions:
             raise RefusalError(
                 "full", f"{self.limits.sessions} sessions are open, the most that this server"
                 " takes; try again when one has ended",
             )  # fmt: skip
         if live:
-            self.admission.check(name, self._costs(), self.worst_behind_ms)
+            self.admission.check(name, self._costs(), self.worst_late_ms)
         elif sum(not each.live for each in self.sessions) >= self.limits.uploads:
             raise RefusalError(
                 "full", "other recordings are being captioned; try again in a moment"
             )
 
     def _live(self) -> Iterable[ServedSession]:
-        return [each for each in self.sessions if each.live and not each.ended]
+        return [each for each in self.sessions if each.live]
 
     def _awaited(self, session: ServedSession) -> bool:
         """Whether it still computes, or its client has not been told all."""
@@ -207,8 +221,8 @@ class Pool:
             heard_s=round(session.heard_ms / 1000, 1), words=session.meter.n_words,
             real_time_factor=round(session.meter.real_time_factor, 3),
             failure=session.failure.code if session.failure else None)  # fmt: skip
-        if transcript is not None:
-            transcript.finish()
+        if self._transcripts is not None and transcript is not None:
+            self._transcripts.finish(transcript)
 
     def _measure(self) -> None:
         for name in self.models.names:

@@ -14,6 +14,7 @@ STATUS = {
     "model_not_found": (404, 1008),  # the same, as OpenAI's clients know it
     "unknown-session": (404, 1008),
     "not-found": (404, 1008),
+    "replaced": (409, 1008),
     "too-long": (413, 1009),
     "idle": (408, 1008),
     "slow-reader": (408, 1013),

@@ -7,6 +7,7 @@ import asyncio
 import signal
 import socket
 import ssl
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ import h11
 import uvicorn
 from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
 
 from edgestream.errors import UsageError
 from edgestream.serve.app import drain
@@ -26,15 +28,58 @@ ENDINGS = (signal.SIGINT, signal.SIGTERM)
 CLOSE_S = 5  # for connections that do not end by themselves
 
 
-class TimedHttp(H11Protocol):
+class Reader:
+    """A client must read what it is sent: uvicorn waits for one that does not for ever."""
+
+    stalled_s = 2 * Limits().send_s  # a protocol that says why closes before
+    loop: asyncio.AbstractEventLoop
+    transport: asyncio.Transport
+    _stalled: asyncio.TimerHandle | None = None
+
+    def pause_writing(self) -> None:
+        """As much waits for it as may."""
+        super().pause_writing()  # type: ignore[misc]
+        self._stalled = self.loop.call_later(self.stalled_s, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """It reads."""
+        super().resume_writing()  # type: ignore[misc]
+        if self._stalled is not None:
+            self._stalled.cancel()
+
+
+class TimedSocket(Reader, WSProtocol):
+    """A web socket; behind its end, what nobody reads is dropped."""
+
+    def pause_writing(self) -> None:
+        """Nothing more is read either: answers to pings would pile up."""
+        super().pause_writing()
+        self.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """What comes is read again, unless the session has not taken what is there."""
+        super().resume_writing()
+        if not self.read_paused:
+            self.transport.resume_reading()
+
+    def on_task_complete(self, task: asyncio.Task[None]) -> None:
+        """All was sent."""
+        super().on_task_complete(task)
+        self.loop.call_later(self.stalled_s, self.transport.abort)
+
+
+class TimedHttp(Reader, H11Protocol):
     """HTTP/1.1 whose headers must be there in time: uvicorn waits for them for ever."""
 
     header_s = Limits().header_s
+    most_open = Limits().connections + BACKLOG  # beyond, files for all else would be missing
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The first request is awaited."""
         super().connection_made(transport)  # type: ignore[arg-type]
         self._timer = self.loop.call_later(self.header_s, self._give_up)
+        if len(self.connections) > self.most_open:
+            self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """As soon as its headers are whole a request is no longer awaited."""
@@ -65,6 +110,9 @@ class Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """A signal ends the server, and is not raised once more when it has ended well."""
+        if threading.current_thread() is not threading.main_thread():
+            yield  # signals are for the main thread
+            return
         old = {each: signal.signal(each, self.handle_exit) for each in ENDINGS}
         try:
             yield
@@ -137,9 +185,12 @@ def uvicorn_settings(limits: Limits) -> dict[str, Any]:
     """Nothing is trusted that a client may forge, and nothing that it packed is unpacked."""
     return {
         "http": TimedHttp,
-        "ws": "wsproto",
+        "ws": TimedSocket,
         "ws_max_size": limits.message_bytes,
         "ws_per_message_deflate": False,
+        # Pings keep the way open. An answer may wait behind sound that was sent before it, so it is
+        # not waited for: who says nothing is noticed by `idle_s`, who reads nothing by `send_s`.
+        "ws_ping_timeout": None,
         "limit_concurrency": limits.connections,
         "backlog": BACKLOG,
         "proxy_headers": False,

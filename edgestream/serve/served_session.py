@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import secrets
 import threading
 import time
@@ -66,7 +67,8 @@ class ServedSession:
         self.id = secrets.token_urlsafe(24)
         self.live = live
         self.model_name = model_name
-        self.stream = open_stream(lambda: self.behind_ms)
+        self.stream = open_stream(lambda: self.behind_ms)  # let go of at the end: it is large
+        self.rate_hz, self.delay_ms = self.stream.rate_hz, self.stream.delay_ms
         self.log = EventLog(limits.kept_events)
         self.meter = Meter()
         self.cost = Cost()
@@ -88,7 +90,14 @@ class ServedSession:
     @property
     def behind_ms(self) -> float:
         """Sound that waits to be computed."""
-        return 1000.0 * self._n_waiting / self.stream.rate_hz
+        return 1000.0 * self._n_waiting / self.rate_hz
+
+    @property
+    def late_ms(self) -> float:
+        """How long the oldest of it has waited: little, where somebody sent much at once."""
+        with self._lock:
+            since_s = self._waiting[0].since_s if self._waiting else math.inf
+        return 1000.0 * max(0.0, time.monotonic() - since_s)
 
     @property
     def heard_ms(self) -> float:
@@ -115,7 +124,7 @@ class ServedSession:
             UsageError: the session was finished.
             RefusalError: it has failed or was closed.
         """
-        n_step = max(1, self.stream.rate_hz * STEP_MS // 1000)
+        n_step = max(1, self.rate_hz * STEP_MS // 1000)
         async with self._pushing:
             self._check_open()
             for at in range(0, max(1, len(samples)), n_step):
@@ -162,10 +171,12 @@ class ServedSession:
         """Ends it at once; what waits is dropped. May be repeated."""
         if self._closed:
             return
-        self._closed = True
         self.failure = self.failure or failure
         with self._lock:
+            self._closed = True
             waiting, self._waiting, self._n_waiting = self._waiting, deque(), 0
+            if not self._queued:
+                del self.stream
         for item in waiting:
             _tell(item.done)
         self._room.set()
@@ -190,6 +201,8 @@ class ServedSession:
                 self._waiting.popleft()
                 self._n_waiting -= item.samples
             self._queued = bool(self._waiting)
+            if self._closed and not self._queued:
+                del self.stream
             since_s = self._waiting[0].since_s if self._waiting else None
         self._call(self._made_room)
         return since_s

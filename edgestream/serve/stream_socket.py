@@ -16,8 +16,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from edgestream.errors import EdgestreamError
 from edgestream.events import Event
 from edgestream.outlets.records import record
+from edgestream.serve.hearing import Hearing
 from edgestream.serve.messages import (
-    Hello,
     bad,
     field,
     hello,
@@ -28,24 +28,9 @@ from edgestream.serve.messages import (
 )
 from edgestream.serve.pool import Pool
 from edgestream.serve.refusal import RefusalError
-from edgestream.serve.served_session import ServedSession
-from edgestream.sources.pcm_decoder import PcmDecoder
-from edgestream.sources.sample_formats import SampleFormat
 
+ENDINGS = ("failed", "bad-request", "idle", "shutting-down")  # of sessions
 HEARD_S = 1.0  # how often a client is told how much came
-
-
-class Hearing:
-    """A session of this protocol over all of its connections."""
-
-    def __init__(self, session: ServedSession, wanted: Hello) -> None:
-        self.session = session
-        self.rate_hz = wanted.rate_hz
-        self.decoder = PcmDecoder(SampleFormat(wanted.format), wanted.channels, wanted.rate_hz)
-        self.n_bytes = 0  # of PCM that came
-        self.ended = False  # the client has said so
-        self.connection = 0  # counts them: an older one ends when a newer one is there
-        self.taking = asyncio.Lock()  # one message at a time, over all connections
 
 
 async def serve(socket: WebSocket, pool: Pool) -> None:
@@ -75,54 +60,69 @@ class Connection:
         """Raises WebSocketDisconnect, or an EdgestreamError that the client is told."""
         first = await self._receive(self._limits.hello_s)
         message = parsed(first.get("text") or "")
-        hearing, seq = await self._begun(message)
-        session, number = hearing.session, hearing.connection
-        tasks = [
-            asyncio.ensure_future(self._listen(hearing, number)),
-            asyncio.ensure_future(self._tell(hearing, seq)),
-            asyncio.ensure_future(self._tell_heard(hearing)),
-        ]
-        try:
-            await _first_failure(tasks[1], tasks[0], tasks[2])
-            self._pool.forget(session)  # the client was told all
+        resumed = message["type"] == "resume"
+        hearing, seq = self._found(message) if resumed else (await self._opened(message), 0)
+        session, number, newer = hearing.session, *hearing.join()
+        self._pool.join(session)
+        try:  # from here on the client may be gone at any moment, and the session waits for it
+            await (self._welcome_back(hearing) if resumed else self._welcome(hearing))
+            await self._go_on(hearing, number, newer, seq)
         except RefusalError as refusal:
-            if refusal.code in ("failed", "bad-request", "idle", "shutting-down"):
+            if hearing.connection == number and refusal.code in ENDINGS:
                 self._pool.forget(session)
             raise
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
             if hearing.connection == number:
                 self._pool.leave(session)
 
-    async def _begun(self, message: dict[str, Any]) -> tuple[Hearing, int]:
-        """A new session, or an old one that goes on; and the number of the last event told."""
-        if message["type"] != "resume":
-            wanted = hello(message, self._limits)
-            session = await self._pool.open(
-                model=wanted.model, rate_hz=wanted.rate_hz, live=wanted.live, **wanted.options
-            )
-            session.memo = hearing = Hearing(session, wanted)
-            await self._send(
-                {
-                    "type": "ready",
-                    "session": session.id,
-                    "model": session.model_name,
-                    "delay_ms": session.stream.delay_ms,
-                    "resume_within_s": self._limits.resume_s,
-                }
-            )
-            return hearing, 0
+    def _found(self, message: dict[str, Any]) -> tuple[Hearing, int]:
+        """An old session, and the number of the last event that its client has."""
         session = self._pool.find(field(message, "session", is_text, "the session's id"))
         seq = field(message, "seq", is_count, "the number of your last event")
         if not isinstance(session.memo, Hearing) or not session.log.has_all_after(seq):
             raise RefusalError("unknown-session", "what you lack is no longer here; begin anew")
-        hearing = session.memo
-        hearing.connection += 1
+        return session.memo, seq
+
+    async def _opened(self, message: dict[str, Any]) -> Hearing:
+        """A new session."""
+        wanted = hello(message, self._limits)
+        session = await self._pool.open(
+            model=wanted.model, rate_hz=wanted.rate_hz, live=wanted.live, **wanted.options
+        )
+        session.memo = hearing = Hearing(session, wanted)
+        return hearing
+
+    async def _welcome(self, hearing: Hearing) -> None:
+        session = hearing.session
+        await self._send(
+            {
+                "type": "ready",
+                "session": session.id,
+                "model": session.model_name,
+                "delay_ms": session.delay_ms,
+                "resume_within_s": self._limits.resume_s,
+            }
+        )
+
+    async def _welcome_back(self, hearing: Hearing) -> None:
         async with hearing.taking:  # what an older connection was given is counted
             await self._send({"type": "resumed", "bytes": hearing.n_bytes})
-        return hearing, seq
+
+    async def _go_on(self, hearing: Hearing, number: int, newer: asyncio.Event, seq: int) -> None:
+        """Until the client was told all, or something ends this connection."""
+        tasks = [
+            asyncio.ensure_future(doing)
+            for doing in (
+                self._tell(hearing, seq), self._listen(hearing, number),
+                self._tell_heard(hearing), _replaced(newer),
+            )
+        ]  # fmt: skip
+        try:
+            await _first_failure(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _listen(self, hearing: Hearing, number: int) -> None:
         """The client's messages, one after the other."""
@@ -159,8 +159,8 @@ class Connection:
             reason = field(message, "reason", is_text, "a text", "lost by the client")[:80]
             n_lost = max(1, round(lost_ms * hearing.rate_hz / 1000))
             await session.push(hearing.decoder.push(b""), lost_samples=n_lost, reason=reason)
-        elif kind == "end":
-            if len(rest := hearing.decoder.finish()):
+        elif kind == "end":  # a client that came back says it again
+            if not hearing.ended and len(rest := hearing.decoder.finish()):
                 await session.push(rest)
             hearing.ended = True
             session.finish()
@@ -220,6 +220,12 @@ async def sent(sending: Awaitable[None], pool: Pool) -> None:
         raise RefusalError("slow-reader", "you read too slowly; connect again and go on") from None
     except RuntimeError:  # starlette's, of a socket that is closed already
         raise WebSocketDisconnect(1006) from None
+
+
+async def _replaced(newer: asyncio.Event) -> None:
+    """Raises RefusalError once the client is here on a newer connection."""
+    await newer.wait()
+    raise RefusalError("replaced", "this session goes on over a newer connection; this one ends")
 
 
 async def _first_failure(main: asyncio.Future[None], *others: asyncio.Future[None]) -> None:

@@ -48,7 +48,7 @@ class RealtimeStream:
         """Bytes of the session that is open. Waits while too much waits to be computed."""
         assert self._session is not None
         samples = decoder.push(data)
-        self._held_s += len(samples) / self._session.stream.rate_hz
+        self._held_s += len(samples) / self._session.rate_hz
         if len(samples):
             await self._session.push(samples)
 
