@@ -7,6 +7,7 @@ import socket
 import time
 from contextlib import ExitStack
 from dataclasses import replace
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -57,7 +58,7 @@ def closed(raw):
 
 def socket_request(server):
     """As `shaken` wants it."""
-    server_like = type("Where", (), {"address": f"127.0.0.1:{server.port}"})
+    server_like = SimpleNamespace(address=f"127.0.0.1:{server.port}")
     return shaken(server_like)
 
 

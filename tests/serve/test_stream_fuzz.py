@@ -7,6 +7,7 @@ import logging
 import socket
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from faults import frame, shaken
@@ -100,7 +101,7 @@ def test_any_messages_behind_a_hello(server, messages):
 @given(st.binary(max_size=300), st.booleans(), st.integers(0, 400))
 def test_any_bytes_on_the_wire(server, data, greeted, cut):
     """Rubbish in the place of frames, whole frames of rubbish, and ends in the middle of them."""
-    where = type("Where", (), {"address": f"127.0.0.1:{server.port}"})
+    where = SimpleNamespace(address=f"127.0.0.1:{server.port}")
     first = frame(1, b'{"type": "hello", "rate_hz": 16000, "live": false}') if greeted else b""
     opcode = data[0] % 16 if data else 0
     for sent in (data, frame(opcode, data)):
