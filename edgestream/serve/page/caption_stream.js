@@ -9,6 +9,10 @@ const PIECE_BYTES = 32_768;
 const MOST_UNSENT_BYTES = 262_144; // that wait in the browser
 const MOST_UNHEARD_MS = 60_000; // that wait in the server
 const CALM_MS = 10_000; // so long after silence nothing can come of it any more
+// A new session begins before the last line, so that its first word is whole, and at a multiple of the
+// models' steps, so that they hear what they heard before. What was told before is left out.
+const LEAD_MS = 300;
+const STEP_MS = 800;
 const DEAD_MS = 15_000; // without a word of the server, though sound was sent
 const WRONG = ["bad-request", "unknown-model"]; // about a hello: another one will not be better
 const LOST = ["unknown-session", "too-long", "failed", "bad-request", "shutting-down"]; // no session more
@@ -21,7 +25,8 @@ export class CaptionStream {
   #seq = 0; // of the newest event
   #sent = 0; // up to this byte
   #heard = 0; // the server has counted up to this byte
-  #covered = 0; // up to this byte nothing more can come
+  #covered = 0; // sound before this byte is not needed any more
+  #toldMs = 0; // the final lines end here, in ms since the first byte
   #drafted = false;
   #ending = false;
   #endSent = false;
@@ -144,36 +149,51 @@ export class CaptionStream {
 
   /** What was kept for the server is longer than may be kept. */
   #tellOfGap() {
-    const [startMs, endMs] = [this.#covered, this.#sessionStart].map((at) => at / this.bytesPerMs);
+    const startMs = Math.max(this.#covered / this.bytesPerMs, this.#toldMs);
+    const endMs = this.#sessionStart / this.bytesPerMs;
     this.#covered = this.#sessionStart;
+    if (endMs <= startMs) return;
     this.on.event({ type: "gap", start_ms: startMs, end_ms: endMs, reason: "the connection was lost too long" });
   }
 
   #count(message) {
     this.#heard = Math.max(this.#heard, this.#sessionStart + message.bytes);
-    if (!this.#drafted) this.#cover(message.heard_ms - message.behind_ms - CALM_MS);
+    const shiftMs = this.#sessionStart / this.bytesPerMs;
+    if (!this.#drafted) this.#cover(shiftMs + message.heard_ms - message.behind_ms - CALM_MS);
     this.kept.dropBefore(Math.min(this.#heard, this.#covered));
     if (this.#seq) this.#say({ type: "ack", seq: this.#seq });
     this.on.heard(message);
     this.pump();
   }
 
-  #cover(sessionMs) {
-    const frames = Math.floor((Math.max(0, sessionMs) * this.hello.rate_hz) / 1000);
+  /** Of sound up to here nothing more can come: a new session would begin a little before. */
+  #cover(timeMs) {
+    const startMs = Math.floor(Math.max(0, timeMs) / STEP_MS) * STEP_MS;
+    const frames = Math.floor((startMs * this.hello.rate_hz) / 1000);
     const frameBytes = (this.bytesPerMs * 1000) / this.hello.rate_hz;
-    this.#covered = Math.max(this.#covered, this.#sessionStart + frames * frameBytes);
+    this.#covered = Math.max(this.#covered, frames * frameBytes);
   }
 
   #event(event) {
     this.#seq = event.seq;
     if (event.type === "done") return this.#finish("done");
-    if (event.type === "draft") this.#drafted = event.text !== "";
-    if (event.type === "final") {
-      this.#drafted = false;
-      this.#failures = 0;
-      this.#cover(event.end_ms);
+    const moved = shifted(event, this.#sessionStart / this.bytesPerMs);
+    if (event.type === "draft") {
+      this.#drafted = event.text !== "";
+      if (moved.start_ms < this.#toldMs && moved.text) return; // its first words were told before
+    } else if (event.type === "final") {
+      return this.#line(moved);
     }
-    this.on.event(shifted(event, this.#sessionStart / this.bytesPerMs));
+    this.on.event(moved);
+  }
+
+  #line(line) {
+    this.#drafted = false;
+    this.#failures = 0;
+    this.#cover(line.start_ms - LEAD_MS);
+    const rest = behind(line, this.#toldMs);
+    this.#toldMs = Math.max(this.#toldMs, line.end_ms);
+    this.on.event(rest ?? { type: "draft", text: "", n_final: 0 });
   }
 
   /** The server knows no session: the next one begins with the sound that is kept. */
@@ -221,6 +241,14 @@ export class CaptionStream {
     const waiting = this.#open && this.#sent > this.#heard;
     if (waiting && Date.now() - this.#messageAt > DEAD_MS) this.#lost();
   }
+}
+
+/** What of a line was not told before: the words whose middle lies behind that time. */
+function behind(line, toldMs) {
+  const words = line.words.filter((word) => word.start_ms + word.end_ms > 2 * toldMs);
+  if (words.length === line.words.length) return line;
+  if (!words.length) return null;
+  return { ...line, words, text: words.map((word) => word.text).join(" "), start_ms: words[0].start_ms };
 }
 
 function shifted(event, shiftMs) {
