@@ -32,7 +32,7 @@ from edgestream.serve.openapi import described
 from edgestream.serve.page_files import page_routes
 from edgestream.serve.pool import Pool
 from edgestream.serve.refusal import RefusalError
-from edgestream.serve.stream_socket import serve
+from edgestream.serve.stream_socket import Relay, serve
 from edgestream.serve.transcripts import Transcripts
 from edgestream.serve.wyoming_server import serving_wyoming
 from edgestream.sources.block import MAX_RATE_HZ, MIN_RATE_HZ
@@ -50,6 +50,9 @@ class Settings:
     transcripts: Path | None = None
     log_text: bool = False
     limits: Limits = field(default_factory=Limits)
+    cores: int | None = None  # to compute on; None: all that this process may use
+    replica: str = ""  # the name of this server, if others serve the same clients
+    relay: Relay | None = None  # reaches the sessions of those others
 
 
 def build_app(settings: Settings) -> Starlette:
@@ -57,15 +60,15 @@ def build_app(settings: Settings) -> Starlette:
 
     Raises EdgestreamError when a model or the transcripts' folder cannot be used.
     """
-    models, metrics = Models(settings.models), Metrics()
-    kept = None
-    if settings.transcripts is not None or settings.log_text:
-        kept = Transcripts(settings.transcripts, log_text=settings.log_text)
+    models, metrics, kept = Models(settings.models), Metrics(), _kept(settings)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         live = app.state.live = settings.live(models) if settings.live else None
-        pool = app.state.pool = Pool(models, settings.limits, metrics, kept)
+        pool = app.state.pool = Pool(
+            models, settings.limits, metrics, kept,
+            cores=settings.cores, replica=settings.replica,
+        )  # fmt: skip
         if live is not None and live.kind != "camera":
             pool.reserve(models.default)
         pool.measure()
@@ -98,6 +101,12 @@ def build_app(settings: Settings) -> Starlette:
     return app
 
 
+def _kept(settings: Settings) -> Transcripts | None:
+    if settings.transcripts is None and not settings.log_text:
+        return None
+    return Transcripts(settings.transcripts, log_text=settings.log_text)
+
+
 async def drain(app: Starlette) -> None:
     """No new sessions; all get their last words. May be repeated."""
     live: Live | None = app.state.live
@@ -126,7 +135,8 @@ def _routes() -> list[BaseRoute]:
 
 
 async def _stream(socket: WebSocket) -> None:
-    await serve(socket, socket.app.state.pool)
+    state = socket.app.state
+    await serve(socket, state.pool, state.settings.relay)
 
 
 async def _server(request: Request) -> Response:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 from edgestream.serve.cost import Admission, Cost
@@ -25,6 +26,7 @@ from edgestream.system.process import n_cores
 
 DRAIN_S = 20.0  # in which the last words come when the server ends
 SWEEP_S = 1.0
+HANDED_OVER = "this server is ending; begin a new session, another server will take it"
 
 
 class Pool:
@@ -36,10 +38,14 @@ class Pool:
         limits: Limits,
         metrics: Metrics,
         transcripts: Transcripts | None = None,
+        *,
+        cores: int | None = None,
+        replica: str = "",
     ) -> None:
+        """`cores` that it computes on, all if None; `replica` names it among others."""
         self.models, self.limits, self.metrics = models, limits, metrics
-        self._transcripts = transcripts
-        self.scheduler = Scheduler(n_cores())
+        self._transcripts, self._replica = transcripts, replica
+        self.scheduler = Scheduler(cores or n_cores())
         self.admission = Admission(self.scheduler.n_threads, limits.cores_share)
         self._sessions: dict[str, ServedSession] = {}
         self._left_s: dict[str, float] = {}  # sessions without a client, since when
@@ -89,6 +95,7 @@ class Pool:
                 scheduler=self.scheduler, limits=self.limits, live=live, model_name=name,
                 on_end=partial(self._ended, transcript),
                 keep=transcript.push if transcript else lambda events: None,
+                replica=self._replica,
             )  # fmt: skip
 
         async with self._opening:  # one at a time: each sees what the one before takes
@@ -153,6 +160,21 @@ class Pool:
                     self.forget(session)
             if self._transcripts is not None:
                 self._transcripts.try_again()
+
+    async def hand_over(self, *, elsewhere: bool) -> None:
+        """No new sessions, and an end for those that would last: another server takes over.
+
+        If there is an `elsewhere`, a client that can begin anew is told at once that its session
+        is gone: it sends its last line again, and no word is cut in two. All other live sessions
+        get their last words. Recordings go on to their end.
+        """
+        self._draining = True
+        last = [each for each in self.sessions if each.live or each.resumable]
+        if elsewhere:
+            for session in filter(attrgetter("resumable"), last):
+                session.close(RefusalError("unknown-session", HANDED_OVER))
+                self.forget(session)
+        await asyncio.gather(*(each.drain() for each in last if not each.ended))
 
     async def drain(self) -> None:
         """No new sessions; clients are told the last words of those that are here, in DRAIN_S."""

@@ -59,13 +59,16 @@ class ServedSession:
         model_name: str,
         on_end: Callable[[ServedSession], None],
         keep: Callable[[list[Event]], None] = lambda events: None,
+        replica: str = "",
     ) -> None:
         """`open_stream` is given a function that tells how much sound waits, in milliseconds.
 
         `keep` is given all events, on a thread of the scheduler; `on_end` the session at its end.
+        The id ends in a dot and the name of the `replica`, where there are several.
         """
-        self.id = secrets.token_urlsafe(24)
+        self.id = secrets.token_urlsafe(24) + (f".{replica}" if replica else "")
         self.live = live
+        self.resumable = False  # its client can begin anew with another server, and loses nothing
         self.model_name = model_name
         self.stream = open_stream(lambda: self.behind_ms)  # let go of at the end: it is large
         self.rate_hz, self.delay_ms = self.stream.rate_hz, self.stream.delay_ms

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -32,12 +32,15 @@ from edgestream.serve.refusal import RefusalError
 ENDINGS = ("failed", "bad-request", "idle", "shutting-down")  # of sessions
 HEARD_S = 1.0  # how often a client is told how much came
 
+# Carries a connection to the server that has its session; whether it did, by the first message.
+Relay = Callable[[WebSocket, dict[str, Any]], Awaitable[bool]]
 
-async def serve(socket: WebSocket, pool: Pool) -> None:
+
+async def serve(socket: WebSocket, pool: Pool, relay: Relay | None = None) -> None:
     """One connection, from its first message to its end."""
     await socket.accept()
     try:
-        await Connection(socket, pool).run()
+        await Connection(socket, pool, relay).run()
     except WebSocketDisconnect:
         pass
     except RefusalError as refusal:
@@ -51,8 +54,8 @@ async def serve(socket: WebSocket, pool: Pool) -> None:
 class Connection:
     """One connection of a session."""
 
-    def __init__(self, socket: WebSocket, pool: Pool) -> None:
-        self._socket, self._pool = socket, pool
+    def __init__(self, socket: WebSocket, pool: Pool, relay: Relay | None) -> None:
+        self._socket, self._pool, self._relay = socket, pool, relay
         self._limits = pool.limits
         self._sending = asyncio.Lock()
 
@@ -60,6 +63,8 @@ class Connection:
         """Raises WebSocketDisconnect, or an EdgestreamError that the client is told."""
         first = await self._receive(self._limits.hello_s)
         message = parsed(first.get("text") or "")
+        if self._relay is not None and await self._relay(self._socket, message):
+            return
         resumed = message["type"] == "resume"
         hearing, seq = self._found(message) if resumed else (await self._opened(message), 0)
         session, number, newer = hearing.session, *hearing.join()
@@ -90,6 +95,7 @@ class Connection:
             model=wanted.model, rate_hz=wanted.rate_hz, live=wanted.live, **wanted.options
         )
         session.memo = hearing = Hearing(session, wanted)
+        session.resumable = True
         return hearing
 
     async def _welcome(self, hearing: Hearing) -> None:

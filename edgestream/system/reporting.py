@@ -10,6 +10,8 @@ SILENT = {
     "ORT_DISABLE_TELEMETRY": "1",  # onnxruntime 1.31: a database, a device's id and an upload
     "HF_HUB_DISABLE_TELEMETRY": "1",  # huggingface_hub: what this machine has installed
     "HF_HUB_DISABLE_UPDATE_CHECK": "1",  # and whether there is a newer one
+    "RAY_USAGE_STATS_ENABLED": "0",  # Ray: a report each hour, of clusters begun here
+    "RAY_USAGE_STATS_REPORT_URL": "http://127.0.0.1:9",  # and one that there will be none
     "DO_NOT_TRACK": "1",  # a custom of many: https://consoledonottrack.com
 }
 

@@ -51,10 +51,20 @@ class Told:
 class ResumingClient:
     """`pace`: sends as one speaks, in a live session; else as fast as the server takes it."""
 
-    def __init__(self, stream: str, sound: Sound, seed: int = 0, *, pace: bool = False) -> None:
+    def __init__(
+        self,
+        stream: str,
+        sound: Sound,
+        seed: int = 0,
+        *,
+        pace: bool = False,
+        model: str | None = None,
+    ) -> None:
         self.told = Told()
+        self.stream = stream  # where it connects next
+        self.ids: list[str] = []  # of its sessions
         self.done = False
-        self._stream, self._sound, self._pace = stream, sound, pace
+        self._sound, self._pace, self._model = sound, pace, model
         self._dice = random.Random(seed)
         self._session = ""  # its id; none yet
         self._begin = 0  # byte of the sound where the session begins
@@ -79,7 +89,7 @@ class ResumingClient:
     async def _connection(self) -> None:
         # Its own pings would wait behind the sound that it has sent.
         async with connect(
-            self._stream, max_size=None, ping_interval=None, open_timeout=30, close_timeout=1
+            self.stream, max_size=None, ping_interval=None, open_timeout=30, close_timeout=1
         ) as socket:
             self._socket = socket
             self.told.n_connections += 1
@@ -101,13 +111,14 @@ class ResumingClient:
         else:
             self._begin = self._line_byte()
             self._told_ms = self.told.lines[-1]["end_ms"] if self.told.lines else 0.0
-            ask = {"type": "hello", "rate_hz": RATE_HZ, "live": self._pace}
+            ask = {"type": "hello", "rate_hz": RATE_HZ, "live": self._pace, "model": self._model}
         await socket.send(json.dumps(ask))
         answer = json.loads(await asyncio.wait_for(socket.recv(), 60))
         if answer["type"] == "resumed":
             return self._begin + int(answer["bytes"])
         if answer["type"] == "ready":
             self._session, self._seq = answer["session"], 0
+            self.ids.append(self._session)
             self.told.begins_ms.append(self._told_ms)
             return self._begin
         self._refused(answer)
