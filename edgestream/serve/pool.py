@@ -52,6 +52,7 @@ class Pool:
         self._own: list[tuple[str, Cost]] = []
         self.started_s = int(time.time())  # by the clock on the wall
         self._draining = False
+        self._drained_s = math.inf  # when clients that do not read are waited for no more
         self._n_reading = 0  # recordings that are being uploaded
         self._opening = asyncio.Lock()
         self._measuring = threading.Thread(target=self._measure, daemon=True)
@@ -177,11 +178,14 @@ class Pool:
         await asyncio.gather(*(each.drain() for each in last if not each.ended))
 
     async def drain(self) -> None:
-        """No new sessions; clients are told the last words of those that are here, in DRAIN_S."""
+        """No new sessions; clients are told the last words of those that are here, in DRAIN_S. May
+        be repeated: the time goes on from the first call."""
         self._draining = True
+        self._drained_s = min(self._drained_s, time.monotonic() + DRAIN_S)
         await asyncio.gather(*(session.drain() for session in self.sessions))
-        until_s = time.monotonic() + DRAIN_S
-        while time.monotonic() < until_s and any(map(self._awaited, self._sessions.values())):
+        while time.monotonic() < self._drained_s and any(
+            map(self._awaited, self._sessions.values())
+        ):
             await asyncio.sleep(0.02)
 
     def close(self) -> None:
