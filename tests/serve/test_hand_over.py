@@ -108,10 +108,10 @@ def test_who_cannot_go_on_elsewhere_gets_last_words_and_recordings_go_on():
         await pool.hand_over(elsewhere=True)
         await recording.push(sound)
         recording.finish()
-        found = await told(live), await told(recording)
-        for session in (live, recording):
-            pool.forget(session)
-        return found
+        made = await told(live), await told(recording)
+        pool.forget(live)
+        pool.forget(recording)
+        return made
 
     with running_server(["synthetic-en"]) as server:
         made = asyncio.run_coroutine_threadsafe(run(server.pool), server.loop).result()

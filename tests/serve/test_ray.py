@@ -153,6 +153,17 @@ def test_the_guard_stands_behind_rays_proxy(served):
     assert asyncio.run(status(served.stream.partition("?")[0])) == 401
 
 
+def test_a_recording_is_captioned(served):
+    answer = httpx.post(
+        f"{served.http}/v1/audio/transcriptions",
+        headers={"authorization": f"Bearer {TOKEN}"},
+        files={"file": MANY[0].read_bytes()},
+        data={"model": SMALL},
+        timeout=HANG_S,
+    )
+    assert answer.json()["text"].split() == words(SMALL, pcm(MANY[0]))
+
+
 def test_a_client_that_comes_back_to_the_wrong_replica_goes_on(served):
     sound = pcm(MANY[0])
     half = len(sound) // 2
