@@ -27,6 +27,7 @@ export class CaptionStream {
   #heard = 0; // the server has counted up to this byte
   #covered = 0; // sound before this byte is not needed any more
   #toldMs = 0; // the final lines end here, in ms since the first byte
+  #toldBefore = 0; // and ended here when the session began
   #drafted = false;
   #ending = false;
   #endSent = false;
@@ -134,6 +135,7 @@ export class CaptionStream {
   #ready({ session }) {
     this.#session = session;
     this.#seq = 0;
+    this.#toldBefore = this.#toldMs;
     this.#sessionStart = Math.max(this.kept.start, this.#covered);
     if (this.#covered < this.#sessionStart) this.#tellOfGap();
     this.#goOn(this.#sessionStart);
@@ -180,7 +182,7 @@ export class CaptionStream {
     const moved = shifted(event, this.#sessionStart / this.bytesPerMs);
     if (event.type === "draft") {
       this.#drafted = event.text !== "";
-      if (moved.start_ms < this.#toldMs && moved.text) return; // its first words were told before
+      if (moved.start_ms < this.#toldBefore && moved.text) return; // its first words were told before
     } else if (event.type === "final") {
       return this.#line(moved);
     }
@@ -191,7 +193,7 @@ export class CaptionStream {
     this.#drafted = false;
     this.#failures = 0;
     this.#cover(line.start_ms - LEAD_MS);
-    const rest = behind(line, this.#toldMs);
+    const rest = behind(line, this.#toldBefore);
     this.#toldMs = Math.max(this.#toldMs, line.end_ms);
     this.on.event(rest ?? { type: "draft", text: "", n_final: 0 });
   }
