@@ -3,6 +3,7 @@
 
 import pytest
 from chromium import Watched, chromium
+from client import behind
 
 
 @pytest.fixture(scope="module")
@@ -73,3 +74,20 @@ def test_a_word_of_no_length_where_the_line_before_ended_is_kept(page):
         ["draft", "and three"],
         ["final", "and three"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("between", "words", "rest"),
+    [("", "今今日は晴れ", "今日は晴れ"), (" ", ["one,", "two", "one,", "two"], "two one, two")],
+)
+def test_the_rest_of_a_line_keeps_its_own_spaces(page, between, words, rest):
+    timed = [word(text, 100 * i, 100 * i + 100) for i, text in enumerate(words)]
+    told, again = line(timed[0]), line(*timed, between=between)
+    assert behind(again, told["end_ms"])["text"] == rest
+    lost = {"type": "error", "code": "unknown-session", "message": "begin anew"}
+    sent = [[*session(told), lost], session(again, DONE, name="2")]
+    assert page.evaluate(TOLD, sent) == [["final", words[0]], ["final", rest]]
+
+
+def test_a_line_that_was_told_is_not_told_again():
+    assert behind(line(word("one", 0, 400), word("two", 400, 800)), 800) is None

@@ -200,11 +200,22 @@ def begin_ms(line: dict[str, Any]) -> float:
 
 
 def behind(line: dict[str, Any], told_ms: float) -> dict[str, Any] | None:
-    """What of a line was not told before: the words whose middle lies behind that time."""
-    words = [word for word in line["words"] if word["start_ms"] + word["end_ms"] > 2 * told_ms]
-    if len(words) == len(line["words"]):
+    """What of a line was not told before: from the first word on whose middle lies behind it."""
+    words = line["words"]
+    new = (i for i, word in enumerate(words) if word["start_ms"] + word["end_ms"] > 2 * told_ms)
+    first = next(new, None)
+    if first == 0 or not words:
         return line
-    if not words:
+    if first is None:
         return None
-    text = " ".join(word["text"] for word in words)
-    return {**line, "text": text, "words": words, "start_ms": words[0]["start_ms"]}
+    text, rest = line["text"][place_of(first, line) :], words[first:]
+    return {**line, "text": text, "words": rest, "start_ms": rest[0]["start_ms"]}
+
+
+def place_of(n: int, line: dict[str, Any]) -> int:
+    """Where word number `n` begins in its line's text; not all languages have spaces."""
+    text, end = line["text"], 0
+    for word in line["words"][:n]:
+        if (at := text.find(word["text"], end)) >= 0:
+            end = at + len(word["text"])
+    return max(end, text.find(line["words"][n]["text"], end))

@@ -245,12 +245,23 @@ export class CaptionStream {
   }
 }
 
-/** What of a line was not told before: the words whose middle lies behind that time. */
+/** What of a line was not told before: from the first word on whose middle lies behind that time. */
 function behind(line, toldMs) {
-  const words = line.words.filter((word) => word.start_ms + word.end_ms > 2 * toldMs);
-  if (words.length === line.words.length) return line;
-  if (!words.length) return null;
-  return { ...line, words, text: words.map((word) => word.text).join(" "), start_ms: words[0].start_ms };
+  const first = line.words.findIndex((word) => word.start_ms + word.end_ms > 2 * toldMs);
+  if (first === 0 || !line.words.length) return line;
+  if (first < 0) return null;
+  const words = line.words.slice(first);
+  return { ...line, words, text: line.text.slice(placeOf(first, line)), start_ms: words[0].start_ms };
+}
+
+/** Where word number `n` begins in the text of its line; not all languages have spaces between words. */
+function placeOf(n, { words, text }) {
+  let end = 0;
+  for (const word of words.slice(0, n)) {
+    const at = text.indexOf(word.text, end);
+    if (at >= 0) end = at + word.text.length;
+  }
+  return Math.max(end, text.indexOf(words[n].text, end));
 }
 
 function shifted(event, shiftMs) {
