@@ -12,6 +12,7 @@ export class Captioning {
   #run = null;
   #camera = null;
   #stopping = false;
+  #turn = 0; // of the newest start
   #ended = Promise.resolve();
   #end = () => {};
 
@@ -24,10 +25,13 @@ export class Captioning {
     return this.#run !== null;
   }
 
-  /** `wanted`: {source, deviceId, file}; what runs already is ended first. */
+  /** `wanted`: {source, deviceId, file}; what runs already is ended first. Of several that wait, the
+   * newest is started. */
   async start(wanted) {
+    const turn = ++this.#turn;
     if (this.#run) this.stop();
     await this.#ended;
+    if (turn !== this.#turn) return;
     this.#ended = new Promise((done) => (this.#end = done));
     this.#stopping = false;
     const run = this.#made(wanted);

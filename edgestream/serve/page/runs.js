@@ -19,6 +19,7 @@ export class CaptureRun {
   #stream = null;
   #take = null;
   #early = []; // chunks from before the stream was there
+  #closed = false; // no more sound is wanted
 
   /** `wanted`: see openCapture. `hearing`: fields of the protocol's hello. */
   constructor(wanted, hearing, transcript, on) {
@@ -27,19 +28,26 @@ export class CaptureRun {
 
   /** Raises Refusal. */
   async start() {
-    this.#capture = await openCapture(this.wanted, {
+    const capture = await openCapture(this.wanted, {
       chunk: (chunk) => this.#chunk(chunk),
       slept: (lostMs) => this.#slept(lostMs),
       muted: this.on.muted,
       waits: () => this.on.state("waits"),
       ended: (words) => this.stop(words),
     });
+    if (this.#closed) {
+      // Somebody pressed Stop while the browser still asked for the microphone.
+      await capture.stop();
+      return this.on.state("done");
+    }
+    this.#capture = capture;
     this.#begin();
     this.#early.forEach((pcm) => this.#send(pcm));
   }
 
   /** `words`: why, if not by the person. */
   async stop(words) {
+    this.#closed = true;
     if (words) this.on.notice(words);
     this.on.state("finishing");
     const capture = this.#capture;
@@ -49,6 +57,7 @@ export class CaptureRun {
   }
 
   close() {
+    this.#closed = true;
     this.#capture?.stop();
     this.#stream?.close();
     this.on.state("done");
