@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // One-letter keys. They rest while somebody types, while a panel is open, or if turned off.
 
+const REPEATED = ["+", "-"]; // also while they are held down
+
 /** `actions`: {key: [words, action]}, also what the help lists. */
 export function listenToKeys(actions, settings) {
   addEventListener("keydown", (event) => {
@@ -9,7 +11,7 @@ export function listenToKeys(actions, settings) {
     const found = actions[event.key.length === 1 ? event.key.toLowerCase() : event.key];
     if (!found) return;
     event.preventDefault();
-    found[1]();
+    if (!event.repeat || REPEATED.includes(event.key)) found[1]();
   });
 }
 

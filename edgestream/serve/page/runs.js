@@ -148,14 +148,16 @@ export class LiveRun {
   /** `name`: of the server's source. */
   constructor(name, transcript, on) {
     let take = transcript.begin(name);
-    let zeroMs = null;
-    const event = (event) => {
-      if (event.type !== "restart") return on.event(event, take);
+    let [zeroMs, latestMs] = [null, 0];
+    const beginAnew = () => {
       take = transcript.begin(name);
       take.zeroMs = zeroMs;
     };
+    const event = (event) => (event.type === "restart" ? beginAnew() : on.event(event, take));
     const status = ({ heard_ms: heardMs, behind_ms: behindMs, level_dbfs: level }) => {
       zeroMs = Date.now() - heardMs;
+      if (heardMs < latestMs) beginAnew(); // the server opened its source again
+      latestMs = heardMs;
       take.zeroMs ??= zeroMs;
       if (level !== null) on.level(level); // a camera has none
       on.lag(behindMs);
