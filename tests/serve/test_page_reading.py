@@ -143,3 +143,57 @@ def test_words_of_others_are_text_and_nothing_more(watched, server):
     page = read(watched, server, 1, words=words)
     assert page.locator(LOG).all_text_contents() == [words.format(1)]
     assert page.locator("#log img").count() == 0
+
+
+def test_a_heading_goes_with_the_last_of_its_lines(watched):
+    headings = watched.open().evaluate("""async () => {
+      const { History } = await import('/history.js');
+      const { page } = await import('/page.js');
+      const { Transcript } = await import('/transcript.js');
+      const transcript = new Transcript();
+      new History(page, transcript, { get: () => 'none' });
+      const [old, young] = ['old', 'young'].map((name) => transcript.begin(name));
+      for (let k = 0; k <= 1500; k++) { // at the last one the oldest 501 lines go
+        const event = { type: 'final', text: 'line', start_ms: k, end_ms: k + 1 };
+        transcript.add(k <= 500 ? old : young, event);
+      }
+      return [...page.log.querySelectorAll('.take')].map((title) => title.textContent);
+    }""")
+    assert headings == ["young"]
+
+
+def test_an_overlay_keeps_no_lines(watched):
+    told = watched.open().evaluate("""async () => {
+      const { Transcript } = await import('/transcript.js');
+      const transcript = new Transcript({ keep: false });
+      const told = [];
+      transcript.onRecord(({ event }) => told.push(event.text));
+      transcript.add(transcript.begin('hall'), { type: 'final', text: 'line' });
+      return [told, transcript.records];
+    }""")
+    assert told == [["line"], []]
+
+
+def test_a_picture_that_cannot_be_shown_lets_the_one_before_go(watched):
+    let_go = watched.open().evaluate("""async () => {
+      const { Camera } = await import('/camera.js');
+      const { page } = await import('/page.js');
+      const before = URL.createObjectURL(new Blob(['a picture']));
+      page.camera.querySelector('img').src = before;
+      const revoked = [];
+      URL.revokeObjectURL = (url) => revoked.push(url);
+      window.fetch = async () => new Response('no picture');
+      const camera = new Camera(page, 'door');
+      const decode = page.camera.querySelector('img').decode;
+      await new Promise((tried) => {
+        camera.image.decode = () => {
+          const decoded = decode.call(camera.image);
+          decoded.catch(() => setTimeout(tried));
+          return decoded;
+        };
+        camera.start();
+      });
+      camera.stop();
+      return revoked.map((url) => url === before);
+    }""")
+    assert let_go == [True]

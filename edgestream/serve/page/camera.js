@@ -39,8 +39,7 @@ export class Camera {
       if (!response.ok) return false;
       const before = this.image.src;
       this.image.src = URL.createObjectURL(await response.blob());
-      await this.image.decode();
-      URL.revokeObjectURL(before);
+      await this.image.decode().finally(() => URL.revokeObjectURL(before));
       this.page.camera.hidden = !this.#running;
       return true;
     } catch {

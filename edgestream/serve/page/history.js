@@ -109,7 +109,8 @@ export class History {
       this.#elements.get(record).remove();
       this.#elements.delete(record);
     }
-    this.page.log.querySelectorAll(".take + .take, .take:last-child").forEach((title) => title.remove());
+    const empty = this.page.log.querySelectorAll(".take:has(+ .take), .take:last-child"); // without lines
+    empty.forEach((title) => title.remove());
   }
 
   /** Old lines that come back are not read out. */

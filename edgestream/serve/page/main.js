@@ -22,7 +22,7 @@ const root = document.documentElement;
 const overlaid = mode === "overlay";
 const settings = new Settings(overlaid ? { first: OVERLAY, keep: false } : {});
 settings.take(query);
-const transcript = new Transcript();
+const transcript = new Transcript({ keep: !overlaid });
 const bar = new Bar(page);
 const overlay = overlaid ? new Overlay(page.stage, transcript) : null;
 if (overlay) {

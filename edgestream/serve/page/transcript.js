@@ -11,6 +11,11 @@ export class Transcript {
   takes = [];
   #listeners = [];
 
+  /** Without `keep` records are told of and not kept: an overlay runs for days and shows the newest. */
+  constructor({ keep = true } = {}) {
+    this.keep = keep;
+  }
+
   /** `listener(record)` is called for each new one. */
   onRecord(listener) {
     this.#listeners.push(listener);
@@ -24,7 +29,7 @@ export class Transcript {
 
   add(take, event) {
     const record = { take, event };
-    this.records.push(record);
+    if (this.keep) this.records.push(record);
     this.#listeners.forEach((listener) => listener(record));
   }
 
