@@ -11,11 +11,13 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
 import threading
 import time
+from collections import deque
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +75,16 @@ def test_the_page_lists_them():
     assert len(PROGRAMS) == 5
     for path in PROGRAMS:
         assert f"(examples/{path.name})" in page
+
+
+@pytest.mark.parametrize("name", ["meeting_recorder", "discord_captions", "camera_webhook"])
+def test_without_arguments_it_says_how_to_run_it(name):
+    if name == "discord_captions":
+        pytest.importorskip("opuslib", exc_type=Exception)
+    done = run(name)
+    assert done.returncode == 1
+    assert f"python {name}.py" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 # A meeting on the disk
@@ -172,7 +184,8 @@ def test_a_channel_of_opus_frames_is_captioned_though_some_are_lost(tmp_path):
     assert SPOKEN in done.stdout.lower().replace("somebody: ", "").replace("\n", " ")
 
 
-def test_a_channel_tells_of_lost_frames_and_passes_over_late_ones(tmp_path):
+@pytest.mark.parametrize("first", [0, 65533])  # numbers have 16 bits: 0 follows 65535
+def test_a_channel_tells_of_lost_frames_and_passes_over_late_ones(first, tmp_path):
     pytest.importorskip("opuslib", exc_type=Exception)
     discord = example("discord_captions")
     path = tmp_path / "noise.wav"
@@ -182,7 +195,7 @@ def test_a_channel_tells_of_lost_frames_and_passes_over_late_ones(tmp_path):
     encoded = dict(discord.frames(path))
     pushed = []
     for number in (0, 1, 5, 3, 6):
-        channel.frame("a", number, encoded[number])
+        channel.frame("a", (first + number) % 65536, encoded[number])
         speaker = channel.speakers["a"]
         if not pushed:
             speaker.stream.push = lambda mono, **lost: pushed.append((len(mono), lost))
@@ -295,6 +308,33 @@ def test_what_a_camera_sees_is_posted_and_tried_again(hook, tmp_path, capfd):
     assert len(texts) >= 2
     assert hook.seen[0]["time_ms"] > 1000
     assert "500" in capfd.readouterr().err
+
+
+def test_a_webhook_that_answers_rubbish_is_passed_over(capfd):
+    camera = example("camera_webhook")
+    camera.TRIES = 1
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer():
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1 << 16)
+                connection.sendall(b"rubbish\r\n\r\n")
+
+        answering = threading.Thread(target=answer)
+        answering.start()
+
+        async def deliver():
+            arrived, done = asyncio.Event(), asyncio.Event()
+            arrived.set()
+            done.set()
+            url = f"http://127.0.0.1:{server.getsockname()[1]}/hook"
+            comment = es.Comment.of("A person enters.", 0.0)
+            await camera.deliver(url, deque([comment]), arrived, done)
+
+        asyncio.run(deliver())
+        answering.join()
+    assert "rubbish" in capfd.readouterr().err
 
 
 def test_only_what_is_wanted_is_posted_and_a_wrong_file_is_one_line(hook, tmp_path):

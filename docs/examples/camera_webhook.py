@@ -11,6 +11,7 @@ slow or away holds up nothing: at most 100 comments wait for it, then the oldest
 
 import asyncio
 import contextlib
+import http.client
 import json
 import sys
 import urllib.request
@@ -27,7 +28,7 @@ def is_wanted(comment):
 
 
 def post(url, comment):
-    """Waits for the answer; an answer that is no success is an OSError."""
+    """Waits for the answer; one that is no success is an OSError, rubbish an HTTPException."""
     body = {"text": comment.text, "time_ms": comment.start_ms, "time": comment.time}
     request = urllib.request.Request(
         url, json.dumps(body).encode(), {"Content-Type": "application/json"}
@@ -47,7 +48,7 @@ async def deliver(url, waiting, arrived, done):
                 try:
                     await asyncio.to_thread(post, url, comment)
                     break
-                except OSError as error:
+                except (OSError, http.client.HTTPException) as error:
                     print(f"{url}: {error}", file=sys.stderr)
                     await asyncio.sleep(2**turn if turn < TRIES - 1 else 0)
 
@@ -66,6 +67,8 @@ async def main(url, source=None, wanted=is_wanted, **options):
 
 
 if __name__ == "__main__":
+    if not sys.argv[1:]:
+        sys.exit(__doc__)
     with contextlib.suppress(KeyboardInterrupt):
         try:
             asyncio.run(main(*sys.argv[1:3]))

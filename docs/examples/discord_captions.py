@@ -6,8 +6,8 @@
     python discord_captions.py talk.wav     # plays the part of the channel: 48 kHz stereo
 
 Discord and most WebRTC servers send a frame of 20 ms (48 kHz, stereo, Opus) with a number that
-counts them. In a bot call `Channel.frame(speaker, number, data)` for each that arrives, and
-`Channel.leave(speaker)` when somebody goes.
+counts them. It has 16 bits: 0 follows 65535. In a bot call `Channel.frame(speaker, number, data)`
+for each that arrives, and `Channel.leave(speaker)` when somebody goes.
 """
 
 import sys
@@ -19,6 +19,7 @@ import soundfile
 import edgestream as es
 
 RATE_HZ, CHANNELS, FRAME_SAMPLES = 48000, 2, 960
+NUMBERS = 1 << 16  # of frames, before they begin anew
 
 
 class Speaker:
@@ -39,16 +40,16 @@ class Speaker:
         """Waits only if this machine is ten seconds behind."""
         if self.next_number is None:
             self.next_number = number
-        lost = number - self.next_number
+        lost = (number - self.next_number + NUMBERS // 2) % NUMBERS - NUMBERS // 2
         if lost < 0:
             return  # too late: it was counted as lost
-        self.next_number = number + 1
+        self.next_number = (number + 1) % NUMBERS
         pcm = np.frombuffer(self.decoder.decode(data, FRAME_SAMPLES), np.int16)
         mono = pcm.reshape(-1, CHANNELS).mean(axis=1, dtype=np.float32) / 32768
         self.stream.push(mono, lost_samples=lost * FRAME_SAMPLES, reason="network")
 
     def leave(self):
-        """Says the last words."""
+        """Says the last words. Waits for them: never call it in `say`."""
         self.block.__exit__(None, None, None)
 
 
@@ -76,10 +77,15 @@ def frames(path):
     encoder = opuslib.Encoder(RATE_HZ, CHANNELS, opuslib.APPLICATION_VOIP)
     for number in range(len(pcm) // FRAME_SAMPLES):
         at = number * FRAME_SAMPLES
-        yield number, encoder.encode(pcm[at : at + FRAME_SAMPLES].tobytes(), FRAME_SAMPLES)
+        yield (
+            number % NUMBERS,
+            encoder.encode(pcm[at : at + FRAME_SAMPLES].tobytes(), FRAME_SAMPLES),
+        )
 
 
 if __name__ == "__main__":
+    if not sys.argv[1:]:
+        sys.exit(__doc__)
     channel = Channel(say=lambda name, text: print(f"{name}: {text}", flush=True))
     for number, data in frames(sys.argv[1]):
         if number % 100 != 7:  # the network loses one in a hundred

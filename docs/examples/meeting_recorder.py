@@ -51,6 +51,8 @@ def main(path, source=None):
 
 
 if __name__ == "__main__":
+    if not sys.argv[1:]:
+        sys.exit(__doc__)
     try:
         main(*sys.argv[1:3])
     except (es.EdgestreamError, OSError) as error:

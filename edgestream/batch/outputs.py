@@ -67,9 +67,11 @@ def _refuse_clashes(jobs: Iterable[Job]) -> None:
     for job in jobs:
         other = taken.setdefault(_folded(job.output), job)
         if other is not job:
+            together = other.source.parent == job.source.parent
+            apart = "caption them apart, each with an --output-dir of its own"
             raise UsageError(
                 f"{other.source} and {job.source}: the captions of both would be {job.output};"
-                " caption them apart, each with an --output-dir of its own"
+                f" {'rename one of the two' if together else apart}"
             )
         if source := inputs.get(_identity(job.output) or (-1, -1)):
             raise UsageError(f"{job.output}: is an input as well ({source}); give another"

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import nullcontext
+from functools import cached_property
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -46,9 +47,12 @@ class Sound:
         self.rate_hz = int(self._file.samplerate)
         self._skip = 0  # frames of the first part, once `seek` was called
 
-    @property
+    @cached_property
     def n_frames(self) -> int:
-        """Length at `rate_hz`, as headers state it; 0 if that is not known."""
+        """Length at `rate_hz`, as headers state it; 0 if that is not known.
+
+        Ask before `seek`. The first time each part is opened, which may take seconds.
+        """
         if self._parts[-1].end >= ENDLESS:
             return 0
         total = float(self._stated(self._file, self._parts[0]))

@@ -21,6 +21,8 @@ from edgestream.sources.sound_parts import find_parts
 from edgestream.system.checks import finite
 from edgestream.system.noise import caught
 
+MOST_LINKS = 1000  # files that were joined to one; each is opened for its length
+
 
 class FileSource:
     """A wav, flac, ogg, mp3 or other sound file; with `pace` no faster than it was spoken.
@@ -135,6 +137,11 @@ def open_sound(handle: BinaryIO, name: str) -> Sound:
     size = os.fstat(handle.fileno()).st_size
     kind = kind_of(handle.read(HEAD_BYTES), ended=True) or SAMPLES
     chained = find_links(handle, kind.name) if kind.name in FINDERS else []
+    if len(chained) > MOST_LINKS:
+        raise SourceError(
+            f"{name}: {len(chained)} files joined end to end, at most {MOST_LINKS} are read;"
+            f" join them anew (ffmpeg -i {name} speech.wav)"
+        )
     parts = chained or find_parts(handle, size)
     try:
         sound = Sound(handle, parts, name)

@@ -157,9 +157,18 @@ class ThreadedStream(_Face):
             return self._next(StopIteration)
 
     def leave(self, *, finish: bool) -> None:
-        """At the end of the block. To finish: all that was pushed is heard, and told."""
+        """At the end of the block. To finish: all that was pushed is heard, and told.
+
+        Raises UsageError in the stream's own callback, and ends it.
+        """
         if not self.is_here:
             return  # a child that was forked inside the block
+        if self._worker.is_inside:
+            self._worker.cancel()
+            raise UsageError(
+                "stream: left in its own callback, which it would wait for; call finish() there,"
+                " and leave it on another thread"
+            )
         try:
             if finish:
                 self._worker.give(None)

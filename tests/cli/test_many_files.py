@@ -217,8 +217,17 @@ def test_two_that_would_become_one_file_are_refused(folder, tmp_path):
     done = run("listen", *both, *SYNTHETIC, "--output-dir", out)
     assert done.returncode == 2
     assert "the captions of both would be" in done.stderr
+    assert "each with an --output-dir of its own" in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert not out.exists()
+
+
+def test_two_of_one_folder_whose_names_differ_in_case_are_to_be_renamed(folder, tmp_path):
+    shutil.copy(folder / "tea.flac", folder / "TEA.flac")
+    done = run("listen", folder, *SYNTHETIC, "--output-dir", tmp_path / "out")
+    assert done.returncode == 2
+    assert f"{folder / 'TEA.flac'} and {folder / 'tea.flac'}: the captions" in done.stderr
+    assert done.stderr.endswith("; rename one of the two\n")
 
 
 def test_no_recording_is_written_over(folder):

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from serve_server import no_faults, running_server
 
 SETTINGS = hypothesis.settings(max_examples=40)
+LONE = "\ud800"  # half a pair of surrogates: JSON can say it, UTF-8 cannot
+TEXT = st.text(max_size=8) | st.sampled_from([LONE, f"a {LONE}"])
 ANYTHING = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXT,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
     max_leaves=8,
 )
@@ -84,6 +86,29 @@ def test_any_frame_is_refused_and_the_socket_stays_open(server, frame):
             return json.loads(await asyncio.wait_for(socket.recv(), 60))
 
     assert asyncio.run(talk())["type"] == "error"
+
+
+def test_half_a_pair_of_surrogates_is_told_back(server):
+    async def talk():
+        async with websockets.connect(f"{server.ws}/v1/realtime") as socket:
+            await socket.recv()
+            await socket.send(json.dumps({"type": "nonsense", "event_id": LONE}))
+            error = json.loads(await socket.recv())
+            heard = {"transcription": {"prompt": LONE}, "turn_detection": None}
+            await socket.send(
+                json.dumps({"type": "session.update", "session": {"audio": {"input": heard}}})
+            )
+            updated = json.loads(await socket.recv())
+            audio = base64.b64encode(bytes(48_000)).decode()
+            await socket.send(json.dumps({"type": "input_audio_buffer.append", "audio": audio}))
+            await socket.send(json.dumps({"type": "input_audio_buffer.commit"}))
+            await socket.recv()
+            return error, updated, json.loads(await socket.recv())
+
+    error, updated, completed = asyncio.run(talk())
+    assert error["error"]["event_id"] == LONE
+    assert updated["session"]["audio"]["input"]["transcription"]["prompt"] == LONE
+    assert completed["type"].endswith("completed")
 
 
 def test_a_message_that_is_too_long_ends_the_connection(server):

@@ -17,6 +17,7 @@ from serve_server import running_server
 import edgestream as es
 from edgestream.data import DATA
 from edgestream.serve.limits import Limits
+from edgestream.serve.openai.realtime_config import RealtimeConfig
 from edgestream.serve.told_text import joined
 
 PERSON = DATA / "person.flac"
@@ -205,6 +206,35 @@ def test_times_go_on_over_commits_and_new_settings(speech_server):
     assert len(committed) == 2
     (updated,) = of(events, "session.updated")[1:]
     assert updated.session.audio.input.turn_detection.eagerness == "auto"
+
+
+def test_a_commit_counts_no_sound_of_items_that_the_server_ended(speech_server):
+    async def talk():
+        async with connect(speech_server) as connection:
+            await append(connection, pcm() + bytes(3 * 48_000))
+            ended_ms = 0
+            while ended_ms < 9000:
+                events = await told_until(connection, "input_audio_buffer.speech_stopped")
+                ended_ms = events[-1].audio_end_ms
+            await told_until(connection, f"{SAID}.completed")
+            await connection.input_audio_buffer.commit()
+            events = await told_until(connection, f"{SAID}.completed")
+            await connection.input_audio_buffer.commit()
+            return ended_ms, events[-1], (await told_until(connection, "error"))[-1]
+
+    ended_ms, completed, error = asyncio.run(talk())
+    pushed_s = soundfile.info(PERSON).duration + 3
+    assert completed.transcript == ""
+    assert completed.usage.seconds == pytest.approx(pushed_s - ended_ms / 1000, abs=0.01)
+    assert "buffer too small" in error.error.message
+
+
+def test_a_transcription_of_null_is_the_usual_one():
+    usual = RealtimeConfig("whisper-tiny.en")
+    asked = session(transcription={"language": "en", "prompt": "a name", "delay": "low"})
+    changed = usual.updated(asked)
+    assert changed.updated(session(transcription={})) == changed
+    assert changed.updated(session(transcription=None)) == usual
 
 
 @pytest.mark.parametrize(

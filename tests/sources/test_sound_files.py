@@ -18,7 +18,7 @@ from test_cli import COMMAND, SAMPLE, run
 
 from edgestream.errors import SourceError
 from edgestream.sources.piped import open_piped
-from edgestream.sources.sound_file import FileSource
+from edgestream.sources.sound_file import MOST_LINKS, FileSource, open_sound
 from edgestream.sources.sound_kind import kind_of
 
 RATE_HZ = 16_000
@@ -305,6 +305,27 @@ def test_blocks_of_a_joined_file_say_the_rate_of_their_part(tmp_path):
     assert sum(map(len, parts.values())) == len(blocks)
     assert sum(map(len, parts[RATE_HZ])) == 2 * RATE_HZ
     assert np.array_equal(np.concatenate(parts[8_000]), read(alone)[0])
+
+
+def test_the_length_of_a_joined_file_is_found_once(tmp_path, monkeypatch):
+    """Each link is opened for it: a server asks on a thread, and again where it must not wait."""
+    path = tmp_path / "joined.ogg"
+    path.write_bytes(3 * contained(noise(1), "ogg"))
+    source = FileSource(path, pace=False, start_s=2.5)
+    assert source.duration_ms == 500
+    source.close()
+    with path.open("rb") as file:
+        sound = open_sound(file, "joined.ogg")
+        monkeypatch.setattr(soundfile, "SoundFile", None)
+        assert sound.n_frames == 3 * RATE_HZ
+        sound.close()
+
+
+def test_a_file_of_too_many_links_is_refused(tmp_path):
+    path = tmp_path / "joined.ogg"
+    path.write_bytes((MOST_LINKS + 1) * contained(noise(0.01), "ogg"))
+    with pytest.raises(SourceError, match="1001 files joined end to end, at most 1000"):
+        FileSource(path, pace=False)
 
 
 # Damage within.

@@ -263,6 +263,21 @@ def test_a_callback_that_pushes_is_refused(quick, speech):
         stream.push(speech)
 
 
+def test_a_callback_that_leaves_ends_the_stream_and_is_refused(quick, speech):
+    errors = []
+    opened = quick.open_stream(
+        on_final=lambda _: opened.__exit__(None, None, None), on_error=errors.append
+    )
+    stream = opened.__enter__()
+    stream.push(speech)
+    stream.finish()
+    until(lambda: errors)
+    with pytest.raises(UsageError, match="left in its own callback"):
+        raise errors[0]
+    opened.__exit__(None, None, None)
+    assert stream.waiting_ms == 0
+
+
 def test_callbacks_that_cannot_be_called_are_refused(quick):
     async def told(_):
         pass

@@ -205,7 +205,8 @@ class Connection:
         await self._send({"type": "error", "error": error})
 
     async def _send(self, message: Message) -> None:
-        text = json.dumps({"event_id": new_id("event"), **message}, ensure_ascii=False)
+        # In ASCII: half a pair of surrogates, which a client may have sent, has no bytes in UTF-8.
+        text = json.dumps({"event_id": new_id("event"), **message})
         async with self._sending:
             await sent(self._socket.send_text(text), self._pool)
 

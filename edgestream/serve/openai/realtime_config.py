@@ -97,8 +97,9 @@ class RealtimeConfig:
         if "noise_reduction" in given:
             changes["noise_reduction"] = _table(given, "noise_reduction", f"{AT}.noise_reduction")
         if "transcription" in given:
-            wanted = _table(given, "transcription", f"{AT}.transcription") or {}
-            changes["transcription"] = _transcription(self.transcription, wanted)
+            wanted = _table(given, "transcription", f"{AT}.transcription")
+            before = {} if wanted is None else self.transcription
+            changes["transcription"] = _transcription(before, wanted or {})
         if "include" in session:
             changes["include"] = _texts(session, "include", "session.include")
         return replace(self, **changes)

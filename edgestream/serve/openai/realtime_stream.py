@@ -27,12 +27,13 @@ class RealtimeStream:
         self._muted = False  # what is heard now will be dropped
         self._seq = 0  # of the last event that was seen
         self._before_ms = 0.0  # heard by the sessions before
+        self._pushed_s = 0.0  # sound, since the client came
         self._held_s = 0.0  # sound that is not committed
         self.following: asyncio.Future[None] | None = None  # ends with the session
 
     @property
     def held_s(self) -> float:
-        """Seconds of sound since the last commit."""
+        """Seconds of sound since the last commit, or item that the server ended."""
         return self._held_s
 
     async def open(self, asked: Asked, rate_hz: int) -> None:
@@ -48,7 +49,9 @@ class RealtimeStream:
         """Bytes of the session that is open. Waits while too much waits to be computed."""
         assert self._session is not None
         samples = decoder.push(data)
-        self._held_s += len(samples) / self._session.rate_hz
+        length_s = len(samples) / self._session.rate_hz
+        self._pushed_s += length_s
+        self._held_s += length_s
         if len(samples):
             await self._session.push(samples)
 
@@ -56,9 +59,9 @@ class RealtimeStream:
         """The client's end of an item: its last words are told, and that it is complete."""
         if self._session is not None:
             await self._session.restart()
-        heard_s, self._held_s = self._held_s, 0.0
         async with self._telling:
             await self._catch_up()
+            heard_s, self._held_s = self._held_s, 0.0
             await self._tell(self._turns.commit(heard_s))
             self._rebase()
 
@@ -137,3 +140,5 @@ class RealtimeStream:
     async def _tell(self, messages: Iterator[Message]) -> None:
         for message in messages:
             await self._send(message)
+        behind_s = self._pushed_s - self._turns.ended_ms / 1000
+        self._held_s = min(self._held_s, max(0.0, behind_s))

@@ -23,9 +23,11 @@ MOST_LINES = 3  # of an item of VadTurns; then it ends with a line, wherever tha
 
 
 class Turns(Protocol):
-    """Each gives what the client is told. `base_ms`: heard before the stream that goes on now."""
+    """Each gives what the client is told. `base_ms`: heard before the stream that goes on now;
+    `ended_ms`: where the last item ended that the server ended by itself."""
 
     base_ms: float
+    ended_ms: float
 
     def push(self, event: Event) -> Iterator[Message]:
         """After an event of the stream."""
@@ -49,7 +51,7 @@ class Turns(Protocol):
 class HeldTurns:
     """`turn_detection: null`."""
 
-    base_ms = 0.0
+    base_ms = ended_ms = 0.0
 
     def __init__(self) -> None:
         self._previous: str | None = None
@@ -145,7 +147,8 @@ class VadTurns(HeldTurns):
         return self.pause()
 
     def _ended(self, delta: str) -> Iterator[Message]:
-        yield self._heard("stopped", audio_end_ms=round(self.base_ms + self._end_ms))
+        self.ended_ms = self.base_ms + self._end_ms
+        yield self._heard("stopped", audio_end_ms=round(self.ended_ms))
         yield self._committed()
         if delta:
             yield self._said("delta", delta=delta)
@@ -160,7 +163,7 @@ class VadTurns(HeldTurns):
 class VllmTurns:
     """vLLM's dialect (`vllm/entrypoints/openai/realtime/protocol.py`): one item, without a name."""
 
-    base_ms = 0.0
+    base_ms = ended_ms = 0.0
 
     def __init__(self) -> None:
         self.clear()
