@@ -141,19 +141,20 @@ class Connection:
         async with hearing.taking:
             if hearing.connection != number:
                 raise WebSocketDisconnect(1001)  # the client is here on a newer one
-            if (data := message.get("bytes")) is not None:
-                await self._hear(hearing, data)
-            else:
-                await self._heed(hearing, parsed(message.get("text") or ""))
+            try:
+                if (data := message.get("bytes")) is not None:
+                    await self._hear(hearing, data)
+                else:
+                    await self._heed(hearing, parsed(message.get("text") or ""))
+            except RefusalError as refusal:
+                if refusal.code != "shutting-down":
+                    raise
+                hearing.cut = True  # `_tell` says so, behind the last words
 
     async def _hear(self, hearing: Hearing, data: bytes) -> None:
         """Bytes are counted once they are taken: a server that ends takes no more."""
-        try:
-            await hearing.session.push(hearing.decoder.push(data))
-            hearing.n_bytes += len(data)
-        except RefusalError as refusal:
-            if refusal.code != "shutting-down":
-                raise
+        await hearing.session.push(hearing.decoder.push(data))
+        hearing.n_bytes += len(data)
 
     async def _heed(self, hearing: Hearing, message: dict[str, Any]) -> None:
         """What is no sound."""
@@ -168,7 +169,7 @@ class Connection:
         elif kind == "end":  # a client that came back says it again
             if not hearing.ended and len(rest := hearing.decoder.finish()):
                 await session.push(rest)
-            hearing.ended = True
+            hearing.ended = not hearing.cut
             session.finish()
         else:
             raise bad(f"type {kind!r:.40} is not known; send PCM, ack, lost or end")
