@@ -24,8 +24,9 @@ from edgestream.serve.refusal import RefusalError
 from edgestream.serve.scheduler import Scheduler
 from edgestream.session import Meter
 from edgestream.sources.block import Block, Samples
-from edgestream.speech.stream import Stream
+from edgestream.speech.stream import SETTLE_MS, Stream
 
+LEAST_PER_S = 100  # the smallest message counts as 10 ms of sound that waits
 STEP_MS = 100  # of sound that a step takes at most: no session waits long for another's
 logger = logging.getLogger("edgestream.serve")
 
@@ -37,6 +38,7 @@ class _Waiting:
     since_s: float
     block: Block | None  # None: the stream ends here
     samples: int = 0
+    weight: int = 0  # samples to be computed at most, silence in a gap included
     again: bool = False  # and begins anew
     done: asyncio.Future[None] | None = None
 
@@ -80,9 +82,9 @@ class ServedSession:
         self._scheduler, self._limits = scheduler, limits
         self._on_end, self._keep = on_end, keep
         self._loop = loop
-        self._lock = threading.Lock()  # of the three below
+        self._lock = threading.Lock()  # of the four below
         self._waiting: deque[_Waiting] = deque()
-        self._n_waiting = 0  # samples
+        self._n_waiting = self._weight = 0  # samples; and what they weigh
         self._queued = False  # the scheduler has this session
         self._room = asyncio.Event()
         self._room.set()
@@ -135,7 +137,8 @@ class ServedSession:
                 lost_samples = 0
                 await self._room.wait()
                 self._check_open()
-                self._put(_Waiting(time.monotonic(), block, len(block.samples)))
+                n_samples, weight = len(block.samples), self._weight_of(block)
+                self._put(_Waiting(time.monotonic(), block, n_samples, weight))
 
     async def restart(self) -> None:
         """What was said so far is made final, and the stream begins anew at 0; waits for it."""
@@ -177,7 +180,8 @@ class ServedSession:
         self.failure = self.failure or failure
         with self._lock:
             self._closed = True
-            waiting, self._waiting, self._n_waiting = self._waiting, deque(), 0
+            waiting, self._waiting = self._waiting, deque()
+            self._n_waiting = self._weight = 0
             if not self._queued:
                 del self.stream
         for item in waiting:
@@ -203,6 +207,7 @@ class ServedSession:
             if self._waiting and self._waiting[0] is item:
                 self._waiting.popleft()
                 self._n_waiting -= item.samples
+                self._weight -= item.weight
             self._queued = bool(self._waiting)
             if self._closed and not self._queued:
                 del self.stream
@@ -236,15 +241,26 @@ class ServedSession:
         with self._lock:
             self._waiting.append(item)
             self._n_waiting += item.samples
+            self._weight += item.weight
             idle, self._queued = not self._queued, True
-        if self.behind_ms >= 1000 * self._limits.waiting_s:
+        if self._is_full:
             self._room.clear()
         if idle:
             self._scheduler.put(self, item.since_s)
 
     def _made_room(self) -> None:
-        if self._closed or self.behind_ms < 1000 * self._limits.waiting_s:
+        if self._closed or not self._is_full:
             self._room.set()
+
+    @property
+    def _is_full(self) -> bool:
+        return self._weight >= self._limits.waiting_s * self.rate_hz
+
+    def _weight_of(self, block: Block) -> int:
+        """A gap has silence that is computed; and nothing is too small to be counted."""
+        silent = round((self.delay_ms + SETTLE_MS) * self.rate_hz / 1000)
+        n_samples = len(block.samples) + min(block.lost_samples, silent)
+        return max(n_samples, self.rate_hz // LEAST_PER_S)
 
     def _check_open(self) -> None:
         if self.failure is not None:
