@@ -29,7 +29,7 @@ from edgestream.serve.messages import (
 from edgestream.serve.pool import Pool
 from edgestream.serve.refusal import RefusalError
 
-ENDINGS = ("failed", "bad-request", "idle", "shutting-down")  # of sessions
+ENDINGS = ("failed", "bad-request", "shutting-down")  # of sessions, at once
 HEARD_S = 1.0  # how often a client is told how much came
 
 # Carries a connection to the server that has its session; whether it did, by the first message.
@@ -69,16 +69,18 @@ class Connection:
         hearing, seq = self._found(message) if resumed else (await self._opened(message), 0)
         session, number, newer = hearing.session, *hearing.join()
         self._pool.join(session)
+        silent = False
         try:  # from here on the client may be gone at any moment, and the session waits for it
             await (self._welcome_back(hearing) if resumed else self._welcome(hearing))
             await self._go_on(hearing, number, newer, seq)
         except RefusalError as refusal:
+            silent = refusal.code == "idle"  # its last words may be kept in a file
             if hearing.connection == number and refusal.code in ENDINGS:
                 self._pool.forget(session)
             raise
         finally:
             if hearing.connection == number:
-                self._pool.leave(session)
+                self._pool.leave(session, for_good=silent)
 
     def _found(self, message: dict[str, Any]) -> tuple[Hearing, int]:
         """An old session, and the number of the last event that its client has."""
@@ -133,7 +135,8 @@ class Connection:
     async def _listen(self, hearing: Hearing, number: int) -> None:
         """The client's messages, one after the other."""
         while True:
-            message = await self._receive(self._limits.idle_s)
+            # Behind its end a client says nothing, and waits for its last words.
+            message = await self._receive(None if hearing.ended else self._limits.idle_s)
             # A message is taken whole, even if the connection ends meanwhile: it is counted whole.
             await asyncio.shield(self._take(hearing, number, message))
 
@@ -204,7 +207,7 @@ class Connection:
             "level_dbfs": round(session.meter.level_dbfs, 1),
         }
 
-    async def _receive(self, limit_s: float) -> Any:
+    async def _receive(self, limit_s: float | None) -> Any:
         try:
             message = await asyncio.wait_for(self._socket.receive(), limit_s)
         except asyncio.TimeoutError:

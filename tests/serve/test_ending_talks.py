@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,9 +14,11 @@ from serve_server import running_server
 from stream_talk import PATIENCE_S, Talk, finals, hello
 
 from edgestream.data import DATA
+from edgestream.serve.limits import Limits
 
 MODEL = "synthetic-en"
 SECONDS = 3
+IDLE_S = 0.5
 SOUND, LOST, END = bytes(3200), {"type": "lost", "ms": 500}, {"type": "end"}
 
 
@@ -25,6 +28,14 @@ def speech():
     n_frames = SECONDS * 16_000 - 3
     mono = soundfile.read(DATA / "sample.flac", dtype="int16", frames=n_frames)[0]
     return {n: np.repeat(mono, n).tobytes() for n in (1, 2)}
+
+
+@pytest.fixture
+def silent(tmp_path):
+    """A server that waits for no one, and keeps what it hears in one file a session."""
+    limits = replace(Limits(), idle_s=IDLE_S)
+    with running_server([MODEL], limits=limits, transcripts=tmp_path) as running:
+        yield running
 
 
 def held(session):
@@ -70,3 +81,25 @@ def test_what_comes_too_late_is_not_called_done(speech, channels, said):
     assert told[-1]["code"] == "shutting-down"
     assert [m["bytes"] for m in told if m["type"] == "heard"][-1] == len(speech[channels])
     assert talk.close_code == 1012
+
+
+def test_who_has_said_the_end_may_wait_long_for_the_last_words(silent, speech):
+    with Talk(silent, hello()) as talk:
+        (session,) = silent.pool.sessions
+        go = held(session)
+        talk.say(speech[1])
+        talk.say(END)
+        threading.Timer(3 * IDLE_S, go.set).start()
+        assert talk.rest()[-1]["type"] == "done"
+
+
+def test_the_last_words_of_a_client_that_fell_silent_are_kept(silent, speech, tmp_path):
+    with Talk(silent, hello()) as talk:
+        talk.say(speech[1])
+        assert talk.rest()[-1]["code"] == "idle"
+        again = {"type": "resume", "session": talk.greeting["session"], "seq": 0}
+    with Talk(silent, again) as back:
+        assert back.greeting["code"] == "unknown-session"
+    silent.wait_until_empty()
+    (path,) = tmp_path.iterdir()
+    assert '"final"' in path.read_text()
