@@ -114,7 +114,7 @@ class Connection:
 
     async def _welcome_back(self, hearing: Hearing) -> None:
         async with hearing.taking:  # what an older connection was given is counted
-            await self._send({"type": "resumed", "bytes": hearing.n_bytes})
+            await self._send({"type": "resumed", **_taken(hearing)})
 
     async def _go_on(self, hearing: Hearing, number: int, newer: asyncio.Event, seq: int) -> None:
         """Until the client was told all, or something ends this connection."""
@@ -169,6 +169,7 @@ class Connection:
             reason = field(message, "reason", is_text, "a text", "lost by the client")[:80]
             n_lost = max(1, round(lost_ms * hearing.rate_hz / 1000))
             await session.push(hearing.decoder.push(b""), lost_samples=n_lost, reason=reason)
+            hearing.lost_ms += lost_ms
         elif kind == "end":  # a client that came back says it again
             if not hearing.ended and len(rest := hearing.decoder.finish()):
                 await session.push(rest)
@@ -190,10 +191,10 @@ class Connection:
 
     async def _tell_heard(self, hearing: Hearing) -> None:
         """How much came, for as long as something comes."""
-        told = -1
+        told = None
         while True:
-            if hearing.n_bytes != told:
-                told = hearing.n_bytes
+            if (taken := _taken(hearing)) != told:
+                told = taken
                 await self._send(self._heard(hearing))
             await asyncio.sleep(HEARD_S)
 
@@ -201,7 +202,7 @@ class Connection:
         session = hearing.session
         return {
             "type": "heard",
-            "bytes": hearing.n_bytes,
+            **_taken(hearing),
             "heard_ms": round(session.heard_ms, 1),
             "behind_ms": round(session.behind_ms, 1),
             "level_dbfs": round(session.meter.level_dbfs, 1),
@@ -246,6 +247,11 @@ async def _first_failure(main: asyncio.Future[None], *others: asyncio.Future[Non
         for task in done:
             task.result()
     main.result()
+
+
+def _taken(hearing: Hearing) -> dict[str, Any]:
+    """What a client that comes back need not send again."""
+    return {"bytes": hearing.n_bytes, "lost_ms": round(hearing.lost_ms, 1)}
 
 
 def _numbered(seq: int, event: Event) -> dict[str, Any]:
