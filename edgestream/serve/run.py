@@ -138,6 +138,8 @@ class Server(uvicorn.Server):
         else:
             draining.result()
         await super().shutdown(sockets)
+        if self.force_exit:  # uvicorn would leave the application as it is
+            await self.lifespan.shutdown()
 
 
 def bind(host: str, port: int, option: str = "--port") -> socket.socket:

@@ -120,15 +120,18 @@ def test_a_long_message_does_not_keep_a_server_from_its_end(models, monkeypatch,
 def test_a_second_interrupt_ends_what_is_drained(monkeypatch):
     closed = []
 
-    pool = SimpleNamespace(close=lambda: closed.append(True))
+    pool = SimpleNamespace(close=lambda: closed.append("pool"))
     app = SimpleNamespace(state=SimpleNamespace(pool=pool))
+
+    async def shutdown():
+        closed.append("application")
 
     async def never(app):
         await asyncio.Event().wait()
 
     async def run():
         server = running.Server(running.uvicorn.Config(app), app, lambda: None)
-        server.servers = []
+        server.servers, server.lifespan = [], SimpleNamespace(shutdown=shutdown)
         ending = asyncio.ensure_future(server.shutdown())
         asyncio.get_running_loop().call_later(0.1, setattr, server, "force_exit", True)
         done, _ = await asyncio.wait([ending], timeout=5)
@@ -137,7 +140,7 @@ def test_a_second_interrupt_ends_what_is_drained(monkeypatch):
 
     monkeypatch.setattr(running, "drain", never)
     asyncio.run(run())
-    assert closed
+    assert closed == ["pool", "application"]
 
 
 async def told(session):
