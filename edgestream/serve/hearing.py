@@ -19,7 +19,9 @@ class Hearing:
         self.rate_hz = wanted.rate_hz
         self.decoder = PcmDecoder(SampleFormat(wanted.format), wanted.channels, wanted.rate_hz)
         self.n_bytes = 0  # of PCM that came
-        self.ended = False  # the client has said so
+        self.lost_ms = 0.0  # that the client lost, and said so
+        self.ended = False  # the client has said so, and all that it sent was taken
+        self.cut = False  # something came when the server was ending, and was not taken
         self.connection = 0  # counts them: an older one ends when a newer one is there
         self._newer = asyncio.Event()
         self.taking = asyncio.Lock()  # one message at a time, over all connections

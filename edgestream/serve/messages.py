@@ -83,7 +83,7 @@ def field(
         return default[0]
     try:
         good = fits(value)
-    except TypeError:  # a list is in no tuple of names, but cannot be asked for in a table
+    except (TypeError, OverflowError):  # a list cannot be asked for in a table; 10**400 is no float
         good = False
     if not good:
         raise bad(f"{name}: {shown(repr(value))[:60]} cannot be used; give {what}")

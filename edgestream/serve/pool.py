@@ -8,7 +8,7 @@ import math
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from operator import attrgetter
 from typing import Any
@@ -21,11 +21,12 @@ from edgestream.serve.models import Models
 from edgestream.serve.refusal import RefusalError
 from edgestream.serve.scheduler import Scheduler
 from edgestream.serve.served_session import ServedSession
-from edgestream.serve.transcripts import Transcript, Transcripts
+from edgestream.serve.transcripts import Transcripts
 from edgestream.system.process import n_cores
 
 DRAIN_S = 20.0  # in which the last words come when the server ends
 SWEEP_S = 1.0
+ENDING = "the server is ending; try again in a moment"
 HANDED_OVER = "this server is ending; begin a new session, another server will take it"
 
 
@@ -90,18 +91,18 @@ class Pool:
         loop = asyncio.get_running_loop()
 
         def build() -> ServedSession:
-            transcript = self._transcripts.begin() if self._transcripts else None
             return ServedSession(
                 (lambda behind_ms: opener(behind_ms if live else None)), loop,
                 scheduler=self.scheduler, limits=self.limits, live=live, model_name=name,
-                on_end=partial(self._ended, transcript),
-                keep=transcript.push if transcript else lambda events: None,
-                replica=self._replica,
+                on_end=self._ended, replica=self._replica, **self._kept(),
             )  # fmt: skip
 
         async with self._opening:  # one at a time: each sees what the one before takes
             self.check_room(name, live=live)
             session = await asyncio.to_thread(build)  # opening a voice gate runs it once
+            if self._draining:  # since then
+                session.close()
+                raise RefusalError("shutting-down", ENDING)
             self._sessions[session.id] = session
         self.metrics.begun(name)
         log("session begun", session=session.id[:8], model=name, rate_hz=rate_hz, live=live)
@@ -129,11 +130,12 @@ class Pool:
         """Its client is here."""
         self._left_s.pop(session.id, None)
 
-    def leave(self, session: ServedSession) -> None:
-        """Its client is gone, but may come back for a while: also for last words that it missed."""
+    def leave(self, session: ServedSession, *, for_good: bool = False) -> None:
+        """Its client is gone, but may come back for a while, unless that is `for_good`: also for
+        last words that it missed."""
         if session.id not in self._sessions:
             return
-        self._left_s[session.id] = time.monotonic()
+        self._left_s[session.id] = -math.inf if for_good else time.monotonic()
         told = [each for each in self._left_s if self._sessions[each].ended]
         for session_id in told[: -self.limits.sessions]:  # those that left first
             self.forget(self._sessions[session_id])
@@ -167,7 +169,7 @@ class Pool:
 
         If there is an `elsewhere`, a client that can begin anew is told at once that its session
         is gone: it sends its last line again, and no word is cut in two. All other live sessions
-        get their last words. Recordings go on to their end.
+        get their last words, in DRAIN_S. Recordings go on to their end.
         """
         self._draining = True
         last = [each for each in self.sessions if each.live or each.resumable]
@@ -175,14 +177,14 @@ class Pool:
             for session in filter(attrgetter("resumable"), last):
                 session.close(RefusalError("unknown-session", HANDED_OVER))
                 self.forget(session)
-        await asyncio.gather(*(each.drain() for each in last if not each.ended))
+        await _drained([each for each in last if not each.ended], DRAIN_S)
 
     async def drain(self) -> None:
         """No new sessions; clients are told the last words of those that are here, in DRAIN_S. May
         be repeated: the time goes on from the first call."""
         self._draining = True
         self._drained_s = min(self._drained_s, time.monotonic() + DRAIN_S)
-        await asyncio.gather(*(session.drain() for session in self.sessions))
+        await _drained(self.sessions, self._drained_s - time.monotonic())
         while time.monotonic() < self._drained_s and any(
             map(self._awaited, self._sessions.values())
         ):
@@ -192,9 +194,9 @@ class Pool:
         """Ends all at once."""
         for session in list(self._sessions.values()):
             self.forget(session)
+        self.scheduler.close()  # steps that are being done may still write
         if self._transcripts is not None:
             self._transcripts.close()
-        self.scheduler.close()
         self.admission.stop()
         if self._measuring.ident is not None:  # native code must not outlive the interpreter
             self._measuring.join()
@@ -212,7 +214,7 @@ class Pool:
     def check_room(self, name: str, *, live: bool) -> None:
         """Raises RefusalError where one more session of this model is too much."""
         if self._draining:
-            raise RefusalError("shutting-down", "the server is ending; try again in a moment")
+            raise RefusalError("shutting-down", ENDING)
         if len(self.sessions) >= self.limits.sessions:
             raise RefusalError(
                 "full", f"{self.limits.sessions} sessions are open, the most that this server"
@@ -240,17 +242,31 @@ class Pool:
         heard_ms = sum(meter.heard_ms for meter in meters)
         return sum(meter.compute_ms for meter in meters) / heard_ms if heard_ms else 0.0
 
-    def _ended(self, transcript: Transcript | None, session: ServedSession) -> None:
+    def _kept(self) -> dict[str, Any]:
+        """Where the events of a new session go."""
+        if self._transcripts is None:
+            return {}
+        transcript = self._transcripts.begin()
+        return {
+            "keep": transcript.push,
+            "keep_no_more": partial(self._transcripts.finish, transcript),
+        }
+
+    def _ended(self, session: ServedSession) -> None:
         failed = session.failure is not None and session.failure.code == "failed"
         self.metrics.ended(session.id, session.meter, failed=failed)
         log("session ended", session=session.id[:8], model=session.model_name,
             heard_s=round(session.heard_ms / 1000, 1), words=session.meter.n_words,
             real_time_factor=round(session.meter.real_time_factor, 3),
             failure=session.failure.code if session.failure else None)  # fmt: skip
-        if self._transcripts is not None and transcript is not None:
-            self._transcripts.finish(transcript)
 
     def _measure(self) -> None:
         for name in self.models.names:
             _, opener = self.models.opener(name, 16_000, {})
             self.admission.measure(name, partial(opener, None))
+
+
+async def _drained(sessions: list[ServedSession], within_s: float) -> None:
+    """No more sound for them; one that still takes a long message then is left as it is."""
+    with suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(asyncio.gather(*(each.drain() for each in sessions)), within_s)

@@ -25,6 +25,7 @@ from edgestream.serve.limits import Limits
 
 BACKLOG = 256
 ENDINGS = (signal.SIGINT, signal.SIGTERM)
+FORCED_S = 0.1  # how soon a second Ctrl-C is heeded
 CLOSE_S = 5  # for connections that do not end by themselves
 
 
@@ -127,9 +128,18 @@ class Server(uvicorn.Server):
             self._on_start()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Drains, then ends as any server does."""
-        await drain(self._app)
+        """Drains, then ends as any server does. A second Ctrl-C cuts that short."""
+        draining = asyncio.ensure_future(drain(self._app))
+        while not draining.done() and not self.force_exit:
+            await asyncio.wait([draining], timeout=FORCED_S)
+        if self.force_exit:
+            draining.cancel()
+            self._app.state.pool.close()  # nothing is left to be waited for
+        else:
+            draining.result()
         await super().shutdown(sockets)
+        if self.force_exit:  # uvicorn would leave the application as it is
+            await self.lifespan.shutdown()
 
 
 def bind(host: str, port: int, option: str = "--port") -> socket.socket:

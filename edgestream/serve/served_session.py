@@ -13,7 +13,6 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from dataclasses import dataclass
 
 from edgestream.errors import EdgestreamError, UsageError
 from edgestream.events import Event
@@ -22,23 +21,13 @@ from edgestream.serve.event_log import EventLog
 from edgestream.serve.limits import Limits
 from edgestream.serve.refusal import RefusalError
 from edgestream.serve.scheduler import Scheduler
+from edgestream.serve.waiting import Waiting, weight
 from edgestream.session import Meter
 from edgestream.sources.block import Block, Samples
 from edgestream.speech.stream import Stream
 
 STEP_MS = 100  # of sound that a step takes at most: no session waits long for another's
 logger = logging.getLogger("edgestream.serve")
-
-
-@dataclass(slots=True)
-class _Waiting:
-    """Sound or a mark that waits, since when, and who is told when it was computed."""
-
-    since_s: float
-    block: Block | None  # None: the stream ends here
-    samples: int = 0
-    again: bool = False  # and begins anew
-    done: asyncio.Future[None] | None = None
 
 
 class ServedSession:
@@ -59,11 +48,13 @@ class ServedSession:
         model_name: str,
         on_end: Callable[[ServedSession], None],
         keep: Callable[[list[Event]], None] = lambda events: None,
+        keep_no_more: Callable[[], None] = lambda: None,
         replica: str = "",
     ) -> None:
         """`open_stream` is given a function that tells how much sound waits, in milliseconds.
 
-        `keep` is given all events, on a thread of the scheduler; `on_end` the session at its end.
+        `on_end` is given the session at its end. `keep` is given all events, on a thread of the
+        scheduler; `keep_no_more` is called once, on any thread, behind the last of them.
         The id ends in a dot and the name of the `replica`, where there are several.
         """
         self.id = secrets.token_urlsafe(24) + (f".{replica}" if replica else "")
@@ -78,12 +69,13 @@ class ServedSession:
         self.failure: RefusalError | None = None
         self.memo: object = None  # what its protocol remembers of it
         self._scheduler, self._limits = scheduler, limits
-        self._on_end, self._keep = on_end, keep
+        self._on_end, self._keep, self._keep_no_more = on_end, keep, keep_no_more
         self._loop = loop
-        self._lock = threading.Lock()  # of the three below
-        self._waiting: deque[_Waiting] = deque()
-        self._n_waiting = 0  # samples
+        self._lock = threading.Lock()  # of the five below
+        self._waiting: deque[Waiting] = deque()
+        self._n_waiting = self._weight = 0  # samples; and what they weigh
         self._queued = False  # the scheduler has this session
+        self._stepping = False  # on one of its threads
         self._room = asyncio.Event()
         self._room.set()
         self._finished = self._closed = self._draining = False
@@ -135,13 +127,14 @@ class ServedSession:
                 lost_samples = 0
                 await self._room.wait()
                 self._check_open()
-                self._put(_Waiting(time.monotonic(), block, len(block.samples)))
+                heavy = weight(block, self.rate_hz, self.delay_ms)
+                self._put(Waiting(time.monotonic(), block, heavy))
 
     async def restart(self) -> None:
         """What was said so far is made final, and the stream begins anew at 0; waits for it."""
         self._check_open()
         done = self._loop.create_future()
-        self._put(_Waiting(time.monotonic(), None, again=True, done=done))
+        self._put(Waiting(time.monotonic(), None, again=True, done=done))
         await done
         self._check_open()
 
@@ -149,7 +142,7 @@ class ServedSession:
         """No more sound: the last words come, and then `events` ends. May be repeated."""
         if not self._finished and not self._closed:
             self._finished = True
-            self._put(_Waiting(time.monotonic(), None))
+            self._put(Waiting(time.monotonic(), None))
 
     async def drain(self) -> None:
         """The server ends: what is being pushed is taken whole, and nothing after it."""
@@ -177,9 +170,11 @@ class ServedSession:
         self.failure = self.failure or failure
         with self._lock:
             self._closed = True
-            waiting, self._waiting, self._n_waiting = self._waiting, deque(), 0
-            if not self._queued:
-                del self.stream
+            waiting, self._waiting = self._waiting, deque()
+            self._n_waiting = self._weight = 0
+            stepping = self._stepping
+        if not stepping:
+            self._let_go()
         for item in waiting:
             _tell(item.done)
         self._room.set()
@@ -189,28 +184,42 @@ class ServedSession:
     def step(self) -> float | None:
         """Computes what waits longest; on a thread of the scheduler."""
         with self._lock:
-            item = self._waiting[0] if self._waiting else None
-        if item is not None:
-            start_s = time.perf_counter()
-            try:
-                self._report(self._compute(item), item)
-            except BaseException as error:  # whatever it is, it harms this session alone
-                self._call(self.close, _failure(error))
-            took_s = time.perf_counter() - start_s
-            self.meter.compute_ms += 1000 * took_s
-            self.cost.add(time.monotonic(), took_s)
+            if not self._waiting:  # it was closed meanwhile
+                self._queued = False
+                return None
+            item, self._stepping = self._waiting[0], True
+        start_s = time.perf_counter()
+        try:
+            self._report(self._compute(item), item)
+        except BaseException as error:  # whatever it is, it harms this session alone
+            self._call(self.close, _failure(error))
+        took_s = time.perf_counter() - start_s
+        self.meter.compute_ms += 1000 * took_s
+        self.cost.add(time.monotonic(), took_s)
+        return self._step_done(item)
+
+    def _step_done(self, item: Waiting) -> float | None:
+        """Since when the next step waits."""
         with self._lock:
+            self._stepping = False
             if self._waiting and self._waiting[0] is item:
                 self._waiting.popleft()
                 self._n_waiting -= item.samples
+                self._weight -= item.weight
             self._queued = bool(self._waiting)
-            if self._closed and not self._queued:
-                del self.stream
+            closed = self._closed
             since_s = self._waiting[0].since_s if self._waiting else None
+        if closed:
+            self._let_go()
         self._call(self._made_room)
         return since_s
 
-    def _compute(self, item: _Waiting) -> list[Event]:
+    def _let_go(self) -> None:
+        """It is closed, and no step is being done: nothing more comes of the stream."""
+        del self.stream
+        self._keep_no_more()
+
+    def _compute(self, item: Waiting) -> list[Event]:
         if item.block is not None:
             events = self.stream.take(item.block)
             self.meter.see(item.block)
@@ -223,7 +232,7 @@ class ServedSession:
             self.stream.reset()
         return events
 
-    def _report(self, events: list[Event], item: _Waiting) -> None:
+    def _report(self, events: list[Event], item: Waiting) -> None:
         if events:
             self._keep(events)
             self._call(self.log.push, events)
@@ -232,19 +241,24 @@ class ServedSession:
         if item.block is None and not item.again:
             self._call(self.close)
 
-    def _put(self, item: _Waiting) -> None:
+    def _put(self, item: Waiting) -> None:
         with self._lock:
             self._waiting.append(item)
             self._n_waiting += item.samples
+            self._weight += item.weight
             idle, self._queued = not self._queued, True
-        if self.behind_ms >= 1000 * self._limits.waiting_s:
+        if self._is_full:
             self._room.clear()
         if idle:
             self._scheduler.put(self, item.since_s)
 
     def _made_room(self) -> None:
-        if self._closed or self.behind_ms < 1000 * self._limits.waiting_s:
+        if self._closed or not self._is_full:
             self._room.set()
+
+    @property
+    def _is_full(self) -> bool:
+        return self._weight >= self._limits.waiting_s * self.rate_hz
 
     def _check_open(self) -> None:
         if self.failure is not None:

@@ -29,7 +29,7 @@ from edgestream.serve.messages import (
 from edgestream.serve.pool import Pool
 from edgestream.serve.refusal import RefusalError
 
-ENDINGS = ("failed", "bad-request", "idle", "shutting-down")  # of sessions
+ENDINGS = ("failed", "bad-request", "shutting-down")  # of sessions, at once
 HEARD_S = 1.0  # how often a client is told how much came
 
 # Carries a connection to the server that has its session; whether it did, by the first message.
@@ -69,16 +69,18 @@ class Connection:
         hearing, seq = self._found(message) if resumed else (await self._opened(message), 0)
         session, number, newer = hearing.session, *hearing.join()
         self._pool.join(session)
+        silent = False
         try:  # from here on the client may be gone at any moment, and the session waits for it
             await (self._welcome_back(hearing) if resumed else self._welcome(hearing))
             await self._go_on(hearing, number, newer, seq)
         except RefusalError as refusal:
+            silent = refusal.code == "idle"  # its last words may be kept in a file
             if hearing.connection == number and refusal.code in ENDINGS:
                 self._pool.forget(session)
             raise
         finally:
             if hearing.connection == number:
-                self._pool.leave(session)
+                self._pool.leave(session, for_good=silent)
 
     def _found(self, message: dict[str, Any]) -> tuple[Hearing, int]:
         """An old session, and the number of the last event that its client has."""
@@ -112,7 +114,7 @@ class Connection:
 
     async def _welcome_back(self, hearing: Hearing) -> None:
         async with hearing.taking:  # what an older connection was given is counted
-            await self._send({"type": "resumed", "bytes": hearing.n_bytes})
+            await self._send({"type": "resumed", **_taken(hearing)})
 
     async def _go_on(self, hearing: Hearing, number: int, newer: asyncio.Event, seq: int) -> None:
         """Until the client was told all, or something ends this connection."""
@@ -133,7 +135,8 @@ class Connection:
     async def _listen(self, hearing: Hearing, number: int) -> None:
         """The client's messages, one after the other."""
         while True:
-            message = await self._receive(self._limits.idle_s)
+            # Behind its end a client says nothing, and waits for its last words.
+            message = await self._receive(None if hearing.ended else self._limits.idle_s)
             # A message is taken whole, even if the connection ends meanwhile: it is counted whole.
             await asyncio.shield(self._take(hearing, number, message))
 
@@ -141,19 +144,20 @@ class Connection:
         async with hearing.taking:
             if hearing.connection != number:
                 raise WebSocketDisconnect(1001)  # the client is here on a newer one
-            if (data := message.get("bytes")) is not None:
-                await self._hear(hearing, data)
-            else:
-                await self._heed(hearing, parsed(message.get("text") or ""))
+            try:
+                if (data := message.get("bytes")) is not None:
+                    await self._hear(hearing, data)
+                else:
+                    await self._heed(hearing, parsed(message.get("text") or ""))
+            except RefusalError as refusal:
+                if refusal.code != "shutting-down":
+                    raise
+                hearing.cut = True  # `_tell` says so, behind the last words
 
     async def _hear(self, hearing: Hearing, data: bytes) -> None:
         """Bytes are counted once they are taken: a server that ends takes no more."""
-        try:
-            await hearing.session.push(hearing.decoder.push(data))
-            hearing.n_bytes += len(data)
-        except RefusalError as refusal:
-            if refusal.code != "shutting-down":
-                raise
+        await hearing.session.push(hearing.decoder.push(data))
+        hearing.n_bytes += len(data)
 
     async def _heed(self, hearing: Hearing, message: dict[str, Any]) -> None:
         """What is no sound."""
@@ -165,10 +169,11 @@ class Connection:
             reason = field(message, "reason", is_text, "a text", "lost by the client")[:80]
             n_lost = max(1, round(lost_ms * hearing.rate_hz / 1000))
             await session.push(hearing.decoder.push(b""), lost_samples=n_lost, reason=reason)
+            hearing.lost_ms += lost_ms
         elif kind == "end":  # a client that came back says it again
             if not hearing.ended and len(rest := hearing.decoder.finish()):
                 await session.push(rest)
-            hearing.ended = True
+            hearing.ended = not hearing.cut
             session.finish()
         else:
             raise bad(f"type {kind!r:.40} is not known; send PCM, ack, lost or end")
@@ -186,10 +191,10 @@ class Connection:
 
     async def _tell_heard(self, hearing: Hearing) -> None:
         """How much came, for as long as something comes."""
-        told = -1
+        told = None
         while True:
-            if hearing.n_bytes != told:
-                told = hearing.n_bytes
+            if (taken := _taken(hearing)) != told:
+                told = taken
                 await self._send(self._heard(hearing))
             await asyncio.sleep(HEARD_S)
 
@@ -197,13 +202,13 @@ class Connection:
         session = hearing.session
         return {
             "type": "heard",
-            "bytes": hearing.n_bytes,
+            **_taken(hearing),
             "heard_ms": round(session.heard_ms, 1),
             "behind_ms": round(session.behind_ms, 1),
             "level_dbfs": round(session.meter.level_dbfs, 1),
         }
 
-    async def _receive(self, limit_s: float) -> Any:
+    async def _receive(self, limit_s: float | None) -> Any:
         try:
             message = await asyncio.wait_for(self._socket.receive(), limit_s)
         except asyncio.TimeoutError:
@@ -242,6 +247,11 @@ async def _first_failure(main: asyncio.Future[None], *others: asyncio.Future[Non
         for task in done:
             task.result()
     main.result()
+
+
+def _taken(hearing: Hearing) -> dict[str, Any]:
+    """What a client that comes back need not send again."""
+    return {"bytes": hearing.n_bytes, "lost_ms": round(hearing.lost_ms, 1)}
 
 
 def _numbered(seq: int, event: Event) -> dict[str, Any]:

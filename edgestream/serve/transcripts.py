@@ -30,6 +30,7 @@ class Transcripts:
     def __init__(self, folder: Path | None, *, log_text: bool) -> None:
         """Makes the folder. Raises OutputError where that cannot be."""
         self._folder, self._log_text = folder, log_text
+        self._lock = threading.Lock()  # sessions end on many threads
         self._waiting: list[Transcript] = []  # of sessions that have ended
         if folder is not None:
             try:
@@ -46,13 +47,15 @@ class Transcripts:
         return Transcript(path, name, log_text=self._log_text)
 
     def finish(self, transcript: Transcript) -> None:
-        """Its session has ended."""
+        """Nothing more of its session comes."""
         if not transcript.finish():
-            self._waiting = [*self._waiting, transcript][-MOST_ENDED:]
+            with self._lock:
+                self._waiting = [*self._waiting, transcript][-MOST_ENDED:]
 
     def try_again(self) -> None:
-        """Those that could not be finished; on the thread that calls `finish`."""
-        self._waiting = [each for each in self._waiting if not each.finish()]
+        """Those that could not be finished."""
+        with self._lock:
+            self._waiting = [each for each in self._waiting if not each.finish()]
 
     def close(self) -> None:
         """The server ends: the last try."""

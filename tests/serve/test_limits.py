@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -14,6 +15,7 @@ import pytest
 from faults import frame, shaken
 from serve_server import running_server
 from stream_talk import PATIENCE_S, Talk, hello
+from websockets.exceptions import ConnectionClosed
 
 from edgestream.serve.limits import Limits
 from edgestream.serve.run import TimedHttp, TimedSocket
@@ -159,3 +161,35 @@ def test_a_flood_of_sound_makes_no_other_session_late(server):
         assert told[-1]["type"] == "done"
         assert told[-1]["heard_ms"] == 2000.0
         assert max(m["behind_ms"] for m in flooding.here() if m["type"] == "heard") <= 1000
+
+
+@pytest.mark.parametrize("message", [{"type": "lost", "ms": 3_600_000}, bytes(2)])
+def test_many_small_messages_wait_with_their_sender(server, message):
+    """Gaps have few samples or none, but silence is computed for each."""
+    with Talk(server, hello(live=True)) as flooding, Talk(server, hello(live=True)) as other:
+        (session,) = (s for s in server.pool.sessions if s.id == flooding.greeting["session"])
+        most = 0
+        stop = threading.Event()
+
+        def flood():
+            with suppress(ConnectionClosed):
+                for _ in range(20_000):
+                    flooding.say(message)
+                    if stop.is_set():
+                        return
+
+        flooder = threading.Thread(target=flood)
+        flooder.start()
+        for _ in range(20):
+            other.say(bytes(3200))
+            most = max(most, len(session._waiting))
+            time.sleep(0.02)
+        other.say({"type": "end"})
+        told = other.rest()
+        most = max(most, len(session._waiting))
+        stop.set()
+        flooding.drop()
+        flooder.join()
+    assert told[-1]["type"] == "done"
+    assert told[-1]["heard_ms"] == 2000.0
+    assert most <= 100 * SHORT.waiting_s + 1

@@ -178,7 +178,7 @@ def test_a_client_that_comes_back_to_the_wrong_replica_goes_on(served):
         wrong = {"x-session-id": replica_of(sessions[-1])}  # the router goes by it
         async with websockets.connect(served.stream, additional_headers=wrong) as socket:
             await said(socket, type="resume", session=sessions[0], seq=0)
-            assert await answer(socket) == {"type": "resumed", "bytes": half}
+            assert await answer(socket) == {"type": "resumed", "bytes": half, "lost_ms": 0.0}
             await socket.send(sound[half:])
             await said(socket, type="end")
             return [json.loads(text) async for text in socket], socket.close_code

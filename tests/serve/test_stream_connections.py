@@ -132,6 +132,7 @@ def test_who_says_nothing_is_told_so(server):
         (hello(model="nobody"), "unknown-model"),
         (hello(rate_hz=0), "bad-request"),
         (hello(rate_hz=1e400), "bad-request"),
+        (hello(rate_hz=10**400), "bad-request"),
         (hello(channels=3), "bad-request"),
         (hello(format="mp3"), "bad-request"),
         (hello(prompt="x" * 2001), "bad-request"),

@@ -135,7 +135,7 @@ def test_after_end_the_last_words_wait_for_a_client_whose_connection_broke(serve
     first.drop()
     resume = {"type": "resume", "session": first.greeting["session"], "seq": 0}
     with Talk(server, resume) as second:
-        assert second.greeting == {"type": "resumed", "bytes": len(data)}
+        assert second.greeting == {"type": "resumed", "bytes": len(data), "lost_ms": 0.0}
         again = second.rest()
     assert finals(again) == finals(told) == whole(data, "s16le", 1)
     assert again[-1] == told[-1]
@@ -151,6 +151,21 @@ def test_lost_sound_becomes_a_gap_where_it_was(server):
     (gap,) = finals(told)
     assert gap == {"type": "gap", "start_ms": 1000.0, "end_ms": 1960.0, "reason": "network"}
     assert told[-1]["heard_ms"] == pytest.approx(2960)
+
+
+def test_lost_sound_is_counted_for_a_client_that_comes_back(server):
+    first = Talk(server, hello())
+    first.say(bytes(32_000))
+    for lost_ms in (960, 0.5):
+        first.say({"type": "lost", "ms": lost_ms})
+    while first.read().get("lost_ms") != 960.5:
+        pass
+    first.drop()
+    resume = {"type": "resume", "session": first.greeting["session"], "seq": 0}
+    with Talk(server, resume) as second:
+        assert second.greeting == {"type": "resumed", "bytes": 32_000, "lost_ms": 960.5}
+        second.say({"type": "end"})
+        assert second.rest()[-1]["heard_ms"] == pytest.approx(1960.5)
 
 
 def test_what_was_acknowledged_is_forgotten_and_the_rest_is_told_again(server, speech):
