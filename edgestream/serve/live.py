@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from edgestream.errors import EdgestreamError
+from edgestream.errors import EdgestreamError, shown
 from edgestream.events import Event, Notice
 from edgestream.serve.event_log import EventLog
 from edgestream.serve.logs import log
@@ -29,10 +29,21 @@ class Live:
     """
 
     def __init__(
-        self, kind: str, name: str, open_session: Callable[[], Session[Any, Any]], *, again: bool
+        self,
+        kind: str,
+        name: str,
+        open_session: Callable[[], Session[Any, Any]],
+        *,
+        again: bool,
+        secret: str = "",
     ) -> None:
-        """`again`: a source that ends, as no file does, is opened again."""
+        """`again`: a source that ends, as no file does, is opened again.
+
+        `secret`: an address that may hold a password; neither readers nor the log are told it.
+        """
         self.kind, self.name = kind, name
+        bare = secret.partition("://")[2]
+        self._secrets = [each for each in (shown(secret), shown(bare)) if each]
         self.log = EventLog(N_REPLAYED)
         self.run = secrets.token_hex(4)  # numbers begin anew with each run of the server
         self._open_session, self._again = open_session, again
@@ -96,8 +107,9 @@ class Live:
                 if not self._again:
                     break
             except EdgestreamError as error:
-                log("the source failed", kind=self.kind, why=str(error))
-                self._call(self.log.push, [Notice(0.0, str(error))])
+                why = self._told(str(error))
+                log("the source failed", kind=self.kind, why=why)
+                self._call(self.log.push, [Notice(0.0, why)])
             rest_s = REST_S if time.monotonic() - begun_s > MOST_REST_S else min(
                 2 * rest_s, MOST_REST_S
             )  # fmt: skip
@@ -114,6 +126,12 @@ class Live:
                     self._call(self.log.push, events)
         finally:
             session.close()
+
+    def _told(self, text: str) -> str:
+        """Without the address: rtsp://admin:secret@host/cam is the camera."""
+        for secret in self._secrets:
+            text = text.replace(secret, f"the {self.kind}")
+        return text
 
     def _call(self, what: Callable[..., None], *given: list[Event]) -> None:
         if self._loop is not None and not self._loop.is_closed():

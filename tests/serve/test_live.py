@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The server's own source: what its readers and the log are told when it fails."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+
+import pytest
+
+from edgestream.errors import SourceError
+from edgestream.serve import live as live_module
+from edgestream.serve.own_source import watching
+
+PASSWORD = "hunter2"
+
+
+@pytest.fixture(autouse=True)
+def no_rest(monkeypatch):
+    monkeypatch.setattr(live_module, "REST_S", 0.01)
+
+
+async def until_told(live, n_events):
+    """Starts it, and ends it once it has told so much. Gives the events."""
+    live.start()
+    while live.log.newest < n_events:
+        await asyncio.sleep(0.005)
+    live.stop()
+    await live.wait()
+    await asyncio.sleep(0)  # what the thread said last
+    return [event for _, event in live.log.after(0)]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        f"rtsp://admin:{PASSWORD}@127.0.0.1:9/cam",
+        f"rtsp://admin:{PASSWORD}\t@127.0.0.1:9/cam",
+        f"rtspsrc location=rtsp://admin:{PASSWORD}@127.0.0.1:9/cam ! videoconvert ! appsink",
+    ],
+)
+def test_a_camera_s_password_is_told_to_nobody(source, monkeypatch, caplog):
+    def fails(where, **_):
+        if PASSWORD in where:
+            raise SourceError(f"{where}: cannot be opened ({where.partition('://')[2]})")
+
+    monkeypatch.setattr("edgestream.vision.watch.watch", fails)
+    monkeypatch.setattr(
+        "edgestream.sources.open_pictures.open_pictures", lambda *_, **__: io.BytesIO()
+    )
+    live = watching(source)(None)
+    with caplog.at_level(logging.INFO, "edgestream.serve"):
+        events = asyncio.run(until_told(live, 1))
+    logged = str([record.__dict__ for record in caplog.records])
+    assert events[0].text.startswith("the camera: cannot be opened")
+    assert "the camera: cannot be opened" in logged
+    assert PASSWORD not in f"{events} {logged} {live.name}"
