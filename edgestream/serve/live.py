@@ -7,19 +7,21 @@ import asyncio
 import secrets
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from typing import Any
 
 from edgestream.errors import EdgestreamError, shown
 from edgestream.events import Event, Notice
 from edgestream.serve.event_log import EventLog
-from edgestream.serve.logs import log
+from edgestream.serve.logs import log, logger
 from edgestream.session import Session
 from edgestream.sources.picture import Picture
 
 N_REPLAYED = 50  # lines that whoever joins is told first
 REST_S = 2.0  # before a source that failed is opened again
 MOST_REST_S = 60.0
+FAULT = "the server tries again, and its log says more"
 
 
 class Live:
@@ -99,6 +101,12 @@ class Live:
         return getattr(getattr(self._session, "stream", None), "seen", ())
 
     def _run(self) -> None:
+        try:
+            self._listen_again_and_again()
+        finally:
+            self._call(self.log.finish)
+
+    def _listen_again_and_again(self) -> None:
         rest_s = REST_S
         while not self._ended.is_set():
             begun_s = time.monotonic()
@@ -110,11 +118,14 @@ class Live:
                 why = self._told(str(error))
                 log("the source failed", kind=self.kind, why=why)
                 self._call(self.log.push, [Notice(0.0, why)])
+            except Exception:  # of a library, or ours: readers wait for the next try
+                trace = self._told(traceback.format_exc())
+                logger.error("the source failed", extra={"fields": {"trace": trace}})
+                self._call(self.log.push, [Notice(0.0, f"the {self.kind} failed; {FAULT}")])
             rest_s = REST_S if time.monotonic() - begun_s > MOST_REST_S else min(
                 2 * rest_s, MOST_REST_S
             )  # fmt: skip
             self._ended.wait(rest_s)
-        self._call(self.log.finish)
 
     def _listen(self) -> None:
         session = self._session = self._open_session()

@@ -11,6 +11,7 @@ import pytest
 
 from edgestream.errors import SourceError
 from edgestream.serve import live as live_module
+from edgestream.serve.live import Live
 from edgestream.serve.own_source import watching
 
 PASSWORD = "hunter2"
@@ -56,3 +57,19 @@ def test_a_camera_s_password_is_told_to_nobody(source, monkeypatch, caplog):
     assert events[0].text.startswith("the camera: cannot be opened")
     assert "the camera: cannot be opened" in logged
     assert PASSWORD not in f"{events} {logged} {live.name}"
+
+
+def test_any_fault_is_told_and_the_source_is_opened_again(caplog):
+    address = f"rtsp://admin:{PASSWORD}@host/cam"
+
+    def fails():
+        raise RuntimeError(f"no such frame at {address}")
+
+    live = Live("camera", "camera", fails, again=True, secret=address)
+    with caplog.at_level(logging.INFO, "edgestream.serve"):
+        events = asyncio.run(until_told(live, 2))
+    assert len(events) >= 2
+    assert all(event.text.startswith("the camera failed") for event in events)
+    assert "RuntimeError: no such frame at the camera" in caplog.records[0].fields["trace"]
+    assert PASSWORD not in str([record.__dict__ for record in caplog.records])
+    assert live.log.complete
