@@ -79,6 +79,26 @@ def test_the_second_request_of_a_connection_has_as_much_time(server, address):
         assert closed(raw) == b""
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/", "/nothing"])
+def test_a_body_that_nobody_wants_must_end_in_time(server, address, path):
+    """Each piece of it would keep the connection for ever: uvicorn's own timer is gone then."""
+    with socket.create_connection(address) as raw:
+        raw.sendall(head(server, f"GET {path} HTTP/1.1", "Content-Length: 9") + b"\r\n")
+        assert raw.recv(65_536).startswith(b"HTTP/1.1 ")
+        raw.sendall(b"x")
+        closed(raw)
+
+
+def test_a_body_that_comes_behind_the_answer_leaves_the_connection_open(server, address):
+    with socket.create_connection(address) as raw:
+        for _ in range(2):
+            raw.sendall(head(server, "GET /healthz HTTP/1.1", "Content-Length: 2") + b"\r\n")
+            answer = b""
+            while not answer.endswith(b"ok\n"):
+                answer += raw.recv(65_536)
+            raw.sendall(b"xy")
+
+
 def test_headers_have_a_most(server, address):
     with socket.create_connection(address) as raw:
         raw.sendall(head(server, "GET / HTTP/1.1", "X: " + "y" * 100_000))
