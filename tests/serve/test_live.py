@@ -6,11 +6,16 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
+import socket
+from dataclasses import replace
 
 import pytest
+from serve_server import no_faults, running_server
 
 from edgestream.errors import SourceError
 from edgestream.serve import live as live_module
+from edgestream.serve import live_routes
+from edgestream.serve.limits import Limits
 from edgestream.serve.live import Live
 from edgestream.serve.own_source import watching
 
@@ -73,3 +78,27 @@ def test_any_fault_is_told_and_the_source_is_opened_again(caplog):
     assert "RuntimeError: no such frame at the camera" in caplog.records[0].fields["trace"]
     assert PASSWORD not in str([record.__dict__ for record in caplog.records])
     assert live.log.complete
+
+
+def test_a_reader_whose_body_never_comes_is_told_all_the_same(monkeypatch):
+    monkeypatch.setattr(live_routes, "STATUS_S", 0.1)
+
+    def fails():
+        raise SourceError("it is away")
+
+    limits = replace(Limits(), body_gap_s=0.2)
+    live = Live("camera", "camera", fails, again=True)
+    with (
+        running_server(["synthetic-en"], limits=limits, live=lambda _: live) as server,
+        no_faults(),
+        socket.create_connection(("127.0.0.1", server.port), 20) as raw,
+    ):
+        head = (
+            f"GET /v1/live HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nContent-Length: 9\r\n\r\n"
+        )
+        raw.sendall(head.encode())
+        told = b""
+        while told.count(b"event: status") < 6:
+            more = raw.recv(65_536)
+            assert more, "the connection was ended"
+            told += more
