@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import socket
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -103,6 +103,23 @@ def test_headers_have_a_most(server, address):
     with socket.create_connection(address) as raw:
         raw.sendall(head(server, "GET / HTTP/1.1", "X: " + "y" * 100_000))
         assert closed(raw).startswith((b"HTTP/1.1 400", b"HTTP/1.1 431"))
+
+
+@pytest.mark.parametrize("pause_s", [None, SHORT.body_gap_s / 3], ids=["a gap", "all the time"])
+def test_a_body_that_comes_too_slowly_is_refused(server, address, pause_s):
+    """It never comes; or each piece is there in time, but not the whole."""
+    lines = ["POST /v1/audio/transcriptions HTTP/1.1", "Content-Length: 1000"]
+    form = "Content-Type: multipart/form-data; boundary=x"
+    with socket.create_connection(address) as raw:
+        raw.sendall(head(server, *lines, form) + b"\r\n--x\r\n")
+        raw.settimeout(pause_s or PATIENCE_S)
+        for _ in range(100):
+            with suppress(TimeoutError):
+                answer = raw.recv(65_536)
+                break
+            raw.sendall(b"x")
+    assert answer.startswith(b"HTTP/1.1 408")
+    assert b"too slowly" in answer
 
 
 def test_web_sockets_have_a_most_and_others_are_served_then(server, address):
