@@ -53,11 +53,12 @@ class Live:
         self._picture: Picture | None = None
         self._ended = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._on_end: Callable[[], None] = lambda: None
         self._thread = threading.Thread(target=self._run, name="edgestream-live", daemon=True)
 
-    def start(self) -> None:
-        """Begins to listen or to watch."""
-        self._loop = asyncio.get_running_loop()
+    def start(self, on_end: Callable[[], None] = lambda: None) -> None:
+        """Begins to listen or to watch. `on_end`, of this loop: it will not be opened again."""
+        self._loop, self._on_end = asyncio.get_running_loop(), on_end
         self._thread.start()
 
     def stop(self) -> None:
@@ -105,6 +106,7 @@ class Live:
             self._listen_again_and_again()
         finally:
             self._call(self.log.finish)
+            self._call(self._on_end)
 
     def _listen_again_and_again(self) -> None:
         rest_s = REST_S
