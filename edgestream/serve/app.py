@@ -73,7 +73,7 @@ def build_app(settings: Settings) -> Starlette:
             pool.reserve(models.default)
         pool.measure()
         if live is not None:
-            live.start()
+            live.start(on_end=pool.release)
         sweeping = asyncio.create_task(pool.sweep())
         async with serving_wyoming(pool, settings.wyoming):
             try:

@@ -22,7 +22,9 @@ LATE_MS = 1500.0  # that sound waits: now all are late, whatever was measured be
 class Cost:
     """What a session takes of a core, lately. Any thread may ask."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, own: bool = False) -> None:
+        """`own`: of what the server itself listens to, not of a client's session."""
+        self.own = own
         self._lock = threading.Lock()
         self._steps: deque[tuple[float, float]] = deque()  # when it ended, and how long it took
 
@@ -104,7 +106,7 @@ class Admission:
         """
         sessions = list(sessions)
         taken, more = self.taken(sessions), self.cost(model_name)
-        if not sessions:
+        if all(cost.own for _, cost in sessions):
             return  # alone, a slow machine writes later and less often, and says so
         if taken + more > self._share * self.n_cores or late_ms > LATE_MS:
             raise RefusalError(

@@ -63,8 +63,13 @@ class Guard:
             return
         try:
             self._check(scope)
+            answered = asyncio.Event()
             with self._counted(scope):
-                await self._app(scope, self._bounded(scope, receive), _with_headers(send))
+                await self._app(
+                    scope,
+                    self._bounded(scope, receive, answered),
+                    _with_headers(send, answered),
+                )
         except RefusalError as refusal:  # of a body too: nothing was answered yet
             self._metrics.refused(refusal.code)
             await _refuse(scope, send, refusal)
@@ -112,24 +117,29 @@ class Guard:
         finally:
             self._n_sockets -= 1
 
-    def _bounded(self, scope: Scope, receive: Receive) -> Receive:
-        """A body that comes too slowly, or is too long, is refused while it comes."""
+    def _bounded(self, scope: Scope, receive: Receive, answered: asyncio.Event) -> Receive:
+        """A body that comes too slowly, or is too long, is refused while it comes.
+
+        Once an answer has begun nobody wants the body, and it cannot be refused any more.
+        """
         if scope["type"] != "http":
             return receive
         limits, n_bytes, begun_s, ended = self._limits, 0, time.monotonic(), False
 
         async def bounded() -> Message:
             nonlocal n_bytes, ended
-            if ended:  # waits for the client to go, as long as that takes
+            if ended or answered.is_set():  # waits for the client to go, as long as that takes
                 return await receive()
             left_s = begun_s + limits.body_s - time.monotonic()
             try:
                 message = await asyncio.wait_for(receive(), min(limits.body_gap_s, max(0, left_s)))
             except asyncio.TimeoutError:
+                if answered.is_set():
+                    return await receive()
                 raise RefusalError("idle", "the request came too slowly") from None
             n_bytes += len(message.get("body", b""))
             ended = not message.get("more_body", False)
-            if n_bytes > limits.upload_bytes:
+            if n_bytes > limits.upload_bytes and not answered.is_set():
                 raise RefusalError("too-long", f"at most {limits.upload_bytes >> 20} MB in one go")
             return message
 
@@ -142,9 +152,10 @@ def _key_among(subprotocols: Iterable[str]) -> str:
     return found[0].removeprefix(KEY_PROTOCOL) if found else ""
 
 
-def _with_headers(send: Send) -> Send:
+def _with_headers(send: Send, answered: asyncio.Event) -> Send:
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
+            answered.set()
             message = {**message, "headers": [*message.get("headers", []), *HEADERS]}
         await send(message)
 

@@ -68,12 +68,6 @@ def bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def name_of(host: str) -> str:
-    """Without its port, as it stands in an address: [::1]:8000 is ::1."""
-    name = host if host.endswith("]") or ":" not in host else host.rpartition(":")[0]
-    return name.strip("[]")
-
-
 def page_address(host: str, port: int, *, tls: bool) -> str:
     """Where a person opens the page, on this machine if it can be reached there."""
     shown = "127.0.0.1" if is_any(host) else host

@@ -7,19 +7,21 @@ import asyncio
 import secrets
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from typing import Any
 
-from edgestream.errors import EdgestreamError
+from edgestream.errors import EdgestreamError, shown
 from edgestream.events import Event, Notice
 from edgestream.serve.event_log import EventLog
-from edgestream.serve.logs import log
+from edgestream.serve.logs import log, logger
 from edgestream.session import Session
 from edgestream.sources.picture import Picture
 
 N_REPLAYED = 50  # lines that whoever joins is told first
 REST_S = 2.0  # before a source that failed is opened again
 MOST_REST_S = 60.0
+FAULT = "the server tries again, and its log says more"
 
 
 class Live:
@@ -29,10 +31,21 @@ class Live:
     """
 
     def __init__(
-        self, kind: str, name: str, open_session: Callable[[], Session[Any, Any]], *, again: bool
+        self,
+        kind: str,
+        name: str,
+        open_session: Callable[[], Session[Any, Any]],
+        *,
+        again: bool,
+        secret: str = "",
     ) -> None:
-        """`again`: a source that ends, as no file does, is opened again."""
+        """`again`: a source that ends, as no file does, is opened again.
+
+        `secret`: an address that may hold a password; neither readers nor the log are told it.
+        """
         self.kind, self.name = kind, name
+        bare = secret.partition("://")[2]
+        self._secrets = [each for each in (shown(secret), shown(bare)) if each]
         self.log = EventLog(N_REPLAYED)
         self.run = secrets.token_hex(4)  # numbers begin anew with each run of the server
         self._open_session, self._again = open_session, again
@@ -40,11 +53,12 @@ class Live:
         self._picture: Picture | None = None
         self._ended = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._on_end: Callable[[], None] = lambda: None
         self._thread = threading.Thread(target=self._run, name="edgestream-live", daemon=True)
 
-    def start(self) -> None:
-        """Begins to listen or to watch."""
-        self._loop = asyncio.get_running_loop()
+    def start(self, on_end: Callable[[], None] = lambda: None) -> None:
+        """Begins to listen or to watch. `on_end`, of this loop: it will not be opened again."""
+        self._loop, self._on_end = asyncio.get_running_loop(), on_end
         self._thread.start()
 
     def stop(self) -> None:
@@ -88,6 +102,13 @@ class Live:
         return getattr(getattr(self._session, "stream", None), "seen", ())
 
     def _run(self) -> None:
+        try:
+            self._listen_again_and_again()
+        finally:
+            self._call(self.log.finish)
+            self._call(self._on_end)
+
+    def _listen_again_and_again(self) -> None:
         rest_s = REST_S
         while not self._ended.is_set():
             begun_s = time.monotonic()
@@ -96,13 +117,17 @@ class Live:
                 if not self._again:
                     break
             except EdgestreamError as error:
-                log("the source failed", kind=self.kind, why=str(error))
-                self._call(self.log.push, [Notice(0.0, str(error))])
+                why = self._told(str(error))
+                log("the source failed", kind=self.kind, why=why)
+                self._call(self.log.push, [Notice(0.0, why)])
+            except Exception:  # of a library, or ours: readers wait for the next try
+                trace = self._told(traceback.format_exc())
+                logger.error("the source failed", extra={"fields": {"trace": trace}})
+                self._call(self.log.push, [Notice(0.0, f"the {self.kind} failed; {FAULT}")])
             rest_s = REST_S if time.monotonic() - begun_s > MOST_REST_S else min(
                 2 * rest_s, MOST_REST_S
             )  # fmt: skip
             self._ended.wait(rest_s)
-        self._call(self.log.finish)
 
     def _listen(self) -> None:
         session = self._session = self._open_session()
@@ -114,6 +139,12 @@ class Live:
                     self._call(self.log.push, events)
         finally:
             session.close()
+
+    def _told(self, text: str) -> str:
+        """Without the address: rtsp://admin:secret@host/cam is the camera."""
+        for secret in self._secrets:
+            text = text.replace(secret, f"the {self.kind}")
+        return text
 
     def _call(self, what: Callable[..., None], *given: list[Event]) -> None:
         if self._loop is not None and not self._loop.is_closed():

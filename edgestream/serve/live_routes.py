@@ -29,8 +29,9 @@ async def live_events(request: Request) -> Response:
     live = _live(request)
     run, _, given = request.headers.get("last-event-id", "").rpartition("-")
     known = run == live.run and given.isascii() and given.isdigit() and len(given) < 16
+    seq = int(given) if known else 0
     return StreamingResponse(
-        _told(live, int(given) if known else 0),
+        _told(live, seq if seq <= live.log.newest else 0),
         media_type="text/event-stream",
         headers={"cache-control": "no-store"},
     )
@@ -50,12 +51,12 @@ async def _told(live: Live, seq: int) -> AsyncIterator[str]:
     """Events as they come, and between them how it goes."""
     log = live.log
     yield _status(live)
-    if seq and not log.has_all_after(seq):  # the reader was away for more than is kept
-        missed = Notice(live.heard_ms, "some lines came while you were away, and are not kept")
-        yield f"event: notice\ndata: {json.dumps(record(missed))}\n\n"
     status_s = time.monotonic() + STATUS_S  # when the next one is due
     while True:
         news = log.news
+        if seq and not log.has_all_after(seq):  # away, or too slow, for more than is kept
+            missed = Notice(live.heard_ms, "some lines came while you were away, and are not kept")
+            yield f"event: notice\ndata: {json.dumps(record(missed))}\n\n"
         found = log.after(seq)
         for number, event in found:
             seq = number

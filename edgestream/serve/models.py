@@ -20,10 +20,21 @@ class Models:
     """By name; the first is the one that is used when a client names none."""
 
     def __init__(self, names: Sequence[str]) -> None:
-        """Loads them. Raises ModelError when one is missing or damaged."""
-        loaded = [load(name) for name in names]
-        self._models: dict[str, Any] = {model.folder.name: model for model in loaded}
-        self.default: str = loaded[0].folder.name
+        """Loads them.
+
+        Raises ModelError when one is missing or damaged. UsageError: clients could not tell two of
+        them apart, as a/whisper and b/whisper.
+        """
+        self._models: dict[str, Any] = {}
+        for name in names:
+            model = load(name)
+            known_as = model.folder.name
+            if known_as in self._models:
+                raise UsageError(
+                    f"{name}: a model {known_as} was given already; give one, or rename its folder"
+                )
+            self._models[known_as] = model
+        self.default: str = self.names[0]
 
     def __getitem__(self, name: str) -> Any:
         """The model itself."""

@@ -34,7 +34,7 @@ def hearing(path: Path | None, device: str | None) -> Callable[[Models], Live]:
 
 def watching(source: str) -> Callable[[Models], Live]:
     """A camera, an address or a video file, as `edgestream watch` names them."""
-    from edgestream.sources.capture import is_address, is_camera
+    from edgestream.sources.capture import is_address, is_camera, is_pipeline
     from edgestream.sources.open_pictures import open_pictures
     from edgestream.vision.watch import watch
 
@@ -42,5 +42,9 @@ def watching(source: str) -> Callable[[Models], Live]:
     again = is_camera(given) or is_address(str(given))
     if not again:
         open_pictures(given, fast=False).close()  # a file that cannot be read is told now
-    name = Path(source).name if not again else "camera"  # an address may hold a password
-    return lambda _: Live("camera", name, lambda: watch(given, every_picture=True), again=again)
+    # A password may be in an address, and in a pipeline that has one.
+    secret = source if is_address(source) or is_pipeline(source) else ""
+    name = "camera" if again or secret else Path(source).name
+    return lambda _: Live(
+        "camera", name, lambda: watch(given, every_picture=True), again=again, secret=secret
+    )

@@ -70,7 +70,11 @@ class Pool:
 
     def reserve(self, model_name: str) -> None:
         """The server itself listens by this model: that takes its share, too."""
-        self._own.append((model_name, Cost()))
+        self._own.append((model_name, Cost(own=True)))
+
+    def release(self) -> None:
+        """It listens no more."""
+        self._own.clear()
 
     @property
     def sessions(self) -> list[ServedSession]:

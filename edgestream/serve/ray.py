@@ -20,7 +20,6 @@ from starlette.types import Message
 from edgestream.errors import UsageError
 from edgestream.library.manifest.manifest import DEFAULT_MODEL
 from edgestream.serve.app import Settings, build_app
-from edgestream.serve.hosts import is_loopback, name_of
 from edgestream.serve.logs import log, write_to_stderr
 from edgestream.serve.ray_router import StickyRouter
 from edgestream.serve.relay import Far, Near
@@ -38,6 +37,7 @@ class Options(BaseModel):
     hosts: str = Field(min_length=1)  # what Host may be, port included: captions.example:8000
     models: str = Field(DEFAULT_MODEL, min_length=1)
     token_file: Path | None = None  # read where the program is started, for all replicas
+    open_to_all: bool = False  # no token: whoever reaches the port of Ray's proxy may use it
     replicas: int = Field(1, ge=1)
     cores: int = Field(1, ge=1)  # of each replica
     drain_s: float = Field(120.0, gt=0)  # that a recording has to end when its replica is removed
@@ -46,11 +46,15 @@ class Options(BaseModel):
 def build(options: Options) -> serve.Application:
     """What Ray is to run. Raises UsageError: the token is missing, or cannot be read."""
     hosts = _listed(options.hosts)
-    if options.token_file is None and not all(is_loopback(name_of(host)) for host in hosts):
+    # `hosts` protects nobody: Ray's proxy may listen on all addresses, and a client that is no
+    # browser writes into Host what it likes.
+    if options.token_file is None and not options.open_to_all:
         raise UsageError(
-            f"hosts {options.hosts} lets other machines in: give token_file=FILE (made if it is"
-            " not there)"
+            "other machines may reach Ray's proxy: give token_file=FILE (made if it is not there),"
+            " or open_to_all=true if whoever reaches it may use it"
         )
+    if options.token_file is not None and options.open_to_all:
+        raise UsageError("token_file and open_to_all: give one of them")
     token = read_token(options.token_file) if options.token_file else None
     settings = Settings(
         models=_listed(options.models),

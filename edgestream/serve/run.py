@@ -70,7 +70,10 @@ class TimedSocket(Reader, WSProtocol):
 
 
 class TimedHttp(Reader, H11Protocol):
-    """HTTP/1.1 whose headers must be there in time: uvicorn waits for them for ever."""
+    """HTTP/1.1 whose headers must be there in time: uvicorn waits for them for ever.
+
+    So must the rest of a body that nobody wants any more, because the answer is out.
+    """
 
     header_s = Limits().header_s
     most_open = Limits().connections + BACKLOG  # beyond, files for all else would be missing
@@ -85,15 +88,28 @@ class TimedHttp(Reader, H11Protocol):
     def data_received(self, data: bytes) -> None:
         """As soon as its headers are whole a request is no longer awaited."""
         super().data_received(data)
+        if self._is_answered_early:
+            return
         if self.conn.their_state is not h11.IDLE or self.transport.get_protocol() is not self:
             self._timer.cancel()
         elif self._timer.cancelled():  # of the next request on this connection
+            self._timer = self.loop.call_later(self.header_s, self._give_up)
+
+    def on_response_complete(self) -> None:
+        """The client may still be sending."""
+        super().on_response_complete()
+        if self._is_answered_early:
+            self._timer.cancel()
             self._timer = self.loop.call_later(self.header_s, self._give_up)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is awaited any more."""
         self._timer.cancel()
         super().connection_lost(exc)
+
+    @property
+    def _is_answered_early(self) -> bool:
+        return self.conn.our_state is h11.DONE and self.conn.their_state is h11.SEND_BODY
 
     def _give_up(self) -> None:
         self.transport.close()

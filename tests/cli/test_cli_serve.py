@@ -29,6 +29,7 @@ DATA = Path(edgestream.__file__).parent / "data"
 PERSON = DATA / "person.flac"
 SPOKEN = Path(__file__).parents[1] / "data" / "umbrella_slt.flac"
 FAST = ["-m", "synthetic-en"]
+SMALL_MODEL = Path(__file__).parents[2] / "models" / "synthetic-en"
 
 
 @contextmanager
@@ -76,6 +77,7 @@ def asked(port, path, method="GET", **headers):
         (["--device", "x"], "--source mic only"),
         (["--source", "mic", "--device", "no such microphone"], "microphone"),
         (["-m", "no-such-model"], "no-such-model"),
+        ([*FAST, "-m", "{tmp}/synthetic-en"], "synthetic-en was given already"),
         (["--transcripts", "{tmp}/short/x"], "cannot be made"),
         (["--tls-key", "{tmp}/short"], "give both"),
         (["--tls-key", "{tmp}/short", "--tls-certificate", "{tmp}/short"], "cannot be used"),
@@ -83,6 +85,7 @@ def asked(port, path, method="GET", **headers):
 )
 def test_wrong_input_is_one_line(options, said, tmp_path):
     (tmp_path / "short").write_text("secret\n")
+    (tmp_path / "synthetic-en").symlink_to(SMALL_MODEL)
     given = [word.format(tmp=tmp_path) for word in options]
     done = subprocess.run(
         [*COMMAND, "--port", "0", *given], capture_output=True, text=True, timeout=60

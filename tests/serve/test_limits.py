@@ -81,10 +81,47 @@ def test_the_second_request_of_a_connection_has_as_much_time(server, address):
         assert closed(raw) == b""
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/", "/nothing"])
+def test_a_body_that_nobody_wants_must_end_in_time(server, address, path):
+    """Each piece of it would keep the connection for ever: uvicorn's own timer is gone then."""
+    with socket.create_connection(address) as raw:
+        raw.sendall(head(server, f"GET {path} HTTP/1.1", "Content-Length: 9") + b"\r\n")
+        assert raw.recv(65_536).startswith(b"HTTP/1.1 ")
+        raw.sendall(b"x")
+        closed(raw)
+
+
+def test_a_body_that_comes_behind_the_answer_leaves_the_connection_open(server, address):
+    with socket.create_connection(address) as raw:
+        for _ in range(2):
+            raw.sendall(head(server, "GET /healthz HTTP/1.1", "Content-Length: 2") + b"\r\n")
+            answer = b""
+            while not answer.endswith(b"ok\n"):
+                answer += raw.recv(65_536)
+            raw.sendall(b"xy")
+
+
 def test_headers_have_a_most(server, address):
     with socket.create_connection(address) as raw:
         raw.sendall(head(server, "GET / HTTP/1.1", "X: " + "y" * 100_000))
         assert closed(raw).startswith((b"HTTP/1.1 400", b"HTTP/1.1 431"))
+
+
+@pytest.mark.parametrize("pause_s", [None, SHORT.body_gap_s / 3], ids=["a gap", "all the time"])
+def test_a_body_that_comes_too_slowly_is_refused(server, address, pause_s):
+    """It never comes; or each piece is there in time, but not the whole."""
+    lines = ["POST /v1/audio/transcriptions HTTP/1.1", "Content-Length: 1000"]
+    form = "Content-Type: multipart/form-data; boundary=x"
+    with socket.create_connection(address) as raw:
+        raw.sendall(head(server, *lines, form) + b"\r\n--x\r\n")
+        raw.settimeout(pause_s or PATIENCE_S)
+        for _ in range(100):
+            with suppress(TimeoutError):
+                answer = raw.recv(65_536)
+                break
+            raw.sendall(b"x")
+    assert answer.startswith(b"HTTP/1.1 408")
+    assert b"too slowly" in answer
 
 
 def test_web_sockets_have_a_most_and_others_are_served_then(server, address):

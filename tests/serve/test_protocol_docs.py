@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What docs/serve-protocols.md shows works, against a server that runs."""
+"""What docs/serve.md and docs/serve-protocols.md show works, against a server that runs."""
 
 import re
 import shutil
@@ -12,12 +12,13 @@ import soundfile
 
 from edgestream.data import DATA
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "serve-protocols.md").read_text("utf-8")
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 SHOWN_AT = "http://127.0.0.1:8765"
+LARGE_MB = 5  # more than one message may have
 
 
-def blocks(language):
-    return re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.M | re.S)
+def blocks(language, page="serve-protocols.md"):
+    return re.findall(rf"^```{language}\n(.*?)^```", (DOCS / page).read_text("utf-8"), re.M | re.S)
 
 
 @pytest.fixture(scope="module")
@@ -47,3 +48,12 @@ def test_curl_gets_subtitles(speech_server, folder):
     found = output(["sh", "-c", line.replace(SHOWN_AT, speech_server.http)], folder)
     assert " --> " in found
     assert "fellow Americans" in found
+
+
+def test_a_program_of_one_s_own_hears_a_file_of_any_size(speech_server, folder):
+    samples, rate_hz = soundfile.read(DATA / "person.flac", dtype="int16")
+    assert rate_hz == 16_000
+    (folder / "large.pcm").write_bytes(samples.tobytes() + bytes(LARGE_MB * 1_000_000))
+    (code,) = blocks("python", "serve.md")
+    code = code.replace(SHOWN_AT.replace("http", "ws"), speech_server.ws)
+    assert "fellow Americans" in output([sys.executable, "-c", code, "large.pcm"], folder)

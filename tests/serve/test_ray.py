@@ -121,12 +121,17 @@ async def two_sessions(served):
     return sockets, sessions
 
 
-def test_other_machines_need_a_token():
+def test_a_token_is_needed_unless_all_are_let_in_on_purpose(tmp_path):
+    """Names of this machine in `hosts` keep nobody out: a client chooses what it says in Host."""
     from edgestream.serve.ray import Options, build
 
-    build(Options(hosts="127.0.0.1:8000,localhost:8000,[::1]:8000"))
-    with pytest.raises(UsageError, match="token_file"):
-        build(Options(hosts="127.0.0.1:8000,captions.example:8000"))
+    local = "127.0.0.1:8000,localhost:8000,[::1]:8000"
+    for hosts in (local, "127.0.0.1:8000,captions.example:8000"):
+        with pytest.raises(UsageError, match="token_file"):
+            build(Options(hosts=hosts))
+    build(Options(hosts=local, open_to_all=True))
+    with pytest.raises(UsageError, match="one of them"):
+        build(Options(hosts=local, open_to_all=True, token_file=tmp_path / "token"))
 
 
 def test_serve_run_sees_the_types_of_the_options():

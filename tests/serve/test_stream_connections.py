@@ -117,6 +117,20 @@ def test_a_session_that_would_make_others_late_is_refused(server, monkeypatch):
             assert recording.greeting["type"] == "ready"
 
 
+def test_a_fault_ends_one_session_and_the_others_go_on(server, monkeypatch):
+    def fails(block):
+        raise RuntimeError("a fault of ours")
+
+    with Talk(server, hello()) as faulty, Talk(server, hello()) as other:
+        session = server.pool.find(faulty.greeting["session"])
+        monkeypatch.setattr(session.stream, "take", fails)
+        for talk in (faulty, other):
+            talk.say(SECOND)
+            talk.say({"type": "end"})
+        assert refusal(faulty) == (["failed"], 1011)
+        assert other.rest()[-1]["type"] == "done"
+
+
 def test_who_says_nothing_is_told_so(server):
     assert refusal(Talk(server)) == (["idle"], 1008)
     assert refusal(Talk(server, hello())) == (["idle"], 1008)
