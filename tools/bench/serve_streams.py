@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How many people can be captioned at once: one server, or a process for each?
 
-    python tools/bench/serve_streams.py [--streams 4 8 12] [--minutes 10] [--how server] [--json FILE]
+    python tools/bench/serve_streams.py [--streams 4 8] [--minutes 10] [--how server] [--json FILE]
 
 Each stream is somebody who speaks, sent as it is spoken. The lag of a word is the time from its end
 until it is final and has arrived. The server refuses nobody here: where it begins to is told. Needs
