@@ -19,7 +19,7 @@ serve: $(VENV)/.served
 	$(BIN)/edgestream serve --open
 
 test: $(VENV)/.tested
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q -n auto --maxprocesses 4 --dist loadfile
 
 $(VENV)/.python: tools/check/preflight.py
 	@$(PYTHON) tools/check/preflight.py

@@ -64,8 +64,13 @@ def start(*args):
     """The command in a process group of its own, as a shell has it."""
     return subprocess.Popen(
         [*COMMAND, *map(str, args)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        cwd="/", start_new_session=True,
+        cwd="/", start_new_session=True, preexec_fn=heeded,
     )  # fmt: skip
+
+
+def heeded():
+    """A closed terminal ends the command, also where the tests were begun by `nohup`."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def half_written(folder, process):
