@@ -97,7 +97,9 @@ def test_an_item_is_told_word_by_word_and_then_whole(speech_server):
     assert committed.previous_item_id is None
     assert deltas(events) == {completed.item_id: completed.transcript}
     assert len(of(events, f"{SAID}.delta")) > 3
-    assert completed.transcript.split()[:3] == joined(f.text for f in finals()).split()[:3]
+    # Sent at once, it is decoded less often; signs may differ.
+    known = spoken_words(joined(final.text for final in finals()))
+    assert spoken_words(completed.transcript)[:3] == known[:3]
     assert completed.usage.type == "duration"
     assert completed.usage.seconds == pytest.approx(soundfile.info(PERSON).duration, abs=0.01)
     assert len({event.event_id for event in events}) == len(events)

@@ -11,6 +11,8 @@ from test_video_file import write as write_video
 from tiny_checkpoint import write_checkpoint
 from tiny_llama import TinyShape, random_weights
 
+from edgestream.system.process import is_out_of_memory
+
 MB = 1 << 20
 N_VOCAB = 600
 
@@ -49,3 +51,13 @@ def test_too_little_memory_is_one_line(name, limit_mb, inputs, tmp_path):
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith("edgestream: not enough memory")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_libraries_say_of_little_memory_is_known():
+    for said in (
+        "[ONNXRuntimeError] : 1 : FAIL : Failed to allocate memory for requested buffer of size 9",
+        "std::bad_alloc",
+        "libx.so: failed to map segment from shared object",
+    ):
+        assert is_out_of_memory(RuntimeError(said))
+    assert not is_out_of_memory(RuntimeError("no such file"))
