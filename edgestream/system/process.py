@@ -12,7 +12,8 @@ from typing import IO
 from edgestream.errors import shown
 
 INTERRUPTED = 130  # the exit code that shells give for Ctrl-C
-# What the loader, C++, threads, protobuf, ggml, Rust and onnxruntime say where Python has no MemoryError.
+# What the loader, C++, threads, protobuf, ggml, Rust and onnxruntime say where Python has no
+# MemoryError.
 MEMORY_WORDS = (
     "Cannot allocate memory", "cannot allocate memory", "bad_alloc", "bad allocation",
     "failed to map segment", "can't start new thread", "Failed to serialize proto",
