@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from urllib.parse import parse_qs
 
+import anyio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from edgestream.serve.limits import Limits
@@ -132,8 +133,9 @@ class Guard:
                 return await receive()
             left_s = begun_s + limits.body_s - time.monotonic()
             try:
-                message = await asyncio.wait_for(receive(), min(limits.body_gap_s, max(0, left_s)))
-            except asyncio.TimeoutError:
+                with anyio.fail_after(min(limits.body_gap_s, max(0, left_s))):
+                    message = await receive()
+            except TimeoutError:
                 if answered.is_set():
                     return await receive()
                 raise RefusalError("idle", "the request came too slowly") from None

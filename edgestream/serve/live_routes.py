@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import time
 from collections.abc import AsyncIterator
 from typing import Any
 
+import anyio
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
@@ -69,8 +69,8 @@ async def _told(live: Live, seq: int) -> AsyncIterator[str]:
         if log.complete:  # said, or it would look like a lost connection
             yield "event: done\ndata: {}\n\n"
             return
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(news.wait(), status_s - time.monotonic())
+        with anyio.move_on_after(status_s - time.monotonic()):
+            await news.wait()
 
 
 def _status(live: Live) -> str:

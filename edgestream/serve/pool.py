@@ -8,10 +8,12 @@ import math
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from operator import attrgetter
 from typing import Any
+
+import anyio
 
 from edgestream.serve.cost import Admission, Cost
 from edgestream.serve.limits import Limits
@@ -272,5 +274,5 @@ class Pool:
 
 async def _drained(sessions: list[ServedSession], within_s: float) -> None:
     """No more sound for them; one that still takes a long message then is left as it is."""
-    with suppress(asyncio.TimeoutError):
-        await asyncio.wait_for(asyncio.gather(*(each.drain() for each in sessions)), within_s)
+    with anyio.move_on_after(within_s):
+        await asyncio.gather(*(each.drain() for each in sessions))

@@ -11,6 +11,7 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import anyio
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from edgestream.errors import EdgestreamError
@@ -31,6 +32,7 @@ from edgestream.serve.refusal import RefusalError
 
 ENDINGS = ("failed", "bad-request", "shutting-down")  # of sessions, at once
 HEARD_S = 1.0  # how often a client is told how much came
+REFUSE_S = 2.0  # a refusal may take to be sent
 
 # Carries a connection to the server that has its session; whether it did, by the first message.
 Relay = Callable[[WebSocket, dict[str, Any]], Awaitable[bool]]
@@ -210,8 +212,9 @@ class Connection:
 
     async def _receive(self, limit_s: float | None) -> Any:
         try:
-            message = await asyncio.wait_for(self._socket.receive(), limit_s)
-        except asyncio.TimeoutError:
+            with anyio.fail_after(limit_s):
+                message = await self._socket.receive()
+        except TimeoutError:
             raise RefusalError("idle", f"nothing came for {limit_s:.0f} s; connect again") from None
         if message["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(message.get("code", 1005))
@@ -225,8 +228,9 @@ class Connection:
 async def sent(sending: Awaitable[None], pool: Pool) -> None:
     """Waits for a client that reads; raises RefusalError for one that does not."""
     try:
-        await asyncio.wait_for(sending, pool.limits.send_s)
-    except asyncio.TimeoutError:
+        with anyio.fail_after(pool.limits.send_s):
+            await sending
+    except TimeoutError:
         pool.metrics.dropped_reader()
         raise RefusalError("slow-reader", "you read too slowly; connect again and go on") from None
     except RuntimeError:  # starlette's, of a socket that is closed already
@@ -262,7 +266,8 @@ async def _refuse(socket: WebSocket, refusal: RefusalError) -> None:
     """Says why, if somebody still listens, and closes."""
     try:
         error = {"type": "error", "code": refusal.code, "message": str(refusal)}
-        await asyncio.wait_for(socket.send_text(json.dumps(error, ensure_ascii=False)), 1)
-        await asyncio.wait_for(socket.close(refusal.close_code), 1)
-    except (RuntimeError, WebSocketDisconnect, asyncio.TimeoutError):
+        with anyio.move_on_after(REFUSE_S):
+            await socket.send_text(json.dumps(error, ensure_ascii=False))
+            await socket.close(refusal.close_code)
+    except (RuntimeError, WebSocketDisconnect):
         pass

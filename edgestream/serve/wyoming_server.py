@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import anyio
 from wyoming.error import Error
 from wyoming.event import Event, Eventable, async_write_event
 from wyoming.ping import Pong
@@ -182,8 +183,9 @@ class Connection:
         async with self._sending:
             try:
                 writing = async_write_event(event.event(), self._writer)
-                await asyncio.wait_for(writing, self._pool.limits.send_s)
-            except asyncio.TimeoutError:
+                with anyio.fail_after(self._pool.limits.send_s):
+                    await writing
+            except TimeoutError:
                 self._pool.metrics.dropped_reader()
                 self._writer.transport.abort()
                 raise RefusalError("slow-reader", "you read too slowly; connect again") from None

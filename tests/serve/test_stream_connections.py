@@ -3,16 +3,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from serve_server import running_server
 from stream_talk import PATIENCE_S, Talk, hello
 from websockets.exceptions import ConnectionClosed
 
+import edgestream.serve
 from edgestream.serve.limits import Limits
+from edgestream.serve.stream_socket import Connection
 
 MODEL = "synthetic-en"
 SECOND = bytes(32_000)
@@ -170,3 +175,42 @@ def test_a_message_that_is_too_long_ends_the_connection(server):
             talk.say(bytes(SHORT.message_bytes + 1))
         talk.rest()
         assert talk.close_code in (1009, 1006)
+
+
+def test_a_message_that_comes_while_its_connection_ends_holds_nobody_up():
+    """asyncio.wait_for of Python 3.11 loses a cancellation that comes together with the result.
+
+    The connection's end then waited for ever for a reader that had begun to wait anew.
+    """
+
+    class Socket:
+        def __init__(self):
+            loop = asyncio.get_running_loop()
+            self.messages = [loop.create_future(), loop.create_future()]
+
+        async def receive(self):
+            return await self.messages.pop(0)
+
+    async def ends():
+        socket = Socket()
+        first = socket.messages[0]
+        connection = Connection(socket, SimpleNamespace(limits=SHORT), None)
+
+        async def listen():
+            while True:
+                await connection._receive(10)
+
+        listening = asyncio.ensure_future(listen())
+        await asyncio.sleep(0)
+        first.set_result({"type": "websocket.receive", "text": "{}"})
+        await asyncio.sleep(0)  # of wait_for: what it waits for is done, itself it is not
+        listening.cancel()
+        done, _ = await asyncio.wait({listening}, timeout=5)
+        return bool(done)
+
+    assert asyncio.run(ends())
+
+
+def test_the_server_waits_by_limits_that_lose_no_cancellation():
+    package = Path(edgestream.serve.__file__).parent
+    assert not [f for f in package.rglob("*.py") if "wait_for(" in f.read_text("utf-8")]

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any
 
+import anyio
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -61,7 +62,7 @@ class EventStream(Response):
             await asyncio.wait({telling, going}, return_when=asyncio.FIRST_COMPLETED)
             if telling.done():
                 telling.result()
-        except asyncio.TimeoutError:
+        except TimeoutError:
             return  # uvicorn closes the connection, as the answer has no end
         finally:
             telling.cancel()
@@ -75,5 +76,6 @@ class EventStream(Response):
         await send(start)
         async for piece in self._pieces:
             body = {"type": "http.response.body", "body": piece.encode(), "more_body": True}
-            await asyncio.wait_for(send(body), self._send_s)
+            with anyio.fail_after(self._send_s):
+                await send(body)
         await send({"type": "http.response.body", "body": b""})

@@ -12,6 +12,7 @@ import json
 import time
 from typing import Any
 
+import anyio
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from edgestream.errors import EdgestreamError
@@ -33,6 +34,7 @@ from edgestream.serve.refusal import RefusalError
 from edgestream.serve.stream_socket import sent
 
 SUBPROTOCOL = "realtime"  # beside which OpenAI's client in browsers sends the key
+CLOSE_S = 1.0  # closing a connection may take
 LEAST_S = 0.1  # of sound that can be committed, as OpenAI has it
 GOES_ON = ("bad-request", "model_not_found")  # what a client may do better the next time
 
@@ -92,8 +94,9 @@ class Connection:
         try:
             await self._stream.fail(_error(refusal))
             await self._complain(refusal, {})
-            await asyncio.wait_for(self._socket.close(refusal.close_code), 1)
-        except (RuntimeError, WebSocketDisconnect, asyncio.TimeoutError, RefusalError):
+            with anyio.move_on_after(CLOSE_S):
+                await self._socket.close(refusal.close_code)
+        except (RuntimeError, WebSocketDisconnect, RefusalError):
             pass
 
     def close(self) -> None:
