@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby
 from typing import Protocol, runtime_checkable
 
+from edgestream.errors import UsageError
 from edgestream.events import Event
 from edgestream.reader.model import WINDOW, ReaderModel
 from edgestream.reader.shared import SharedMemory
@@ -61,13 +61,14 @@ class Reader:
         Raises UsageError or ModelError on what cannot be used.
         """
         self._words = CommittedWords()
+        self._asked = asked
         own = [task for task in tasks if isinstance(task, OwnStage)]
         plain = [task for task in tasks if isinstance(task, Task)]
         self._stages: list[Stage] = [
             task.stage(model, beside=beside, n_threads=n_threads) for task in own
         ]
         self._shared: list[SharedMemory] = []
-        for group in _by_prompt(plain) or ([[]] if asked else []):
+        for group in _by_prompt(plain, asked=asked):
             assert model is not None, "a task without a model"
             self._shared.append(
                 SharedMemory(model, group, beside=beside, window=window, n_threads=n_threads)
@@ -84,7 +85,12 @@ class Reader:
         return [said for stage in self._stages for said in stage.poll()]
 
     def ask(self, question: str) -> list[Event]:
-        """A question of the user about what was read; its Answer comes now or later."""
+        """A question of the user about what was read; its Answer comes now or later.
+
+        Raises UsageError where the reader was not made with `asked`.
+        """
+        if not self._asked:
+            raise UsageError("this reader answers no questions; make it with asked=True")
         return self._shared[0].ask(question)
 
     def finish(self) -> list[Event]:
@@ -97,7 +103,9 @@ class Reader:
             stage.close()
 
 
-def _by_prompt(tasks: Sequence[Task]) -> list[list[Task]]:
+def _by_prompt(tasks: Sequence[Task], *, asked: bool) -> list[list[Task]]:
     """Tasks that share a memory; the usual prompt's first, which is the one that is asked."""
-    ordered = sorted(tasks, key=lambda task: (task.prompt != PROMPT, task.prompt))
-    return [list(group) for _, group in groupby(ordered, key=lambda task: task.prompt)]
+    groups: dict[str, list[Task]] = {PROMPT: []} if asked else {}
+    for task in sorted(tasks, key=lambda task: task.prompt != PROMPT):
+        groups.setdefault(task.prompt, []).append(task)
+    return list(groups.values())
