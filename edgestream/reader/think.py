@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 
 from edgestream.events import Event, Thought
@@ -24,13 +25,17 @@ class Think(Task):
     cache and reasons in another at the same time; here any model is asked in a fork. Thoughts are
     kept in a region of their own, which every later question sees.
 
-    Give it before other tasks: at the end they are asked in sight of the deeper thought.
+    A thought that was had before is not had again. Give it before other tasks: at the end they are
+    asked in sight of the deeper thought.
     """
 
     policy = EveryLine()
     max_tokens = THOUGHT_TOKENS
     region = "thoughts"
     region_rows = N_KEPT * (THOUGHT_TOKENS + BRACKET_TOKENS) + DEEP_TOKENS
+
+    def __init__(self) -> None:
+        self._newest: deque[str] = deque(maxlen=N_KEPT)
 
     def on_unit(self, unit: Unit) -> str:
         """One sentence about the newest one."""
@@ -47,8 +52,14 @@ class Think(Task):
 
     def kept(self, text: str) -> str:
         """As later questions see it."""
-        return f"[Thought: {text}]\n" if text else ""
+        return f"[Thought: {text}]\n" if self._is_new(text) else ""
 
     def on_text(self, text: str, unit: Unit) -> Iterable[Event]:
         """The thought."""
-        return [Thought(text, unit.start_ms, unit.end_ms)] if text else []
+        if not self._is_new(text):
+            return []
+        self._newest.append(text)
+        return [Thought(text, unit.start_ms, unit.end_ms)]
+
+    def _is_new(self, text: str) -> bool:
+        return bool(text) and text not in self._newest
