@@ -12,13 +12,18 @@ from edgestream.reader.model import WINDOW, ReaderModel, load_reader
 from edgestream.reader.reader import AnyTask, Reader
 from edgestream.reader.text import TextSource, TextStream, open_text
 from edgestream.session import Session
+from edgestream.sources.questions import Questions
 
 
 class ReadSession:
     """A session whose events a reader reads along: iterate over its events and the reader's."""
 
-    def __init__(self, session: Session[Any, Any], reader: Reader) -> None:
+    def __init__(
+        self, session: Session[Any, Any], reader: Reader, questions: Iterable[str] | None = None
+    ) -> None:
+        """`questions`: lines that are answered as they come, if the reader was made for that."""
         self._session, self._reader = session, reader
+        self._questions = Questions([] if questions is None else questions)
         self.source, self.stream, self.meter = session.source, session.stream, session.meter
         self._blocks = self._read()
 
@@ -48,18 +53,29 @@ class ReadSession:
     def _read(self) -> Generator[list[Event], None, None]:
         try:
             for events in self._session.blocks():
-                said = [each for event in events for each in self._reader.push(event)]
-                yield [*events, *said, *self._reader.poll()]
+                both = [each for event in events for each in (event, *self._reader.push(event))]
+                yield [*both, *self._reader.poll(), *self._asked()]
             yield self._reader.finish()
+            while question := self._questions.take():
+                yield [*self._reader.ask(question), *self._reader.finish()]
         finally:
             self._reader.close()
+
+    def _asked(self) -> list[Event]:
+        """Questions are taken as fast as they can be answered."""
+        events: list[Event] = []
+        while self._reader.is_free and (question := self._questions.take()):
+            events += self._reader.ask(question)
+        return events
 
 
 def read(
     source: Session[Any, Any] | str | os.PathLike[str] | Iterable[str],
     *,
     model: str | os.PathLike[str] | ReaderModel | None = None,
-    task: AnyTask | Sequence[AnyTask],
+    task: AnyTask | Sequence[AnyTask] = (),
+    questions: Iterable[str] | None = None,
+    beside: bool = False,
     window: int = WINDOW,
     n_threads: int = 1,
     device: str | None = None,
@@ -71,6 +87,9 @@ def read(
         model: a GGUF file, a converted decoder's folder or name, or what `load_reader` gives; None
             where no task needs one.
         task: one task or several.
+        questions: lines that are answered as they come, from what was read by then.
+        beside: answers are written on a thread, for live sources; otherwise each is waited for, and
+            all is the same on any machine.
         window: tokens of text that are remembered.
         n_threads: that compute.
         device: of the model, as `load_reader` takes it.
@@ -84,8 +103,12 @@ def read(
     if isinstance(model, (str, os.PathLike)):
         model = load_reader(model, device=device)
     tasks = list(task) if isinstance(task, Sequence) else [task]
-    reader = Reader(model, tasks, window=window, n_threads=n_threads)
-    return ReadSession(source if isinstance(source, Session) else _text(source), reader)
+    reader = Reader(
+        model, tasks, asked=questions is not None, beside=beside, window=window,
+        n_threads=n_threads,
+    )  # fmt: skip
+    session = source if isinstance(source, Session) else _text(source)
+    return ReadSession(session, reader, questions)
 
 
 def _text(source: str | os.PathLike[str] | Iterable[str]) -> Session[Any, Any]:

@@ -62,6 +62,7 @@ class Reader:
         """
         self._words = CommittedWords()
         self._asked = asked
+        self._ended = False
         own = [task for task in tasks if isinstance(task, OwnStage)]
         plain = [task for task in tasks if isinstance(task, Task)]
         self._stages: list[Stage] = [
@@ -93,9 +94,17 @@ class Reader:
             raise UsageError("this reader answers no questions; make it with asked=True")
         return self._shared[0].ask(question)
 
+    @property
+    def is_free(self) -> bool:
+        """Whether a question would be begun with at once, and not wait for other answers."""
+        return self._asked and self._shared[0].is_free
+
     def finish(self) -> list[Event]:
-        """The source has ended: what is left comes."""
-        return [said for stage in self._stages for said in stage.finish()]
+        """The source has ended: what is left comes. After it questions alone may come, and this
+        again, which waits for their answers."""
+        stages = self._shared[:1] if self._ended else self._stages
+        self._ended = True
+        return [said for stage in stages for said in stage.finish()]
 
     def close(self) -> None:
         """Lets go of threads; may be repeated."""

@@ -47,6 +47,7 @@ class SharedMemory:
         self._writer = Writer(beside=beside)
         self._newest = Unit("", 0.0, 0.0)
         self._n_units = 0
+        self._ended = False
         self._questions: deque[str] = deque()  # that wait
         self._to_keep: deque[tuple[str, str]] = deque()  # texts and their regions
 
@@ -79,19 +80,28 @@ class SharedMemory:
         self._questions.append(question)
         return self._answered()
 
+    @property
+    def is_free(self) -> bool:
+        """Whether a question would be begun with at once."""
+        return self._has_room and not self._questions
+
     def poll(self) -> list[Event]:
         """The events that are whole by now."""
         return [*self._writer.done(), *self._answered()]
 
     def finish(self) -> list[Event]:
-        """The source has ended: what is left comes. Each task sees what those before it wrote."""
+        """The source has ended: what is left comes. Each task sees what those before it wrote.
+
+        Questions may still come; then what is left of those.
+        """
         events = self._writer.finish()
-        if self._n_units:
+        if self._n_units and not self._ended:
             if not self._newest.ends_line:
                 self.memory.end_line()
             events += self._arrived(wait=True)
             for task in self._tasks:
                 events += [*self._asked(task, task.on_end(self._newest)), *self._writer.finish()]
+        self._ended = True
         while self._questions:
             events += [*self._answered(), *self._writer.finish()]
         return events
