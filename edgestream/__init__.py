@@ -4,6 +4,7 @@
 listen() -> events from the microphone; load() -> Model; Model.stream() -> push(), finish().
 Model.open_stream() -> the same on a thread of its own, for `with` and `async with`.
 watch() -> events from a camera; load_watcher() -> a model, likewise.
+read() -> what a language model says of what is heard, seen or written; Task: what it is asked.
 """
 
 from __future__ import annotations
@@ -13,19 +14,56 @@ from edgestream.system import reporting
 TYPE_CHECKING = False  # as typing has it, which takes a while to come
 if TYPE_CHECKING:
     from edgestream.errors import EdgestreamError
-    from edgestream.events import Answer, Comment, Draft, Final, Gap, Lag, Notice, Word
+    from edgestream.events import (
+        Alert,
+        Answer,
+        Comment,
+        Draft,
+        Final,
+        Gap,
+        Lag,
+        Note,
+        Notice,
+        Thought,
+        ToolCall,
+        Translation,
+        TranslationDraft,
+        Word,
+    )  # fmt: skip
+    from edgestream.reader.model import load_reader
+    from edgestream.reader.read import read
+    from edgestream.reader.task import EveryLine, EveryMs, EveryWord, Task
     from edgestream.speech.listen import listen, load
     from edgestream.vision.watch import load_watcher, watch
 
 __all__ = [
-    "Answer", "Comment", "Draft", "EdgestreamError", "Final", "Gap", "Lag", "Notice", "Word",
-    "listen", "load", "load_watcher", "watch",
+    "Alert", "Answer", "Comment", "Draft", "EdgestreamError", "EveryLine", "EveryMs", "EveryWord",
+    "Final", "Gap", "Lag", "Note", "Notice", "Task", "Thought", "ToolCall", "Translation",
+    "TranslationDraft", "Word", "listen", "load", "load_reader", "load_watcher", "read", "watch",
 ]  # fmt: skip
 __version__ = "0.1.0"
 reporting.switch_off()  # here, where every import of a part of edgestream passes first
 MODULES = {
     "edgestream.errors": ("EdgestreamError",),
-    "edgestream.events": ("Answer", "Comment", "Draft", "Final", "Gap", "Lag", "Notice", "Word"),
+    "edgestream.events": (
+        "Alert",
+        "Answer",
+        "Comment",
+        "Draft",
+        "Final",
+        "Gap",
+        "Lag",
+        "Note",
+        "Notice",
+        "Thought",
+        "ToolCall",
+        "Translation",
+        "TranslationDraft",
+        "Word",
+    ),
+    "edgestream.reader.model": ("load_reader",),
+    "edgestream.reader.read": ("read",),
+    "edgestream.reader.task": ("EveryLine", "EveryMs", "EveryWord", "Task"),
     "edgestream.speech.listen": ("listen", "load"),
     "edgestream.vision.watch": ("load_watcher", "watch"),
 }

@@ -116,11 +116,11 @@ class Lag:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a question aside was answered, by what was known at `picture_ms`."""
+    """What a question aside was answered, by what was known at `time_ms`."""
 
     question: str
     text: str
-    picture_ms: float
+    time_ms: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,4 +131,85 @@ class Notice:
     text: str
 
 
-Event = Draft | Final | Gap | Lag | Answer | Notice
+@dataclass(frozen=True, slots=True)
+class TranslationDraft:
+    """The translation being written, so far. The next TranslationDraft or Translation replaces it.
+
+    The first `n_final` characters of `text` do not change any more. `language`: as `fr`.
+    """
+
+    text: str
+    language: str
+    start_ms: float
+    end_ms: float
+    n_final: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """A finished line of a translation; it never changes.
+
+    `source`: what it translates, as it was read. The times are those of `source`. `read_ms`: how
+    far the input had been read when the line was whole.
+    """
+
+    text: str
+    language: str
+    source: str
+    start_ms: float
+    end_ms: float
+    read_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A note on what was read between two times, written because `question` is asked again and
+    again."""
+
+    question: str
+    text: str
+    start_ms: float
+    end_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """Something that was waited for came up, in the line `line`.
+
+    `alert`: what was waited for, in the user's words. `score`: how sure that is, 0 to 1.
+    """
+
+    alert: str
+    line: str
+    score: float
+    start_ms: float
+    end_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Thought:
+    """What a model made of a sentence for itself, before anybody asked."""
+
+    text: str
+    start_ms: float
+    end_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A tool that a model called while it read, and what came of it.
+
+    `arguments`: as JSON. `result`: the tool's output, or why there is none (`failed`).
+    `start_ms`: how far the input was read when the call began; `end_ms`: when its result was read.
+    """
+
+    tool: str
+    arguments: str
+    result: str
+    failed: bool
+    start_ms: float
+    end_ms: float
+
+
+Written = Translation | TranslationDraft | Note | Alert | Thought | ToolCall  # beside captions
+Event = Draft | Final | Gap | Lag | Answer | Notice | Written

@@ -117,8 +117,10 @@ def test_private_names_stay_in_their_room():
 
 def test_public_names_are_these():
     assert sorted(edgestream.__all__) == [
-        "Answer", "Comment", "Draft", "EdgestreamError", "Final", "Gap", "Lag", "Notice", "Word",
-        "listen", "load", "load_watcher", "watch",
+        "Alert", "Answer", "Comment", "Draft", "EdgestreamError", "EveryLine", "EveryMs",
+        "EveryWord", "Final", "Gap", "Lag", "Note", "Notice", "Task", "Thought", "ToolCall",
+        "Translation", "TranslationDraft", "Word", "listen", "load", "load_reader", "load_watcher",
+        "read", "watch",
     ]  # fmt: skip
     for name in edgestream.__all__:
         assert getattr(edgestream, name) is not None

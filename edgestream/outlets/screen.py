@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.text import Text
 
 from edgestream.captions.shown_text import printable
-from edgestream.events import Answer, Comment, Draft, Event, Final, Gap, Notice
+from edgestream.events import Answer, Comment, Draft, Event, Final, Gap, Lag, Notice
 from edgestream.outlets.time_of_day import elapsed, happened
 
 STDERR_FD = 2
@@ -98,7 +98,7 @@ class Screen:
             self._console.print(Text(printable(f"{event.question} {event.text}"), style="italic"))
         elif isinstance(event, Notice):
             self._note(event.text)
-        else:
+        elif isinstance(event, Lag):
             self._note(f"too slow: {event.action}")
 
     def _note(self, trouble: str) -> None:

@@ -55,13 +55,13 @@ class Asking:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _answering(self, question: str) -> Callable[[], Answer]:
-        picture_ms = self._stream.heard_ms
+        time_ms = self._stream.heard_ms
         try:
             answer = self._stream.ask(question)
         except UsageError as error:  # too long a question ends no commentary
             text = str(error)
-            return lambda: Answer(question, text, picture_ms)
-        return lambda: Answer(question, answer(), picture_ms)
+            return lambda: Answer(question, text, time_ms)
+        return lambda: Answer(question, answer(), time_ms)
 
     def _read(self, questions: Iterable[str]) -> None:
         for line in questions:

@@ -120,6 +120,12 @@ void bind_interleaved(nb::module_& m) {
            "Goes on where `other`, which has settled, is; this loop's decoder must be a fork of "
            "that one's. What `other` holds back until its next unit enters with the next unit of "
            "both.")
+      .def(
+          "go_on",
+          [](InterleavedLoop& self, const Tokens& seen) { self.go_on({seen.data(), seen.size()}); },
+          "seen"_a = Tokens(),
+          "Goes on behind what the decoder has read without this loop: nothing is reset, and the "
+          "prompt does not enter. `seen` are the newest tokens of that, for drafters.")
       .def_prop_ro("draft_counts", &InterleavedLoop::draft_counts);
 }
 

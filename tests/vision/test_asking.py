@@ -101,9 +101,9 @@ def test_the_commentary_is_the_same_with_questions_and_without():
     answers = [event for event in asked if isinstance(event, Answer)]
     assert [answer.question for answer in answers] == ["who?", "where?", "why?", "how?"]
     for answer in answers:
-        assert answer.text == f"{answer.question}: {answer.picture_ms:.0f}"
-    assert answers[0].picture_ms >= 3
-    assert answers[2].picture_ms >= 20
+        assert answer.text == f"{answer.question}: {answer.time_ms:.0f}"
+    assert answers[0].time_ms >= 3
+    assert answers[2].time_ms >= 20
 
 
 def test_a_question_that_cannot_be_answered_ends_nothing():

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgestream._native import GgufModel
+from edgestream.decoder.rows import token_rows
 from edgestream.vision.gates import Floats
 from edgestream.vision.stages import Unit
 from edgestream.vision.vlm.chat import ChatTurns
@@ -50,12 +51,6 @@ class UnitTemplate:
         picture = len(before) + rows.axes
         after = _text_places(int(picture.max()) + 1, len(behind))
         return Unit(unit, np.concatenate([before, picture[kept], after]))
-
-
-def token_rows(model: GgufModel, tokens: Sequence[int]) -> Floats:
-    """The rows of tokens, float32 [n, n_embd]."""
-    rows = [model.token_embedding(token) for token in tokens]
-    return np.stack(rows) if rows else np.empty((0, model.n_embd), np.float32)
 
 
 def _text_places(first: int, n: int) -> NDArray[np.int32]:

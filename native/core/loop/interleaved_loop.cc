@@ -55,6 +55,17 @@ void InterleavedLoop::follow(const InterleavedLoop& other) {
   n_input_rows_ = other.n_input_rows_;
 }
 
+void InterleavedLoop::go_on(std::span<const int32_t> seen) {
+  require_tokens(seen, "a token that was seen");
+  Loop::go_on();
+  batch_.reset();
+  input_attention_.reset();
+  closing_.clear();
+  newest_ = -1;
+  n_input_rows_ = 0;
+  for (const int32_t token : seen) batch_.see(token);
+}
+
 void InterleavedLoop::embed(int32_t token) { decoder_.append_embeddings({&token, 1}, rows_); }
 
 void InterleavedLoop::add(std::span<const int32_t> tokens) {

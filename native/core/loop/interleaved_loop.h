@@ -55,6 +55,11 @@ class InterleavedLoop final : public TurnLoop {
   /// std::runtime_error where a call of it failed.
   void follow(const InterleavedLoop& other);
 
+  /// Goes on behind what the decoder has read without this loop: nothing is reset, and the prompt
+  /// does not enter. `seen` are the newest tokens of that, for drafters. Throws
+  /// std::invalid_argument on tokens that the decoder does not have.
+  void go_on(std::span<const int32_t> seen);
+
  private:
   void start() override;
   void read_unit(const InputUnit& unit) override;

@@ -142,6 +142,7 @@ void Loop::reset() {
   unit_tokens_.clear();
   counts_ = {};
   read_ = 0;
+  begun_ = false;
   outside_ = std::numeric_limits<float>::quiet_NaN();
   input_ended_ = false;
   state_.reset();
@@ -153,12 +154,19 @@ void Loop::follow(const Loop& other) {
   }
   reset();
   read_ = other.read_;
+  begun_ = other.begun_;
   counts_ = other.counts_;
+}
+
+void Loop::go_on() {
+  reset();
+  begun_ = true;
 }
 
 void Loop::take_unit(const InputUnit& unit) {
   unit_came_ = std::chrono::steady_clock::now();
-  if (read_ == 0) start();
+  if (!begun_) start();
+  begun_ = true;
   read_unit(unit);
   ++read_;
   read_ms_ = unit_age_ms();

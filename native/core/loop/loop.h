@@ -107,6 +107,8 @@ class Loop {
   virtual void write_unit() = 0;
   /// Goes on with the counts of `other`. Throws std::runtime_error where a call of it failed.
   void follow(const Loop& other);
+  /// Begins with what the decoder has read before; nothing is reset and no prompt enters.
+  void go_on();
   /// Writes what is left when the source has ended.
   virtual void write_rest() {}
 
@@ -139,6 +141,7 @@ class Loop {
   std::vector<float> row_;            // [n_embd] embedding of a pushed token
   std::vector<Written> out_;          // written since push() or finish() was called
   int64_t read_ = 0;                  // units since reset
+  bool begun_ = false;                // the decoder has the stream's past
   std::chrono::steady_clock::time_point unit_came_;
   double read_ms_ = 0;
   float outside_ = std::numeric_limits<float>::quiet_NaN();

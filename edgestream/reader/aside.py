@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A question that is asked in a fork of a memory, and its answer."""
+
+from __future__ import annotations
+
+from edgestream._native import InterleavedLoop, LoopConfig, NgramDrafter, SamplerConfig
+from edgestream.errors import UsageError, computing
+from edgestream.policy import SilenceThreshold
+from edgestream.reader.memory import Memory
+
+MAX_QUESTION = 512  # tokens
+MAX_ANSWER = 128  # tokens, where a task says nothing else
+NEVER = 1.0  # is silence likelier than this
+N_DRAFT = 8  # tokens that are guessed at once: answers repeat what was read
+PENALTY = 1.1  # on tokens that were written already: small models go round in circles
+
+
+class Aside:
+    """A fork of a memory as it is now. It may be asked on any thread, once; the memory sees
+    nothing of it."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._model = memory.model
+        self._decoder = memory.fork()
+        self._seen = memory.seen
+
+    def ask(self, question: str, *, max_tokens: int = MAX_ANSWER) -> str:
+        """The answer to a question, which closes the user's turn.
+
+        Raises UsageError: the question has more than MAX_QUESTION tokens.
+        """
+        chat = self._model.chat
+        tokens = chat.question(question)
+        if len(tokens) > MAX_QUESTION:
+            raise UsageError(f"a question of {len(tokens)} tokens; at most {MAX_QUESTION} fit")
+        loop = InterleavedLoop(
+            self._decoder,
+            SilenceThreshold(NEVER),
+            LoopConfig(
+                max_tokens_per_unit=max_tokens,
+                end_of_turn=list(chat.ends),
+                sampler=SamplerConfig(repetition_penalty=PENALTY),
+            ),
+            before_unit=tokens[:-1],
+            n_draft=N_DRAFT,
+            drafter=NgramDrafter(),
+        )
+        loop.go_on(self._seen)
+        with computing():
+            written, _, _ = loop.push_tokens(tokens[-1:])
+        return " ".join(self._model.tokenizer.decode(written.tolist()).split())

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a model remembers of what it read: a prompt that stays, what it wrote, the newest text."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+
+from edgestream._native import Decoder
+from edgestream.decoder.rows import token_rows
+from edgestream.errors import UsageError, computing
+from edgestream.reader.model import WINDOW, ReaderModel
+
+TEXT = "text"  # the region of what was read
+MAX_PROMPT = 1024  # tokens of the prompt, which stays for ever
+HEARD = "What is being said, word by word:\n"  # before the text
+
+
+class Memory:
+    """One ring (docs/decoder.md): rows of the prompt are its attention sinks, and never leave. Text
+    and what the model wrote are regions with windows of their own: new text pushes out old text,
+    and no note. All see all that is kept, in the order in which it came.
+
+    The text stands in one turn of the user that never ends: a question closes it, in a fork.
+    """
+
+    def __init__(
+        self,
+        model: ReaderModel,
+        prompt: str,
+        *,
+        window: int = WINDOW,
+        regions: Mapping[str, int] | None = None,
+        opening: str = HEARD,
+        n_threads: int = 1,
+    ) -> None:
+        """`window` rows of text are kept, and of each further region as many as `regions` says.
+
+        Raises UsageError where the prompt is too long or a window does not fit the model.
+        """
+        self.model = model
+        encode = model.tokenizer.encode
+        prefix = [*model.chat.prefix(prompt), *encode(opening, add_special=False)]
+        if len(prefix) > MAX_PROMPT:
+            raise UsageError(f"a prompt of {len(prefix)} tokens; at most {MAX_PROMPT} fit")
+        self._regions = [TEXT, *(regions or {})]
+        windows = [(TEXT, window), *(regions or {}).items()]
+        self.ring = model.ring(n_sinks=len(prefix), window=windows, n_threads=n_threads)
+        self._seen: deque[int] = deque(maxlen=window)  # tokens of the text, for drafts
+        self._enter(TEXT, prefix)
+
+    def read(self, text: str) -> None:
+        """Text enters, as it stands: with the space before it."""
+        tokens = self.model.tokenizer.encode(text, add_special=False)
+        self._seen.extend(tokens)
+        self._enter(TEXT, tokens)
+
+    def end_line(self) -> None:
+        """A line of the text ends."""
+        self.read("\n")
+        self.ring.begin_unit()
+
+    def keep(self, text: str, region: str) -> None:
+        """What the model wrote enters a region of its own, which the text does not push out."""
+        self._enter(region, self.model.tokenizer.encode(text, add_special=False))
+
+    @property
+    def seen(self) -> list[int]:
+        """Tokens of the newest text."""
+        return list(self._seen)
+
+    @property
+    def n_bytes(self) -> int:
+        """Of this memory; it does not grow."""
+        return self.ring.state_bytes
+
+    def fork(self) -> Decoder:
+        """A second memory with the same past, in which something is asked; it leaves no trace."""
+        return self.ring.fork()
+
+    def _enter(self, region: str, tokens: Sequence[int]) -> None:
+        if not tokens:
+            return
+        rows = token_rows(self.model.weights, tokens)
+        with computing():
+            self.ring.step_groups([(self._regions.index(region), rows)], logits="none")
