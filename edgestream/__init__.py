@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Alert", "Answer", "Comment", "Draft", "EdgestreamError", "EveryLine", "EveryMs", "EveryWord",
     "Final", "Gap", "Lag", "Note", "Notice", "Task", "Thought", "ToolCall", "Translate",
-    "Translation", "TranslationDraft", "Word", "listen", "load", "load_reader", "load_watcher", "read", "watch",
+    "Translation", "TranslationDraft", "Word", "listen", "load", "load_reader", "load_watcher",
+    "read", "watch",
 ]  # fmt: skip
 __version__ = "0.1.0"
 reporting.switch_off()  # here, where every import of a part of edgestream passes first

@@ -3,36 +3,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Sequence
 
-from edgestream.captions.shown_text import printable
 from edgestream.errors import UsageError
-from edgestream.events import Event, Translation, TranslationDraft
-from edgestream.policy import Policy, choose_policy
+from edgestream.policy import AlignAtt, ChosenPolicy, LocalAgreement, Policy, choose_policy
 from edgestream.reader.model import ReaderModel
+from edgestream.reader.translation.conversation import in_turn, side_by_side
 from edgestream.reader.translation.languages import language_code
 from edgestream.reader.translation.phrasing import phrase
 from edgestream.reader.translation.reencoded import ReencodedTranslator
-from edgestream.reader.translation.sentence import ends_part
-from edgestream.reader.units import Unit
-from edgestream.reader.writer import Writer
+from edgestream.reader.translation.setting import (
+    GROUPED,
+    INTERLEAVED,
+    LAYOUTS,
+    REENCODED,
+    Setting,
+    uses,
+)
+from edgestream.reader.translation.stage import TranslationStage, Translator
+from edgestream.reader.translation.trained import first_token, trained
+from edgestream.reader.translation.words import word_beginnings
 
-POLICY = "local-agreement:2"
 SOURCE = "en"
-
-
-class Translator(Protocol):
-    """Translates a sentence while it comes."""
-
-    def read(self, words: Sequence[str]) -> None:
-        """Words of a sentence."""
-
-    def texts(self) -> tuple[str, str]:
-        """The translation of the sentence: what stays of it, and with what may change."""
-
-    def end(self) -> str:
-        """The sentence is over; its whole translation."""
+POLICY = {REENCODED: "local-agreement:2", GROUPED: "wait-k:3", INTERLEAVED: "wait-k:3"}
 
 
 class Translate:
@@ -40,91 +33,84 @@ class Translate:
 
     An example: `es.read(es.listen("talk.wav"), model="qwen.gguf", task=es.Translate("fr"))`.
 
-    For each word comes a TranslationDraft, of which the first part stays, and at the end of each
-    sentence a Translation.
+    With each word comes a TranslationDraft, whose first `n_final` characters stay, and at the end
+    of each sentence a Translation.
     """
 
     def __init__(
-        self, language: str, policy: str | Policy = POLICY, *, source: str = SOURCE
+        self,
+        language: str,
+        policy: str | Policy | None = None,
+        *,
+        source: str = SOURCE,
+        layout: str | None = None,
+        attention_layers: Sequence[int] | None = None,
     ) -> None:
         """Args:
             language: into which, a code as `fr`, or its English name.
-            policy: how much of a translation stays before its sentence is over: a name of
-                docs/policies.md, as `local-agreement:2`, `wait-k:3` or `alignatt:4`.
+            policy: how much of a translation is committed before its sentence is over:
+                `local-agreement:2`, `wait-k:3`, `alignatt:2`, some of these with + (all must agree)
+                and | (one will do), or a Policy; None: the layout's usual one.
             source: out of which language.
+            layout: `reencoded` (for any LLM: the sentence so far is translated anew for each word),
+                `grouped` or `interleaved` (for models that were trained for it: what was read and
+                written is never computed again); None: what the model was trained for.
+            attention_layers: that `alignatt` looks at; None: those that usually tell most.
 
-        Raises UsageError on a language or a policy that is not known.
+        Raises UsageError on a language, policy or layout that is not known.
         """
         self.language, self.source = language_code(language), language_code(source)
-        self.policy = choose_policy(policy, "translate", named=True)
+        if self.language == self.source:
+            raise UsageError(f"translate: from {source} into {language}: nothing would change")
+        if layout is not None and layout not in LAYOUTS:
+            raise UsageError(f"translate: layout {layout!r:.40}: try {', '.join(LAYOUTS)}")
+        self.layout, self.policy = layout, policy
+        self._policy(layout or REENCODED)  # refuses what is not known
+        self._attention_layers = attention_layers
 
     def stage(self, model: ReaderModel | None, *, beside: bool, n_threads: int) -> TranslationStage:
-        """As a Reader wants it; raises UsageError without a model."""
+        """As a Reader wants it; raises UsageError on what does not fit the model."""
         if model is None:
-            raise UsageError("a translation needs a model that reads along; give a GGUF file")
-        phrasing = phrase(model.chat, model.tokenizer, self.source, self.language)
-        translator = ReencodedTranslator(model, phrasing, self.policy, (), n_threads=n_threads)
+            raise UsageError("translate: needs a model that reads along; give a GGUF file")
+        translator = self._translator(model, n_threads)
         return TranslationStage(translator, self.language, beside=beside)
 
+    def _translator(self, model: ReaderModel, n_threads: int) -> Translator:
+        first = {layout: first_token(model, layout) for layout in LAYOUTS}
+        usual = next((layout for layout in LAYOUTS if first[layout] is not None), REENCODED)
+        layout = self.layout or usual
+        setting = self._setting(model, layout, first[layout] is not None, n_threads)
+        if (token := first[layout]) is not None:
+            return trained(setting, layout, token)
+        phrasing = phrase(model.chat, model.tokenizer, self.source, self.language)
+        if layout == GROUPED:
+            return side_by_side(setting, phrasing)
+        if layout == INTERLEAVED:
+            return in_turn(setting, phrasing)
+        return ReencodedTranslator(setting, phrasing)
 
-class TranslationStage:
-    """Units in, translations out."""
+    def _policy(self, layout: str) -> ChosenPolicy:
+        given = self.policy or POLICY[layout]
+        return choose_policy(given, "translate", named=True, of_words=True)
 
-    def __init__(self, translator: Translator, language: str, *, beside: bool) -> None:
-        self._translator, self._language = translator, language
-        self._writer = Writer(beside=beside)
-        self._sentence: list[Unit] = []  # its words so far
-        self._n_read = 0  # of them
+    def _setting(
+        self, model: ReaderModel, layout: str, is_trained: bool, n_threads: int
+    ) -> Setting:
+        policy = self._policy(layout)
+        if layout != REENCODED and uses(policy, LocalAgreement):
+            raise UsageError(
+                f"translate: local agreement compares translations, and the layout {layout} has"
+                " but one; take wait-k:3 or alignatt:2"
+            )
+        begins = word_beginnings(model.weights, self.language)
+        return Setting(model, policy, begins, self._layers(model, policy, is_trained), n_threads)
 
-    def push(self, unit: Unit) -> list[Event]:
-        """A unit; the events that are whole by now."""
-        if unit.ends_line:
-            return self._writer.done()
-        return [*self._writer.done(), *self._submit(lambda: self._take(unit))]
-
-    def poll(self) -> list[Event]:
-        """The events that are whole by now."""
-        return self._writer.done()
-
-    def finish(self) -> list[Event]:
-        """The source has ended: what is left comes."""
-        return [*self._writer.finish(), *self._submit(self._end), *self._writer.finish()]
-
-    def close(self) -> None:
-        """Lets go of the thread."""
-        self._writer.close()
-
-    def _submit(self, work: Callable[[], list[Event]]) -> list[Event]:
-        return self._writer.submit(work, lambda events: events)
-
-    def _take(self, unit: Unit) -> list[Event]:
-        self._sentence.append(unit)
-        over = ends_part(unit.text, len(self._sentence))
-        if not over and self._writer.n_waiting > 1:  # more words are there: they come first
+    def _layers(self, model: ReaderModel, policy: ChosenPolicy, is_trained: bool) -> list[int]:
+        """Of a trained model the layer behind the middle, which was trained to look at the source.
+        Of others the middle third: first layers look at neighbours, last ones at what follows."""
+        if self._attention_layers is not None:
+            return list(self._attention_layers)
+        n = model.weights.n_layers
+        if not uses(policy, AlignAtt):
             return []
-        self._translator.read([each.text for each in self._sentence[self._n_read :]])
-        self._n_read = len(self._sentence)
-        return self._end() if over else [self._draft()]
-
-    def _draft(self) -> Event:
-        stays, whole = (_shown(text) for text in self._translator.texts())
-        if not whole.startswith(stays):
-            whole = stays
-        first, last = self._sentence[0], self._sentence[-1]
-        return TranslationDraft(whole, self._language, first.start_ms, last.end_ms, len(stays))
-
-    def _end(self) -> list[Event]:
-        if not self._sentence:
-            return []
-        if self._n_read < len(self._sentence):
-            self._translator.read([each.text for each in self._sentence[self._n_read :]])
-        text = _shown(self._translator.end())
-        source, self._sentence, self._n_read = self._sentence, [], 0
-        start_ms, end_ms = source[0].start_ms, source[-1].end_ms
-        words = " ".join(unit.text for unit in source)
-        return [Translation(text, self._language, words, start_ms, end_ms, end_ms)] if text else []
-
-
-def _shown(text: str) -> str:
-    """On one line, without half a letter at its end."""
-    return " ".join(printable(text.rstrip("\ufffd")).split())
+        return [n // 2] if is_trained else list(range(n // 3, max(n // 3 + 1, 2 * n // 3)))

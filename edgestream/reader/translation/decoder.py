@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,70 +14,74 @@ Rows = NDArray[np.float32]
 
 
 class SentenceDecoder(Decoder):
-    """What was said before and the sentence so far, read once; behind them, in a fork, what is
-    thrown away with each word: the translation so far.
+    """Two memories. The first has what was said before and the sentence so far, and reads each word
+    once. The second follows it, and reads the translation so far, which is thrown away with the
+    next word.
 
-    For a ReencodedLoop: after reset() it takes all rows of the sentence again, and does not
-    compute them, since the memory has them.
+    It is for a ReencodedLoop: after reset() that gives all rows of the sentence again, which are
+    not computed again.
     """
 
-    def __init__(self, ring: RingDecoder) -> None:
-        """`ring`: has read what stands before the first sentence."""
-        super().__init__(n_embd=ring.n_embd, n_vocab=ring.n_vocab, max_proposal=ring.max_proposal)
-        self._ring = ring
-        self._sentence = 0  # rows of it in the ring
-        self._aside: Decoder | None = None
-        self._known = 0  # rows that the loop will give and the fork has
-        self._open = 0  # rows of the fork's proposal
+    def __init__(self, make: Callable[[], RingDecoder], prompt: Rows) -> None:
+        """`make` gives a memory; `prompt` [n, n_embd] stands before the first sentence."""
+        self._read, self._tried = make(), make()
+        super().__init__(
+            n_embd=self._read.n_embd,
+            n_vocab=self._read.n_vocab,
+            max_proposal=self._read.max_proposal,
+        )
+        self._read.step_groups([(0, prompt)], logits="none")
+        self._n_sentence = 0  # rows of the sentence
+        self._n_known = 0  # of them, that the loop will give
+        self._n_open = 0  # rows of the proposal
 
     def read(self, rows: Rows) -> None:
         """The sentence goes on: rows [n, n_embd]."""
-        self._ring.step_groups([(0, rows)], logits="none")
-        self._sentence += len(rows)
+        self._read.step_groups([(0, rows)], logits="none")
+        self._n_sentence += len(rows)
 
-    def keep(self, rows: Rows) -> None:
-        """The sentence is over, and its translation stays in memory: rows [n, n_embd], with what
-        stands before and behind."""
-        self._aside = None
-        self._ring.step_groups([(0, rows)], logits="none")
-        self._ring.begin_unit()
-        self._sentence = 0
+    def end_sentence(self, rows: Rows) -> None:
+        """The sentence is over. Its translation, with what stands before and behind it, stays in
+        memory: rows [n, n_embd]."""
+        self._read.step_groups([(0, rows)], logits="none")
+        self._n_sentence = 0
+
+    @property
+    def n_bytes(self) -> int:
+        """Of both memories; they do not grow."""
+        return self._read.state_bytes + self._tried.state_bytes
 
     def _reset(self) -> None:
-        self._aside = None
-        self._open = 0
-        self._known = self._sentence
+        self._tried.reset()
+        self._tried.follow(self._read)
+        self._n_open = 0
+        self._n_known = self._n_sentence
 
     def _step(self, groups: Sequence[Rows], logits: str) -> Rows:
         rows = np.concatenate(groups) if len(groups) > 1 else groups[0]
-        known = min(self._known, len(rows))
-        self._known -= known
-        fork = self._fork_of()
+        n_known = min(self._n_known, len(rows))
+        self._n_known -= n_known
+        self._close(self._n_open)  # of a proposal that was kept whole
         if logits == "every":
-            self._open += len(rows)
-            return fork.propose([(0, rows)])
-        if len(rows) == known:
+            self._n_open = len(rows)
+            return self._tried.propose([(0, rows)])
+        if len(rows) == n_known:
             return np.empty((0, self.n_vocab), np.float32)
-        return fork.step_groups([(0, rows[known:])], logits=logits)
-
-    def _attention(self, n_after: int) -> Rows:
-        """Over the sentence and what stands behind it; a fork knows that of its last row alone."""
-        if self._aside is None or n_after > 0:
-            return np.empty(0, np.float32)
-        return self._aside.attention(0)[-(self.pos + self._open) :]
-
-    def _fork_of(self) -> Decoder:
-        if self._aside is None:
-            self._aside = self._ring.fork()
-        if self._open:
-            self._aside.keep(self._open)
-            self._open = 0
-        return self._aside
+        return self._tried.step_groups([(0, rows[n_known:])], logits=logits)
 
     def _take_back(self, n_rows: int) -> None:
-        assert self._aside is not None, "nothing was proposed"
-        self._aside.keep(self._open - n_rows)
-        self._open = 0
+        self._close(self._n_open - n_rows)
+
+    def _close(self, n_rows: int) -> None:
+        if self._n_open:
+            self._tried.keep(n_rows)
+        self._n_open = 0
+
+    def _attention(self, n_after: int) -> Rows:
+        """Over the sentence and what stands behind it; known of the newest row alone."""
+        if n_after > 0:
+            return np.empty(0, np.float32)
+        return self._tried.attention(0)[-(self.pos + self._n_open) :]
 
     def _token_embedding(self, token: int) -> Rows:
-        return self._ring.token_embedding(token)
+        return self._read.token_embedding(token)
