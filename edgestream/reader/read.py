@@ -8,7 +8,9 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import Any
 
 from edgestream.events import Event
+from edgestream.reader.apart import ApartReader
 from edgestream.reader.model import WINDOW, ReaderModel, load_reader
+from edgestream.reader.questions import Questions
 from edgestream.reader.reader import AnyTask, Reader
 from edgestream.reader.text import TextSource, TextStream, open_text
 from edgestream.session import Session
@@ -17,8 +19,15 @@ from edgestream.session import Session
 class ReadSession:
     """A session whose events a reader reads along: iterate over its events and the reader's."""
 
-    def __init__(self, session: Session[Any, Any], reader: Reader) -> None:
+    def __init__(
+        self,
+        session: Session[Any, Any],
+        reader: Reader | ApartReader,
+        questions: Iterable[str] | None = None,
+    ) -> None:
+        """`questions`: lines that are answered as they come; read on a thread."""
         self._session, self._reader = session, reader
+        self._questions = None if questions is None else Questions(questions)
         self.source, self.stream, self.meter = session.source, session.stream, session.meter
         self._blocks = self._read()
 
@@ -38,6 +47,8 @@ class ReadSession:
     def stop(self) -> None:
         """No more input is read; iteration goes on to the end of what was."""
         self._session.stop()
+        if isinstance(self._reader, ApartReader):
+            self._reader.hurry()
 
     def close(self) -> None:
         """Ends it: nothing more comes. May be repeated."""
@@ -49,10 +60,17 @@ class ReadSession:
         try:
             for events in self._session.blocks():
                 said = [each for event in events for each in self._reader.push(event)]
-                yield [*events, *said, *self._reader.poll()]
-            yield self._reader.finish()
+                yield [*events, *said, *self._asked(), *self._reader.poll()]
+            yield self._asked()
+            yield from self._reader.finishing()
         finally:
             self._reader.close()
+
+    def _asked(self) -> list[Event]:
+        """The questions that came meanwhile."""
+        if self._questions is None:
+            return []
+        return [said for each in self._questions.take() for said in self._reader.ask(each)]
 
 
 def read(
