@@ -72,8 +72,8 @@ def read(
         output = output_beside(source, output, asked=ask)
         from edgestream.outlets.screen import words_read
 
+        session = _text(source)
         with reading_along(what) as along:
-            session = _text(source)
             run(
                 along(session), form, output, lambda: words_read(session.stream.n_words),
                 drafts=drafts, subtitles=reading.whose(subtitles, translate_to),
