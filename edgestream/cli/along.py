@@ -162,7 +162,9 @@ def reading_along(what: Given | None) -> Iterator[Along]:
         patient=what.pace == "waits",
     )
     try:
-        yield lambda session: ReadSession(session, reader, typed() if what.asked else None)
+        yield lambda session: ReadSession(
+            session, reader, typed() if what.asked else None, to_the_last=what.pace == "waits"
+        )
     finally:
         reader.close()
 

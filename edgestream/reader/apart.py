@@ -27,7 +27,7 @@ from edgestream.reader.apart_worker import (
     work,
 )
 from edgestream.reader.units import CommittedWords
-from edgestream.reader.waiting import MAX_QUESTIONS, MAX_WAITING, Asked, End, Item, WaitingUnits
+from edgestream.reader.waiting import MAX_WAITING, Asked, End, Item, WaitingUnits
 from edgestream.system.process import ending, is_out_of_memory
 
 N_AHEAD = 8  # items that are on their way to it: what waits there can be left out no more
@@ -37,7 +37,6 @@ END_WAIT_S = 20.0  # after Ctrl-C, for what it still writes
 QUIET_WAIT_S = 1.0  # before somebody asks why it does not end
 STILL = "what was read last is still being written; Ctrl-C ends that"
 GOES_ON = "captions go on without it"
-TOO_MANY = f"{MAX_QUESTIONS} questions wait already; ask again later"
 NOBODY = "nobody reads along any more"
 
 
@@ -62,8 +61,13 @@ class ApartReader:
         self._patient = patient
         self._changed = threading.Condition()  # guards `waiting` and `ahead`
         self._n_ahead = 0
+        self._n_asked = 0  # questions without an answer
         self._said: deque[Event] = deque()
-        self._ready, self._over = threading.Event(), threading.Event()
+        self._ready, self._over = (
+            threading.Event(),
+            threading.Event(),
+        )  # over: nothing comes any more
+        self._finished = threading.Event()  # all that was sent was read
         self._refusal: EdgestreamError | None = None
         self._ending = ""  # why it ended, where it was not asked to
         self._ended_s: float | None = None  # when the source was ended from outside
@@ -102,6 +106,7 @@ class ApartReader:
         over = self._over.is_set()  # first: what comes later is for the next time
         while self._said:
             events.append(self._said.popleft())
+        self._n_asked -= sum(isinstance(event, Answer) for event in events)
         if over and self._ending:
             events.append(Notice(self._time_ms, f"{self._ending}; {GOES_ON}"))
             self._ending = ""
@@ -112,11 +117,15 @@ class ApartReader:
         with self._changed:
             if self._over.is_set():
                 return [Answer(question, NOBODY, self._time_ms)]
-            if self._waiting.n_questions >= MAX_QUESTIONS:
-                return [Answer(question, TOO_MANY, self._time_ms)]
+            self._n_asked += 1
             self._waiting.push(Asked(question))
             self._changed.notify_all()
         return self.poll()
+
+    @property
+    def is_free(self) -> bool:
+        """Whether no question waits for its answer."""
+        return self._over.is_set() or not self._n_asked
 
     def hurry(self) -> None:
         """The user wants it to end: what it still writes is waited for, but not for ever.
@@ -127,16 +136,18 @@ class ApartReader:
             self._ended_s = time.monotonic()
 
     def finish(self) -> list[Event]:
-        """The source has ended: what is left comes."""
+        """The source has ended: what is left comes. After it questions alone may come, and this
+        again, which waits for their answers."""
         return [said for events in self.finishing() for said in events]
 
     def finishing(self) -> Iterator[list[Event]]:
         """As `finish`, each part as soon as it is there."""
+        self._finished.clear()
         with self._changed:
             self._waiting.push(End())
             self._changed.notify_all()
         told = False
-        while not self._over.wait(POLL_S):
+        while not self._over.is_set() and not self._finished.wait(POLL_S):
             yield self.poll()
             hurried_s = 0.0 if self._ended_s is None else time.monotonic() - self._ended_s
             if hurried_s > QUIET_WAIT_S and not told:
@@ -204,6 +215,7 @@ class ApartReader:
             with self._changed:
                 self._over.set()
                 self._ready.set()
+                self._finished.set()
                 self._waiting.clear()
                 self._changed.notify_all()
 
@@ -223,7 +235,10 @@ class ApartReader:
             self._ending = f"reading along failed: {report.reason}"
             self._over.set()
         elif isinstance(report, Over):
-            self._over.set()
+            with self._changed:
+                self._n_ahead -= 1
+                self._changed.notify_all()
+            self._finished.set()
 
 
 def _start(recipe: Recipe) -> tuple[Connection, BaseProcess]:

@@ -78,7 +78,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Over:
-    """All was read and said."""
+    """All that came before an End was read and said; questions may still come, and another End."""
 
 
 Report = Ready | Unusable | Read | Alive | Failed | Over
@@ -178,7 +178,7 @@ def _read(reader: Reader, inbox: queue.SimpleQueue[Any], told: _Told) -> None:
             for events in reader.finishing():
                 told.send(Read(events))
             told.send(Over())
-            return
+            continue
         if isinstance(item, Unit):
             events = [*reader.read(item), *reader.poll()]
         elif isinstance(item, Asked):

@@ -10,7 +10,6 @@ from edgestream.events import Lag
 from edgestream.reader.units import Unit
 
 MAX_WAITING = 512  # units: three minutes of speech
-MAX_QUESTIONS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +46,6 @@ class WaitingUnits:
     def is_full(self) -> bool:
         """Whether a line would have to be left out for the next unit."""
         return self._max_units is not None and self._n_units >= self._max_units
-
-    @property
-    def n_questions(self) -> int:
-        """Questions that wait."""
-        return sum(isinstance(item, Asked) for item in self._items)
 
     def push(self, item: Item) -> Lag | None:
         """Adds one; says what was left out for it."""

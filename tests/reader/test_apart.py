@@ -9,12 +9,26 @@ import time
 from dataclasses import dataclass
 
 import pytest
+from tiny_reader import TALK, tiny_reader
 
+import edgestream as es
 from edgestream.errors import ModelError, OperationError, UsageError
 from edgestream.events import Answer, Draft, Final, Lag, Note, Notice
 from edgestream.reader import apart
 from edgestream.reader.apart import ApartReader
 from edgestream.reader.apart_worker import NO_MEMORY, Recipe
+from edgestream.reader.read import ReadSession
+from edgestream.reader.text import TextStream
+from edgestream.session import Session
+
+
+class Text(list):
+    """A source of pieces."""
+
+    behind_ms = 0.0
+
+    def close(self):
+        pass
 
 
 @dataclass
@@ -214,13 +228,35 @@ def test_killed_while_a_question_waits_it_is_one_notice():
     assert reader.ask("Who?") == [Answer("Who?", "nobody reads along any more", 1000.0)]
 
 
-def test_questions_are_bounded():
-    reader = reader_of(endless)
-    reader.push(final("a line that takes an hour"))
-    events = [each for _ in range(40) for each in reader.ask("Who?")]
-    assert {event.text for event in events} == {apart.TOO_MANY}
-    assert 10 < len(events) < 40
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    return str(tiny_reader(tmp_path_factory.mktemp("reader")).path)
+
+
+def test_one_question_after_the_other_is_answered_after_the_end_too(tiny):
+    reader = ApartReader(Recipe(tiny, lines, asked=True))
+    assert reader.is_free
+    events = [*reader.push(final("a line")), *reader.ask("Who?")]
+    assert not reader.is_free
+    events += told(reader, 2)
+    assert reader.is_free
+    assert [type(event) for event in [*events, *reader.finish()]] == [Note, Answer, Note]
+    for _ in range(3):
+        [answer] = [*reader.ask("What?"), *reader.finish()]
+        assert (answer.question, answer.time_ms) == ("What?", 1000.0)
     reader.close()
+
+
+def test_it_answers_as_a_reader_beside_it_does(tiny):
+    here = es.read([TALK], model=tiny, questions=["Who?"])
+    apart_one = ReadSession(
+        Session(Text([TALK.encode()]), TextStream()),
+        ApartReader(Recipe(tiny, no_tasks, asked=True, beside=False)),
+        ["Who?"],
+    )
+    assert [e for e in here if isinstance(e, Answer)] == [
+        e for e in apart_one if isinstance(e, Answer)
+    ]
 
 
 def test_held_up_it_holds_up_nobody_and_goes_on():
