@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +14,13 @@ from edgestream.errors import UsageError
 from edgestream.system.process import n_cores
 
 if TYPE_CHECKING:
+    from edgestream.cli.saying import Saying
+    from edgestream.outlets.open import Companion
+    from edgestream.reader.apart import ApartReader
     from edgestream.reader.read import ReadSession
     from edgestream.reader.wanted import Wanted
     from edgestream.session import Session
-
-    Along = Callable[[Session[Any, Any]], Session[Any, Any] | ReadSession]
+    from edgestream.sources.half_duplex import Mute
 
 # Options that need a model, and how they are typed.
 FOR_A_MODEL = {
@@ -28,6 +30,7 @@ FOR_A_MODEL = {
 TASKS = FOR_A_MODEL | {"wake": "--wake"}
 # Options that mean nothing without one of others.
 ONLY_WITH = {
+    "translate_from": ("--translate-from", ["translate_to"]),
     "translate_policy": ("--translate-policy", ["translate_to"]),
     "subtitles": ("--subtitles", ["translate_to"]),
     "every": ("--every", ["ask_every"]),
@@ -62,6 +65,17 @@ class Given:
     window: int | None
     n_threads: int | None
     device: str | None
+    saying: Saying | None
+
+
+@dataclass(frozen=True, slots=True)
+class Along:
+    """What goes along with a session: `over` puts the reader beside it, `companions` are told all;
+    while something is spoken `mute` keeps a microphone from hearing it."""
+
+    over: Callable[[Session[Any, Any]], Session[Any, Any] | ReadSession]
+    companions: list[Companion]
+    mute: Mute | None
 
 
 def given(params: dict[str, Any], pace: str, *, stdin: str | None = None) -> Given | None:
@@ -86,7 +100,7 @@ def given(params: dict[str, Any], pace: str, *, stdin: str | None = None) -> Giv
     return Given(
         _wanted(used), model, "ask" in used, pace,
         _number(used, "window" if "window" in used else "reader_window", LEAST_WINDOW),
-        _number(used, "reader_threads", 1), used.get("reader_device"),
+        _number(used, "reader_threads", 1), used.get("reader_device"), _saying(used, pace),
     )  # fmt: skip
 
 
@@ -112,6 +126,7 @@ def _wanted(used: dict[str, Any]) -> Wanted:
         raise UsageError(f"--alert-threshold is {threshold:g}; give 0 to 1")
     return Wanted(
         translate_to=used.get("translate_to"),
+        translate_from=_spoken(used),
         translate_policy=used.get("translate_policy"),
         note=used.get("ask_every"),
         every_ms=_duration_ms(used["every"]) if "every" in used else EVERY_MS,
@@ -121,6 +136,27 @@ def _wanted(used: dict[str, Any]) -> Wanted:
         think="think" in used,
         tools=tuple(str(path) for path in used.get("tool", ())),
     )
+
+
+def _spoken(used: dict[str, Any]) -> str | None:
+    """The language that is read, where it is known: what `listen` was told, too."""
+    heard = None if used.get("task") == "translate" else used.get("language")
+    return used.get("translate_from") or heard
+
+
+def _saying(used: dict[str, Any], pace: str) -> Saying | None:
+    if "say" not in used and "say_to" not in used:
+        return None
+    if "say_to" in used and "say_device" in used:
+        raise UsageError("--say-device is no use with --say-to; leave one of them out")
+    from edgestream.cli.saying import Saying
+
+    into = used.get("translate_to")
+    return Saying(
+        language=into or _spoken(used) or "en", translation=into is not None,
+        voice=used.get("say_voice"), device=used.get("say_device"), path=used.get("say_to"),
+        live=pace == "live",
+    )  # fmt: skip
 
 
 def _duration_ms(text: str) -> float:
@@ -139,34 +175,49 @@ def _number(used: dict[str, Any], name: str, least: int) -> int | None:
 
 @contextmanager
 def reading_along(what: Given | None) -> Iterator[Along]:
-    """Starts the reader, if there is something to read for; gives what puts it beside a session.
+    """Starts the reader and the voice, if there is something to read for.
 
-    Raises EdgestreamError where the model or a task cannot be used.
+    Raises EdgestreamError where the model, a task or the voice cannot be used.
     """
     if what is None:
-        yield lambda session: session
+        yield Along(lambda session: session, [], None)
         return
+    from edgestream.reader.read import ReadSession
+    from edgestream.sources.half_duplex import Mute
+
+    with ExitStack() as stack:
+        companions: list[Companion] = []
+        mute = None
+        if what.saying is not None:
+            from edgestream.cli.saying import speaking
+
+            mute = Mute()
+            companions.append(stack.enter_context(speaking(what.saying, mute)))
+        reader = stack.enter_context(closing(_reader(what)))
+        yield Along(
+            lambda session: ReadSession(
+                session, reader, typed() if what.asked else None, to_the_last=what.pace == "waits"
+            ),
+            companions,
+            mute,
+        )
+
+
+def _reader(what: Given) -> ApartReader:
     from edgestream.reader.apart import ApartReader
     from edgestream.reader.apart_worker import Recipe
     from edgestream.reader.model import WINDOW
-    from edgestream.reader.read import ReadSession
     from edgestream.reader.waiting import MAX_WAITING
 
     recipe = Recipe(
         what.model, what.wanted.tasks, what.device, what.asked, beside=what.pace == "live",
         window=what.window or WINDOW, n_threads=what.n_threads or max(1, n_cores() // 2),
     )  # fmt: skip
-    reader = ApartReader(
+    return ApartReader(
         recipe,
         max_waiting=None if what.pace == "fast" else MAX_WAITING,
         patient=what.pace == "waits",
     )
-    try:
-        yield lambda session: ReadSession(
-            session, reader, typed() if what.asked else None, to_the_last=what.pace == "waits"
-        )
-    finally:
-        reader.close()
 
 
 def typed() -> Iterator[str]:

@@ -41,6 +41,7 @@ from edgestream.system.process import tell
 if TYPE_CHECKING:
     from edgestream.session import Session
     from edgestream.sources.block import Source
+    from edgestream.sources.half_duplex import Mute
     from edgestream.speech.stream import Stream
 
 SYNTHETIC_ONLY = (
@@ -97,6 +98,7 @@ def listen(
     ] = None,
     reader: reading.Reader = None,
     translate_to: reading.TranslateTo = None,
+    translate_from: reading.TranslateFrom = None,
     ask: reading.Ask = False,
     ask_every: reading.AskEvery = None,
     every: reading.Every = None,
@@ -174,10 +176,8 @@ def listen(
         kind = kind_of(sources or [], output_dir)
         refuse_what_is_without_effect(context, kind)
         reading.refuse_without_effect(form, drafts=drafts, subtitles=subtitles)
-        what = given(
-            context.params, "fast" if fast else "live",
-            stdin="the sound" if kind is Kind.stdin else None,
-        )  # fmt: skip
+        stdin = "the sound" if kind is Kind.stdin else None
+        what = given(context.params, "fast" if fast else "live", stdin=stdin)
         options = _delay(delay) | {name: context.params[name] for name in OF_THE_STREAM}
         if kind is Kind.files:
             into = folder_for(sources or [], output, output_dir, along=what is not None)
@@ -195,14 +195,15 @@ def listen(
         output = output_beside(source, output, asked=ask)
         _warn(source, model)
         with reading_along(what) as along:
-            opened = _stdin(rate, channels, sample_format) if source == "-" else source
             session = start(
-                opened, model=model, device=device, fast=fast, decoder_device=decoder_device,
-                **options,
+                _stdin(rate, channels, sample_format) if source == "-"
+                else source or _half_duplex(device, along.mute),
+                model=model, device=device, fast=fast, decoder_device=decoder_device, **options,
             )  # fmt: skip
             run(
-                along(session), form, output, lambda: loudness(session.meter.level_dbfs),
+                along.over(session), form, output, lambda: loudness(session.meter.level_dbfs),
                 drafts=drafts, subtitles=reading.whose(subtitles, translate_to),
+                companions=along.companions,
             )  # fmt: skip
         if stats:
             _print_stats(session)
@@ -220,6 +221,17 @@ def _stdin(rate: int, channels: int, sample_format: SampleFormat) -> Callable[[]
     from edgestream.sources.piped import open_piped
 
     return partial(open_piped, standard_input(), rate, channels, sample_format.value)
+
+
+def _half_duplex(device: str | None, mute: Mute | None) -> Callable[[], Source] | None:
+    """Opens the microphone so that it does not hear what this program says; None where it says
+    nothing."""
+    if mute is None:
+        return None
+    from edgestream.sources.half_duplex import HalfDuplex
+    from edgestream.sources.microphone import MicrophoneSource
+
+    return lambda: HalfDuplex(MicrophoneSource(device), mute)
 
 
 def _delay(given: str | None) -> dict[str, Any]:

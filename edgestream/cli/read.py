@@ -32,6 +32,7 @@ def read(
     ] = "-",
     reader: reading.Reader = None,
     translate_to: reading.TranslateTo = None,
+    translate_from: reading.TranslateFrom = None,
     ask: reading.Ask = False,
     ask_every: reading.AskEvery = None,
     every: reading.Every = None,
@@ -75,8 +76,9 @@ def read(
         session = _text(source)
         with reading_along(what) as along:
             run(
-                along(session), form, output, lambda: words_read(session.stream.n_words),
+                along.over(session), form, output, lambda: words_read(session.stream.n_words),
                 drafts=drafts, subtitles=reading.whose(subtitles, translate_to),
+                companions=along.companions,
             )  # fmt: skip
         if stats:
             tell(f"read {session.stream.n_words} words{memory()}")

@@ -27,6 +27,9 @@ Reader = Annotated[
     option(ALONG, "The language model that reads along: a GGUF file, or a model's name."),
 ]
 TranslateTo = Annotated[str | None, option(ALONG, "Translate into this language, as fr or de.")]
+TranslateFrom = Annotated[
+    str | None, option(ALONG, "Out of this language.", default="the --language spoken, else en")
+]
 Ask = Annotated[bool, option(ALONG, "Answer the questions that are typed meanwhile.", "--ask")]
 AskEvery = Annotated[
     str | None, option(ALONG, "Ask this again and again, as 'What was decided so far?'.")

@@ -83,6 +83,7 @@ def watch(
     ] = None,
     reader: reading.Reader = None,
     translate_to: reading.TranslateTo = None,
+    translate_from: reading.TranslateFrom = None,
     ask: Annotated[
         bool,
         option(
@@ -164,13 +165,13 @@ def watch(
             )  # fmt: skip
             figures = Figures(session)
             run(
-                along(session),
+                along.over(session),
                 form,
                 output,
                 lambda: activity(figures.pictures_per_s, 1 - session.stream.counts.dropped_before),
                 window=f"edgestream watch {session.source.name}" if window else None,
                 seen=lambda: session.stream.seen,
-                companions=beside,
+                companions=[*beside, *along.companions],
                 drafts=drafts,
                 subtitles=reading.whose(subtitles, translate_to),
                 count=figures.push,

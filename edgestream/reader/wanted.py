@@ -15,7 +15,8 @@ EVERY_MS = 300_000.0  # between two notes
 class Wanted:
     """What a reader is to do, in words and numbers alone: it may be sent to another process.
 
-    `translate_to`: a language, as `fr`; `translate_policy`: when a word of it is written, the
+    `translate_to`: a language, as `fr`; `translate_from`: the one that is read, the task's usual
+    one if None; `translate_policy`: when a word of it is written, the
     task's usual one if None. `note`: a question that is asked again and again, each `every_ms`.
     `alerts`, `alert_threshold` (0 to 1, the usual one if None): what is waited for, in words that a
     model understands; `wake`: phrases that are waited for as they are. `think`: thoughts beside
@@ -23,6 +24,7 @@ class Wanted:
     """
 
     translate_to: str | None = None
+    translate_from: str | None = None
     translate_policy: str | None = None
     note: str | None = None
     every_ms: float = EVERY_MS
@@ -43,11 +45,10 @@ class Wanted:
     def _translation(self) -> AnyTask | None:
         if self.translate_to is None:
             return None
-        from edgestream.reader.translate import Translate
+        from edgestream.reader.translate import SOURCE, Translate
 
-        if self.translate_policy is None:
-            return Translate(self.translate_to)
-        return Translate(self.translate_to, policy=self.translate_policy)
+        source = SOURCE if self.translate_from is None else self.translate_from
+        return Translate(self.translate_to, self.translate_policy, source=source)
 
     def _thoughts(self) -> AnyTask | None:
         if not self.think:
