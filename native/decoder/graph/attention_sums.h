@@ -7,7 +7,7 @@
 
 namespace edgestream {
 
-/// Adds up the softmax weights of layers, [n_slots, n_rows * group, n_kv_heads] each, as nodes of a
+/// Adds up the softmax weights of layers, [n_columns, n_rows * group, n_kv_heads] each, as nodes of a
 /// graph.
 class AttentionSums {
  public:
@@ -29,7 +29,7 @@ class AttentionSums {
   ggml_context* const c_;
   const ModelShape& shape_;
   const int n_rows_;
-  ggml_tensor* last_row_ = nullptr;  // [n_slots, group, n_kv_heads]
+  ggml_tensor* last_row_ = nullptr;  // [n_columns, group, n_kv_heads]
   ggml_tensor* all_rows_ = nullptr;  // as one layer's
 };
 
