@@ -7,8 +7,8 @@
 
 namespace edgestream {
 
-/// Adds up the softmax weights of layers, [n_columns, n_rows * group, n_kv_heads] each, as nodes of a
-/// graph.
+/// Adds up the softmax weights of layers, [n_columns, n_rows * group, n_kv_heads] each, as nodes of
+/// a graph.
 class AttentionSums {
  public:
   AttentionSums(ggml_context* context, const ModelShape& shape, int n_rows)

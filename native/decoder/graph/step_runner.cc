@@ -43,8 +43,8 @@ void StepRunner::run(RingPlan& plan, std::span<const int> regions, std::span<con
 // The layers behind the exit are computed for all rows of a step or for none. Where the last row
 // exits, nobody waits for logits of theirs.
 void StepRunner::run_with_exit(const RingPlan& plan, const RingStep& step, LogitsOf wanted) {
-  Graph& front = graphs_.step(
-      {step.n_rows, step.into_sinks, LogitsOf::kEveryRow, StepPart::kFront}, step.reads);
+  Graph& front = graphs_.step({step.n_rows, step.into_sinks, LogitsOf::kEveryRow, StepPart::kFront},
+                              step.reads);
   compute(front);
   exit_->decide(front);
   if (front.attention != nullptr && wanted != LogitsOf::kNone) {
