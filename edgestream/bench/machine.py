@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import edgestream
 from edgestream.library.manifest.manifest import MANIFEST
+from edgestream.system.process import n_cores
 
 if TYPE_CHECKING:
     from edgestream.speech.concatenated.model import Model
@@ -46,9 +47,7 @@ def describe(model: Model | ReencodedModel | Watcher) -> dict[str, Any]:
         "model_sha256": hashlib.sha256(_names_its_files(model.folder).read_bytes()).hexdigest(),
         "machine": {
             "cpu": _cpu(),
-            "cores": len(os.sched_getaffinity(0))
-            if hasattr(os, "sched_getaffinity")
-            else os.cpu_count(),
+            "cores": n_cores(),
             "load_average_1min": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
             "system": f"{platform.system()} {platform.machine()}",
             "python": platform.python_version(),

@@ -75,8 +75,8 @@ class CommittedWords:
             units.append(self._unit(word, *_times(final, at, len(words))))
         if words:
             line = " ".join(words)
-            units.append(Unit("", final.start_ms, final.end_ms, line))
             self._end_ms = max(self._end_ms, final.end_ms)
+            units.append(Unit("", final.start_ms, self._end_ms, line))
         return units
 
     def _unit(self, text: str, start_ms: float, end_ms: float) -> Unit:

@@ -56,6 +56,9 @@ class RingDecoder final : public Decoder {
   void begin_unit() override;
   std::span<const float> attention(int region) const override;
   std::shared_ptr<Decoder> fork() const override;
+  /// Goes on from where `other` is, of the same model and memory: as its fork, without taking
+  /// memory. Throws std::invalid_argument where the two differ.
+  void follow(const RingDecoder& other);
 
   /// Writes the stream's past to a file; see write_state(). Not while a proposal is open.
   void save(const std::string& path) const;

@@ -174,6 +174,9 @@ void bind_ring_decoder(nb::module_& m) {
           "further than that many layers when the output layer, put there, gives some token at "
           "least the probability exit_threshold; the layers behind make its keys and values of "
           "what it is there. `delay` in steps is for a model that is told it (n_delays > 0).")
+      .def("follow", &RingDecoder::follow, "other"_a, nb::call_guard<nb::gil_scoped_release>(),
+           "Goes on from where `other` is, of the same model and memory: as a fork of it, without "
+           "taking memory.")
       .def(
           "probe", &probe, nb::arg("branches").noconvert(), nb::arg("trunk").none() = nb::none(),
           "region"_a = 0, "logits"_a = "last",

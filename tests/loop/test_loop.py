@@ -321,6 +321,37 @@ def test_what_is_asked_aside_leaves_no_trace_and_knows_all(model, k, n_draft, to
     assert asked.push_tokens(question)[0].tolist() == answers[-1]
 
 
+@given(st.lists(st.integers(0, SHAPE.n_vocab - 1), min_size=1, max_size=50))
+@settings(max_examples=25)
+@pytest.mark.parametrize("n_draft", [0, 4])
+def test_a_loop_goes_on_behind_what_the_decoder_read_without_it(model, n_draft, tokens):
+    """As if the loop had read it: its prompt does not enter, and drafters know the text."""
+    options = {"n_draft": n_draft, "drafter": NgramDrafter(min_ngram=1)} if n_draft else {}
+    decoder = ring(model)
+    decoder.step_groups([(0, embedded(decoder, [1, 4, 5, *tokens]))], logits="none")
+    loop = interleaved(decoder.fork(), EAGER, **options)
+    loop.go_on(tokens)
+    written = loop.push_tokens([11, 12])[0].tolist()
+    twin = ring(model)
+    for token in [1, 4, 5, *tokens, 6, 11, 12, 8]:
+        logits = twin.step(twin.token_embedding(token)[None])
+    expected = []
+    while len(expected) < 6 and (token := int(np.argmax(logits))) not in (END, 9, SILENCE):
+        expected.append(token)
+        logits = twin.step(twin.token_embedding(token)[None])
+    assert written == expected
+    assert decoder.pos == 3 + len(tokens)  # the fork left no trace
+
+
+def test_what_a_loop_goes_on_behind_are_tokens(model):
+    with pytest.raises(ValueError, match="a token that was seen is 40"):
+        interleaved(ring(model), EAGER).go_on([40])
+
+
+def embedded(decoder, tokens):
+    return np.stack([decoder.token_embedding(token) for token in tokens])
+
+
 def test_a_stream_must_settle_before_it_is_followed(model):
     """A turn that the model ended leaves the rows of its last token open in the decoder."""
     decoder, random = ring(model), np.random.default_rng(0)

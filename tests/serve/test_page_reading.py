@@ -46,6 +46,16 @@ def test_only_a_stretch_of_a_long_history_is_in_the_page(watched, server):
     assert page.locator("#newest").is_hidden()
 
 
+def test_a_take_has_one_title_however_much_of_it_is_there(watched, server):
+    page = read(watched, server, 5)
+    server.script.live, server.script.live_run = lines(2500, "anew {}"), "b2"
+    page.wait_for_function("document.querySelector('#log').lastChild.textContent.includes('2500')")
+    while page.locator("#earlier").is_visible():
+        page.click("#earlier")
+    titled = page.locator("#log .take + .line .words").all_text_contents()
+    assert titled == ["line 1", "anew 1"]
+
+
 def test_search_finds_lines_that_are_not_in_the_page(watched, server):
     page = read(watched, server, 3000)
     page.keyboard.press("/")

@@ -4,6 +4,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import subprocess
+import sys
 import time
 from contextlib import suppress
 from dataclasses import replace
@@ -139,6 +143,37 @@ def test_a_fault_ends_one_session_and_the_others_go_on(server, monkeypatch):
 def test_who_says_nothing_is_told_so(server):
     assert refusal(Talk(server)) == (["idle"], 1008)
     assert refusal(Talk(server, hello())) == (["idle"], 1008)
+
+
+STOPPED = """
+import sys
+from types import SimpleNamespace
+from stream_talk import Talk, hello
+talk = Talk(SimpleNamespace(ws=sys.argv[1]), hello())
+talk.say(bytes(32_000))
+print("said", flush=True)
+print(talk.rest()[-1]["code"], flush=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_a_client_that_stands_still_is_told_so_and_holds_nobody_up(server):
+    """It neither sends nor reads, and its system keeps the connection."""
+    command = [sys.executable, "-c", STOPPED, server.ws]
+    path = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=path) as client:
+        assert client.stdout.readline() == "said\n"
+        client.send_signal(signal.SIGSTOP)
+        with Talk(server, hello()) as other:
+            other.say(SECOND)
+            other.say({"type": "end"})
+            assert other.rest()[-1]["type"] == "done"
+        until_s = time.monotonic() + PATIENCE_S
+        while server.pool.sessions and time.monotonic() < until_s:
+            time.sleep(0.05)
+        assert not server.pool.sessions
+        client.send_signal(signal.SIGCONT)
+        assert client.stdout.readline() == "idle\n"
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -235,8 +234,7 @@ def main() -> None:
             rows.append({"how": how, **found})
             print(rows[-1], file=sys.stderr, flush=True)
     if asked.json:
-        cores = len(os.sched_getaffinity(0))
-        report = {**describe(load()), "cores": cores, "minutes": asked.minutes, "rows": rows}
+        report = {**describe(load()), "minutes": asked.minutes, "rows": rows}
         asked.json.write_text(json.dumps(report, indent=1) + "\n")
     table = Table(
         "streams", "how", "lag p50 ms", "p95", "p99", "waits, p95 ms", "cores", "memory MB"

@@ -75,6 +75,7 @@ export class History {
     const first = Math.max(0, this.#first - MORE);
     const { history, log } = this.page;
     const fromEnd = history.scrollHeight - history.scrollTop;
+    this.#dropTopTitle();
     this.#silently(() => log.prepend(...this.#built(first, this.#first)));
     this.#first = first;
     if (this.#last - first > MOST) this.#cutBottom(first + MOST);
@@ -82,6 +83,14 @@ export class History {
     this.#following = false;
     this.#marks();
     history.focus({ preventScroll: true });
+  }
+
+  /** The title above lines whose take begins earlier; it comes with those that go before. */
+  #dropTopTitle() {
+    const { records } = this.transcript;
+    const top = this.page.log.firstElementChild;
+    const inTake = records[this.#first]?.take === records[this.#first - 1]?.take;
+    if (inTake && top?.classList.contains("take")) top.remove();
   }
 
   #showOnly(first, last) {

@@ -98,7 +98,7 @@ export class CaptureRun {
 
   /** The times of this take would be wrong from here on: another one begins. */
   #slept(lostMs) {
-    if (!this.#stream) return;
+    if (!this.#stream || !this.#capture) return; // nothing was kept yet, or it has ended
     const startMs = this.#stream.keptMs;
     const gap = { type: "gap", start_ms: startMs, end_ms: startMs + lostMs, reason: "the computer slept" };
     this.on.event(gap, this.#take);
