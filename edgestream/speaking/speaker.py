@@ -180,7 +180,6 @@ class Speaker:
         """Does a step; what goes wrong is told."""
         try:
             step(*arguments)
-            self._last_told = ""
         except EdgestreamError as error:
             if not self._stopped and str(error) != self._last_told:
                 self._last_told = str(error)
@@ -211,6 +210,7 @@ class Speaker:
         try:
             self._write(self._engine.speak(clause.text, clause.language))
             self._pace.end(clause.text)
+            self._last_told = ""
         finally:
             self._pace.drop()
 
