@@ -19,8 +19,8 @@ PACKAGE = ROOT / "edgestream"
 # In the order that data takes, and models before it. A room imports only rooms above it.
 ROOMS = [
     "errors", "events", "data", "system", "library", "sources", "onnx", "decoder", "policy",
-    "captions", "session", "speech", "vision", "reader", "outlets", "batch", "hub", "scoring",
-    "convert", "bench", "serve", "cli", "__main__",
+    "captions", "session", "speech", "vision", "reader", "outlets", "speaking", "batch", "hub",
+    "scoring", "convert", "bench", "serve", "cli", "__main__",
 ]  # fmt: skip
 FILE_LINES = 300
 FUNCTION_LINES = 40

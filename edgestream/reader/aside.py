@@ -7,8 +7,9 @@ from edgestream._native import InterleavedLoop, LoopConfig, NgramDrafter, Sample
 from edgestream.errors import UsageError, computing
 from edgestream.policy import SilenceThreshold
 from edgestream.reader.memory import Memory
+from edgestream.reader.sentences import tidy
 
-MAX_QUESTION = 512  # tokens
+MAX_QUESTION = 1024  # tokens
 MAX_ANSWER = 128  # tokens, where a task says nothing else
 NEVER = 1.0  # is silence likelier than this
 N_DRAFT = 8  # tokens that are guessed at once: answers repeat what was read
@@ -25,12 +26,11 @@ class Aside:
         self._seen = memory.seen
 
     def ask(self, question: str, *, max_tokens: int = MAX_ANSWER) -> str:
-        """The answer to a question, which closes the user's turn.
+        """The answer to a question, which closes the user's turn: as whole sentences if it has any.
 
         Raises UsageError: the question has more than MAX_QUESTION tokens.
         """
-        chat = self._model.chat
-        tokens = chat.question(question)
+        tokens = self._model.chat.question(question)
         if len(tokens) > MAX_QUESTION:
             raise UsageError(f"a question of {len(tokens)} tokens; at most {MAX_QUESTION} fit")
         loop = InterleavedLoop(
@@ -38,7 +38,7 @@ class Aside:
             SilenceThreshold(NEVER),
             LoopConfig(
                 max_tokens_per_unit=max_tokens,
-                end_of_turn=list(chat.ends),
+                end_of_turn=list(self._model.chat.ends),
                 sampler=SamplerConfig(repetition_penalty=PENALTY),
             ),
             before_unit=tokens[:-1],
@@ -48,4 +48,4 @@ class Aside:
         loop.go_on(self._seen)
         with computing():
             written, _, _ = loop.push_tokens(tokens[-1:])
-        return " ".join(self._model.tokenizer.decode(written.tolist()).split())
+        return tidy(self._model.tokenizer.decode(written.tolist()), cut_off=loop.cut_off)

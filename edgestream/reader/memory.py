@@ -10,10 +10,12 @@ from edgestream._native import Decoder
 from edgestream.decoder.rows import token_rows
 from edgestream.errors import UsageError, computing
 from edgestream.reader.model import WINDOW, ReaderModel
+from edgestream.reader.whole_texts import WholeTexts
 
 TEXT = "text"  # the region of what was read
 MAX_PROMPT = 1024  # tokens of the prompt, which stays for ever
 HEARD = "What is being said, word by word:\n"  # before the text
+LINE_END = "\n"
 
 
 class Memory:
@@ -39,34 +41,45 @@ class Memory:
         Raises UsageError where the prompt is too long or a window does not fit the model.
         """
         self.model = model
-        encode = model.tokenizer.encode
-        prefix = [*model.chat.prefix(prompt), *encode(opening, add_special=False)]
+        prefix = model.chat.prefix(prompt)
+        if opening:
+            prefix += model.chat.text(opening, first=True)
         if len(prefix) > MAX_PROMPT:
             raise UsageError(f"a prompt of {len(prefix)} tokens; at most {MAX_PROMPT} fit")
         self._regions = [TEXT, *(regions or {})]
         windows = [(TEXT, window), *(regions or {}).items()]
         self.ring = model.ring(n_sinks=len(prefix), window=windows, n_threads=n_threads)
-        self._seen: deque[int] = deque(maxlen=window)  # tokens of the text, for drafts
+        self._kept = {name: WholeTexts(n_rows) for name, n_rows in (regions or {}).items()}
+        self._line_end = model.chat.text(LINE_END)[-1]
+        self._seen: deque[int] = deque(maxlen=window)  # newest tokens, for drafts
         self._enter(TEXT, prefix)
 
     def read(self, text: str) -> None:
         """Text enters, as it stands: with the space before it."""
-        tokens = self.model.tokenizer.encode(text, add_special=False)
+        tokens = self.model.chat.text(text)
         self._seen.extend(tokens)
         self._enter(TEXT, tokens)
 
     def end_line(self) -> None:
         """A line of the text ends."""
-        self.read("\n")
+        self.read(LINE_END)
         self.ring.begin_unit()
 
     def keep(self, text: str, region: str) -> None:
-        """What the model wrote enters a region of its own, which the text does not push out."""
-        self._enter(region, self.model.tokenizer.encode(text, add_special=False))
+        """What the model wrote enters a region of its own, which the text does not push out.
+
+        The region holds whole texts: where a new one needs room, the oldest leave as a whole, and
+        empty lines before the new one take the rest of their place. A text that is longer than the
+        region loses its end.
+        """
+        held = self._kept[region]
+        tokens = self.model.chat.text(text)[: held.n_rows]
+        self._seen.extend(tokens)
+        self._enter(region, [self._line_end] * held.enter(len(tokens)) + tokens)
 
     @property
     def seen(self) -> list[int]:
-        """Tokens of the newest text."""
+        """Newest tokens of what was read and kept."""
         return list(self._seen)
 
     @property

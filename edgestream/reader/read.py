@@ -4,22 +4,40 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import Any
 
 from edgestream.events import Event
+from edgestream.reader.apart import ApartReader
 from edgestream.reader.model import WINDOW, ReaderModel, load_reader
 from edgestream.reader.reader import AnyTask, Reader
 from edgestream.reader.text import TextSource, TextStream, open_text
 from edgestream.session import Session
+from edgestream.sources.questions import Questions
+
+POLL_S = 0.05  # how long a question may wait that is asked of a source that has ended
 
 
 class ReadSession:
     """A session whose events a reader reads along: iterate over its events and the reader's."""
 
-    def __init__(self, session: Session[Any, Any], reader: Reader) -> None:
+    def __init__(
+        self,
+        session: Session[Any, Any],
+        reader: Reader | ApartReader,
+        questions: Iterable[str] | None = None,
+        *,
+        to_the_last: bool = False,
+    ) -> None:
+        """`questions`: lines that are answered as they come, if the reader was made for that;
+        `to_the_last`: those too that come when the source has ended.
+        """
+        self._to_the_last = to_the_last
         self._session, self._reader = session, reader
+        self._questions = Questions([] if questions is None else questions)
         self.source, self.stream, self.meter = session.source, session.stream, session.meter
+        self._stopped = False
         self._blocks = self._read()
 
     def __iter__(self) -> Iterator[Event]:
@@ -37,7 +55,10 @@ class ReadSession:
 
     def stop(self) -> None:
         """No more input is read; iteration goes on to the end of what was."""
+        self._stopped = True
         self._session.stop()
+        if isinstance(self._reader, ApartReader):
+            self._reader.hurry()
 
     def close(self) -> None:
         """Ends it: nothing more comes. May be repeated."""
@@ -48,18 +69,34 @@ class ReadSession:
     def _read(self) -> Generator[list[Event], None, None]:
         try:
             for events in self._session.blocks():
-                said = [each for event in events for each in self._reader.push(event)]
-                yield [*events, *said, *self._reader.poll()]
-            yield self._reader.finish()
+                both = [each for event in events for each in (event, *self._reader.push(event))]
+                yield [*both, *self._reader.poll(), *self._asked()]
+            yield from self._reader.finishing()
+            while not self._stopped and not self._questions.ended:
+                if question := self._questions.take():
+                    yield self._reader.ask(question)
+                    yield from self._reader.finishing()
+                elif self._to_the_last:
+                    time.sleep(POLL_S)
+                    yield []
+                else:
+                    return
         finally:
             self._reader.close()
+
+    def _asked(self) -> list[Event]:
+        """Questions are taken as fast as they can be answered, one between two pieces of input."""
+        question = self._questions.take() if self._reader.is_free else None
+        return self._reader.ask(question) if question else []
 
 
 def read(
     source: Session[Any, Any] | str | os.PathLike[str] | Iterable[str],
     *,
     model: str | os.PathLike[str] | ReaderModel | None = None,
-    task: AnyTask | Sequence[AnyTask],
+    task: AnyTask | Sequence[AnyTask] = (),
+    questions: Iterable[str] | None = None,
+    beside: bool = False,
     window: int = WINDOW,
     n_threads: int = 1,
     device: str | None = None,
@@ -71,6 +108,9 @@ def read(
         model: a GGUF file, a converted decoder's folder or name, or what `load_reader` gives; None
             where no task needs one.
         task: one task or several.
+        questions: lines that are answered as they come, from what was read by then.
+        beside: answers are written on a thread, for live sources; otherwise each is waited for, and
+            all is the same on any machine.
         window: tokens of text that are remembered.
         n_threads: that compute.
         device: of the model, as `load_reader` takes it.
@@ -84,8 +124,12 @@ def read(
     if isinstance(model, (str, os.PathLike)):
         model = load_reader(model, device=device)
     tasks = list(task) if isinstance(task, Sequence) else [task]
-    reader = Reader(model, tasks, window=window, n_threads=n_threads)
-    return ReadSession(source if isinstance(source, Session) else _text(source), reader)
+    reader = Reader(
+        model, tasks, asked=questions is not None, beside=beside, window=window,
+        n_threads=n_threads,
+    )  # fmt: skip
+    session = source if isinstance(source, Session) else _text(source)
+    return ReadSession(session, reader, questions)
 
 
 def _text(source: str | os.PathLike[str] | Iterable[str]) -> Session[Any, Any]:

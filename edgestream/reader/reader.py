@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import groupby
+from collections.abc import Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
+from edgestream.errors import UsageError
 from edgestream.events import Event
 from edgestream.reader.model import WINDOW, ReaderModel
 from edgestream.reader.shared import SharedMemory
@@ -61,13 +61,15 @@ class Reader:
         Raises UsageError or ModelError on what cannot be used.
         """
         self._words = CommittedWords()
+        self._asked = asked
+        self._ended = False
         own = [task for task in tasks if isinstance(task, OwnStage)]
         plain = [task for task in tasks if isinstance(task, Task)]
         self._stages: list[Stage] = [
             task.stage(model, beside=beside, n_threads=n_threads) for task in own
         ]
         self._shared: list[SharedMemory] = []
-        for group in _by_prompt(plain) or ([[]] if asked else []):
+        for group in _by_prompt(plain, asked=asked):
             assert model is not None, "a task without a model"
             self._shared.append(
                 SharedMemory(model, group, beside=beside, window=window, n_threads=n_threads)
@@ -76,20 +78,41 @@ class Reader:
 
     def push(self, event: Event) -> list[Event]:
         """An event of the stream; what the tasks say by now."""
-        units = self._words.push(event)
-        return [said for unit in units for stage in self._stages for said in stage.push(unit)]
+        return [said for unit in self._words.push(event) for said in self.read(unit)]
+
+    def read(self, unit: Unit) -> list[Event]:
+        """A unit of what was said, for who has units already; what the tasks say by now."""
+        return [said for stage in self._stages for said in stage.push(unit)]
 
     def poll(self) -> list[Event]:
         """What the tasks say by now, where nothing was pushed."""
         return [said for stage in self._stages for said in stage.poll()]
 
     def ask(self, question: str) -> list[Event]:
-        """A question of the user about what was read; its Answer comes now or later."""
+        """A question of the user about what was read; its Answer comes now or later.
+
+        Raises UsageError where the reader was not made with `asked`.
+        """
+        if not self._asked:
+            raise UsageError("this reader answers no questions; make it with asked=True")
         return self._shared[0].ask(question)
 
+    @property
+    def is_free(self) -> bool:
+        """Whether a question would be begun with at once, and not wait for other answers."""
+        return self._asked and self._shared[0].is_free
+
     def finish(self) -> list[Event]:
-        """The source has ended: what is left comes."""
-        return [said for stage in self._stages for said in stage.finish()]
+        """The source has ended: what is left comes. After it questions alone may come, and this
+        again, which waits for their answers."""
+        return [said for events in self.finishing() for said in events]
+
+    def finishing(self) -> Iterator[list[Event]]:
+        """As `finish`, each part as soon as it is there."""
+        stages = self._shared[:1] if self._ended else self._stages
+        self._ended = True
+        for stage in stages:
+            yield stage.finish()
 
     def close(self) -> None:
         """Lets go of threads; may be repeated."""
@@ -97,7 +120,9 @@ class Reader:
             stage.close()
 
 
-def _by_prompt(tasks: Sequence[Task]) -> list[list[Task]]:
+def _by_prompt(tasks: Sequence[Task], *, asked: bool) -> list[list[Task]]:
     """Tasks that share a memory; the usual prompt's first, which is the one that is asked."""
-    ordered = sorted(tasks, key=lambda task: (task.prompt != PROMPT, task.prompt))
-    return [list(group) for _, group in groupby(ordered, key=lambda task: task.prompt)]
+    groups: dict[str, list[Task]] = {PROMPT: []} if asked else {}
+    for task in sorted(tasks, key=lambda task: task.prompt != PROMPT):
+        groups.setdefault(task.prompt, []).append(task)
+    return list(groups.values())

@@ -3,22 +3,31 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 
 from edgestream.errors import UsageError
 from edgestream.events import Answer, Event
-from edgestream.reader.aside import Aside
-from edgestream.reader.memory import Memory
+from edgestream.reader.aside import MAX_ANSWER, Aside
+from edgestream.reader.memory import HEARD, Memory
 from edgestream.reader.model import WINDOW, ReaderModel
+from edgestream.reader.plain import with_example
 from edgestream.reader.task import PROMPT, Task
 from edgestream.reader.units import Unit
 from edgestream.reader.writer import Writer
 
-MAX_LATE = 4  # answers that wait; a task that is asked too often is not asked meanwhile
+MAX_FORKS = 2  # answers that are written or wait, each with a memory of its own; no more are begun
+MAX_QUESTIONS = 8  # of users, that wait
+NOTHING_READ = "Nothing was read yet."
+TOO_MANY = f"Not answered: {MAX_QUESTIONS} questions wait already; ask again later."
 
 
 class SharedMemory:
-    """Tasks of one prompt over one memory. `ask` is answered from it too."""
+    """Tasks of one prompt over one memory. `ask` is answered from it too.
+
+    Where answers are written slower than lines come, tasks are asked less often, and questions wait
+    in line: memory for MAX_FORKS answers is all that is ever taken.
+    """
 
     def __init__(
         self,
@@ -31,51 +40,116 @@ class SharedMemory:
     ) -> None:
         """`window` and `n_threads` as of a Memory."""
         regions = {task.region: task.region_rows for task in tasks if task.region}
-        prompt = tasks[0].prompt if tasks else PROMPT
+        prompt = _prompt(model, tasks)
         self.memory = Memory(model, prompt, regions=regions, window=window, n_threads=n_threads)
         self._tasks = tasks
+        self._beside = beside
         self._writer = Writer(beside=beside)
         self._newest = Unit("", 0.0, 0.0)
+        self._n_units = 0
+        self._ended = False
+        self._questions: deque[str] = deque()  # that wait
+        self._to_keep: deque[tuple[str, str]] = deque()  # texts and their regions
 
     def push(self, unit: Unit) -> list[Event]:
         """A unit is read; the events that are whole by now."""
+        events = self._writer.done()
+        self._newest = unit
+        self._n_units += 1
         if unit.ends_line:
             self.memory.end_line()
+            events += self._arrived(wait=not self._beside)
         else:
             self.memory.read(f" {unit.text}")
-        self._newest = unit
-        events = self._writer.done()
+        events += self._answered()
         for task in self._tasks:
-            if self._writer.n_waiting < MAX_LATE and task.policy.due(unit):
+            if self._has_room and task.policy.due(unit):
                 events += self._asked(task, task.on_unit(unit))
         return events
 
     def ask(self, question: str) -> list[Event]:
-        """A question of the user; its Answer comes now or later."""
-        aside, time_ms = Aside(self.memory), self._newest.end_ms
+        """A question of the user; its Answer comes now or later, in the order of questions.
 
-        def write() -> str:
-            try:
-                return aside.ask(question)
-            except UsageError as error:  # too long a question ends nothing
-                return str(error)
+        Nothing comes of an empty one.
+        """
+        question = " ".join(question.split())
+        if not question:
+            return []
+        if len(self._questions) >= MAX_QUESTIONS:
+            return [Answer(question, TOO_MANY, self._newest.end_ms)]
+        self._questions.append(question)
+        return self._answered()
 
-        return self._writer.submit(write, lambda text: [Answer(question, text, time_ms)])
+    @property
+    def is_free(self) -> bool:
+        """Whether a question would be begun with at once."""
+        return self._has_room and not self._questions
 
     def poll(self) -> list[Event]:
         """The events that are whole by now."""
-        return self._writer.done()
+        return [*self._writer.done(), *self._answered()]
 
     def finish(self) -> list[Event]:
-        """The source has ended: what is left comes."""
+        """The source has ended: what is left comes. Each task sees what those before it wrote.
+
+        Questions may still come; then what is left of those.
+        """
         events = self._writer.finish()
-        for task in self._tasks:
-            events += self._asked(task, task.on_end(self._newest))
-        return [*events, *self._writer.finish()]
+        if self._n_units and not self._ended:
+            if not self._newest.ends_line:
+                self.memory.end_line()
+            events += self._arrived(wait=True)
+            for task in self._tasks:
+                events += [*self._asked(task, task.on_end(self._newest)), *self._writer.finish()]
+        self._ended = True
+        while self._questions:
+            events += [*self._answered(), *self._writer.finish()]
+        return events
 
     def close(self) -> None:
-        """Lets go of the thread."""
+        """Lets go of the thread, and of what tasks have begun."""
         self._writer.close()
+        for task in self._tasks:
+            task.close()
+
+    @property
+    def _has_room(self) -> bool:
+        return self._writer.n_waiting < MAX_FORKS
+
+    def _arrived(self, *, wait: bool) -> list[Event]:
+        """Between two lines: what waited for that enters the memory."""
+        events: list[Event] = []
+        for task in self._tasks:
+            for news in task.arrived(wait=wait):
+                self._to_keep.append((task.kept(news.text), task.region))
+                events.append(news.event)
+        self._keep()
+        return events
+
+    def _keep(self) -> None:
+        while self._to_keep:
+            text, region = self._to_keep.popleft()
+            if text and region:
+                self.memory.keep(text, region)
+
+    def _answered(self) -> list[Event]:
+        """Begins with the questions that wait, as far as there is room."""
+        events: list[Event] = []
+        while self._questions and self._has_room:
+            events += self._answer(self._questions.popleft())
+        return events
+
+    def _answer(self, question: str) -> list[Event]:
+        time_ms = self._newest.end_ms
+        aside = Aside(self.memory) if self._n_units else None
+
+        def write() -> str:
+            try:
+                return aside.ask(question, max_tokens=MAX_ANSWER) if aside else NOTHING_READ
+            except UsageError as error:  # too long a question ends nothing
+                return f"Not answered: {error}"
+
+        return self._writer.submit(write, lambda text: [Answer(question, text, time_ms)])
 
     def _asked(self, task: Task, question: str | None) -> list[Event]:
         if question is None:
@@ -87,8 +161,17 @@ class SharedMemory:
 
     def _taker(self, task: Task, unit: Unit) -> Callable[[str], list[Event]]:
         def take(text: str) -> list[Event]:
-            if task.region and text:
-                self.memory.keep(f"[{text}]\n", task.region)
+            self._to_keep.append((task.kept(text), task.region))
+            if self._newest.ends_line:  # else it would stand within a line
+                self._keep()
             return list(task.on_text(text, unit))
 
         return take
+
+
+def _prompt(model: ReaderModel, tasks: Sequence[Task]) -> str:
+    """Of the tasks' memory. A base model is shown an example too, where it has the usual one."""
+    prompt = tasks[0].prompt if tasks else PROMPT
+    told = dict.fromkeys(task.told for task in tasks if task.told)
+    whole = " ".join([prompt, *told])
+    return with_example(whole, HEARD) if model.chat.is_plain and prompt == PROMPT else whole

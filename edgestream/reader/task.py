@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Protocol
 
 from edgestream.events import Event, Note
@@ -54,6 +55,14 @@ class EveryMs:
         return True
 
 
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """What a task got from elsewhere: `text` is kept in the task's region, `event` is told."""
+
+    text: str
+    event: Event
+
+
 class Task:
     """A question that is asked again and again about what was read.
 
@@ -72,12 +81,14 @@ class Task:
         prompt: what the model is told before everything. Tasks with the same prompt share a memory.
         policy: when `on_unit` is asked. One that counts, as EveryMs, is for one task alone.
         max_tokens: of an answer.
+        told: what is added to the prompt of the memory that it shares.
         region: where the answer is kept for later questions to see; "" keeps nothing. The name of a
             region with a window of its own (see `Memory`).
         region_rows: rows (tokens) of that window.
     """
 
     prompt: str = PROMPT
+    told: str = ""
     policy: When = EveryLine()
     max_tokens: int = MAX_ANSWER
     region: str = ""
@@ -91,6 +102,10 @@ class Task:
         """What comes of an answer; `unit` is the one that on_unit was given."""
         return [Note("", text, unit.start_ms, unit.end_ms)] if text else []
 
+    def kept(self, text: str) -> str:
+        """What of an answer is kept in `region`, at the next line's end; "" for nothing."""
+        return f"[{text}]\n" if text else ""
+
     def on_end(self, unit: Unit) -> str | None:
         """As on_unit, once more when the source has ended; `unit` is the last one."""
         return None
@@ -98,3 +113,11 @@ class Task:
     def write(self, aside: Aside, question: str) -> str:
         """Asks a fork of the memory; on any thread. For tasks that do more than ask."""
         return aside.ask(question, max_tokens=self.max_tokens)
+
+    def arrived(self, *, wait: bool) -> Iterable[Arrived]:
+        """What came from elsewhere since it was asked last, as the result of a tool; asked at each
+        line's end. `wait`: for what is on its way, so that it does not hang on time."""
+        return ()
+
+    def close(self) -> None:
+        """Nothing more is asked; may be repeated."""

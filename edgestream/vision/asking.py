@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import queue
-import threading
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -12,6 +10,7 @@ from edgestream.errors import UsageError
 from edgestream.events import Answer, Event
 from edgestream.session import Input, Reading, Session
 from edgestream.sources.picture import PictureSource
+from edgestream.sources.questions import Questions
 from edgestream.vision.stream import PictureStream
 
 
@@ -24,11 +23,9 @@ class Asking:
 
     def __init__(self, stream: PictureStream, questions: Iterable[str]) -> None:
         self._stream = stream
-        self._waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._questions = Questions(questions)
         self._pool = ThreadPoolExecutor(1, "edgestream-answer")
         self._open: Future[Answer] | None = None
-        self._reader = threading.Thread(target=self._read, args=(questions,), daemon=True)
-        self._reader.start()
 
     def push(self) -> list[Event]:
         """Call it between two pictures: the answer that is whole, if any; begins the next one."""
@@ -36,15 +33,14 @@ class Asking:
         if self._open and self._open.done():
             answers.append(self._open.result())
             self._open = None
-        if self._open is None and not self._waiting.empty():
-            question = self._waiting.get()
+        if self._open is None and (question := self._questions.take()):
             self._open = self._pool.submit(self._answering(question))
         return answers
 
     def finish(self) -> list[Event]:
         """The answers to all that was asked so far; they are waited for."""
         answers: list[Event] = []
-        while self._open or not self._waiting.empty():
+        while self._open or self._questions.any_wait:
             answers += self.push()
             if self._open:
                 self._open.exception()  # waits
@@ -62,11 +58,6 @@ class Asking:
             text = str(error)
             return lambda: Answer(question, text, time_ms)
         return lambda: Answer(question, answer(), time_ms)
-
-    def _read(self, questions: Iterable[str]) -> None:
-        for line in questions:
-            if question := " ".join(line.split()):
-                self._waiting.put(question)
 
 
 class AskedReading(Reading):

@@ -115,7 +115,7 @@ def test_an_answer_is_not_waited_for_while_pictures_come():
     stream = Stream()
     stream.may_answer.clear()
     asking = Asking(stream, ["what?", "else?"])
-    asking._reader.join(WAIT_S)
+    asking._questions._reader.join(WAIT_S)
     assert [asking.push() for _ in range(5)] == [[]] * 5
     stream.may_answer.set()
     assert [answer.question for answer in asking.finish()] == ["what?", "else?"]
@@ -148,7 +148,7 @@ def test_a_session_over_a_vision_language_model_takes_questions(tmp_path):
     video = write_scene(tmp_path / "scene.avi", seconds=6)
     plain = list(es.watch(video, model=folder, fast=True))
     session = es.watch(video, model=folder, fast=True, questions=["What now?"])
-    session.reading._asking._reader.join(WAIT_S)
+    session.reading._asking._questions._reader.join(WAIT_S)
     events = list(session)
     assert [event for event in events if not isinstance(event, Answer)] == plain
     answers = [event for event in events if isinstance(event, Answer)]

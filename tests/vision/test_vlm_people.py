@@ -31,7 +31,7 @@ def happenings(events):
 def test_it_tells_of_what_the_watcher_of_tracks_tells(folder):
     own = list(es.watch(CLIP, fast=True))
     session = es.watch(CLIP, model=folder, fast=True, questions=["What is there?"])
-    session.reading._asking._reader.join()
+    session.reading._asking._questions._reader.join()
     events = list(session)
     counts = session.stream.counts
     told = happenings(events)

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`read()`: a text, questions and tasks in one call."""
+
+import pytest
+from tiny_reader import TALK, tiny_reader
+
+import edgestream as es
+from edgestream.events import Answer, Draft, Final, Thought
+from edgestream.reader.think import Think
+
+LINES = TALK.split(". ")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return tiny_reader(tmp_path_factory.mktemp("reader"))
+
+
+def test_questions_are_answered_in_order_beside_the_text(model):
+    asked = [f"question {i}" for i in range(40)]
+    for beside in (False, True):
+        session = es.read([TALK], model=model, questions=asked, beside=beside)
+        events = [event for event in session if not isinstance(event, Draft)]
+        answers = [event for event in events if isinstance(event, Answer)]
+        assert [answer.question for answer in answers] == asked
+        assert [event.text for event in events if isinstance(event, Final)] == [
+            *(f"{line}." for line in LINES[:-1]), LINES[-1],
+        ]  # fmt: skip
+
+
+def test_a_file_is_read(model, tmp_path):
+    path = tmp_path / "talk.txt"
+    path.write_text(TALK)
+    once = list(es.read(path, model=model, task=Think()))
+    assert [e for e in once if isinstance(e, Thought)]
+    pieces = [TALK[i : i + 9] for i in range(0, len(TALK), 9)]
+    again = list(es.read(pieces, model=model, task=[Think()]))
+    assert [e for e in once if not isinstance(e, Draft)] == [
+        e for e in again if not isinstance(e, Draft)
+    ]
+
+
+def test_a_session_that_is_left_lets_go(model):
+    session = es.read([TALK], model=model, task=Think(), questions=["who?"], beside=True)
+    next(iter(session))
+    session.close()
+    session.close()
+    assert list(session) == []
