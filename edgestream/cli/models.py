@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgestream.cli.bars import progress_bar
-from edgestream.errors import ModelError
+from edgestream.errors import ModelError, UsageError
 from edgestream.system.process import tell
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from edgestream.hub.fit import Fit
 
 app = typer.Typer(no_args_is_help=True, help="List, fetch, verify and remove models.")
 Name = Annotated[str, typer.Argument(help="owner/name on a hub, or a name of the list.")]
@@ -41,8 +43,20 @@ def list_models() -> None:
 
 
 @app.command()
-def info(name: Name, offline: Offline = False) -> None:
+def info(
+    name: Annotated[
+        str, typer.Argument(help="owner/name on a hub, a name of the list, or a GGUF file.")
+    ],
+    offline: Offline = False,
+    window: Annotated[
+        int | None, typer.Option(help="Of a GGUF file that reads along: rows (tokens) of text.")
+    ] = None,
+) -> None:
     """What a model is, and whether it fits this machine; asks the hub if it is not here."""
+    if name.lower().endswith(".gguf"):
+        return _file_info(name, window)
+    if window is not None:
+        raise UsageError("--window is of a GGUF file (FILE.gguf); other models have their own")
     from edgestream.hub.about import about
 
     model = about(name, offline=offline, tell=tell)
@@ -54,11 +68,7 @@ def info(name: Name, offline: Offline = False) -> None:
         "licence": model.manifest.license,
         **model.origin,
     }
-    if model.fit:
-        lines["fit"] = str(model.fit)
-        lines["fits"] = f"no, {model.fit.problem}" if model.fit.problem else "yes"
-    for what, found in lines.items():
-        typer.echo(f"{what + ':':<13}{found}")
+    _echo(lines, model.fit)
 
 
 @app.command()
@@ -112,6 +122,22 @@ def path(name: Name) -> None:
     from edgestream.library import folders
 
     typer.echo(os.fsencode(folders.find(name)))  # whatever bytes it has
+
+
+def _file_info(name: str, window: int | None) -> None:
+    from pathlib import Path
+
+    from edgestream.hub.gguf_file import about_gguf
+
+    _echo(*about_gguf(Path(name), window))
+
+
+def _echo(lines: dict[str, str], fit: Fit | None) -> None:
+    """Lines by name; whether it fits, where that is known."""
+    if fit:
+        lines |= {"fit": str(fit), "fits": f"no, {fit.problem}" if fit.problem else "yes"}
+    for what, found in lines.items():
+        typer.echo(f"{what + ':':<13}{found}")
 
 
 def _row(folder: Path, state: str) -> list[str]:

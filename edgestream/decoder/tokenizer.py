@@ -85,9 +85,12 @@ class Tokenizer:
         """
         if any(not 0 <= token < self.n_tokens for token in tokens):
             raise ValueError(f"tokenizer: tokens are 0 to {self.n_tokens - 1}")
-        return b"".join(self._piece(token, special) for token in tokens).decode("utf-8", "replace")
+        return b"".join(self.piece(token, special=special) for token in tokens).decode(
+            "utf-8", "replace"
+        )
 
-    def _piece(self, token: int, special: bool) -> bytes:
+    def piece(self, token: int, *, special: bool = False) -> bytes:
+        """What one token stands for, which may be a part of a character."""
         out = ctypes.create_string_buffer(PIECE_BYTES)
         n = llama_cpp.llama_token_to_piece(self._vocab, token, out, len(out), 0, special)
         if n < 0:

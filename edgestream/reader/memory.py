@@ -41,21 +41,22 @@ class Memory:
         Raises UsageError where the prompt is too long or a window does not fit the model.
         """
         self.model = model
-        encode = model.tokenizer.encode
-        prefix = [*model.chat.prefix(prompt), *encode(opening, add_special=False)]
+        prefix = model.chat.prefix(prompt)
+        if opening:
+            prefix += model.chat.text(opening, first=True)
         if len(prefix) > MAX_PROMPT:
             raise UsageError(f"a prompt of {len(prefix)} tokens; at most {MAX_PROMPT} fit")
         self._regions = [TEXT, *(regions or {})]
         windows = [(TEXT, window), *(regions or {}).items()]
         self.ring = model.ring(n_sinks=len(prefix), window=windows, n_threads=n_threads)
         self._kept = {name: WholeTexts(n_rows) for name, n_rows in (regions or {}).items()}
-        self._line_end = encode(LINE_END, add_special=False)[-1]
+        self._line_end = model.chat.text(LINE_END)[-1]
         self._seen: deque[int] = deque(maxlen=window)  # newest tokens, for drafts
         self._enter(TEXT, prefix)
 
     def read(self, text: str) -> None:
         """Text enters, as it stands: with the space before it."""
-        tokens = self.model.tokenizer.encode(text, add_special=False)
+        tokens = self.model.chat.text(text)
         self._seen.extend(tokens)
         self._enter(TEXT, tokens)
 
@@ -72,7 +73,7 @@ class Memory:
         region loses its end.
         """
         held = self._kept[region]
-        tokens = self.model.tokenizer.encode(text, add_special=False)[: held.n_rows]
+        tokens = self.model.chat.text(text)[: held.n_rows]
         self._seen.extend(tokens)
         self._enter(region, [self._line_end] * held.enter(len(tokens)) + tokens)
 

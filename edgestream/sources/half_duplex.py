@@ -25,26 +25,39 @@ DRIFT = 2e-4  # by which the clocks of sound card and system differ at most
 
 
 class Mute:
-    """Shared by a loudspeaker and a microphone: when the one spoke. Times are `time.monotonic`."""
+    """Shared by a loudspeaker and a microphone: when the one spoke. Times are `time.monotonic`.
+
+    `begin` and `end` may be repeated, and come from the loudspeaker's own thread.
+    """
 
     def __init__(self) -> None:
-        self._spans: deque[tuple[float, float]] = deque()  # apart from each other, in order
+        self._spans: deque[tuple[float, float]] = deque()  # in order
+        self._since_s: float | None = None
         self._lock = threading.Lock()
 
-    def spoke(self, begin_s: float, end_s: float) -> None:
-        """Sound is in the room between these times, of which `end_s` may lie ahead."""
+    def begin(self) -> None:
+        """From now on there is sound in the room."""
         with self._lock:
-            if self._spans and begin_s <= self._spans[-1][1] + ECHO_S:
-                last_begin_s, last_end_s = self._spans.pop()
-                begin_s, end_s = min(begin_s, last_begin_s), max(end_s, last_end_s)
-            self._spans.append((begin_s, end_s))
-            while self._spans[0][1] < end_s - KEPT_S:
+            if self._since_s is None:
+                self._since_s = time.monotonic()
+
+    def end(self) -> None:
+        """All of it was played."""
+        with self._lock:
+            if self._since_s is None:
+                return
+            now_s = time.monotonic()
+            self._spans.append((self._since_s, now_s))
+            self._since_s = None
+            while self._spans[0][1] < now_s - KEPT_S:
                 self._spans.popleft()
 
     def spans(self, begin_s: float, end_s: float) -> list[tuple[float, float]]:
-        """When samples that come in between these times are not heard."""
+        """When samples that come in between these times are not heard; one may have no end."""
         with self._lock:
             heard = [(first_s, last_s + ECHO_S + DEVICE_S) for first_s, last_s in self._spans]
+            if self._since_s is not None:
+                heard.append((self._since_s, math.inf))
         return [span for span in heard if span[0] < end_s and span[1] > begin_s]
 
 
@@ -86,16 +99,19 @@ class HalfDuplex:
 
     def _muted(self, block: Block) -> Block:
         n, rate_hz = len(block.samples), block.rate_hz or self._source.rate_hz
-        now_s = time.monotonic() - self._source.behind_ms / 1000
-        end_s = self._clock.push((n + block.lost_samples) / rate_hz, now_s)
-        begin_s = end_s - n / rate_hz
-        spans = self._mute.spans(begin_s, end_s)
+        # The sound is older than its samples' coming, and younger than the clock says: it does not
+        # know yet of samples that were lost without a word.
+        late_s = time.monotonic() - self._source.behind_ms / 1000
+        early_s = self._clock.push((n + block.lost_samples) / rate_hz, late_s)
+        late_s, early_s = late_s - n / rate_hz, early_s - n / rate_hz
+        spans = self._mute.spans(early_s, late_s + n / rate_hz)
         if not spans or not n:
             return block
         samples = block.samples.copy()
         for first_s, last_s in spans:
-            first = max(0, math.floor((first_s - begin_s) * rate_hz))
-            samples[first : max(0, math.ceil((last_s - begin_s) * rate_hz))] = np.float32(0)
+            first = max(0, math.floor((first_s - late_s) * rate_hz))
+            end = n if math.isinf(last_s) else max(0, math.ceil((last_s - early_s) * rate_hz))
+            samples[first:end] = np.float32(0)
         return replace(block, samples=samples)
 
 

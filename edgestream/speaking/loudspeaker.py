@@ -17,7 +17,7 @@ BLOCK_MS = 20  # what the device asks for at a time
 LATENCY_S = 0.1  # the device's own buffer, as the microphone's
 AHEAD_S = 0.5  # of sound that waits here: enough to begin the next clause meanwhile
 POLL_S = 0.01
-LOST_AFTER_S = 2.0  # a device that takes nothing for this long is gone
+LOST_AFTER_S = 5.0  # a device that takes nothing for this long is gone
 MAX_DELAY_S = 2.0  # between a sample's way to the device and its sound; more is a wrong clock
 
 
@@ -39,6 +39,7 @@ class LoudspeakerOutput:
         self._begun: Samples | None = None  # the rest of what it has; its own
         self._n_written = self._n_taken = 0  # each is changed by one thread only
         self._aborted = False
+        self._n_sounding = 0  # frames that the device takes until all before them were played
         self._stream: Any = None
         self._open(found)
 
@@ -73,6 +74,7 @@ class LoudspeakerOutput:
             with caught():
                 stream.close(ignore_errors=True)
                 PLAYING.discard(self)
+            self._silent()
         self._queue.clear()
         self._begun = None
         self._n_taken = self._n_written
@@ -124,11 +126,20 @@ class LoudspeakerOutput:
         frames[n:, 0] = 0.0
         frames[:, 1:] = frames[:, :1]
         if n and self._mute is not None:
-            now_s = time.monotonic()
+            self._mute.begin()
             delay_s = when.outputBufferDacTime - when.currentTime
             if not self._delay_s < delay_s < MAX_DELAY_S:
                 delay_s = self._delay_s
-            self._mute.spoke(now_s, now_s + delay_s + n_frames / self.rate_hz)
+            self._n_sounding = round(delay_s * self.rate_hz)
+        elif self._n_sounding:
+            # Counted in frames, not by the clock: a device that stalls sounds later.
+            self._n_sounding = max(0, self._n_sounding - n_frames)
+            if not self._n_sounding:
+                self._silent()
+
+    def _silent(self) -> None:
+        if self._mute is not None:
+            self._mute.end()
 
     def _fill(self, room: Samples) -> int:
         """Copies what is queued into the room [n]; returns how much there was."""

@@ -16,6 +16,7 @@ from typing import Any
 
 from edgestream.errors import ModelError, OperationError, UsageError
 from edgestream.library.json_file import Fields, read_json
+from edgestream.onnx.session import open_session
 from edgestream.sources.block import MAX_RATE_HZ, MIN_RATE_HZ
 from edgestream.speaking.engine import Chunk, checked_speed, speakable
 from edgestream.speaking.program import Program
@@ -38,7 +39,7 @@ class PiperEngine:
         self._language = settings.table("language").text("family", own)
         scale = settings.table("inference").positive("length_scale", 1.0)
         self._length_scale = scale / checked_speed(speed)
-        self._voice = _load(self._path)
+        self._voice = _load(self._path, settings)
         self._running: Program | None = None
         self._waiting = self._start() if self._voice is None else None
 
@@ -94,18 +95,21 @@ class PiperEngine:
         )
 
 
-def _load(path: Path) -> Any:
-    """The voice by the package; None where only the program is there, or neither."""
+def _load(path: Path, settings: Fields) -> Any:
+    """The voice by the package; None where only the program is there, or neither.
+
+    Not by its own `load`, whose threads wait by spinning: beside captions it takes twice as long.
+    """
     try:
-        from piper import PiperVoice
+        from piper import PiperConfig, PiperVoice
     except ImportError:
         return None
     try:
-        with native_work():
-            return PiperVoice.load(path)
-    except Exception as error:  # whatever onnxruntime and json say of a damaged voice
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelError(f"{path}: no voice of Piper: {reason}; fetch it again") from None
+        config = PiperConfig.from_dict(settings.data)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ModelError(f"{settings.where}: no voice of Piper: {error!r:.80}") from None
+    with native_work():
+        return PiperVoice(session=open_session(path), config=config)
 
 
 def _settings(path: Path) -> Fields:

@@ -73,7 +73,11 @@ class Speaker:
         told: Callable[[str], object] = _ignore,
         settle_s: float = SETTLE_S,
     ) -> None:
-        engine.expect(language)
+        try:
+            engine.expect(language)
+        except EdgestreamError:
+            output.close()
+            raise
         self._engine = engine
         self._output = output
         self._language = language

@@ -34,9 +34,9 @@ def _aside() -> IO[bytes]:
 
 
 @contextmanager
-def caught() -> Iterator[Caught]:
-    """Within the block stderr's descriptor leads aside. What others print there meanwhile, from
-    other threads, comes through after it.
+def caught(known: re.Pattern[bytes] = KNOWN) -> Iterator[Caught]:
+    """Within the block stderr's descriptor leads aside. Lines that are `known` are kept; others,
+    from other threads, come through after it.
     """
     found = Caught()
     try:
@@ -53,8 +53,8 @@ def caught() -> Iterator[Caught]:
             os.close(saved_fd)
             aside.seek(0)
             lines = aside.read().splitlines(keepends=True)
-            found.lines = [line for line in lines if KNOWN.match(line)]
+            found.lines = [line for line in lines if known.match(line)]
             with suppress(OSError):
                 for line in lines:
-                    if not KNOWN.match(line):
+                    if not known.match(line):
                         os.write(STDERR_FD, line)

@@ -42,6 +42,15 @@ class RingDecoder final : public Decoder {
   std::span<const float> propose(std::span<const RegionRows> groups) override;
   void keep(int n_rows) override;
 
+  /// Independent branches behind the same past: each sees the past, the rows of the `trunk` and its
+  /// own rows [n, n_embd], n >= 1, and none of another branch's, and its positions go on behind the
+  /// trunk's. Returns the logits [n, n_vocab] of the last row of each. Nothing of it is kept. Trunk
+  /// and as many branches as fit max_rows are computed together. Throws std::invalid_argument, with
+  /// nothing taken, as step() does, and where trunk and a branch have more than max_rows rows, a
+  /// proposal is open, not all attention sinks have come, or attention decides which rows stay.
+  std::span<const float> probe(std::span<const float> trunk,
+                               std::span<const std::span<const float>> branches, int region);
+
   void begin_unit() override;
   std::span<const float> attention(int region) const override;
   std::shared_ptr<Decoder> fork() const override;
@@ -68,6 +77,10 @@ class RingDecoder final : public Decoder {
   size_t state_bytes() const { return runner_.n_bytes(); }
 
  private:
+  void check_probe(std::span<const float> trunk, std::span<const std::span<const float>> branches,
+                   int region) const;
+  void run_batch(const BranchBatch& batch, std::span<const float> trunk,
+                 std::span<const std::span<const float>> branches, int region);
   int64_t checked_rows(std::span<const RegionRows> groups) const;
   void append(std::span<const RegionRows> groups, LogitsOf wanted);
   void begin();

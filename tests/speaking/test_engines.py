@@ -199,10 +199,8 @@ def test_piper_as_a_package(voice: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     loaded: list[object] = []
 
     class PiperVoice:
-        @staticmethod
-        def load(path: Path) -> PiperVoice:
-            loaded.append(path)
-            return PiperVoice()
+        def __init__(self, session: object, config: dict[str, object]) -> None:
+            loaded.append((session, config["audio"]))
 
         def synthesize(self, text: str, settings: SimpleNamespace) -> object:
             for sentence in text.split(". "):
@@ -214,11 +212,13 @@ def test_piper_as_a_package(voice: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     fake = ModuleType("piper")
     fake.PiperVoice = PiperVoice  # type: ignore[attr-defined]
     fake.SynthesisConfig = SimpleNamespace  # type: ignore[attr-defined]
+    fake.PiperConfig = SimpleNamespace(from_dict=dict)  # type: ignore[attr-defined]
+    monkeypatch.setattr("edgestream.speaking.piper.open_session", lambda path: path)
     monkeypatch.setitem(sys.modules, "piper", fake)
     engine = open_engine(str(voice), speed=2.0)
     assert [len(chunk.samples) for chunk in engine.speak("One. Two three", "en")] == [3, 9]
     assert next(engine.speak("a", "en")).samples[0] == 0.75
-    assert loaded == [voice]
+    assert loaded == [(voice, {"sample_rate": 16000})]
     with pytest.raises(OperationError, match=r"speech: tiny.onnx: 'phoneme'"):
         list(engine.speak("zzz", "en"))
     engine.expect("en-GB")
@@ -263,3 +263,9 @@ def test_a_real_voice_of_piper() -> None:
     assert 0.8 < len(samples) / rate_hz < 4.0
     assert 0.05 < np.abs(samples).max() <= 1.0
     engine.close()
+
+
+@pytest.mark.skipif(importlib.util.find_spec("piper") is None, reason="piper-tts is missing")
+def test_a_damaged_voice_of_piper_is_one_line(voice: Path) -> None:
+    with pytest.raises(ModelError, match=r"tiny\.onnx"):
+        open_engine(str(voice))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
 import time
@@ -109,21 +110,33 @@ def test_a_microphone_that_comes_back_does_not_cut_the_loudspeaker_off(
     assert fake.n_restarts == 2
 
 
-def test_the_mute_knows_when_it_sounds(fake: FakeSoundDevice) -> None:
+def is_muted(mute: Mute) -> bool:
+    """Whether it sounds now."""
+    now_s = time.monotonic()
+    return any(end_s == math.inf for _, end_s in mute.spans(now_s, now_s))
+
+
+def test_the_mute_lasts_until_the_device_has_played_all(fake: FakeSoundDevice) -> None:
     mute = Mute()
     output = LoudspeakerOutput(mute=mute)
     (stream,) = fake.streams
     stream.take(100)  # nothing was said
-    now_s = time.monotonic()
-    assert mute.spans(now_s - 1, now_s + 1) == []
+    assert mute.spans(0, math.inf) == []
     output.write(RAMP)
-    stream.take(100, delay_s=0.7)
-    ((begin_s, end_s),) = mute.spans(now_s - 1, now_s + 1)
-    assert now_s <= begin_s <= time.monotonic()
-    assert begin_s + 0.7 + 0.3 <= end_s
-    stream.take(100, delay_s=-5.0)  # a clock that is wrong
-    assert mute.spans(now_s - 1, now_s + 1) == [(begin_s, end_s)]
+    stream.take(100, delay_s=0.5)
+    assert is_muted(mute)
+    stream.take(round(0.5 * RATE_HZ) - 1)
+    assert is_muted(mute)
+    stream.take(1)
+    assert not is_muted(mute)
+    ((begin_s, end_s),) = mute.spans(0, math.inf)
+    assert begin_s + 0.3 <= end_s
+    output.write(RAMP)
+    stream.take(100, delay_s=-5.0)  # a clock that is wrong: the stream's own latency
+    stream.take(round(0.1 * RATE_HZ) - 1)
+    assert is_muted(mute)
     output.close()
+    assert not is_muted(mute)
 
 
 def test_wrong_devices_are_refused_in_one_line(fake: FakeSoundDevice) -> None:

@@ -54,22 +54,21 @@ def clauses(n: int) -> list[str]:
 
 
 class Heard(Mute):
-    """Notes when sound is handed over: by a loudspeaker that mutes, or by a function."""
+    """Notes when sound is handed over: to a loudspeaker, which mutes, or to a function."""
 
     def __init__(self) -> None:
         super().__init__()
         self.first_s = self.last_s = 0.0
         self.begun = threading.Event()
 
-    def spoke(self, begin_s: float, end_s: float) -> None:
+    def begin(self) -> None:
         self.last_s = time.monotonic()
         if not self.begun.is_set():
-            self.first_s = begin_s
+            self.first_s = self.last_s
             self.begun.set()
 
-    def take(self, samples: Samples) -> None:
-        now_s = time.monotonic()
-        self.spoke(now_s, now_s)
+    def take(self, _: Samples) -> None:
+        self.begin()
 
 
 def first_sound_s(speaker: Speaker, heard: Heard, clause: str, behind: str) -> float:

@@ -17,6 +17,14 @@ std::span<const int> kept_by(const RingRows& rows, const RingStep& step, int row
   return kept.first(std::max<int64_t>(std::ssize(kept) - (step.n_rows - 1 - row), 0));
 }
 
+// Rows of a branch are seen where they lie, not where their count says.
+void move_branch(const RingRegion& region, const BranchRow& branch, int64_t taken,
+                 std::span<float> seen) {
+  const int64_t first = taken - std::min(branch.n_own, region.window);
+  for (int64_t row = first; row < taken; ++row) seen[region.slot_of(row)] = kHidden;
+  for (int64_t row = first; row < taken; ++row) seen[region.slot_of(row + branch.shift)] = 0.F;
+}
+
 }  // namespace
 
 void write_mask(const RingRows& rows, const RingStep& step, std::span<float> mask) {
@@ -36,6 +44,10 @@ void write_mask(const RingRows& rows, const RingStep& step, std::span<float> mas
       std::fill_n(seen + r.first_slot, n_keys - before_wrap, 0.F);
     }
     for (const int slot : kept_by(rows, step, row)) seen[slot] = rows.kept->log_weight(slot);
+    if (step.branches.empty()) continue;
+    const int own = step.regions[row];
+    move_branch(rows.regions[own], step.branches[row], step.taken[row * rows.n_regions() + own],
+                mask.subspan(int64_t{row} * rows.n_slots, rows.n_slots));
   }
 }
 

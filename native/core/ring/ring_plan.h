@@ -4,10 +4,12 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
 
+#include "core/ring/branch_rows.h"
 #include "core/ring/ring_rows.h"
 
 namespace edgestream {
@@ -30,8 +32,9 @@ struct RingStep {
   std::span<const int32_t> sink_query_positions;
   /// [n_rows] what to add to all positions of a row on each axis.
   std::span<const std::array<int32_t, kAxes>> above;
-  std::span<const int> regions;    ///< [n_rows]
-  std::span<const int64_t> taken;  ///< [n_rows, n_regions] rows when a row came, it too
+  std::span<const BranchRow> branches;  ///< [n_rows] where rows of branches lie; empty: none are
+  std::span<const int> regions;         ///< [n_rows]
+  std::span<const int64_t> taken;       ///< [n_rows, n_regions] rows when a row came, it too
 };
 
 /// Attention sinks and sliding windows in a ring of fixed slots (Xiao et al. 2023, "Efficient
@@ -83,6 +86,14 @@ class RingPlan {
   /// text; n_rows as next_rows() gave it. Attention sinks are text of region 0.
   const RingStep& take(std::span<const int> regions, std::span<const RowAxes> axes = {});
 
+  /// Plans a step of rows of branches, all of text in one region behind the same past, that do not
+  /// count: take() must not come before drop_branches(). Their slots, max_rows from the newest row
+  /// on, hold nothing that the next row sees. There must be all sinks, and no retention but
+  /// kWindow. Never rebases.
+  const RingStep& take_branches(int region, std::span<const BranchRow> rows);
+  /// The rows of branches were never taken.
+  void drop_branches();
+
   /// Notes how much attention the rows of the last step gave: `shares` [n_rows, n_slots], the mean
   /// of all heads.
   void add_mass(std::span<const float> shares);
@@ -107,6 +118,13 @@ class RingPlan {
   void rebase(std::span<const int> regions);
   void enter(int row, int region, const RowAxes& axes);
   void place(int row, int region);
+  const RingStep& placed(size_t n_rows);
+
+  // The newest row that counts, while there are branches behind it.
+  struct Mark {
+    int region;
+    int64_t taken, next, pos;
+  };
 
   RingRows rows_;
   std::vector<int> sizes_;
@@ -119,6 +137,8 @@ class RingPlan {
   std::vector<int32_t> rebase_by_;                     // [n_clocks]
   std::vector<int> row_regions_;                       // [max_rows]
   std::vector<int64_t> row_taken_;                     // [max_rows, n_regions]
+  std::vector<BranchRow> branch_rows_;                 // [max_rows]
+  std::optional<Mark> mark_;
 };
 
 }  // namespace edgestream

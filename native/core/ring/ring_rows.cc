@@ -71,6 +71,11 @@ void RingRows::take_back(int region) {
   if (kept && pos >= shape.n_sinks && kept->take_back(pos)) rank_kept();
 }
 
+void RingRows::go_to(int region, int64_t taken, int64_t next) {
+  regions[region].taken = taken;
+  set_next(region, next);
+}
+
 // `pos` is that of the row that comes or was the newest.
 void RingRows::set_next(int region, int64_t next) {
   const bool for_all = shape.layout == Layout::kOneClock ||

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 #include <utility>
@@ -31,7 +32,12 @@ struct RingRegion {
   int n_slots;        ///< window and room for the rows of a step
   int64_t taken = 0;  ///< rows ever, attention sinks not counted
   int64_t next = 0;   ///< position of the next row
-  int64_t slot_of(int64_t row) const { return first_slot + row % n_slots; }
+  /// Rows from this one on are a branch's and lie so many slots further on; see take_branches().
+  int64_t branch_from = std::numeric_limits<int64_t>::max();
+  int64_t branch_shift = 0;
+  int64_t slot_of(int64_t row) const {
+    return first_slot + (row < branch_from ? row : row + branch_shift) % n_slots;
+  }
   int64_t oldest_of(int64_t n_taken) const { return n_taken > window ? n_taken - window : 0; }
 };
 
@@ -57,6 +63,8 @@ struct RingRows {
   int64_t enter(int region, const RowAxes& axes);
   /// The newest row, of `region`, was never taken.
   void take_back(int region);
+  /// As if `taken` rows of the region had come and the next lay at `next`.
+  void go_to(int region, int64_t taken, int64_t next);
   /// Lets rows leave, where attention decides which; there is no room.
   std::span<const RowMerge> make_room();
   void begin_unit();

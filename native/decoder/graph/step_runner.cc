@@ -29,14 +29,23 @@ size_t StepRunner::n_bytes() const {
 
 void StepRunner::run(RingPlan& plan, std::span<const int> regions, std::span<const RowAxes> axes,
                      LogitsOf wanted) {
-  const RingStep& step = plan.take(regions, axes);
+  run_step(plan, plan.take(regions, axes), wanted);
+}
+
+void StepRunner::run_branches(RingPlan& plan, int region, std::span<const BranchRow> rows,
+                              LogitsOf wanted) {
+  run_step(plan, plan.take_branches(region, rows), wanted);
+}
+
+void StepRunner::run_step(RingPlan& plan, const RingStep& step, LogitsOf wanted) {
   move_keys(plan, step);
   inputs_.send_places(plan.rows(), step);
   if (exit_) return run_with_exit(plan, step, wanted);
   Graph& graph = graphs_.step({step.n_rows, step.into_sinks, wanted});
   compute(graph);
   if (graph.logits != nullptr) results_.read_logits(graph);
-  if (graph.attention != nullptr) attention_.read(graph, plan.rows(), step);
+  if (graph.attention != nullptr && step.branches.empty())
+    attention_.read(graph, plan.rows(), step);
   if (graph.mass != nullptr) plan.add_mass(results_.read_mass(graph));
 }
 
@@ -47,7 +56,7 @@ void StepRunner::run_with_exit(const RingPlan& plan, const RingStep& step, Logit
       graphs_.step({step.n_rows, step.into_sinks, LogitsOf::kEveryRow, StepPart::kFront});
   compute(front);
   exit_->decide(front);
-  if (front.attention != nullptr && wanted != LogitsOf::kNone) {
+  if (front.attention != nullptr && wanted != LogitsOf::kNone && step.branches.empty()) {
     attention_.read(front, plan.rows(), step);
   }
   const int last = step.n_rows - 1;
