@@ -116,10 +116,8 @@ def main() -> None:
             texts.add(text)
             print(f"{kind:8} {line}", flush=True)
     for name, of in (("median", statistics.median), ("p95", partial(percentile, share=0.95))):
-        share = of(took["beside"]) / of(took["alone"])
-        print(
-            f"{name}: {of(took['alone']):.1f} ms alone, {of(took['beside']):.1f} beside: {share:.3f}"
-        )
+        alone, beside = of(took["alone"]), of(took["beside"])
+        print(f"{name}: {alone:.1f} ms alone, {beside:.1f} beside: {beside / alone:.3f}")
     print("captions are the same" if len(texts) == 1 else "CAPTIONS DIFFER")
 
 
