@@ -119,8 +119,8 @@ def test_public_names_are_these():
     assert sorted(edgestream.__all__) == [
         "Alert", "Answer", "Comment", "Draft", "EdgestreamError", "EveryLine", "EveryMs",
         "EveryWord", "Final", "Gap", "Lag", "Note", "Notice", "Task", "Thought", "ToolCall",
-        "Translation", "TranslationDraft", "Word", "listen", "load", "load_reader", "load_watcher",
-        "read", "watch",
+        "Translate", "Translation", "TranslationDraft", "Word", "listen", "load", "load_reader",
+        "load_watcher", "read", "watch",
     ]  # fmt: skip
     for name in edgestream.__all__:
         assert getattr(edgestream, name) is not None

@@ -18,12 +18,13 @@ CHUNK = 3  # words that are read before they are translated, where no wait-k say
 
 
 def side_by_side(setting: Setting, phrasing: Phrasing) -> StreamedTranslator:
-    """User and assistant speak at the same time, each in a region of its own."""
+    """User and assistant speak at the same time, each in a region of its own; the assistant's
+    positions begin behind the longest text of the user, as in a conversation they would."""
     model, policy = setting.model, SentencePolicy(setting.policy.policy)
     half = WINDOW // 2
     ring = model.ring(
         n_sinks=len(phrasing.prompt), window=[("input", half), ("output", half)], layout=GROUPED,
-        gap=0, attention_layers=setting.attention_layers, n_threads=setting.n_threads,
+        gap=half, attention_layers=setting.attention_layers, n_threads=setting.n_threads,
     )  # fmt: skip
     opens = phrasing.opens
     loop = GroupedLoop(

@@ -12,7 +12,8 @@ from edgestream.reader.translation.phrasing import Phrasing
 from edgestream.reader.translation.setting import Setting
 
 WINDOW = 512  # rows that are remembered: this sentence, and those before it with their translations
-LONGEST = 128  # tokens of a translation
+LONGEST = 128  # tokens that a translation goes on with behind what is committed of it
+MOST = 256  # tokens of the translation of a sentence; a model that writes more has lost its way
 N_DRAFT = 15  # tokens of the last translation that are verified at once
 MOST_ROWS = 1 << 20  # of a sentence; it is cut long before
 
@@ -64,19 +65,25 @@ class ReencodedTranslator:
             self._n_words += 1
         rows = token_rows(self._model.weights, tokens)
         self._decoder.read(rows)
+        if len(self._written) >= MOST:
+            return
         written, _, _ = self._loop.push_unit(rows)
         self._written += written.tolist()
 
     def texts(self) -> tuple[str, str]:
         """The translation of the sentence: what is committed, and that with what may change."""
         decode = self._model.tokenizer.decode
-        return decode(self._written), decode([*self._written, *self._loop.hypothesis])
+        return decode(self._written), decode(self._whole())
 
     def end(self) -> str:
         """The sentence is over: all of its translation is committed."""
-        written, _, _ = self._loop.finish()
+        whole = self._whole()
         self._loop.reset()
-        whole, self._written, self._n_words = [*self._written, *written.tolist()], [], 0
+        self._written, self._n_words = [], 0
         pair = [*self._phrasing.opens, *whole, *self._phrasing.closes]
         self._decoder.end_sentence(token_rows(self._model.weights, pair))
         return self._model.tokenizer.decode(whole)
+
+    def _whole(self) -> list[int]:
+        room = max(0, MOST - len(self._written))
+        return [*self._written, *self._loop.hypothesis[:room]]

@@ -183,11 +183,14 @@ double Loop::unit_age_ms() const {
   return age.count();
 }
 
-void Loop::write(int32_t token, float probability, bool goes_on) {
+void Loop::write(int32_t token, float probability) {
   out_.push_back({token, probability, read_});
   sampler_.accept(token);
-  if (goes_on) return;
-  counts_ = {.written = counts_.written + 1, .held = 0, .turn = counts_.turn + 1, .since_write = 0};
+  const bool counts = begins_word(token);
+  counts_ = {.written = counts_.written + (counts || counts_.written == 0 ? 1 : 0),
+             .held = 0,
+             .turn = counts_.turn + (counts || counts_.turn == 0 ? 1 : 0),
+             .since_write = 0};
 }
 
 bool Loop::approves(const Proposal& proposal, const Counts& counts) const {

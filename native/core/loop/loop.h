@@ -119,7 +119,7 @@ class Loop {
   Proposal choose(std::span<const float> logits);
   bool approves(const Proposal& proposal, const Counts& counts) const;
   /// A token is written: push() will return it. One that goes on with a word is not counted.
-  void write(int32_t token, float probability, bool goes_on = false);
+  void write(int32_t token, float probability);
   /// Whether a word, or what counts as one, begins with `token`.
   bool begins_word(int32_t token) const {
     return loop_config_.begins_word.empty() || loop_config_.begins_word[token] != 0;

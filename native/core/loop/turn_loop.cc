@@ -58,7 +58,7 @@ void TurnLoop::take_turn(int max_tokens, double max_ms) {
       in_word_ = false;
       break;
     }
-    write(proposal.token, proposal.probability, goes_on);
+    write(proposal.token, proposal.probability);
     write_token(proposal.token);
     in_word_ = true;
     const double before_ms = std::exchange(age_ms, unit_age_ms());
