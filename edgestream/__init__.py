@@ -33,13 +33,15 @@ if TYPE_CHECKING:
     from edgestream.reader.model import load_reader
     from edgestream.reader.read import read
     from edgestream.reader.task import EveryLine, EveryMs, EveryWord, Task
+    from edgestream.reader.translate import Translate
     from edgestream.speech.listen import listen, load
     from edgestream.vision.watch import load_watcher, watch
 
 __all__ = [
     "Alert", "Answer", "Comment", "Draft", "EdgestreamError", "EveryLine", "EveryMs", "EveryWord",
-    "Final", "Gap", "Lag", "Note", "Notice", "Task", "Thought", "ToolCall", "Translation",
-    "TranslationDraft", "Word", "listen", "load", "load_reader", "load_watcher", "read", "watch",
+    "Final", "Gap", "Lag", "Note", "Notice", "Task", "Thought", "ToolCall", "Translate",
+    "Translation", "TranslationDraft", "Word", "listen", "load", "load_reader", "load_watcher",
+    "read", "watch",
 ]  # fmt: skip
 __version__ = "0.1.0"
 reporting.switch_off()  # here, where every import of a part of edgestream passes first
@@ -64,6 +66,7 @@ MODULES = {
     "edgestream.reader.model": ("load_reader",),
     "edgestream.reader.read": ("read",),
     "edgestream.reader.task": ("EveryLine", "EveryMs", "EveryWord", "Task"),
+    "edgestream.reader.translate": ("Translate",),
     "edgestream.speech.listen": ("listen", "load"),
     "edgestream.vision.watch": ("load_watcher", "watch"),
 }

@@ -38,10 +38,9 @@ __all__ = [
 
 LOCAL_AGREEMENT, ALIGNATT, WAIT_K = "local-agreement", "alignatt", "wait-k"
 USUAL = {LOCAL_AGREEMENT: 2, ALIGNATT: 25, WAIT_K: 3}  # by name, each with its usual number
+OF_WORDS = {LOCAL_AGREEMENT: 2, ALIGNATT: 2, WAIT_K: 3}  # where words are read and written
 MOST = {LOCAL_AGREEMENT: 64, ALIGNATT: 1000, WAIT_K: 64}  # numbers of each
 AND, OR = "+", "|"  # between policies that must all agree, and between such groups
-_KNOWN = ", ".join(f"{name}:{number}" for name, number in USUAL.items())
-_TRY = f"try {_KNOWN}; + between two for both, | for either"
 
 FORMAT = 1
 WRITTEN_BY = (
@@ -106,23 +105,34 @@ class ChosenPolicy:
     n_hypotheses: int = USUAL[LOCAL_AGREEMENT]  # that a loop of windows compares for it
     parts: tuple[Policy, ...] = ()  # that it is made of, if of several
     head: Head | None = None  # that it comes from
+    n_words: int = 0  # that it waits for, of a wait-k
 
 
-def choose_policy(given: object, model: str, *, named: bool) -> ChosenPolicy:
+def choose_policy(
+    given: object, model: str, *, named: bool, of_words: bool = False
+) -> ChosenPolicy:
     """A Policy; of models that take them `named` a name too, `local-agreement:3`, or several with +
     (both) and | (either, binds less) between; of other models a Head or its file.
+
+    `of_words`: what is read and written are words, and `wait-k:3` waits for three of them; else it
+    holds back the last three tokens of a hypothesis.
 
     Raises UsageError on what is none or what `model` does not take, ModelError on a bad file.
     """
     if isinstance(given, Policy):
         return ChosenPolicy(given)
     if named and isinstance(given, str):
-        groups = [[_by_name(n, model) for n in group.split(AND)] for group in given.split(OR)]
+        groups = [
+            [_by_name(name, model, of_words) for name in group.split(AND)]
+            for group in given.split(OR)
+        ]
         return _joined([_joined(group, AllOf) for group in groups], AnyOf)
     if not isinstance(given, (Head, str, os.PathLike)):
         raise UsageError(f"policy: {type(given).__name__} cannot be used; see docs/policies.md")
     if named:
-        raise UsageError(f"{model}: a policy head decides for models of another family; {_TRY}")
+        raise UsageError(
+            f"{model}: a policy head decides for models of another family; {_try(USUAL)}"
+        )
     if isinstance(given, str) and re.split("[:+|]", given)[0] in USUAL:
         raise UsageError(
             f"{model}: policy {given!r:.80} is for models that decode a window again and again;"
@@ -141,13 +151,21 @@ def _joined(parts: list[ChosenPolicy], join: type[AllOf] | type[AnyOf]) -> Chose
     return ChosenPolicy(join(*policies), max(p.n_hypotheses for p in parts), (*policies, *inner))
 
 
-def _by_name(text: str, model: str) -> ChosenPolicy:
+def _try(usual: dict[str, int]) -> str:
+    known = ", ".join(f"{name}:{number}" for name, number in usual.items())
+    return f"try {known}; + between two for both, | for either"
+
+
+def _by_name(text: str, model: str, of_words: bool) -> ChosenPolicy:
+    usual = OF_WORDS if of_words else USUAL
     name, colon, digits = text.partition(":")
-    number = int(digits) if digits.isdecimal() else USUAL.get(name, 0)
+    number = int(digits) if digits.isdecimal() else usual.get(name, 0)
     if name not in USUAL or (colon and not digits.isdecimal()) or not 0 < number <= MOST[name]:
-        raise UsageError(f"{model}: policy {text!r:.80}: {_TRY}")
+        raise UsageError(f"{model}: policy {text!r:.80}: {_try(usual)}")
     if name == LOCAL_AGREEMENT:
         return ChosenPolicy(LocalAgreement(), number)
+    if name == WAIT_K and of_words:
+        return ChosenPolicy(WaitK(number), 1, n_words=number)
     if name == WAIT_K:  # of one hypothesis: with as many tokens behind the one that is written
         return ChosenPolicy(LocalAgreement(number + 1), 1)
     return ChosenPolicy(AlignAtt(number), 1)

@@ -19,8 +19,8 @@ PACKAGE = ROOT / "edgestream"
 # In the order that data takes, and models before it. A room imports only rooms above it.
 ROOMS = [
     "errors", "events", "data", "system", "library", "sources", "onnx", "decoder", "policy",
-    "captions", "session", "speech", "vision", "reader", "outlets", "batch", "hub", "scoring",
-    "convert", "bench", "serve", "cli", "__main__",
+    "captions", "session", "speech", "vision", "reader", "outlets", "speaking", "batch", "hub",
+    "scoring", "convert", "bench", "serve", "cli", "__main__",
 ]  # fmt: skip
 FILE_LINES = 300
 FUNCTION_LINES = 40
@@ -119,8 +119,8 @@ def test_public_names_are_these():
     assert sorted(edgestream.__all__) == [
         "Alert", "Answer", "Comment", "Draft", "EdgestreamError", "EveryLine", "EveryMs",
         "EveryWord", "Final", "Gap", "Lag", "Note", "Notice", "Task", "Thought", "ToolCall",
-        "Translation", "TranslationDraft", "Word", "listen", "load", "load_reader", "load_watcher",
-        "read", "watch",
+        "Translate", "Translation", "TranslationDraft", "Word", "listen", "load", "load_reader",
+        "load_watcher", "read", "watch",
     ]  # fmt: skip
     for name in edgestream.__all__:
         assert getattr(edgestream, name) is not None

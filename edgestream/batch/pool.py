@@ -8,7 +8,6 @@ a time, so that threads would leave cores idle from the fifth on. Each has a mod
 from __future__ import annotations
 
 import multiprocessing
-import signal
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import suppress
@@ -19,6 +18,7 @@ from edgestream.batch.caption_file import Captioned
 from edgestream.batch.outputs import Job
 from edgestream.batch.worker import Failed, Ready, Recipe, Report, Unusable, work
 from edgestream.errors import OperationError
+from edgestream.system.process import ending
 
 SHORT = "perhaps memory is short: fewer --jobs take less"
 
@@ -112,16 +112,9 @@ class Pool:
         """After its death; one that died before it was at a job had no luck with memory."""
         self._workers.remove(worker)
         worker.process.join()
-        self._ending = _ending(worker.process.exitcode)
+        self._ending = ending(worker.process.exitcode)
         if worker.job is None:
             return
         if self._waiting:
             self._workers.append(Worker(self._recipe))
         yield worker.job, Failed(f"the process was ended by {self._ending}; {SHORT}")
-
-
-def _ending(exit_code: int | None) -> str:
-    if exit_code is not None and exit_code < 0:
-        with suppress(ValueError):
-            return signal.Signals(-exit_code).name
-    return f"exit code {exit_code}"

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from edgestream.cli import reading
+from edgestream.cli.along import given, reading_along
 from edgestream.cli.listen_input import (
     Kind,
     folder_for,
@@ -39,11 +41,13 @@ from edgestream.system.process import tell
 if TYPE_CHECKING:
     from edgestream.session import Session
     from edgestream.sources.block import Source
+    from edgestream.sources.half_duplex import Mute
     from edgestream.speech.stream import Stream
 
 SYNTHETIC_ONLY = (
     "synthetic-en understands synthetic voices only, not people; -m takes other models."
 )
+OF_THE_STREAM = ("confidence", "policy", "language", "task", "prompt", "vad")
 
 
 def listen(
@@ -92,6 +96,20 @@ def listen(
         str | None,
         option(MODEL, "Text taken for what was said before; helps with names (Whisper)."),
     ] = None,
+    reader: reading.Reader = None,
+    translate_to: reading.TranslateTo = None,
+    translate_from: reading.TranslateFrom = None,
+    ask: reading.Ask = False,
+    ask_every: reading.AskEvery = None,
+    every: reading.Every = None,
+    alert: reading.Alert = None,
+    wake: reading.Wake = None,
+    think: reading.Think = False,
+    tool: reading.Tool = None,
+    say: reading.Say = False,
+    say_voice: reading.SayVoice = None,
+    say_device: reading.SayDevice = None,
+    say_to: reading.SayTo = None,
     format: OutputFormat = None,
     output: Output = None,
     output_dir: Annotated[
@@ -112,6 +130,7 @@ def listen(
         bool,
         option(OUTPUT, "jsonl also holds the line being spoken, each time it changes.", "--drafts"),
     ] = False,
+    subtitles: reading.Cues = None,
     stats: Stats = False,
     vad: Annotated[
         str | None,
@@ -134,6 +153,11 @@ def listen(
         ),
     ] = None,
     decoder_device: DecoderDevice = None,
+    translate_policy: reading.TranslatePolicy = None,
+    alert_threshold: reading.AlertThreshold = None,
+    window: reading.Window = None,
+    reader_threads: reading.ReaderThreads = None,
+    reader_device: reading.ReaderDevice = None,
 ) -> None:  # fmt: skip
     """Live captions of a microphone, a file or a pipe.
 
@@ -142,6 +166,7 @@ def listen(
       edgestream listen talk.mp3 --fast -o talk.srt
       edgestream listen a.mp3 folder/ --format srt --output-dir captions
       ffmpeg -i URL -f s16le -ac 1 -ar 16000 - | edgestream listen -
+      edgestream listen --reader MODEL.gguf --translate-to fr
     """
     with one_line_errors():
         if list_devices:
@@ -149,35 +174,44 @@ def listen(
             return
         form = format_for(output, format)
         kind = kind_of(sources or [], output_dir)
-        refuse_what_is_without_effect(context, kind, form)
-        options = {
-            **_delay(delay), "confidence": confidence, "policy": policy, "language": language,
-            "task": task, "prompt": prompt, "vad": vad,
-        }  # fmt: skip
+        refuse_what_is_without_effect(context, kind)
+        reading.refuse_without_effect(form, drafts=drafts, subtitles=subtitles)
+        stdin = "the sound" if kind is Kind.stdin else None
+        what = given(context.params, "fast" if fast else "live", stdin=stdin)
+        options = _delay(delay) | {name: context.params[name] for name in OF_THE_STREAM}
         if kind is Kind.files:
-            into = folder_for(sources or [], output, output_dir)
+            into = folder_for(sources or [], output, output_dir, along=what is not None)
             from edgestream.batch.worker import Recipe
             from edgestream.cli.many import caption_many
 
             recipe = Recipe(model, form, drafts, decoder_device, options)
-            code = caption_many(
-                sources or [], into, recipe, n_workers=jobs, again=again, stats=stats
+            raise typer.Exit(
+                caption_many(sources or [], into, recipe, n_workers=jobs, again=again, stats=stats)
             )
-            raise typer.Exit(code)
         from edgestream.outlets.screen import loudness
         from edgestream.speech.listen import listen as start
 
         source = sources[0] if sources else None
-        output = output_beside(source, output)
-        if source is None and model == SYNTHETIC_MODEL:
-            tell(SYNTHETIC_ONLY)
-        session = start(
-            _stdin(rate, channels, sample_format) if source == "-" else source,
-            model=model, device=device, fast=fast, decoder_device=decoder_device, **options,
-        )  # fmt: skip
-        run(session, form, output, lambda: loudness(session.meter.level_dbfs), drafts=drafts)
+        output = output_beside(source, output, asked=ask)
+        _warn(source, model)
+        with reading_along(what) as along:
+            session = start(
+                _stdin(rate, channels, sample_format) if source == "-"
+                else source or _half_duplex(device, along.mute),
+                model=model, device=device, fast=fast, decoder_device=decoder_device, **options,
+            )  # fmt: skip
+            run(
+                along.over(session), form, output, lambda: loudness(session.meter.level_dbfs),
+                drafts=drafts, subtitles=reading.whose(subtitles, translate_to),
+                companions=along.companions,
+            )  # fmt: skip
         if stats:
             _print_stats(session)
+
+
+def _warn(source: str | None, model: str) -> None:
+    if source is None and model == SYNTHETIC_MODEL:
+        tell(SYNTHETIC_ONLY)
 
 
 def _stdin(rate: int, channels: int, sample_format: SampleFormat) -> Callable[[], Source]:
@@ -187,6 +221,17 @@ def _stdin(rate: int, channels: int, sample_format: SampleFormat) -> Callable[[]
     from edgestream.sources.piped import open_piped
 
     return partial(open_piped, standard_input(), rate, channels, sample_format.value)
+
+
+def _half_duplex(device: str | None, mute: Mute | None) -> Callable[[], Source] | None:
+    """Opens the microphone so that it does not hear what this program says; None where it says
+    nothing."""
+    if mute is None:
+        return None
+    from edgestream.sources.half_duplex import HalfDuplex
+    from edgestream.sources.microphone import MicrophoneSource
+
+    return lambda: HalfDuplex(MicrophoneSource(device), mute)
 
 
 def _delay(given: str | None) -> dict[str, Any]:

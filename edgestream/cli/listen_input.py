@@ -10,7 +10,6 @@ from pathlib import Path
 import typer
 
 from edgestream.errors import UsageError
-from edgestream.outlets.formats import Format
 
 
 class Kind(Enum):
@@ -43,8 +42,13 @@ def kind_of(sources: list[str], output_dir: Path | None) -> Kind:
     return Kind.stdin if sources[0] == "-" else Kind.file
 
 
-def folder_for(sources: list[str], output: Path | None, output_dir: Path | None) -> Path:
-    """Where the captions of several files go; refuses what makes no sense for several."""
+def folder_for(
+    sources: list[str], output: Path | None, output_dir: Path | None, *, along: bool
+) -> Path:
+    """Where the captions of several files go; refuses what makes no sense for several, as a model
+    that reads `along` does."""
+    if along:
+        raise UsageError("reading along is for one source; name one file, without --output-dir")
     if not sources:
         raise UsageError("--output-dir is for files; name some, or leave it out")
     if "-" in sources:
@@ -57,15 +61,13 @@ def folder_for(sources: list[str], output: Path | None, output_dir: Path | None)
     return output_dir
 
 
-def refuse_what_is_without_effect(context: typer.Context, kind: Kind, form: Format) -> None:
-    """An option that this source or format cannot heed is a mistake, not a wish to pass over."""
+def refuse_what_is_without_effect(context: typer.Context, kind: Kind) -> None:
+    """An option that this source cannot heed is a mistake, not a wish to pass over."""
     for name, kinds in ONLY_FOR.items():
         meant = kind in kinds or (kind is Kind.files and Kind.file in kinds)
         if not meant and _is_given(context, name):
             only = " or ".join(each.value for each in kinds)
             raise UsageError(f"--{name.replace('_', '-')} is for {only} only; leave it out")
-    if context.params["drafts"] and form is not Format.jsonl:
-        raise UsageError("--drafts is for --format jsonl only; leave it out")
 
 
 def _is_given(context: typer.Context, name: str) -> bool:

@@ -12,15 +12,16 @@ from edgestream.cli.bench import app as bench
 from edgestream.cli.convert import convert
 from edgestream.cli.listen import listen
 from edgestream.cli.models import app as models
+from edgestream.cli.read import read
 from edgestream.cli.run import one_line_errors
 from edgestream.cli.serve import serve
 from edgestream.cli.watch import watch
 from edgestream.system.process import clean_up_on_ctrl_c
 
 # As people need them.
-ORDER = ("listen", "watch", "serve", "models", "convert", "doctor", "bench")
+ORDER = ("listen", "watch", "read", "serve", "models", "convert", "doctor", "bench")
 # Leave nothing behind before they mind Ctrl-C themselves, or at all.
-ENDED_BY_THE_SYSTEM = ("listen", "watch", "doctor")
+ENDED_BY_THE_SYSTEM = ("listen", "watch", "read", "doctor")
 
 
 class InOrder(TyperGroup):
@@ -36,6 +37,7 @@ app = typer.Typer(
 )
 app.command()(listen)
 app.command()(watch)
+app.command()(read)
 app.command()(serve)
 app.add_typer(models, name="models")
 app.command()(convert)
@@ -64,6 +66,7 @@ def root(
       edgestream listen                 caption the microphone
       edgestream listen talk.mp3        caption a file
       edgestream watch                  comment on the camera
+      edgestream read talk.txt          a language model reads text along
       edgestream serve                  a page with captions, and other programs' protocols
     """
     if context.invoked_subcommand not in ENDED_BY_THE_SYSTEM:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `listen` and `watch` share: a session from its start to the exit code."""
+"""What `listen`, `watch` and `read` share: a session from its start to the exit code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import typer
 
 from edgestream.errors import EdgestreamError, UsageError
-from edgestream.outlets.formats import Format
+from edgestream.outlets.formats import ORIGINAL, Format
 from edgestream.system.process import clean_up_on_ctrl_c, is_out_of_memory, tell
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from edgestream.events import Event
     from edgestream.outlets.open import Companion
+    from edgestream.reader.read import ReadSession
     from edgestream.session import Session
     from edgestream.vision.stages import Seen
 
@@ -34,12 +35,13 @@ ENDINGS = [
 
 
 def run(
-    session: Session[Any, Any],
+    session: Session[Any, Any] | ReadSession,
     format: Format,
     output: Path | None,
     gauge: Callable[[], Text],
     *,
     drafts: bool = False,
+    subtitles: str = ORIGINAL,
     window: str | None = None,
     seen: Callable[[], Sequence[Seen]] = tuple,
     companions: Sequence[Companion] = (),
@@ -55,8 +57,8 @@ def run(
 
     try:
         outlets = Outlets(
-            format.value, output, drafts=drafts, window=window, on_close=session.stop,
-            seen=seen, companions=companions,
+            format.value, output, drafts=drafts, subtitles=subtitles, window=window,
+            on_close=session.stop, seen=seen, companions=companions,
         )  # fmt: skip
     except BaseException:
         session.close()

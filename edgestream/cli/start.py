@@ -20,7 +20,7 @@ from edgestream.system.process import (
 NO_MEMORY = "not enough memory; close other programs, raise the limit (ulimit -v)"
 # Of address space, by command; with less, libraries end the process while they are imported or
 # open their first file: OpenBLAS, and for `watch` OpenCV.
-LEAST_BYTES = {"listen": 192 << 20, "watch": 384 << 20}
+LEAST_BYTES = {"listen": 192 << 20, "read": 192 << 20, "watch": 384 << 20}
 LEAST_OF_ANY_BYTES = 160 << 20
 # Of libraries that end or hang where memory is little. No work here gains by OpenBLAS's threads,
 # each of which takes memory on import; Rust takes it to explain that there is none, and waits.

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from edgestream.cli import reading
+from edgestream.cli.along import Given, given, reading_along, typed
 from edgestream.cli.companions import companions
 from edgestream.cli.options import (
     INPUT,
@@ -42,6 +42,7 @@ RECENT = 1000  # comments whose staleness is kept for the median
 
 
 def watch(
+    context: typer.Context,
     source: Annotated[
         str | None,
         typer.Argument(
@@ -80,13 +81,26 @@ def watch(
         str | None,
         option(MODEL, "Tell of these things only: person,bicycle,vehicle,animal,something."),
     ] = None,
+    reader: reading.Reader = None,
+    translate_to: reading.TranslateTo = None,
+    translate_from: reading.TranslateFrom = None,
     ask: Annotated[
         bool,
         option(
-            MODEL, "Answer the questions that are typed while it runs (vision-language models).",
-            "--ask",
+            MODEL, "Answer the questions that are typed while it runs (--reader, or a"
+            " vision-language model).", "--ask",
         ),
     ] = False,
+    ask_every: reading.AskEvery = None,
+    every: reading.Every = None,
+    alert: reading.Alert = None,
+    wake: reading.Wake = None,
+    think: reading.Think = False,
+    tool: reading.Tool = None,
+    say: reading.Say = False,
+    say_voice: reading.SayVoice = None,
+    say_device: reading.SayDevice = None,
+    say_to: reading.SayTo = None,
     format: OutputFormat = None,
     output: Output = None,
     window: Annotated[
@@ -107,8 +121,17 @@ def watch(
     post: Annotated[
         str | None, option(OUTPUT, "Post each comment as JSON to this http(s) address.", "--post")
     ] = None,
+    drafts: Annotated[
+        bool, option(OUTPUT, "jsonl also holds what may still change.", "--drafts")
+    ] = False,
+    subtitles: reading.Cues = None,
     stats: Stats = False,
     decoder_device: DecoderDevice = None,
+    translate_policy: reading.TranslatePolicy = None,
+    alert_threshold: reading.AlertThreshold = None,
+    reader_window: reading.ReaderWindow = None,
+    reader_threads: reading.ReaderThreads = None,
+    reader_device: reading.ReaderDevice = None,
 ) -> None:  # fmt: skip
     """Live comments on a camera, a stream or a video file.
 
@@ -122,6 +145,8 @@ def watch(
             _list_cameras()
             return
         form = format_for(output, format)
+        reading.refuse_without_effect(form, drafts=drafts, subtitles=subtitles)
+        what = _given(context.params, fast=fast)
         output = output_beside(source, output, asked=ask)
         beside = companions(command, post, snapshots, snapshots_max)
         from edgestream.outlets.screen import activity
@@ -129,24 +154,28 @@ def watch(
         from edgestream.vision.watch import watch as start
         from edgestream.vision.zones import read_zones
 
-        session = start(
-            source, model=model, prompt=prompt, chattiness=chattiness, fps=fps, fast=fast,
-            size=None if size is None else _size(size), every_picture=window,
-            zones=None if zones is None else read_zones(zones),
-            only=None if only is None else parse_labels(only),
-            questions=_typed() if ask else None, decoder_device=decoder_device,
-        )  # fmt: skip
-        figures = Figures(session)
-        run(
-            session,
-            form,
-            output,
-            lambda: activity(figures.pictures_per_s, 1 - session.stream.counts.dropped_before),
-            window=f"edgestream watch {session.source.name}" if window else None,
-            seen=lambda: session.stream.seen,
-            companions=beside,
-            count=figures.push,
-        )
+        with reading_along(what) as along:
+            session = start(
+                source, model=model, prompt=prompt, chattiness=chattiness, fps=fps, fast=fast,
+                size=None if size is None else _size(size), every_picture=window,
+                zones=None if zones is None else read_zones(zones),
+                only=None if only is None else parse_labels(only),
+                questions=typed() if ask and reader is None else None,
+                decoder_device=decoder_device,
+            )  # fmt: skip
+            figures = Figures(session)
+            run(
+                along.over(session),
+                form,
+                output,
+                lambda: activity(figures.pictures_per_s, 1 - session.stream.counts.dropped_before),
+                window=f"edgestream watch {session.source.name}" if window else None,
+                seen=lambda: session.stream.seen,
+                companions=[*beside, *along.companions],
+                drafts=drafts,
+                subtitles=reading.whose(subtitles, translate_to),
+                count=figures.push,
+            )
         if stats:
             tell(str(figures))
 
@@ -189,11 +218,13 @@ class Figures:
         )
 
 
-def _typed() -> Iterator[str]:
-    """Lines of stdin, read without a lock that the interpreter would miss at its end."""
-    with suppress(OSError), open(0, "rb", buffering=0, closefd=False) as stdin:
-        for line in stdin:  # until a terminal that is closed, too
-            yield line.decode("utf-8", "replace")
+def _given(params: dict[str, Any], *, fast: bool) -> Given | None:
+    """What a reader is to do. Here --window is the picture's, and --ask a vision-language model's
+    where no reader is named."""
+    mine = {name: value for name, value in params.items() if name != "window"}
+    if mine["reader"] is None:
+        mine["ask"] = False
+    return given(mine, "fast" if fast else "live")
 
 
 def _size(text: str) -> tuple[int, int]:

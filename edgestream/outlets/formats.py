@@ -16,6 +16,7 @@ class Format(str, Enum):
     vtt = "vtt"
 
 
+ORIGINAL = "original"  # whose words a cue has, where nothing else is said
 SUFFIXES = {
     ".txt": Format.text, ".text": Format.text, ".jsonl": Format.jsonl, ".srt": Format.srt,
     ".vtt": Format.vtt,

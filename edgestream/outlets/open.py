@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from edgestream.errors import EdgestreamError, OutputError
 from edgestream.events import Event
+from edgestream.outlets.formats import ORIGINAL
 from edgestream.outlets.screen import Screen
 from edgestream.outlets.teller import Teller
 from edgestream.outlets.writers import Writer, open_writer
@@ -50,6 +51,7 @@ class Outlets:
         output: Path | None,
         *,
         drafts: bool,
+        subtitles: str = ORIGINAL,
         window: str | None = None,
         on_close: Callable[[], None] = lambda: None,
         seen: Callable[[], Sequence[Seen]] = tuple,
@@ -59,7 +61,7 @@ class Outlets:
         watched = terminal and (output is not None or format == "text")
         written = output is not None or not watched
         self._writer: Writer | None = (
-            open_writer(format, output, drafts=drafts) if written else None
+            open_writer(format, output, drafts=drafts, subtitles=subtitles) if written else None
         )
         self.screen: Screen | None = Screen() if watched else None
         self.failure: EdgestreamError | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from typing import Any
 
 from edgestream.captions.shown_text import filtered
@@ -30,12 +31,18 @@ def record(event: Event) -> dict[str, Any]:
 
 
 def _fields(event: Event) -> dict[str, Any]:
-    name = "final" if isinstance(event, Final) else type(event).__name__.lower()
-    fields = {"type": name, **dataclasses.asdict(event)}
+    fields = {"type": _type(event), **dataclasses.asdict(event)}
     if isinstance(event, Comment):
         happening, time = fields.pop("happening") or {}, fields.pop("time")
         fields |= _known({"time": time, **happening})
     return fields
+
+
+def _type(event: Event) -> str:
+    """`final` of comments too; else the class's name, as `tool-call`."""
+    if isinstance(event, Final):
+        return "final"
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", type(event).__name__).lower()
 
 
 def _known(fields: dict[str, Any]) -> dict[str, Any]:

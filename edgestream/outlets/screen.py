@@ -14,7 +14,19 @@ from rich.live import Live
 from rich.text import Text
 
 from edgestream.captions.shown_text import printable
-from edgestream.events import Answer, Comment, Draft, Event, Final, Gap, Lag, Notice
+from edgestream.events import (
+    Answer,
+    Comment,
+    Draft,
+    Event,
+    Final,
+    Gap,
+    Lag,
+    Notice,
+    Translation,
+    TranslationDraft,
+)
+from edgestream.outlets.asides import STYLES, aside_line
 from edgestream.outlets.time_of_day import elapsed, happened
 
 STDERR_FD = 2
@@ -37,6 +49,7 @@ class Screen:
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._draft = ""
+        self._translation = ""  # the one being written
         self._time_ms = 0.0
         self._behind_ms = 0.0
         self._waited_ms: float | None = None
@@ -62,7 +75,7 @@ class Screen:
         """Show one event."""
         with self._console:  # whatever it takes, the terminal gets it in one piece
             self._take(event)
-            self._draw(at_once=not isinstance(event, Draft))
+            self._draw(at_once=not isinstance(event, (Draft, TranslationDraft)))
 
     def status(self, time_ms: float, behind_ms: float, gauge: Text) -> None:
         """Source time taken in so far, distance to the live edge, and what the input is like."""
@@ -90,6 +103,8 @@ class Screen:
                 self._console.print(_dated(event).append(text))
         elif isinstance(event, Draft):
             self._draft = printable(event.text)
+        elif isinstance(event, TranslationDraft):
+            self._translation = printable(event.text)
         elif isinstance(event, Gap):
             self._n_gaps += 1
             self._lost_ms += event.end_ms - event.start_ms
@@ -100,6 +115,17 @@ class Screen:
             self._note(event.text)
         elif isinstance(event, Lag):
             self._note(f"too slow: {event.action}")
+        elif aside := aside_line(event):
+            self._print_aside(event, *aside)
+
+    def _print_aside(self, event: Event, kind: str, text: str) -> None:
+        """A translation stands below what it translates; the rest says what it is."""
+        line = Text()
+        if isinstance(event, Translation):
+            self._translation = ""
+        else:
+            line.append(f"{kind}  ", "dim")
+        self._console.print(line.append(text, STYLES[type(event)]))
 
     def _note(self, trouble: str) -> None:
         self._trouble = printable(trouble)
@@ -113,14 +139,15 @@ class Screen:
             return
         self._drawn_s = now_s
         width = self._console.width
-        lines = [Text(self._tail(width), style="dim")] if self._draft else []
+        drafts = [(self._draft, "dim"), (self._translation, f"dim {STYLES[Translation]}")]
+        lines = [Text(self._tail(text, width), style=style) for text, style in drafts if text]
         self._live.update(Group(*lines, self._status_line(width)), refresh=True)
 
-    def _tail(self, width: int) -> str:
-        """The end of the spoken line, as much as fits into DRAFT_ROWS."""
-        rows = Text(self._draft).wrap(self._console, max(1, width))
+    def _tail(self, text: str, width: int) -> str:
+        """The end of a line that grows, as much as fits into DRAFT_ROWS."""
+        rows = Text(text).wrap(self._console, max(1, width))
         if len(rows) <= DRAFT_ROWS:
-            return self._draft
+            return text
         return "… " + " ".join(row.plain.strip() for row in rows[-DRAFT_ROWS + 1 :])
 
     def _status_line(self, width: int) -> Text:
@@ -183,3 +210,8 @@ def activity(pictures_per_s: float, share_new: float) -> Text:
     filled = round(share_new * METER_CELLS)
     bar = Text("▮" * filled, style="green").append("▯" * (METER_CELLS - filled), style="dim")
     return bar.append(f" {100 * share_new:3.0f} % new, {pictures_per_s:.1f} pictures/s", "dim")
+
+
+def words_read(n_words: int) -> Text:
+    """The gauge of text."""
+    return Text(f"{n_words} words", style="dim")

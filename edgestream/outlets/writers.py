@@ -9,15 +9,27 @@ from typing import Protocol
 
 from edgestream.captions.shown_text import printable
 from edgestream.errors import UsageError
-from edgestream.events import Answer, Comment, Draft, Event, Final, Gap
+from edgestream.events import (
+    Answer,
+    Comment,
+    Draft,
+    Event,
+    Final,
+    Gap,
+    Translation,
+    TranslationDraft,
+)
+from edgestream.outlets.asides import aside_line
 from edgestream.outlets.comment_cues import CommentCutter
 from edgestream.outlets.cues import Cue, CueCutter
-from edgestream.outlets.formats import Format
+from edgestream.outlets.formats import ORIGINAL, Format
 from edgestream.outlets.output_file import Sink
 from edgestream.outlets.records import json_line
 from edgestream.outlets.time_of_day import happened
+from edgestream.outlets.translated_cues import BothCutter
 from edgestream.outlets.written_text import WrittenText
 
+BOTH, TRANSLATION = "both", "translation"
 SRT_LIKES = str.maketrans("<>{}", "\u2039\u203a()")  # of `<b>` and `{\\an8}`
 
 
@@ -49,7 +61,8 @@ class Writer(Protocol):
 
 
 class TextWriter:
-    """One line of text for each Final and each Answer; a Comment's begins with when it happened."""
+    """One line of text for each Final and each Answer; a Comment's begins with when it happened,
+    and of a model that reads along with what it is, as `fr> Il est tard.`"""
 
     def __init__(self, sink: Pieces) -> None:
         self._sink = sink
@@ -60,6 +73,8 @@ class TextWriter:
         if isinstance(event, Final) and (text := printable(event.text)):
             when = f"{happened(event)}  " if isinstance(event, Comment) else ""
             self._sink.write(f"{when}{text}\n")
+        if aside := aside_line(event):
+            self._sink.write("> ".join(aside) + "\n")
 
     def finish(self) -> None:
         self._sink.close()
@@ -69,14 +84,14 @@ class TextWriter:
 
 
 class JsonlWriter:
-    """One JSON object a line for each event, for each Draft with `drafts` only."""
+    """One JSON object a line for each event, for what may still change with `drafts` only."""
 
     def __init__(self, sink: Pieces, *, drafts: bool = False) -> None:
         self._sink = sink
         self._drafts = drafts
 
     def push(self, event: Event) -> None:
-        if self._drafts or not isinstance(event, Draft):
+        if self._drafts or not isinstance(event, (Draft, TranslationDraft)):
             self._sink.write(json_line(event) + "\n")
 
     def finish(self) -> None:
@@ -89,11 +104,13 @@ class JsonlWriter:
 class CueWriter:
     """Cues as they come. In a file the end of the newest is set anew, in place, where somebody
     speaks on, the next comment comes or input is lost before it is read. Elsewhere the next line of
-    speech waits, and a comment does not: it is shown beside the one before (see CommentCutter)."""
+    speech waits, and a comment does not: it is shown beside the one before (see CommentCutter).
+    With `both` its cues are written instead, as they come."""
 
     POINT = "."  # before milliseconds
 
-    def __init__(self, sink: Pieces) -> None:
+    def __init__(self, sink: Pieces, both: BothCutter | None = None) -> None:
+        self._both = both
         self._sink = sink
         self._cutter = CueCutter()
         self._comments = CommentCutter()
@@ -103,7 +120,9 @@ class CueWriter:
 
     def push(self, event: Event) -> None:
         amends = self._sink.amends
-        if isinstance(event, Comment):
+        if self._both is not None:
+            self._write(self._both.push(event))
+        elif isinstance(event, Comment):
             if cue := self._comments.push(event, rolling=amends):
                 if amends and cue.start_ms < self._end_ms:
                     self._end_at(cue.start_ms)
@@ -111,14 +130,24 @@ class CueWriter:
         elif isinstance(event, (Final, Gap)):
             if amends and (end_ms := self._cutter.end_before(event.start_ms)) is not None:
                 self._end_at(end_ms)
-            if isinstance(event, Final) and (cues := self._cutter.push(event)):
-                self._sink.write("".join(self._cue(cue) for cue in cues))
+            if isinstance(event, Final):
+                self._write(self._cutter.push(event))
 
     def finish(self) -> None:
+        self._end()
         self._sink.close()
 
     def abandon(self) -> None:
+        self._end()
         self._sink.close(begin=False)
+
+    def _end(self) -> None:
+        if self._both is not None:
+            self._write(self._both.finish())
+
+    def _write(self, cues: list[Cue]) -> None:
+        if cues:
+            self._sink.write("".join(self._cue(cue) for cue in cues))
 
     def _end_at(self, end_ms: int) -> None:
         """Sets the end of the newest cue anew."""
@@ -166,17 +195,43 @@ class VttWriter(CueWriter):
         return line
 
 
+class TranslationWriter:
+    """Gives a writer of cues the lines of the translation in place of those that were said."""
+
+    def __init__(self, writer: CueWriter) -> None:
+        self._writer = writer
+
+    def push(self, event: Event) -> None:
+        if isinstance(event, Translation):
+            self._writer.push(Final(event.text, (), event.start_ms, event.end_ms))
+        elif not isinstance(event, Final):
+            self._writer.push(event)
+
+    def finish(self) -> None:
+        self._writer.finish()
+
+    def abandon(self) -> None:
+        self._writer.abandon()
+
+
 def open_writer(
-    format_name: str, path: str | os.PathLike[str] | None = None, *, drafts: bool = False
+    format_name: str,
+    path: str | os.PathLike[str] | None = None,
+    *,
+    drafts: bool = False,
+    subtitles: str = ORIGINAL,
 ) -> Writer:
     """The writer of a Format, by its name, into the file `path` (see Writer), or stdout.
+
+    `subtitles`: whose words a cue has: `original`, `translation` or `both`.
 
     Raises UsageError for an unknown format, OutputError when the file cannot be written.
     """
     known = [form.value for form in Format]
     if format_name not in known:
         raise UsageError(f"format '{format_name}' is not known; use {', '.join(known)}")
-    return _writer(format_name, Sink(path, head=_head(format_name)), drafts=drafts)
+    sink = Sink(path, head=_head(format_name))
+    return _writer(format_name, sink, drafts=drafts, subtitles=subtitles)
 
 
 def written(format_name: str, events: Iterable[Event]) -> str:
@@ -193,9 +248,13 @@ def _head(format_name: str) -> str:
     return "WEBVTT\n\n" if format_name == "vtt" else ""
 
 
-def _writer(format_name: str, sink: Pieces, *, drafts: bool = False) -> Writer:
+def _writer(
+    format_name: str, sink: Pieces, *, drafts: bool = False, subtitles: str = ORIGINAL
+) -> Writer:
     if format_name == "jsonl":
         return JsonlWriter(sink, drafts=drafts)
-    if format_name == "srt":
-        return SrtWriter(sink)
-    return VttWriter(sink) if format_name == "vtt" else TextWriter(sink)
+    if format_name == "text":
+        return TextWriter(sink)
+    cues = SrtWriter if format_name == "srt" else VttWriter
+    writer = cues(sink, BothCutter() if subtitles == BOTH else None)
+    return TranslationWriter(writer) if subtitles == TRANSLATION else writer

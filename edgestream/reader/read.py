@@ -4,27 +4,40 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import Any
 
 from edgestream.events import Event
+from edgestream.reader.apart import ApartReader
 from edgestream.reader.model import WINDOW, ReaderModel, load_reader
 from edgestream.reader.reader import AnyTask, Reader
 from edgestream.reader.text import TextSource, TextStream, open_text
 from edgestream.session import Session
 from edgestream.sources.questions import Questions
 
+POLL_S = 0.05  # how long a question may wait that is asked of a source that has ended
+
 
 class ReadSession:
     """A session whose events a reader reads along: iterate over its events and the reader's."""
 
     def __init__(
-        self, session: Session[Any, Any], reader: Reader, questions: Iterable[str] | None = None
+        self,
+        session: Session[Any, Any],
+        reader: Reader | ApartReader,
+        questions: Iterable[str] | None = None,
+        *,
+        to_the_last: bool = False,
     ) -> None:
-        """`questions`: lines that are answered as they come, if the reader was made for that."""
+        """`questions`: lines that are answered as they come, if the reader was made for that;
+        `to_the_last`: those too that come when the source has ended.
+        """
+        self._to_the_last = to_the_last
         self._session, self._reader = session, reader
         self._questions = Questions([] if questions is None else questions)
         self.source, self.stream, self.meter = session.source, session.stream, session.meter
+        self._stopped = False
         self._blocks = self._read()
 
     def __iter__(self) -> Iterator[Event]:
@@ -42,7 +55,10 @@ class ReadSession:
 
     def stop(self) -> None:
         """No more input is read; iteration goes on to the end of what was."""
+        self._stopped = True
         self._session.stop()
+        if isinstance(self._reader, ApartReader):
+            self._reader.hurry()
 
     def close(self) -> None:
         """Ends it: nothing more comes. May be repeated."""
@@ -55,18 +71,23 @@ class ReadSession:
             for events in self._session.blocks():
                 both = [each for event in events for each in (event, *self._reader.push(event))]
                 yield [*both, *self._reader.poll(), *self._asked()]
-            yield self._reader.finish()
-            while question := self._questions.take():
-                yield [*self._reader.ask(question), *self._reader.finish()]
+            yield from self._reader.finishing()
+            while not self._stopped and not self._questions.ended:
+                if question := self._questions.take():
+                    yield self._reader.ask(question)
+                    yield from self._reader.finishing()
+                elif self._to_the_last:
+                    time.sleep(POLL_S)
+                    yield []
+                else:
+                    return
         finally:
             self._reader.close()
 
     def _asked(self) -> list[Event]:
-        """Questions are taken as fast as they can be answered."""
-        events: list[Event] = []
-        while self._reader.is_free and (question := self._questions.take()):
-            events += self._reader.ask(question)
-        return events
+        """Questions are taken as fast as they can be answered, one between two pieces of input."""
+        question = self._questions.take() if self._reader.is_free else None
+        return self._reader.ask(question) if question else []
 
 
 def read(

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
 from edgestream.errors import UsageError
@@ -78,8 +78,11 @@ class Reader:
 
     def push(self, event: Event) -> list[Event]:
         """An event of the stream; what the tasks say by now."""
-        units = self._words.push(event)
-        return [said for unit in units for stage in self._stages for said in stage.push(unit)]
+        return [said for unit in self._words.push(event) for said in self.read(unit)]
+
+    def read(self, unit: Unit) -> list[Event]:
+        """A unit of what was said, for who has units already; what the tasks say by now."""
+        return [said for stage in self._stages for said in stage.push(unit)]
 
     def poll(self) -> list[Event]:
         """What the tasks say by now, where nothing was pushed."""
@@ -102,9 +105,14 @@ class Reader:
     def finish(self) -> list[Event]:
         """The source has ended: what is left comes. After it questions alone may come, and this
         again, which waits for their answers."""
+        return [said for events in self.finishing() for said in events]
+
+    def finishing(self) -> Iterator[list[Event]]:
+        """As `finish`, each part as soon as it is there."""
         stages = self._shared[:1] if self._ended else self._stages
         self._ended = True
-        return [said for stage in stages for said in stage.finish()]
+        for stage in stages:
+            yield stage.finish()
 
     def close(self) -> None:
         """Lets go of threads; may be repeated."""

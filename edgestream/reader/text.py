@@ -73,6 +73,7 @@ class TextStream:
         self._words: list[str] = []  # whole ones of the line
         self._rest = ""  # of a word that may go on
         self._n_read = 0  # characters
+        self.n_words = 0  # whole ones
         self._begun_s = time.monotonic() if live else None
         self._start_ms = 0.0  # of the line
 
@@ -84,7 +85,9 @@ class TextStream:
         return READING_MS * self._n_read
 
     def take(self, item: bytes) -> list[Event]:
-        """A piece of the text, cut anywhere."""
+        """A piece of the text, cut anywhere; an empty one says nothing new."""
+        if not item:
+            return []
         events = self._take(self._decoder.decode(item))
         if self._words or self._rest:
             events.append(self._draft())
@@ -114,6 +117,7 @@ class TextStream:
             return []
         over = bool(self._words) and is_sentence_end(self._words[-1], word)
         self._words.append(word)
+        self.n_words += 1
         if over or len(" ".join(self._words)) > MAX_LINE:
             return self._end_line(len(self._words) - 1)
         return []

@@ -7,16 +7,17 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from edgestream.events import Event
 
-Take = Callable[[str], list[Event]]
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
 class _Writing:
-    text: Future[str]
-    take: Take
+    written: Future[Any]
+    take: Callable[[Any], list[Event]]
 
 
 class Writer:
@@ -30,7 +31,7 @@ class Writer:
         self._pool = ThreadPoolExecutor(1, "edgestream-writer") if beside else None
         self._waiting: deque[_Writing] = deque()
 
-    def submit(self, write: Callable[[], str], take: Take) -> list[Event]:
+    def submit(self, write: Callable[[], T], take: Callable[[T], list[Event]]) -> list[Event]:
         """`take` is given what `write` wrote, on the thread that calls `done`; the events that came
         at once."""
         if self._pool is None:
@@ -41,21 +42,21 @@ class Writer:
     @property
     def n_waiting(self) -> int:
         """Answers that are not whole."""
-        return sum(not each.text.done() for each in self._waiting)
+        return sum(not each.written.done() for each in self._waiting)
 
     def done(self) -> list[Event]:
         """The events of the answers that are whole by now."""
         events: list[Event] = []
-        while self._waiting and self._waiting[0].text.done():
+        while self._waiting and self._waiting[0].written.done():
             each = self._waiting.popleft()
-            events += each.take(each.text.result())
+            events += each.take(each.written.result())
         return events
 
     def finish(self) -> list[Event]:
         """The events of all; waits for them."""
         events: list[Event] = []
         while self._waiting:
-            self._waiting[0].text.exception()  # waits
+            self._waiting[0].written.exception()  # waits
             events += self.done()
         return events
 

@@ -15,7 +15,8 @@ from edgestream._native import SampleRing
 from edgestream.errors import DeviceError, EdgestreamError
 from edgestream.sources.block import Block, Samples, check_rate
 from edgestream.sources.channels import Downmix
-from edgestream.sources.microphones import SEE_DEVICES, Device, find_device, portaudio, refresh
+from edgestream.sources.microphones import find_device
+from edgestream.sources.sound_devices import MICROPHONE, Device, portaudio, refresh
 from edgestream.system.noise import caught
 
 RING_S = 12.0  # how long the rest may stall, as a slow decoder does, before samples are lost
@@ -47,7 +48,7 @@ class MicrophoneSource:
     live = True
 
     def __init__(self, device: str | int | None = None, ring_s: float = RING_S) -> None:
-        self._sounddevice = portaudio()
+        self._sounddevice = portaudio(MICROPHONE)
         self._wanted = device
         self._ring_s = ring_s
         found = find_device(device)
@@ -227,7 +228,7 @@ class _Capture:
                 refusal = str(error)
         raise DeviceError(
             f"microphone '{device.name}' cannot be opened: {refusal}; "
-            f"close other programs that use it or choose another: {SEE_DEVICES}"
+            f"close other programs that use it or choose another: {MICROPHONE.see}"
         )
 
     def _on_block(self, frames: Samples, n_frames: int, when: Any, status: Any) -> None:

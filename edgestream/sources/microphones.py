@@ -1,107 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which microphones there are, through PortAudio."""
+"""Which microphones there are."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from types import ModuleType
-
-from edgestream.errors import DeviceError, UsageError
-from edgestream.system.noise import caught
-
-SEE_DEVICES = "see edgestream listen --list-devices"
-
-
-@dataclass(frozen=True, slots=True)
-class Device:
-    """A microphone: `rate_hz` and `channels` are what it offers by itself."""
-
-    index: int
-    name: str
-    host: str  # the sound system that offers it, such as ALSA or Core Audio
-    channels: int
-    rate_hz: int
-    default: bool
-
-
-def portaudio() -> ModuleType:
-    """The sounddevice module. Raises DeviceError where the PortAudio library is missing."""
-    try:
-        with caught():  # ALSA, JACK and others tell of each device that they do not find
-            import sounddevice
-    except OSError:
-        raise DeviceError(
-            "microphone: the PortAudio library is missing; install it (Debian, Ubuntu: "
-            "apt-get install libportaudio2; macOS: brew install portaudio) or name an audio file"
-        ) from None
-    module: ModuleType = sounddevice
-    return module
-
-
-def refresh(sounddevice: ModuleType) -> None:
-    """Make PortAudio look again at what is plugged in; no stream may be open."""
-    # PortAudio lists devices once, when it starts; sounddevice has no public name for a restart.
-    with caught():
-        sounddevice._terminate()
-        sounddevice._initialize()
+from edgestream.sources.sound_devices import MICROPHONE, Device
+from edgestream.sources.sound_devices import find_device as find
+from edgestream.sources.sound_devices import list_devices as devices
 
 
 def list_devices() -> list[Device]:
     """Everything that can be listened to; empty where there is nothing."""
-    sounddevice = portaudio()
-    hosts = sounddevice.query_hostapis()
-    default_index = _default_index(sounddevice)
-    return [
-        Device(
-            index=row["index"],
-            name=row["name"],
-            host=hosts[row["hostapi"]]["name"],
-            channels=row["max_input_channels"],
-            rate_hz=round(row["default_samplerate"]),
-            default=row["index"] == default_index,
-        )
-        for row in sounddevice.query_devices()
-        if row["max_input_channels"] > 0
-    ]
+    return devices(MICROPHONE)
 
 
 def find_device(wanted: str | int | None) -> Device:
     """The microphone with this index or name, or the default one for None.
 
-    A name matches whole or in part, in any case; digits are an index. Raises DeviceError if there
-    is no microphone at all, UsageError if none or more than one is meant.
+    Raises DeviceError if there is none at all, UsageError if none or more than one is meant.
     """
-    if isinstance(wanted, bool) or not isinstance(wanted, (str, int, type(None))):
-        raise UsageError(f"microphone {wanted!r:.40}: give its name or its index")
-    devices = list_devices()
-    if not devices:
-        raise DeviceError("microphone: this machine has none; plug one in or name an audio file")
-    if wanted is None:
-        return next((device for device in devices if device.default), devices[0])
-    if isinstance(wanted, int) or wanted.isdecimal():
-        matches = [device for device in devices if device.index == int(wanted)]
-    else:
-        matches = _named(devices, wanted)
-    if len(matches) == 1:
-        return matches[0]
-    if not matches:
-        raise UsageError(f"microphone '{wanted}': there is none; {SEE_DEVICES}")
-    candidates = "; ".join(f"{device.index} {device.name} ({device.host})" for device in matches)
-    raise UsageError(f"microphone '{wanted}' may be any of: {candidates}; give its index")
-
-
-def _named(devices: list[Device], wanted: str) -> list[Device]:
-    whole = [device for device in devices if device.name.casefold() == wanted.casefold()]
-    if len(whole) <= 1:
-        part = [device for device in devices if wanted.casefold() in device.name.casefold()]
-        return whole or part
-    # Windows shows one microphone through several sound systems: the default's is meant.
-    hosts = {device.host for device in devices if device.default}
-    return [device for device in whole if device.host in hosts] or whole
-
-
-def _default_index(sounddevice: ModuleType) -> int:
-    try:
-        return int(sounddevice.query_devices(kind="input")["index"])
-    except (sounddevice.PortAudioError, ValueError):
-        return -1
+    return find(MICROPHONE, wanted)

@@ -32,6 +32,11 @@ class Questions:
         """Whether there is one."""
         return not self._waiting.empty()
 
+    @property
+    def ended(self) -> bool:
+        """Whether all were taken, and no more can come."""
+        return not self._reader.is_alive() and not self.any_wait
+
     def _read(self, lines: Iterable[str]) -> None:
         for line in lines:
             if question := " ".join(line.split()):

@@ -7,6 +7,7 @@ import math
 import os
 import signal
 import sys
+from contextlib import suppress
 from typing import IO
 
 from edgestream.errors import shown
@@ -46,6 +47,14 @@ def tell(line: str) -> None:
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether that is what an error of whatever library means."""
     return isinstance(error, MemoryError) or any(word in str(error) for word in MEMORY_WORDS)
+
+
+def ending(exit_code: int | None) -> str:
+    """How a process ended: a signal's name, or its exit code."""
+    if exit_code is not None and exit_code < 0:
+        with suppress(ValueError):
+            return signal.Signals(-exit_code).name
+    return f"exit code {exit_code}"
 
 
 def forget(stream: IO[str]) -> None:

@@ -150,6 +150,19 @@ std::shared_ptr<Decoder> RingDecoder::fork() const {
   return other;
 }
 
+void RingDecoder::follow(const RingDecoder& other) {
+  if (&other == this || model_ != other.model_ || identity().memory != other.identity().memory) {
+    throw std::invalid_argument("decoder: only one of the same model and memory can be followed");
+  }
+  const OneCaller caller(busy_);
+  const OneCaller other_caller(other.busy_);
+  other.state_.require_ready();
+  plan_ = other.plan_;
+  runner_.ring().copy_from(other.runner_.ring());
+  begin();
+  n_exits_ = other.n_exits_;
+}
+
 StateIdentity RingDecoder::identity() const {
   std::string memory = describe(plan_.shape()) + ", keys " + config_.kv_type;
   if (config_.exit_layer > 0) {

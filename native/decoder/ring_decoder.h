@@ -42,9 +42,23 @@ class RingDecoder final : public Decoder {
   std::span<const float> propose(std::span<const RegionRows> groups) override;
   void keep(int n_rows) override;
 
+  /// Independent branches behind the same past: each sees the past, the rows of the `trunk` and its
+  /// own rows [n, n_embd], n >= 1, and none of another branch's, and its positions go on behind the
+  /// trunk's. Returns the logits [n, n_vocab] of the rows that are wanted, in order. Nothing of it
+  /// is kept. Trunk and as many branches as fit max_rows are computed together. Throws
+  /// std::invalid_argument, with nothing taken, as step() does, and where trunk and a branch have
+  /// more than max_rows rows, a proposal is open, not all attention sinks have come, or attention
+  /// decides which rows stay.
+  std::span<const float> probe(std::span<const float> trunk,
+                               std::span<const std::span<const float>> branches, int region,
+                               BranchLogits wanted);
+
   void begin_unit() override;
   std::span<const float> attention(int region) const override;
   std::shared_ptr<Decoder> fork() const override;
+  /// Goes on from where `other` is, of the same model and memory: as its fork, without taking
+  /// memory. Throws std::invalid_argument where the two differ.
+  void follow(const RingDecoder& other);
 
   /// Writes the stream's past to a file; see write_state(). Not while a proposal is open.
   void save(const std::string& path) const;
@@ -65,6 +79,10 @@ class RingDecoder final : public Decoder {
   size_t state_bytes() const { return runner_.n_bytes(); }
 
  private:
+  void check_probe(std::span<const float> trunk, std::span<const std::span<const float>> branches,
+                   int region) const;
+  void run_batch(const BranchBatch& batch, std::span<const float> trunk,
+                 std::span<const std::span<const float>> branches, int region);
   int64_t checked_rows(std::span<const RegionRows> groups) const;
   void append(std::span<const RegionRows> groups, LogitsOf wanted);
   void begin();

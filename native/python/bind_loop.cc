@@ -64,21 +64,31 @@ void bind_loop_config(nb::module_& m) {
           "__init__",
           [](LoopConfig* self, int unit_rows, int max_tokens_per_unit, int max_tokens_at_end,
              int32_t n_text, std::optional<int32_t> silence, float silence_bias,
-             bool overrule_silence, std::vector<int32_t> end_of_turn, SamplerConfig sampler) {
-            new (self) LoopConfig{unit_rows,        max_tokens_per_unit,    max_tokens_at_end,
-                                  n_text,           silence.value_or(-1),   silence_bias,
-                                  overrule_silence, std::move(end_of_turn), sampler};
+             bool overrule_silence, std::vector<int32_t> end_of_turn,
+             const std::vector<bool>& begins_word, SamplerConfig sampler) {
+            new (self) LoopConfig{unit_rows,
+                                  max_tokens_per_unit,
+                                  max_tokens_at_end,
+                                  n_text,
+                                  silence.value_or(-1),
+                                  silence_bias,
+                                  overrule_silence,
+                                  std::move(end_of_turn),
+                                  {begins_word.begin(), begins_word.end()},
+                                  sampler};
           },
           nb::kw_only(), "unit_rows"_a = defaults.unit_rows,
           "max_tokens_per_unit"_a = defaults.max_tokens_per_unit,
           "max_tokens_at_end"_a = defaults.max_tokens_at_end, "n_text"_a = 0,
           "silence"_a = nb::none(), "silence_bias"_a = 0.F, "overrule_silence"_a = false,
-          "end_of_turn"_a = std::vector<int32_t>(), "sampler"_a = SamplerConfig(),
+          "end_of_turn"_a = std::vector<int32_t>(), "begins_word"_a = std::vector<bool>(),
+          "sampler"_a = SamplerConfig(),
           "unit_rows rows make an input unit; after each at most max_tokens_per_unit tokens are "
           "written, by finish max_tokens_at_end. Only tokens below n_text are proposed (0: all). "
           "`silence` is proposed when there is nothing to write, silence_bias is taken from its "
           "logit; with overrule_silence it is never proposed and the policy decides by its score. "
-          "Any token of end_of_turn ends the writing until the next unit.");
+          "Any token of end_of_turn ends the writing until the next unit. begins_word says of each "
+          "token whether it begins a word: the policy is then asked of words, and counts them.");
 }
 
 }  // namespace
@@ -95,7 +105,8 @@ void bind_loop(nb::module_& m) {
            "NaN: none.")
       .def_prop_ro("read_ms", &Loop::read_ms, "Time that the newest unit took to be read.")
       .def_prop_ro("read", &Loop::read, "Input units since the last reset.")
-      .def_prop_ro("written", &Loop::written, "Tokens since the last reset.");
+      .def_prop_ro("written", &Loop::written,
+                   "Tokens since the last reset; words, where it is known what begins one.");
   nb::class_<SpecialTokens>(m, "SpecialTokens", "Tokens with a meaning of their own.")
       .def(
           "__init__",

@@ -24,6 +24,7 @@ class FakeDevice:
 
     name: str
     channels: int = 1
+    out_channels: int = 0
     rate_hz: int = RATE_HZ
     hostapi: int = 0
     busy: bool = False
@@ -61,6 +62,7 @@ class FakeSoundDevice:
                 "name": device.name,
                 "hostapi": device.hostapi,
                 "max_input_channels": device.channels,
+                "max_output_channels": device.out_channels,
                 "default_samplerate": float(device.rate_hz),
             }
             for index, device in enumerate(self.seen)
@@ -72,6 +74,12 @@ class FakeSoundDevice:
         return rows[self.default]
 
     def InputStream(self, **options: Any) -> FakeStream:  # noqa: N802, the module's own name
+        return self._open(**options)
+
+    def OutputStream(self, **options: Any) -> FakeStream:  # noqa: N802
+        return self._open(**options)
+
+    def _open(self, **options: Any) -> FakeStream:
         device = self.seen[options["device"]]
         if device.busy:
             raise PortAudioError("Device unavailable [PaErrorCode -9985]")
@@ -84,7 +92,9 @@ class FakeSoundDevice:
 
 
 class FakeStream:
-    """`feed` hands over samples as the audio thread would."""
+    """`feed` hands over samples as the audio thread would, `take` asks for some."""
+
+    latency = 0.1
 
     def __init__(self, *, callback: Callable[..., None], channels: int, **options: Any) -> None:
         self.options = options
@@ -112,3 +122,12 @@ class FakeStream:
             SimpleNamespace(input_overflow=overflow_s > 0),
         )
         self.adc_s += len(frames) / self.options["samplerate"]
+
+    def take(self, n_frames: int, delay_s: float = 0.1) -> npt.NDArray[np.float32]:
+        """What is played next, float32 [n, channels]; it will sound after `delay_s`."""
+        assert self.started
+        assert not self.closed
+        frames = np.full((n_frames, self.channels), np.nan, np.float32)
+        when = SimpleNamespace(currentTime=50.0, outputBufferDacTime=50.0 + delay_s)
+        self._callback(frames, n_frames, when, SimpleNamespace(output_underflow=False))
+        return frames

@@ -65,9 +65,10 @@ def test_looking_for_microphones_prints_nothing():
         from edgestream.system.noise import caught
         with caught():
             sys.modules["sounddevice"] = Loud()
-        from edgestream.sources.microphones import list_devices, portaudio, refresh
+        from edgestream.sources.microphones import list_devices
+        from edgestream.sources.sound_devices import MICROPHONE, portaudio, refresh
         from edgestream.sources.microphone import MicrophoneSource
-        refresh(portaudio())
+        refresh(portaudio(MICROPHONE))
         source = MicrophoneSource()
         source.close()
         print(len(list_devices()))

@@ -28,6 +28,10 @@ LoopConfig checked(LoopConfig c, const Decoder& decoder) {
   if (!(c.silence_bias > -1e9F && c.silence_bias < 1e9F)) {
     throw std::invalid_argument("loop: silence_bias is not a finite number");
   }
+  if (!c.begins_word.empty() && std::cmp_not_equal(c.begins_word.size(), n_vocab)) {
+    require(false, "begins_word: its length", static_cast<int64_t>(c.begins_word.size()),
+            "0 or " + std::to_string(n_vocab) + ", one for each token");
+  }
   if (c.overrule_silence && (c.silence < 0 || c.n_text < 2)) {
     throw std::invalid_argument("loop: overrule_silence needs a silence token and another one");
   }
@@ -182,7 +186,11 @@ double Loop::unit_age_ms() const {
 void Loop::write(int32_t token, float probability) {
   out_.push_back({token, probability, read_});
   sampler_.accept(token);
-  counts_ = {.written = counts_.written + 1, .held = 0, .turn = counts_.turn + 1, .since_write = 0};
+  const bool counts = begins_word(token);
+  counts_ = {.written = counts_.written + (counts || counts_.written == 0 ? 1 : 0),
+             .held = 0,
+             .turn = counts_.turn + (counts || counts_.turn == 0 ? 1 : 0),
+             .since_write = 0};
 }
 
 bool Loop::approves(const Proposal& proposal, const Counts& counts) const {

@@ -26,6 +26,9 @@ struct LoopConfig {
   float silence_bias = 0.F;       ///< taken from the logit of silence
   bool overrule_silence = false;  ///< silence is never proposed: the policy decides by its score
   std::vector<int32_t> end_of_turn;  ///< any of these ends the writing until the next unit
+  /// [n_vocab] 1 for tokens that begin a word; or empty: each token counts as one. The policy is
+  /// asked where a word begins, and the word is written whole.
+  std::vector<uint8_t> begins_word;
   SamplerConfig sampler;
 };
 
@@ -65,7 +68,7 @@ class Loop {
 
   int n_embd() const { return decoder_.n_embd(); }     ///< width of an input row
   int64_t read() const { return read_; }               ///< input units since the last reset
-  int64_t written() const { return counts_.written; }  ///< tokens since the last reset
+  int64_t written() const { return counts_.written; }  ///< words or tokens since the last reset
   double read_ms() const { return read_ms_; }          ///< that the newest unit took to be read
 
  protected:
@@ -115,8 +118,12 @@ class Loop {
   /// Chooses a token by `logits` [n_vocab] with silence, sampler and configuration applied.
   Proposal choose(std::span<const float> logits);
   bool approves(const Proposal& proposal, const Counts& counts) const;
-  /// A token is written: push() will return it.
+  /// A token is written: push() will return it. One that goes on with a word is not counted.
   void write(int32_t token, float probability);
+  /// Whether a word, or what counts as one, begins with `token`.
+  bool begins_word(int32_t token) const {
+    return loop_config_.begins_word.empty() || loop_config_.begins_word[token] != 0;
+  }
   void require_tokens(std::span<const int32_t> tokens, const char* name) const;
   /// Since the newest unit was whole.
   double unit_age_ms() const;

@@ -30,7 +30,6 @@ ReencodedConfig checked(ReencodedConfig c) {
     throw std::invalid_argument("loop: loyalty is a number of nats, 0 or more");
   }
   require(c.crowd_tokens >= 1, "crowd_tokens", c.crowd_tokens, ">= 1");
-  if (c.lag_rows == 0) c.lag_rows = c.loop.unit_rows;
   const SamplerConfig& sampler = c.loop.sampler;
   if (sampler.temperature != 0.F || sampler.repetition_penalty != 1.F) {
     throw std::invalid_argument(
@@ -64,6 +63,7 @@ ReencodedLoop::ReencodedLoop(Decoder& decoder, const Policy& policy, ReencodedCo
 void ReencodedLoop::start() {
   batch_.reset();
   window_.clear();
+  unit_ends_.clear();
   committed_.clear();
   hypothesis_.clear();
   proposals_.clear();
@@ -79,6 +79,7 @@ void ReencodedLoop::start() {
 void ReencodedLoop::read_unit(const InputUnit& unit) {
   window_.insert(window_.end(), unit.rows.begin(), unit.rows.end());
   const int64_t n_read = n_left_ + n_window_rows();
+  unit_ends_.push_back(n_read);
   leave_sentences();
   if (n_window_rows() > config_.max_rows) trim(n_read);
   encode();
@@ -118,6 +119,7 @@ void ReencodedLoop::leave(int64_t n_rows) {
   n_rows = std::clamp<int64_t>(n_rows, 0, n_window_rows());
   drop_front(window_, n_rows * width_);
   n_left_ += n_rows;
+  unit_ends_.erase(unit_ends_.begin(), std::ranges::upper_bound(unit_ends_, n_left_));
 }
 
 // All rows but the last enter; that one opens the batch that verifies the draft.
@@ -140,13 +142,20 @@ void ReencodedLoop::encode() {
 
 void ReencodedLoop::note_input() {
   input_attention_.reset();
-  const int64_t first_row = std::ssize(config_.before_window) - n_left_;  // of the stream's start
-  const int64_t end = n_left_ + n_window_rows();
-  for (int64_t at = n_left_; at < end;) {
-    const int64_t next = std::min(end, (at / config_.lag_rows + 1) * config_.lag_rows);
-    input_attention_.read(first_row + at, first_row + next);
-    at = next;
+  int64_t at = n_left_;
+  if (config_.lag_rows == 0) {
+    for (const int64_t next : unit_ends_) note_rows(std::exchange(at, next), next);
   }
+  for (const int64_t end = n_left_ + n_window_rows(); at < end;) {
+    const int64_t next = std::min(end, (at / config_.lag_rows + 1) * config_.lag_rows);
+    note_rows(std::exchange(at, next), next);
+  }
+}
+
+// Rows of the stream that count as one.
+void ReencodedLoop::note_rows(int64_t first, int64_t end) {
+  const int64_t first_row = std::ssize(config_.before_window) - n_left_;  // of the stream's start
+  input_attention_.read(first_row + first, first_row + end);
 }
 
 void ReencodedLoop::remember_hypothesis() {
@@ -222,17 +231,42 @@ void ReencodedLoop::place() {
 void ReencodedLoop::compare(int64_t n_read) {
   n_agreed_ = n_decoded_ >= config_.n_hypotheses ? hypothesis_.size() : 0;
   for (int i = 0; i < config_.n_hypotheses - 1; ++i) {
-    n_agreed_ = std::min(n_agreed_, common_prefix(hypothesis_, earlier_[i]));
+    n_agreed_ = std::min(n_agreed_, agreement(earlier_[i]));
   }
   const size_t stayed = common_prefix(hypothesis_, earlier_.front());
   since_.resize(stayed);
   since_.resize(hypothesis_.size(), n_read);
 }
 
+// Tokens that the newest hypothesis shares with another, in whole words.
+size_t ReencodedLoop::agreement(std::span<const int32_t> other) const {
+  size_t n = common_prefix(hypothesis_, other);
+  while (n > 0 && !(is_word_end(hypothesis_, n) && is_word_end(other, n))) --n;
+  return n;
+}
+
+// Whether no word goes on behind the first n tokens.
+bool ReencodedLoop::is_word_end(std::span<const int32_t> hypothesis, size_t n) const {
+  return n == hypothesis.size() || begins_word(hypothesis[n]);
+}
+
+// Behind the word of the hypothesis that holds token i.
+size_t ReencodedLoop::word_end(size_t i) const {
+  do ++i;
+  while (!is_word_end(hypothesis_, i));
+  return i;
+}
+
 Proposal ReencodedLoop::propose() {
   if (n_committed_ == hypothesis_.size()) return {};
   Proposal proposal = proposals_[n_committed_];
-  proposal.agreed = static_cast<int64_t>(n_agreed_ - std::min(n_agreed_, n_committed_));
+  const size_t end = word_end(n_committed_);
+  for (size_t i = n_committed_ + 1; i < end; ++i) {
+    proposal.attended_lag = std::min(proposal.attended_lag, proposals_[i].attended_lag);
+    proposal.probability = std::min(proposal.probability, proposals_[i].probability);
+  }
+  proposal.agreed = 0;
+  for (size_t i = n_committed_; i < n_agreed_; i = word_end(i)) ++proposal.agreed;
   return proposal;
 }
 

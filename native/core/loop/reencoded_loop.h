@@ -24,7 +24,7 @@ struct ReencodedConfig {
   int n_draft = 0;          ///< tokens of the last hypothesis verified at once; 0: none
   int32_t first_time = -1;  ///< tokens from here on name places: heard, never written; -1: none
   std::vector<int32_t> sentence_ends;  ///< tokens behind which a window may begin
-  int lag_rows = 0;  ///< input rows that attended_lag counts as one; 0: those of a unit
+  int lag_rows = 0;  ///< input rows that attended_lag counts as one; 0: a unit, of any length
   /// While a hypothesis is as the last one, its next token is kept unless the likeliest is more
   /// likely by so many nats: what is shown wavers less. 0: always the likeliest.
   float loyalty = 0.F;
@@ -46,6 +46,9 @@ struct ReencodedConfig {
 /// sentence_ends leaves it, with the tokens, where the decoder knows places.
 ///
 /// Units may be of any length (push_unit), but a longer one than keep_rows is not heard whole.
+///
+/// Where the configuration says which tokens begin words, hypotheses agree in whole words, and a
+/// word counts as attended to and as sure as the least of its tokens.
 ///
 /// When the window is full its oldest rows leave, up to a boundary between committed tokens: the
 /// end of the newest unit, older than keep_rows, with which a committed token had come. That token
@@ -99,13 +102,18 @@ class ReencodedLoop final : public TurnLoop {
   void keep_to(int32_t token, Proposal& proposal) const;
   void place();
   void note_input();
+  void note_rows(int64_t first, int64_t end);
   void compare(int64_t n_read);
+  size_t agreement(std::span<const int32_t> other) const;
+  size_t word_end(size_t i) const;
+  bool is_word_end(std::span<const int32_t> hypothesis, size_t n) const;
 
   const ReencodedConfig config_;
   HypothesisDrafter drafter_;
   DraftBatch batch_;
   InputAttention input_attention_;
   std::vector<float> window_;                  // [rows, n_embd] of the units that have not left
+  std::vector<int64_t> unit_ends_;             // rows of the stream at which its units end
   int64_t n_left_ = 0;                         // rows that have left the window
   std::vector<Committed> committed_;           // that have not left with them
   std::vector<int32_t> hypothesis_;            // beyond the committed tokens

@@ -40,6 +40,7 @@ void TurnLoop::write_rest() {
 
 void TurnLoop::take_turn(int max_tokens, double max_ms) {
   TurnEnd how = TurnEnd::kLimit;
+  in_word_ = in_word_ && counts_.written > 0;  // else the stream began anew
   Proposal proposal;
   int n = 0;
   double slowest_ms = 0;  // of the turn's tokens but the first, whose scores came with the unit
@@ -49,14 +50,17 @@ void TurnLoop::take_turn(int max_tokens, double max_ms) {
     proposal = propose();
     const bool silent = proposal.token >= 0 && proposal.token == loop_config_.silence;
     const bool over = proposal.token < 0 || ends_turn(proposal.token);
-    if (silent || over || !approves(proposal, counts_)) {
+    const bool goes_on = !silent && !over && in_word_ && !begins_word(proposal.token);
+    if (silent || over || !(goes_on || approves(proposal, counts_))) {
       how = silent ? TurnEnd::kSilence : over ? TurnEnd::kModel : TurnEnd::kPolicy;
       counts_.held = how == TurnEnd::kPolicy ? counts_.held + 1 : 0;
       counts_.turn = 0;
+      in_word_ = false;
       break;
     }
     write(proposal.token, proposal.probability);
     write_token(proposal.token);
+    in_word_ = true;
     const double before_ms = std::exchange(age_ms, unit_age_ms());
     slowest_ms = std::max(slowest_ms, age_ms - before_ms);
   }

@@ -10,7 +10,8 @@
 namespace edgestream {
 
 /// After each unit proposals are written, one after the other, for as long as the policy says WRITE
-/// and the model ends its turn neither with a token of end_of_turn nor with silence.
+/// and the model ends its turn neither with a token of end_of_turn nor with silence. Where the
+/// configuration says which tokens begin words the policy is asked of words.
 class TurnLoop : public Loop {
  public:
   using Loop::finish;
@@ -56,6 +57,7 @@ class TurnLoop : public Loop {
   double max_ms_ = std::numeric_limits<double>::infinity();
   bool cut_off_ = false;
   bool resumable_ = false;  // the policy or a limit ended the last turn, not the model
+  bool in_word_ = false;    // a word was begun that the next token may go on with
 };
 
 }  // namespace edgestream

@@ -2,6 +2,7 @@
 #include "core/ring/ring_plan.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 namespace edgestream {
@@ -28,8 +29,10 @@ RingPlan::RingPlan(RingShape shape)
   sink_query_positions_.resize(max_rows);
   row_above_.resize(max_rows);
   rebase_by_.resize(n_clocks());
+  reads_.resize(n_regions());
   row_regions_.resize(max_rows);
   row_taken_.resize(max_rows * n_regions());
+  branch_rows_.resize(max_rows);
 }
 
 int RingPlan::next_rows(int64_t n_waiting) const {
@@ -52,7 +55,43 @@ const RingStep& RingPlan::take(std::span<const int> regions, std::span<const Row
     enter(row, regions[row], axes.empty() ? RowAxes{} : axes[row]);
     place(row, regions[row]);
   }
-  const auto n = regions.size();
+  step_.branches = {};
+  return placed(regions.size());
+}
+
+const RingStep& RingPlan::take_branches(int region, std::span<const BranchRow> rows) {
+  RingRegion& own = rows_.regions[region];
+  if (!mark_) mark_ = {region, own.taken, own.next, pos()};
+  step_.n_rows = static_cast<int>(rows.size());
+  step_.into_sinks = false;
+  step_.merges = {};
+  std::ranges::fill(rebase_by_, 0);
+  int64_t end = own.taken;
+  for (int row = 0; row < step_.n_rows; ++row) {
+    const BranchRow& at = branch_rows_[row] = rows[row];
+    own.branch_from = mark_->taken + at.depth + 1 - at.n_own;
+    own.branch_shift = at.shift;
+    rows_.go_to(region, mark_->taken + at.depth, mark_->next + at.depth);
+    enter(row, region, {});
+    place(row, region);
+    end = std::max(end, own.taken + at.shift);
+  }
+  own.branch_from = std::numeric_limits<int64_t>::max();
+  rows_.go_to(region, end, mark_->next);  // so many slots are in use
+  step_.branches = {branch_rows_.data(), rows.size()};
+  return placed(rows.size());
+}
+
+void RingPlan::drop_branches() {
+  if (!mark_) return;
+  rows_.go_to(mark_->region, mark_->taken, mark_->next);
+  rows_.pos = mark_->pos;
+  mark_.reset();
+}
+
+// The step, when all its rows are where they belong.
+const RingStep& RingPlan::placed(size_t n) {
+  find_reads();
   // With one clock the sinks lie right for the last row; with several, row by row from 0 on.
   step_.sink_position = n_clocks() > 1 ? 0 : positions_[n - 1] - sink_query_positions_[n - 1];
   for (int row = 0; row < step_.n_rows; ++row) sink_query_positions_[row] += step_.sink_position;
@@ -100,6 +139,16 @@ void RingPlan::enter(int row, int region, const RowAxes& axes) {
                          &RingRegion::taken);
 }
 
+void RingPlan::find_reads() {
+  step_.n_columns = 0;
+  for (int region = 0; region < n_regions(); ++region) {
+    const int n = rows_.n_slots_in_use(region);
+    reads_[region] = {rows_.all_slots(region).first_slot, step_.n_columns, n};
+    step_.n_columns += n;
+  }
+  step_.reads = reads_;
+}
+
 // Where the row looks from, given where it lies among the rows that it sees.
 void RingPlan::place(int row, int region) {
   const int own_clock = rows_.clock_of(region);
@@ -123,7 +172,7 @@ void RingPlan::place(int row, int region) {
 void RingPlan::add_mass(std::span<const float> shares) {
   for (int row = 0; row < step_.n_rows && !step_.into_sinks; ++row) {
     rows_.kept->add_mass(pos() - step_.n_rows + row,
-                         shares.subspan(int64_t{row} * n_slots(), n_slots()));
+                         shares.subspan(int64_t{row} * step_.n_columns, step_.n_columns));
   }
 }
 
@@ -140,11 +189,13 @@ void RingPlan::write_key_positions(std::span<int32_t> positions) const {
 void RingPlan::reset() {
   rows_.reset();
   step_ = {};
+  mark_.reset();
 }
 
 void RingPlan::restore(RingRows rows) {
   rows_ = std::move(rows);
   step_ = {};
+  mark_.reset();
 }
 
 }  // namespace edgestream

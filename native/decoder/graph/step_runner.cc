@@ -29,25 +29,34 @@ size_t StepRunner::n_bytes() const {
 
 void StepRunner::run(RingPlan& plan, std::span<const int> regions, std::span<const RowAxes> axes,
                      LogitsOf wanted) {
-  const RingStep& step = plan.take(regions, axes);
+  run_step(plan, plan.take(regions, axes), wanted);
+}
+
+void StepRunner::run_branches(RingPlan& plan, int region, std::span<const BranchRow> rows,
+                              LogitsOf wanted) {
+  run_step(plan, plan.take_branches(region, rows), wanted);
+}
+
+void StepRunner::run_step(RingPlan& plan, const RingStep& step, LogitsOf wanted) {
   move_keys(plan, step);
   inputs_.send_places(plan.rows(), step);
   if (exit_) return run_with_exit(plan, step, wanted);
-  Graph& graph = graphs_.step({step.n_rows, step.into_sinks, wanted});
+  Graph& graph = graphs_.step({step.n_rows, step.into_sinks, wanted}, step.reads);
   compute(graph);
   if (graph.logits != nullptr) results_.read_logits(graph);
-  if (graph.attention != nullptr) attention_.read(graph, plan.rows(), step);
+  if (graph.attention != nullptr && step.branches.empty())
+    attention_.read(graph, plan.rows(), step);
   if (graph.mass != nullptr) plan.add_mass(results_.read_mass(graph));
 }
 
 // The layers behind the exit are computed for all rows of a step or for none. Where the last row
 // exits, nobody waits for logits of theirs.
 void StepRunner::run_with_exit(const RingPlan& plan, const RingStep& step, LogitsOf wanted) {
-  Graph& front =
-      graphs_.step({step.n_rows, step.into_sinks, LogitsOf::kEveryRow, StepPart::kFront});
+  Graph& front = graphs_.step({step.n_rows, step.into_sinks, LogitsOf::kEveryRow, StepPart::kFront},
+                              step.reads);
   compute(front);
   exit_->decide(front);
-  if (front.attention != nullptr && wanted != LogitsOf::kNone) {
+  if (front.attention != nullptr && wanted != LogitsOf::kNone && step.branches.empty()) {
     attention_.read(front, plan.rows(), step);
   }
   const int last = step.n_rows - 1;
@@ -55,7 +64,8 @@ void StepRunner::run_with_exit(const RingPlan& plan, const RingStep& step, Logit
   const bool none = all_exit || (wanted == LogitsOf::kLastRow && exit_->exits(last));
   inputs_.send_sources(exit_->sources());
   Graph& rest = graphs_.step({step.n_rows, step.into_sinks, none ? LogitsOf::kNone : wanted,
-                              all_exit ? StepPart::kFill : StepPart::kBack});
+                              all_exit ? StepPart::kFill : StepPart::kBack},
+                             step.reads);
   compute(rest);
   if (wanted == LogitsOf::kNone) return;
   results_.read_logits_or_exits(rest, *exit_, wanted == LogitsOf::kEveryRow ? 0 : last);

@@ -24,6 +24,8 @@ class StepRunner {
   /// them. Throws std::runtime_error when that fails or the result is not finite.
   void run(RingPlan& plan, std::span<const int> regions, std::span<const RowAxes> axes,
            LogitsOf wanted);
+  /// The same for rows of branches, as RingPlan::take_branches() does; attention is not captured.
+  void run_branches(RingPlan& plan, int region, std::span<const BranchRow> rows, LogitsOf wanted);
 
   /// Whether a row of the last run exited early.
   bool exited(int row) const { return exit_ && exit_->exits(row); }
@@ -37,6 +39,7 @@ class StepRunner {
   size_t n_bytes() const;
 
  private:
+  void run_step(RingPlan& plan, const RingStep& step, LogitsOf wanted);
   void run_with_exit(const RingPlan& plan, const RingStep& step, LogitsOf wanted);
   void move_keys(const RingPlan& plan, const RingStep& step);
   void compute(Graph& graph);

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Subtitles of a translation: alone, or below the words that it translates."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import replace
+
+from edgestream.captions.shown_text import columns, printable
+from edgestream.events import Event, Final, Translation, Word
+from edgestream.outlets.cues import SHORTEST_CUE_MS, Cue, CueCutter, lines_of
+
+HOLD_MS = 60_000.0  # how long words wait for their translation; it may never come
+
+
+class BothCutter:
+    """Cues of two lines: what was said, and its translation below it.
+
+    Words wait until their translation is there, HOLD_MS at most; those that have none stand alone.
+    So every word of the Finals comes once, in order. (Where the translation takes more lines than
+    the words, their last line stays for as long.)
+    """
+
+    def __init__(self) -> None:
+        self._alone = CueCutter()  # of words without a translation
+        self._waiting: deque[Word] = deque()
+        self._ends_ms: deque[float] = deque()  # of the line of each
+        self._end_ms = 0  # of the newest cue
+
+    def push(self, event: Event) -> list[Cue]:
+        """The cues that are whole by now."""
+        if isinstance(event, Final):
+            words = _words(event)
+            self._waiting += words
+            self._ends_ms += [event.end_ms] * len(words)
+            n_late = sum(end_ms < event.end_ms - HOLD_MS for end_ms in self._ends_ms)
+            return self._words_alone(n_late)
+        if isinstance(event, Translation):
+            return self._pair(event)
+        return []
+
+    def finish(self) -> list[Cue]:
+        """What waits has no translation."""
+        return self._words_alone(len(self._waiting))
+
+    def _pair(self, event: Translation) -> list[Cue]:
+        source = printable(event.source).split()
+        at = self._find(source)
+        if at is None:  # it was said too long ago
+            return self._timed(event.start_ms, event.end_ms, _rows(event.text), [])
+        before = self._words_alone(at)
+        self._take(len(source))
+        rows = _rows(" ".join(source))
+        return before + self._timed(event.start_ms, event.end_ms, rows, _rows(event.text))
+
+    def _find(self, source: list[str]) -> int | None:
+        """Where these words wait, one behind the other."""
+        texts = [word.text for word in self._waiting]
+        for at in range(len(texts) - len(source) + 1):
+            if texts[at : at + len(source)] == source:
+                return at
+        return None
+
+    def _take(self, n_words: int) -> tuple[Word, ...]:
+        for _ in range(n_words):
+            self._ends_ms.popleft()
+        return tuple(self._waiting.popleft() for _ in range(n_words))
+
+    def _words_alone(self, n_words: int) -> list[Cue]:
+        if not n_words:
+            return []
+        words = self._take(n_words)
+        text = " ".join(word.text for word in words)
+        cues = self._alone.push(Final(text, words, words[0].start_ms, words[-1].end_ms))
+        last_ms = max(round(words[-1].end_ms), cues[-1].start_ms) if cues else 0  # no longer
+        return [self._in_order(replace(cue, end_ms=min(cue.end_ms, last_ms))) for cue in cues]
+
+    def _timed(
+        self, start_ms: float, end_ms: float, above: list[str], below: list[str]
+    ) -> list[Cue]:
+        """A cue for each pair of lines; each has its share of the time."""
+        n_cues = max(len(above), len(below))
+        pairs = [_at(above, i, n_cues) + _at(below, i, n_cues) for i in range(n_cues)]
+        widths = [sum(columns(line) for line in pair) for pair in pairs]
+        cues, at = [], 0
+        for pair, width in zip(pairs, widths, strict=True):
+            begin_ms = start_ms + (end_ms - start_ms) * at / sum(widths)
+            at += width
+            until_ms = start_ms + (end_ms - start_ms) * at / sum(widths)
+            cues.append(self._in_order(Cue(round(begin_ms), round(until_ms), pair)))
+        return cues
+
+    def _in_order(self, cue: Cue) -> Cue:
+        start_ms = max(cue.start_ms, self._end_ms)
+        self._end_ms = max(cue.end_ms, start_ms + SHORTEST_CUE_MS)
+        return Cue(start_ms, self._end_ms, cue.lines)
+
+
+def _rows(text: str) -> list[str]:
+    return [line for lines in lines_of(Final(text, (), 0.0, 0.0)) for line in lines]
+
+
+def _at(rows: list[str], index: int, n_cues: int) -> tuple[str, ...]:
+    return (rows[index * len(rows) // n_cues],) if rows else ()
+
+
+def _words(final: Final) -> list[Word]:
+    """The words of a line; where they have no times of their own, as if all took as long."""
+    texts = printable(final.text).split()
+    if [word.text for word in final.words] == texts:
+        return list(final.words)
+    step_ms = (final.end_ms - final.start_ms) / max(1, len(texts))
+    starts_ms = [final.start_ms + i * step_ms for i in range(len(texts))]
+    return [
+        Word(text, at, at + step_ms, at + step_ms)
+        for text, at in zip(texts, starts_ms, strict=True)
+    ]

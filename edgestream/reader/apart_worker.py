@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The process in which a reader reads, apart from what it reads along with."""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any
+
+from edgestream.errors import EdgestreamError, ModelError, OperationError
+from edgestream.events import Event
+from edgestream.reader.model import WINDOW, load_reader
+from edgestream.reader.reader import AnyTask, Reader
+from edgestream.reader.units import Unit
+from edgestream.reader.waiting import Asked, End
+from edgestream.system.process import is_out_of_memory
+
+NICE = 5  # captions come first
+POLL_S = 0.05  # how long an answer that is whole may wait
+ALIVE_S = 1.0  # between two signs of life
+NO_MEMORY = "too little memory for this model and its window; smaller ones take less"
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How the other process makes its reader; the rest is as a Reader takes it.
+
+    `model`: as load_reader takes it, on `device`; None where no task needs one. `tasks` is called
+    there, so it must be of a module: a function, a bound method of something that can be pickled.
+    """
+
+    model: str | None
+    tasks: Callable[[], Sequence[AnyTask]]
+    device: str | None = None
+    asked: bool = False
+    beside: bool = True
+    window: int = WINDOW
+    n_threads: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """It can read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """The model or a task cannot be used."""
+
+    error: EdgestreamError
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What it says; `n_items` more were read or asked."""
+
+    events: list[Event]
+    n_items: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Alive:
+    """A sign of life while it computes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """It can read no more, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """All that came before an End was read and said; questions may still come, and another End."""
+
+
+Report = Ready | Unusable | Read | Alive | Failed | Over
+
+
+def work(pipe: Connection, recipe: Recipe) -> None:
+    """Takes Units, Asked and an End from the pipe and gives Reports. It ends when the pipe does:
+    signals are for the process at the other end, which wants to hear the last words."""
+    for name in ("SIGINT", "SIGHUP", "SIGTERM"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    if hasattr(os, "nice"):
+        os.nice(NICE)
+    told = _Told(pipe)
+    inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    threading.Thread(target=_receive, args=(pipe, inbox), daemon=True).start()
+    with suppress(OSError):  # nobody is there any more
+        reader = _open(recipe, told)
+        if reader is None:
+            return
+        told.begin()
+        try:
+            _read(reader, inbox, told)
+        except Exception as error:
+            told.send(Failed(_reason(error)))
+        finally:
+            reader.close()
+
+
+class _Told:
+    """Sends reports, one thread at a time."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+        self._lock = threading.Lock()
+
+    def send(self, report: Report) -> None:
+        with self._lock:
+            self._pipe.send(report)
+
+    def begin(self) -> None:
+        """Ready; from here on signs of life come."""
+        self.send(Ready())
+        threading.Thread(target=self._live, daemon=True).start()
+
+    def _live(self) -> None:
+        wait = threading.Event()
+        with suppress(OSError):
+            while not wait.wait(ALIVE_S):
+                self.send(Alive())
+
+
+def _receive(pipe: Connection, inbox: queue.SimpleQueue[Any]) -> None:
+    """On a thread, so that the end of the other process is this one's, whatever it is at."""
+    try:
+        while True:
+            inbox.put(pipe.recv())
+    except (EOFError, OSError):
+        os._exit(0)
+
+
+def _open(recipe: Recipe, told: _Told) -> Reader | None:
+    """The reader; None where there can be none, which is told."""
+    try:
+        tasks = recipe.tasks()
+        model = None if recipe.model is None else load_reader(recipe.model, device=recipe.device)
+        return Reader(
+            model, tasks, asked=recipe.asked, beside=recipe.beside, window=recipe.window,
+            n_threads=recipe.n_threads,
+        )  # fmt: skip
+    except Exception as error:
+        told.send(Unusable(_unusable(error, recipe.model)))
+        return None
+
+
+def _unusable(error: Exception, model: str | None) -> EdgestreamError:
+    if is_out_of_memory(error):
+        return ModelError(f"{model}: {NO_MEMORY}")
+    if isinstance(error, EdgestreamError):
+        return error
+    return OperationError(f"{model}: {type(error).__name__}: {error}")
+
+
+def _reason(error: Exception) -> str:
+    if is_out_of_memory(error):
+        return NO_MEMORY
+    return str(error) if isinstance(error, EdgestreamError) else f"{type(error).__name__}: {error}"
+
+
+def _read(reader: Reader, inbox: queue.SimpleQueue[Any], told: _Told) -> None:
+    while True:
+        try:
+            item = inbox.get(timeout=POLL_S)
+        except queue.Empty:
+            item = None
+        if isinstance(item, End):
+            for events in reader.finishing():
+                told.send(Read(events))
+            told.send(Over())
+            continue
+        if isinstance(item, Unit):
+            events = [*reader.read(item), *reader.poll()]
+        elif isinstance(item, Asked):
+            events = reader.ask(item.question)
+        else:
+            events = reader.poll()
+        if events or item is not None:
+            told.send(Read(events, int(item is not None)))

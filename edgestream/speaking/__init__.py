@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Text is spoken: final words in, in order and in any pieces; sound out."""
