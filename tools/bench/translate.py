@@ -3,8 +3,8 @@
 
     python tools/bench/translate.py MODEL PAIRS.tsv [--to fr] [--ways LAYOUT/POLICY ...]
 
-MODEL is a GGUF file or a model's folder, PAIRS.tsv a sentence and its translation on each line, a tab
-between them. The sentences are read as one stream, word by word.
+MODEL is a GGUF file or a model's folder. Each line of PAIRS.tsv is a sentence, a tab and its
+translation. The sentences are read as one stream, word by word.
 
 The columns: BLEU and chrF of the stream, shared out to sentences as mwerSegmenter does; AL and LAAL
 in words, on average over sentences; StreamLAAL in words, and in seconds for somebody who says
