@@ -12,6 +12,7 @@ import pytest
 import typer.testing
 from test_convert_tokenizer import STEPS, byte_level
 from test_video_file import write as write_video
+from tiny_chat import write_chat
 from tiny_checkpoint import write_checkpoint
 from tiny_llama import TinyShape, random_weights, write_gguf
 
@@ -21,8 +22,9 @@ from edgestream.data import DATA
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *ROOT.glob("models/*/*.md")])
-COMMANDS = ["listen", "watch", "serve", "doctor", "bench", "policy"]
+COMMANDS = ["listen", "watch", "read", "serve", "doctor", "bench", "policy"]
 COMMANDS += ["convert", "models", "list", "info", "pull", "verify", "rm", "path"]
+CHATML = ROOT / "tests/data/chat/smollm2.jinja"
 NEEDS_MICROPHONE = "es.listen():"
 NEEDS_LOUDSPEAKER = "LoudspeakerOutput("
 NEEDS_CLUSTER = "import ray\n"  # run in tests/serve/test_ray.py
@@ -44,6 +46,8 @@ def folder_with_files(tmp_path_factory):
     shape = TinyShape(n_embd=64, n_ff=64, n_vocab=96)
     write_gguf(folder / "model.gguf", shape, random_weights(shape))
     write_video(folder / "clip.avi")
+    write_chat(folder / "reader.gguf", CHATML.read_text("utf-8"), eos="<|im_end|>")
+    (folder / "talk.txt").write_text("The meeting starts at nine. Anna brings the plans.\n")
     shutil.copy(DATA / "person.flac", folder / "talk.flac")
     shape = TinyShape(n_vocab=600)
     source = write_checkpoint(folder / "source", shape, random_weights(shape))

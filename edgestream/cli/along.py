@@ -83,7 +83,11 @@ def given(params: dict[str, Any], pace: str, *, stdin: str | None = None) -> Giv
 
     `stdin`: what comes from there, where no questions can be typed. Raises UsageError.
     """
-    used = {name: value for name, value in params.items() if value not in (None, False, [], ())}
+    used = {
+        name: value
+        for name, value in params.items()
+        if value is not None and value is not False and value not in ([], ())
+    }
     for name, (typed, others) in ONLY_WITH.items():
         if name in used and not used.keys() & set(others):
             what = " or ".join(f"--{other.replace('_', '-')}" for other in others)

@@ -4,38 +4,13 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Protocol
+from dataclasses import replace
 
 from edgestream.captions.shown_text import columns, printable
 from edgestream.events import Event, Final, Translation, Word
 from edgestream.outlets.cues import SHORTEST_CUE_MS, Cue, CueCutter, lines_of
 
 HOLD_MS = 60_000.0  # how long words wait for their translation; it may never come
-
-
-class TranslationCutter(Protocol):
-    """Events in, cues out; times never go back."""
-
-    def push(self, event: Event) -> list[Cue]: ...
-
-    def finish(self) -> list[Cue]: ...
-
-
-class AloneCutter:
-    """The cues of translations, and no others."""
-
-    def __init__(self) -> None:
-        self._cutter = CueCutter()
-
-    def push(self, event: Event) -> list[Cue]:
-        """The cues of one Translation."""
-        if not isinstance(event, Translation):
-            return []
-        return self._cutter.push(Final(event.text, (), event.start_ms, event.end_ms))
-
-    def finish(self) -> list[Cue]:
-        """There is nothing left."""
-        return []
 
 
 class BothCutter:
@@ -49,13 +24,16 @@ class BothCutter:
     def __init__(self) -> None:
         self._alone = CueCutter()  # of words without a translation
         self._waiting: deque[Word] = deque()
+        self._ends_ms: deque[float] = deque()  # of the line of each
         self._end_ms = 0  # of the newest cue
 
     def push(self, event: Event) -> list[Cue]:
         """The cues that are whole by now."""
         if isinstance(event, Final):
-            self._waiting.extend(_words(event))
-            n_late = sum(word.end_ms < event.end_ms - HOLD_MS for word in self._waiting)
+            words = _words(event)
+            self._waiting += words
+            self._ends_ms += [event.end_ms] * len(words)
+            n_late = sum(end_ms < event.end_ms - HOLD_MS for end_ms in self._ends_ms)
             return self._words_alone(n_late)
         if isinstance(event, Translation):
             return self._pair(event)
@@ -71,8 +49,7 @@ class BothCutter:
         if at is None:  # it was said too long ago
             return self._timed(event.start_ms, event.end_ms, _rows(event.text), [])
         before = self._words_alone(at)
-        for _ in source:
-            self._waiting.popleft()
+        self._take(len(source))
         rows = _rows(" ".join(source))
         return before + self._timed(event.start_ms, event.end_ms, rows, _rows(event.text))
 
@@ -84,13 +61,19 @@ class BothCutter:
                 return at
         return None
 
+    def _take(self, n_words: int) -> tuple[Word, ...]:
+        for _ in range(n_words):
+            self._ends_ms.popleft()
+        return tuple(self._waiting.popleft() for _ in range(n_words))
+
     def _words_alone(self, n_words: int) -> list[Cue]:
         if not n_words:
             return []
-        words = tuple(self._waiting.popleft() for _ in range(n_words))
+        words = self._take(n_words)
         text = " ".join(word.text for word in words)
         cues = self._alone.push(Final(text, words, words[0].start_ms, words[-1].end_ms))
-        return [self._in_order(cue) for cue in cues]
+        last_ms = max(round(words[-1].end_ms), cues[-1].start_ms) if cues else 0  # no longer
+        return [self._in_order(replace(cue, end_ms=min(cue.end_ms, last_ms))) for cue in cues]
 
     def _timed(
         self, start_ms: float, end_ms: float, above: list[str], below: list[str]

@@ -4,12 +4,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Protocol
 
 from edgestream.captions.shown_text import printable
 from edgestream.errors import UsageError
-from edgestream.events import Answer, Comment, Draft, Event, Final, Gap, TranslationDraft
+from edgestream.events import (
+    Answer,
+    Comment,
+    Draft,
+    Event,
+    Final,
+    Gap,
+    Translation,
+    TranslationDraft,
+)
 from edgestream.outlets.asides import aside_line
 from edgestream.outlets.comment_cues import CommentCutter
 from edgestream.outlets.cues import Cue, CueCutter
@@ -17,14 +26,10 @@ from edgestream.outlets.formats import ORIGINAL, Format
 from edgestream.outlets.output_file import Sink
 from edgestream.outlets.records import json_line
 from edgestream.outlets.time_of_day import happened
-from edgestream.outlets.translated_cues import AloneCutter, BothCutter, TranslationCutter
+from edgestream.outlets.translated_cues import BothCutter
 from edgestream.outlets.written_text import WrittenText
 
-CUTTERS: dict[str, Callable[[], TranslationCutter | None]] = {
-    ORIGINAL: lambda: None,
-    "translation": AloneCutter,
-    "both": BothCutter,
-}
+BOTH, TRANSLATION = "both", "translation"
 SRT_LIKES = str.maketrans("<>{}", "\u2039\u203a()")  # of `<b>` and `{\\an8}`
 
 
@@ -100,12 +105,12 @@ class CueWriter:
     """Cues as they come. In a file the end of the newest is set anew, in place, where somebody
     speaks on, the next comment comes or input is lost before it is read. Elsewhere the next line of
     speech waits, and a comment does not: it is shown beside the one before (see CommentCutter).
-    With `translated` its cues are written instead, as they come."""
+    With `both` its cues are written instead, as they come."""
 
     POINT = "."  # before milliseconds
 
-    def __init__(self, sink: Pieces, translated: TranslationCutter | None = None) -> None:
-        self._translated = translated
+    def __init__(self, sink: Pieces, both: BothCutter | None = None) -> None:
+        self._both = both
         self._sink = sink
         self._cutter = CueCutter()
         self._comments = CommentCutter()
@@ -115,8 +120,8 @@ class CueWriter:
 
     def push(self, event: Event) -> None:
         amends = self._sink.amends
-        if self._translated is not None:
-            self._write(self._translated.push(event))
+        if self._both is not None:
+            self._write(self._both.push(event))
         elif isinstance(event, Comment):
             if cue := self._comments.push(event, rolling=amends):
                 if amends and cue.start_ms < self._end_ms:
@@ -137,8 +142,8 @@ class CueWriter:
         self._sink.close(begin=False)
 
     def _end(self) -> None:
-        if self._translated is not None:
-            self._write(self._translated.finish())
+        if self._both is not None:
+            self._write(self._both.finish())
 
     def _write(self, cues: list[Cue]) -> None:
         if cues:
@@ -190,6 +195,25 @@ class VttWriter(CueWriter):
         return line
 
 
+class TranslationWriter:
+    """Gives a writer of cues the lines of the translation in place of those that were said."""
+
+    def __init__(self, writer: CueWriter) -> None:
+        self._writer = writer
+
+    def push(self, event: Event) -> None:
+        if isinstance(event, Translation):
+            self._writer.push(Final(event.text, (), event.start_ms, event.end_ms))
+        elif not isinstance(event, Final):
+            self._writer.push(event)
+
+    def finish(self) -> None:
+        self._writer.finish()
+
+    def abandon(self) -> None:
+        self._writer.abandon()
+
+
 def open_writer(
     format_name: str,
     path: str | os.PathLike[str] | None = None,
@@ -232,4 +256,5 @@ def _writer(
     if format_name == "text":
         return TextWriter(sink)
     cues = SrtWriter if format_name == "srt" else VttWriter
-    return cues(sink, CUTTERS[subtitles]())
+    writer = cues(sink, BothCutter() if subtitles == BOTH else None)
+    return TranslationWriter(writer) if subtitles == TRANSLATION else writer

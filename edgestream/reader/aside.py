@@ -6,6 +6,8 @@ from __future__ import annotations
 from edgestream._native import InterleavedLoop, LoopConfig, NgramDrafter, SamplerConfig
 from edgestream.errors import UsageError, computing
 from edgestream.policy import SilenceThreshold
+from edgestream.reader.bounded import write_bounded
+from edgestream.reader.grammar import Grammar
 from edgestream.reader.memory import Memory
 from edgestream.reader.sentences import tidy
 
@@ -22,6 +24,7 @@ class Aside:
 
     def __init__(self, memory: Memory) -> None:
         self._model = memory.model
+        self.tokenizer = memory.model.tokenizer
         self._decoder = memory.fork()
         self._seen = memory.seen
 
@@ -30,9 +33,7 @@ class Aside:
 
         Raises UsageError: the question has more than MAX_QUESTION tokens.
         """
-        tokens = self._model.chat.question(question)
-        if len(tokens) > MAX_QUESTION:
-            raise UsageError(f"a question of {len(tokens)} tokens; at most {MAX_QUESTION} fit")
+        tokens = self._question(question)
         loop = InterleavedLoop(
             self._decoder,
             SilenceThreshold(NEVER),
@@ -48,4 +49,21 @@ class Aside:
         loop.go_on(self._seen)
         with computing():
             written, _, _ = loop.push_tokens(tokens[-1:])
-        return tidy(self._model.tokenizer.decode(written.tolist()), cut_off=loop.cut_off)
+        return tidy(self.tokenizer.decode(written.tolist()), cut_off=loop.cut_off)
+
+    def ask_within(self, grammar: Grammar, question: str, *, max_tokens: int = MAX_ANSWER) -> str:
+        """An answer that is a whole text of a grammar, which stands at its beginning.
+
+        Raises UsageError as `ask`, and OperationError where it is not whole after `max_tokens`.
+        """
+        tokens = self._question(question)
+        written = write_bounded(
+            self._decoder, self._model.weights, grammar, tokens, max_tokens=max_tokens
+        )
+        return self.tokenizer.decode(written)
+
+    def _question(self, question: str) -> list[int]:
+        tokens = self._model.chat.question(question)
+        if len(tokens) > MAX_QUESTION:
+            raise UsageError(f"a question of {len(tokens)} tokens; at most {MAX_QUESTION} fit")
+        return tokens

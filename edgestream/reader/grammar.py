@@ -25,12 +25,12 @@ from numpy.typing import NDArray
 
 from edgestream.decoder.tokenizer import Tokenizer
 from edgestream.errors import OperationError, UsageError
-from edgestream.reader.schema import schema_grammar
+from edgestream.reader.schema import MAX_GRAMMAR, schema_grammar
 from edgestream.system.noise import caught
 
 ROOT = "root"
-MAX_GRAMMAR = 1 << 18  # characters
-MAX_DEPTH = 256  # of brackets: libllama's parser calls itself for each
+MAX_DEPTH = 300  # of brackets: libllama's parser calls itself for each
+QUOTED = re.compile(r'"(?:\\.|[^"\\])*"|\[(?:\\.|[^\]\\])*\]|#.*')  # where brackets are letters
 FIRST_TRIED = (1, 64, 4096)  # tokens, the likeliest; then all
 CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
 UNSPOKEN = llama_cpp.LLAMA_TOKEN_ATTR_UNKNOWN | llama_cpp.LLAMA_TOKEN_ATTR_CONTROL
@@ -47,7 +47,8 @@ class Grammar:
         self, tokenizer: Tokenizer, gbnf: str | None = None, json_schema: Any = None
     ) -> None:
         """`gbnf`: a grammar in llama.cpp's notation, whose rule `root` is the text; or
-        `json_schema`: of JSON (see `edgestream.reader.schema` for what can be kept).
+        `json_schema`: of JSON (see `edgestream.reader.schema` for what can be kept). Of your own
+        grammars keep `("a"?){500}` away: all ways to read a text are tried at each token.
 
         Raises:
             UsageError: it is no such grammar, or no such schema.
@@ -183,7 +184,7 @@ def _sampler(vocab: Any, gbnf: str) -> Any:
     if not gbnf.strip() or len(gbnf) > MAX_GRAMMAR or "\0" in gbnf:
         raise UsageError(f"grammar: a text of 1 to {MAX_GRAMMAR} characters is wanted")
     depth = 0
-    for bracket in re.findall(r"[()]", gbnf):
+    for bracket in re.findall(r"[()]", QUOTED.sub("", gbnf)):
         depth = max(0, depth + (1 if bracket == "(" else -1))
         if depth > MAX_DEPTH:
             raise UsageError(f"grammar: brackets in brackets; at most {MAX_DEPTH} deep")

@@ -48,6 +48,9 @@ LENGTHS = {
     "string": ("minLength", "maxLength"),
 }
 MOST = 256  # items, letters, properties, values
+MAX_GRAMMAR = 1 << 18  # characters
+MAX_WAYS = 256  # in which a text may be begun: each is tried at each token
+MAX_ALTERNATIVES = 16  # of one anyOf
 DEEPEST = 8
 # As JSON has it: no control characters. And no \u: half a character can be written with it.
 CHAR = r'[^"\\\x00-\x1F\x7F] | "\\" ["\\/bfnrt]'
@@ -64,29 +67,35 @@ def schema_grammar(schema: Any, where: str) -> str:
     grammar: str = json_schema_to_gbnf(json.dumps(schema))
     for name, content in (("char", CHAR), ("number", NUMBER)):
         grammar = grammar.replace(PRIMITIVE_RULES[name].content, content)
+    if len(grammar) > MAX_GRAMMAR:
+        raise UsageError(f"{where}: too large for a grammar; fewer names or shorter lengths fit")
     return grammar
 
 
-def expect_schema(schema: Any, where: str, deep: int = 0) -> None:
-    """Raises UsageError on what `schema_grammar()` could not keep."""
+def expect_schema(schema: Any, where: str, deep: int = 0, ways: int = 1) -> None:
+    """Raises UsageError on what `schema_grammar()` could not keep. `ways`: how many alternatives
+    there are around it."""
     if not isinstance(schema, dict):
         raise UsageError(f"{where}: a schema is an object, as {{'type': 'string'}}")
     if deep > DEEPEST:
         raise UsageError(f"{where}: nested too deep; at most {DEEPEST} levels are kept")
     if "anyOf" in schema:
         _expect_keys(schema, {"anyOf"}, where)
-        _expect_list(schema["anyOf"], f"{where}.anyOf")
+        _expect_list(schema["anyOf"], f"{where}.anyOf", MAX_ALTERNATIVES)
+        ways *= len(schema["anyOf"])
+        if ways > MAX_WAYS:
+            raise UsageError(f"{where}.anyOf: {ways} ways to begin; at most {MAX_WAYS} are kept")
         for i, each in enumerate(schema["anyOf"]):
-            expect_schema(each, f"{where}.anyOf.{i}", deep + 1)
+            expect_schema(each, f"{where}.anyOf.{i}", deep + 1, ways)
         return
     kind = schema.get("type")
     if not isinstance(kind, str) or kind not in TYPES:
         raise UsageError(f"{where}.type: {kind!r}; one of {', '.join(TYPES)}, or anyOf")
     _expect_keys(schema, {"type", *RULES[kind]}, where)
     if kind == "object":
-        _expect_object(schema, where, deep)
+        _expect_object(schema, where, deep, ways)
     elif kind == "array":
-        expect_schema(schema.get("items"), f"{where}.items", deep + 1)
+        expect_schema(schema.get("items"), f"{where}.items", deep + 1, ways)
     else:
         _expect_scalar(schema, kind, where)
     _expect_lengths(schema, kind, where)
@@ -148,12 +157,12 @@ def _expect_keys(schema: dict[str, Any], known: set[str], where: str) -> None:
             raise UsageError(f"{where}.{key}: a grammar cannot keep this; leave it out")
 
 
-def _expect_list(values: Any, where: str) -> None:
-    if not isinstance(values, list) or not 1 <= len(values) <= MOST:
-        raise UsageError(f"{where}: a list of 1 to {MOST} is wanted")
+def _expect_list(values: Any, where: str, most: int) -> None:
+    if not isinstance(values, list) or not 1 <= len(values) <= most:
+        raise UsageError(f"{where}: a list of 1 to {most} is wanted")
 
 
-def _expect_object(schema: dict[str, Any], where: str, deep: int) -> None:
+def _expect_object(schema: dict[str, Any], where: str, deep: int, ways: int) -> None:
     properties, required = schema.get("properties"), schema.get("required", [])
     if not isinstance(properties, dict) or len(properties) > MOST:
         raise UsageError(f"{where}.properties: an object of at most {MOST} names is wanted")
@@ -161,7 +170,7 @@ def _expect_object(schema: dict[str, Any], where: str, deep: int) -> None:
         _expect_plain(name, f"{where}.properties")
         if name == "*":
             raise UsageError(f"{where}.properties: '*' is no name that a grammar can keep")
-        expect_schema(each, f"{where}.{name}", deep + 1)
+        expect_schema(each, f"{where}.{name}", deep + 1, ways)
     if not isinstance(required, list) or any(
         not isinstance(name, str) or name not in properties for name in required
     ):
@@ -172,7 +181,7 @@ def _expect_object(schema: dict[str, Any], where: str, deep: int) -> None:
 
 def _expect_scalar(schema: dict[str, Any], kind: str, where: str) -> None:
     if "enum" in schema:
-        _expect_list(schema["enum"], f"{where}.enum")
+        _expect_list(schema["enum"], f"{where}.enum", MOST)
     if "enum" in schema and "const" in schema:
         raise UsageError(f"{where}.const: beside an enum; leave one of them out")
     for value in [*schema.get("enum", []), *([schema["const"]] if "const" in schema else [])]:

@@ -120,8 +120,8 @@ class SharedMemory:
         """Between two lines: what waited for that enters the memory."""
         events: list[Event] = []
         for task in self._tasks:
-            for news in task.arrived(wait=wait):
-                self._to_keep.append((task.kept(news.text), task.region))
+            for news in task.arrived(self._newest, wait=wait):
+                self._to_keep.append((news.text, task.region))
                 events.append(news.event)
         self._keep()
         return events

@@ -57,7 +57,7 @@ class EveryMs:
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """What a task got from elsewhere: `text` is kept in the task's region, `event` is told."""
+    """What a task got from elsewhere: `text` enters the task's region, `event` is told."""
 
     text: str
     event: Event
@@ -114,9 +114,9 @@ class Task:
         """Asks a fork of the memory; on any thread. For tasks that do more than ask."""
         return aside.ask(question, max_tokens=self.max_tokens)
 
-    def arrived(self, *, wait: bool) -> Iterable[Arrived]:
+    def arrived(self, unit: Unit, *, wait: bool) -> Iterable[Arrived]:
         """What came from elsewhere since it was asked last, as the result of a tool; asked at each
-        line's end. `wait`: for what is on its way, so that it does not hang on time."""
+        line's end, `unit`. `wait`: for what is on its way, so that nothing hangs on time."""
         return ()
 
     def close(self) -> None:

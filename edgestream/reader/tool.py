@@ -28,7 +28,7 @@ from typing import Any
 
 from edgestream.errors import UsageError
 from edgestream.library.toml_file import build, parse_toml
-from edgestream.reader.schema import expect_schema, misfit, schema_grammar
+from edgestream.reader.schema import MAX_ALTERNATIVES, expect_schema, misfit, schema_grammar
 
 WAY_OUT = "a tool is a TOML file with name, description, command and parameters"
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
@@ -68,8 +68,11 @@ def read_tools(paths: Sequence[Path | str]) -> list[Tool]:
     """The tools that files declare, one each.
 
     Raises:
-        UsageError: a file is none of a tool, its command is not there, or two have one name.
+        UsageError: a file is none of a tool, its command is not there, two have one name, or there
+            are too many.
     """
+    if len(paths) > MAX_ALTERNATIVES:
+        raise UsageError(f"{len(paths)} tools; at most {MAX_ALTERNATIVES} can be chosen from")
     tools = [read_tool(Path(path)) for path in paths]
     names = [tool.name.lower() for tool in tools]
     for path, name in zip(paths, names, strict=True):
@@ -91,7 +94,8 @@ def read_tool(path: Path) -> Tool:
         raise UsageError(f"{path}: description: say what it does, in {MAX_DESCRIPTION} characters")
     if not 0 < tool.timeout_s <= LONGEST_S or math.isnan(tool.timeout_s):
         raise UsageError(f"{path}: timeout_s: above 0 and at most {LONGEST_S:g}")
-    expect_schema(parameters, f"{path}: parameters")
+    # Two levels deep in a call, beside the other tools.
+    expect_schema(parameters, f"{path}: parameters", deep=2, ways=MAX_ALTERNATIVES)
     if parameters.get("type") != "object":
         raise UsageError(f"{path}: parameters.type: must be object; arguments have names")
     home = path.parent.resolve()

@@ -39,7 +39,7 @@ void RingDecoder::check_probe(std::span<const float> trunk,
 
 std::span<const float> RingDecoder::probe(std::span<const float> trunk,
                                           std::span<const std::span<const float>> branches,
-                                          int region) {
+                                          int region, BranchLogits wanted) {
   const OneCaller caller(busy_);
   state_.require_ready();
   check_probe(trunk, branches, region);
@@ -48,7 +48,7 @@ std::span<const float> RingDecoder::probe(std::span<const float> trunk,
   };
   std::vector<int> lengths;
   for (const std::span<const float> branch : branches) lengths.push_back(n_rows(branch));
-  const auto batches = branch_batches(n_rows(trunk), lengths, max_proposal());
+  const auto batches = branch_batches(n_rows(trunk), lengths, max_proposal(), wanted);
   state_.step([&] {
     runner_.results().clear();
     for (const BranchBatch& batch : batches) run_batch(batch, trunk, branches, region);
@@ -57,13 +57,12 @@ std::span<const float> RingDecoder::probe(std::span<const float> trunk,
   return runner_.results().logits();
 }
 
-// The last rows of the branches come at the end, since they alone get logits.
 void RingDecoder::run_batch(const BranchBatch& batch, std::span<const float> trunk,
                             std::span<const std::span<const float>> branches, int region) {
   const int n_all = static_cast<int>(batch.rows.size());
   for (int done = 0; done < n_all;) {
-    const bool last = done >= batch.n_first;
-    const int n_rows = plan_.next_rows((last ? n_all : batch.n_first) - done);
+    const bool silent = done < batch.n_silent;
+    const int n_rows = plan_.next_rows((silent ? batch.n_silent : n_all) - done);
     for (int row = 0; row < n_rows; ++row) {
       const BranchRow& at = batch.rows[done + row];
       const int branch = batch.branches[done + row];
@@ -72,7 +71,7 @@ void RingDecoder::run_batch(const BranchBatch& batch, std::span<const float> tru
                                  .subspan(static_cast<size_t>(from) * n_embd(), n_embd()));
     }
     runner_.run_branches(plan_, region, std::span(batch.rows).subspan(done, n_rows),
-                         last ? LogitsOf::kEveryRow : LogitsOf::kNone);
+                         silent ? LogitsOf::kNone : LogitsOf::kEveryRow);
     done += n_rows;
   }
 }

@@ -44,12 +44,14 @@ class RingDecoder final : public Decoder {
 
   /// Independent branches behind the same past: each sees the past, the rows of the `trunk` and its
   /// own rows [n, n_embd], n >= 1, and none of another branch's, and its positions go on behind the
-  /// trunk's. Returns the logits [n, n_vocab] of the last row of each. Nothing of it is kept. Trunk
-  /// and as many branches as fit max_rows are computed together. Throws std::invalid_argument, with
-  /// nothing taken, as step() does, and where trunk and a branch have more than max_rows rows, a
-  /// proposal is open, not all attention sinks have come, or attention decides which rows stay.
+  /// trunk's. Returns the logits [n, n_vocab] of the rows that are wanted, in order. Nothing of it
+  /// is kept. Trunk and as many branches as fit max_rows are computed together. Throws
+  /// std::invalid_argument, with nothing taken, as step() does, and where trunk and a branch have
+  /// more than max_rows rows, a proposal is open, not all attention sinks have come, or attention
+  /// decides which rows stay.
   std::span<const float> probe(std::span<const float> trunk,
-                               std::span<const std::span<const float>> branches, int region);
+                               std::span<const std::span<const float>> branches, int region,
+                               BranchLogits wanted);
 
   void begin_unit() override;
   std::span<const float> attention(int region) const override;

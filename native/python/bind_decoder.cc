@@ -102,12 +102,19 @@ OwnedArray<float, 2>::Array propose(Decoder& decoder, const Groups& groups) {
 }
 
 OwnedArray<float, 2>::Array probe(RingDecoder& decoder, const std::vector<Rows>& branches,
-                                  const std::optional<Rows>& trunk, int region) {
+                                  const std::optional<Rows>& trunk, int region,
+                                  const std::string& logits) {
+  using edgestream::BranchLogits;
+  if (logits != "last" && logits != "every") {
+    throw std::invalid_argument("decoder: logits of '" + logits +
+                                "' rows of branches are not known; known: last, every");
+  }
+  const auto wanted = logits == "last" ? BranchLogits::kLastRows : BranchLogits::kEveryRow;
   std::vector<std::span<const float>> native;
   for (const Rows& branch : branches) native.push_back(checked(decoder, branch));
   const std::span<const float> shared = trunk ? checked(decoder, *trunk) : std::span<const float>();
   return logits_of(decoder, {}, [&](std::span<const RegionRows>) {
-    return decoder.probe(shared, native, region);
+    return decoder.probe(shared, native, region, wanted);
   });
 }
 
@@ -170,12 +177,14 @@ void bind_ring_decoder(nb::module_& m) {
       .def("follow", &RingDecoder::follow, "other"_a, nb::call_guard<nb::gil_scoped_release>(),
            "Goes on from where `other` is, of the same model and memory: as a fork of it, without "
            "taking memory.")
-      .def("probe", &probe, nb::arg("branches").noconvert(), nb::arg("trunk").none() = nb::none(),
-           "region"_a = 0,
-           "Logits, float32 [branches, n_vocab], behind each of several continuations of the past, "
-           "which see neither each other nor stay: float32 [n, n_embd], n >= 1, each behind the "
-           "rows of `trunk`, which they share and which are computed once. Trunk and a branch have "
-           "max_rows rows at most.")
+      .def(
+          "probe", &probe, nb::arg("branches").noconvert(), nb::arg("trunk").none() = nb::none(),
+          "region"_a = 0, "logits"_a = "last",
+          "Logits, float32 [n, n_vocab], behind several continuations of the past, which see "
+          "neither each other nor stay: float32 [n, n_embd], n >= 1, each behind the rows of "
+          "`trunk`, which they share and which are computed once. Of the 'last' row of each, or of "
+          "the trunk's last row and 'every' row of the branches. Trunk and a branch have max_rows "
+          "rows at most.")
       .def("save", &RingDecoder::save, "path"_a, nb::call_guard<nb::gil_scoped_release>(),
            "Writes the stream's past to a file, whole or not at all. Not while a proposal is open.")
       .def("restore", &RingDecoder::restore, "path"_a, nb::call_guard<nb::gil_scoped_release>(),

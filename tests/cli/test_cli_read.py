@@ -100,7 +100,10 @@ WRONG = [
     (["--wake", "ice", "--say-device", "1"], "--say-device is for --say only"),
     (["--wake", "ice", "--every", "5min"], "--every is for --ask-every only"),
     (["--wake", "ice", "--translate-policy", "x"], "--translate-policy is for --translate-to only"),
-    (["--wake", "ice", "--subtitles", "both"], "--subtitles is for --translate-to only"),
+    (
+        ["--wake", "ice", "--subtitles", "both", "--format", "srt"],
+        "--subtitles is for --translate-to only",
+    ),
     (["--wake", "ice", "--alert-threshold", "1"], "--alert-threshold is for --alert only"),
     (["--wake", "ice", "--reader-threads", "1"], "--reader-threads is for --reader only"),
     (["--wake", "ice", "--reader-device", "cpu"], "--reader-device is for --reader only"),

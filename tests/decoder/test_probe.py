@@ -75,6 +75,19 @@ def test_each_branch_is_what_a_fork_of_its_own_says(model, memory, n_sinks, data
             plain.begin_unit()
 
 
+def test_every_row_says_what_it_says_as_the_last(model):
+    decoder = make(model, window=9)
+    decoder.step(rows_of(model, 30))
+    branches, trunk = [rows_of(model, n, n) for n in (3, 1, 4)], rows_of(model, 4, 50)
+    ours = decoder.probe(branches, trunk, logits="every")
+    parts = [trunk] + [np.concatenate([trunk, b[: i + 1]]) for b in branches for i in range(len(b))]
+    np.testing.assert_allclose(ours, on_forks(decoder, parts, [], 0), atol=2e-4)
+    alone = decoder.probe(branches, logits="every")
+    assert alone.shape == (8, model.n_vocab)
+    with pytest.raises(ValueError, match="logits of 'none' rows .* known: last, every"):
+        decoder.probe(branches, logits="none")
+
+
 def test_other_branches_change_nothing(model):
     """Alone or between others a branch says the same to the bit, where its rows are computed in
     steps of the same length."""

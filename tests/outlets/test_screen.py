@@ -14,7 +14,21 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tiny_terminal import TinyTerminal
 
-from edgestream.events import Draft, Event, Final, Gap, Lag, Notice
+from edgestream.events import (
+    Alert,
+    Answer,
+    Draft,
+    Event,
+    Final,
+    Gap,
+    Lag,
+    Note,
+    Notice,
+    Thought,
+    ToolCall,
+    Translation,
+    TranslationDraft,
+)
 from edgestream.outlets import screen
 from edgestream.outlets.screen import DRAFT_ROWS, METER_CELLS, Screen, activity, loudness
 
@@ -228,3 +242,63 @@ def test_libraries_do_not_write_into_the_display() -> None:
     assert "speaking" in text
     assert "a warning" in text
     assert text.endswith("afterwards")
+
+
+def translation(text: str) -> Translation:
+    return Translation(text, "fr", "It is late.", 0.0, 1.0, 1.0)
+
+
+def test_a_translation_stands_below_what_it_translates_and_so_do_their_drafts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    events: list[Event] = [
+        Draft("It is", 0, 1),
+        TranslationDraft("Il", "fr", 0, 1),
+        final("It is late."),
+        translation("Il est tard."),
+        Draft("We go", 1, 2),
+        TranslationDraft("Nous", "fr", 1, 2),
+    ]
+    terminal = shown(monkeypatch, 80, events)
+    assert terminal.rows[:-1] == ["It is late.", "Il est tard.", "We go", "Nous"]
+    assert {"2", "36"} <= terminal.styles  # dim, cyan
+
+
+def test_what_a_reader_says_stands_above_the_drafts_and_says_what_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    events: list[Event] = [
+        Draft("It is", 0, 1),
+        Note("What?", "It got\nlate.", 0, 1),
+        Alert("a fire", "It burns.", 0.9, 0, 1),
+        Thought("Night falls.", 0, 1),
+        ToolCall("clock", '{"zone": "utc"}', "23:10", False, 0, 1),
+        ToolCall("clock", "{}", "no zone", True, 0, 1),
+        Answer("When?", "Now.", 1),
+        Thought(" ", 0, 1),
+    ]
+    terminal = shown(monkeypatch, 80, events)
+    assert terminal.rows[:-1] == [
+        "note  It got late.",
+        "alert  a fire: It burns.",
+        "thought  Night falls.",
+        'tool  clock {"zone": "utc"} = 23:10',
+        "tool  clock {} failed: no zone",
+        "When? Now.",
+        "It is",
+    ]
+    assert "1" in terminal.styles  # bold
+
+
+def test_a_reader_that_leaves_out_lines_is_a_part_of_the_status(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    terminal = shown(monkeypatch, 99, [Lag(9000.0, "reading along left out 12 lines")])
+    assert terminal.rows[-1].endswith("too slow: reading along left out 12 lines")
+
+
+@pytest.mark.parametrize("what", [translation, lambda text: Thought(text, 0, 1)])
+def test_what_a_model_writes_steers_no_terminal(monkeypatch, what) -> None:  # type: ignore[no-untyped-def]
+    terminal = shown(monkeypatch, 80, [what("a\x1b[31mb\x07\n\tc")])
+    assert terminal.rows[0].endswith("c")
+    assert "31" not in terminal.styles

@@ -155,7 +155,7 @@ def test_a_character_may_come_in_parts(tokenizer):
         ('root ::= root "a" | "b"', "a rule begins with itself"),
         ('root ::= "a', "unexpected end of input"),
         ('root ::= "a"{1000000}', "number of repetitions exceeds sane defaults"),
-        ("root ::= " + "(" * 99999 + '"a"' + ")" * 99999, "at most 256 deep"),
+        ("root ::= " + "(" * 99999 + '"a"' + ")" * 99999, "at most 300 deep"),
         ("\x1b[31m ::=", "grammar: "),
     ],
     ids=range(10),
@@ -166,6 +166,11 @@ def test_what_is_no_grammar_is_one_line(tokenizer, gbnf, reason, capfd):
     assert reason in str(caught.value)
     assert str(caught.value).isprintable()
     assert capfd.readouterr().err == ""
+
+
+def test_brackets_within_quotes_are_letters(tokenizer):
+    values = ["(" * n for n in range(1, 40)]
+    assert Grammar(tokenizer, json_schema={"type": "string", "enum": values})
 
 
 def test_a_grammar_is_given_in_one_way(tokenizer):

@@ -60,7 +60,11 @@ def test_a_schema_becomes_a_grammar_without_control_characters():
         ({"type": "object", "properties": {}, "required": ["a"]}, "s.required: a list of names"),
         ({"type": "object", "properties": {}, "additionalProperties": True}, "name the properties"),
         ({"type": "object", "properties": {"a": {"type": "x"}}}, "s.a.type: 'x'"),
-        ({"anyOf": []}, "s.anyOf: a list of 1 to 256"),
+        ({"anyOf": []}, "s.anyOf: a list of 1 to 16"),
+        (
+            {"anyOf": [{"anyOf": [{"anyOf": [{"type": "null"}] * 3}] * 9}] * 10},
+            "s.anyOf.0.anyOf.0.anyOf: 270 ways to begin; at most 256 are kept",
+        ),
         ({"anyOf": [{"type": "null"}], "type": "null"}, "s.type: a grammar cannot keep this"),
     ],
 )
@@ -87,6 +91,13 @@ def test_what_does_not_fit_is_what_a_validator_finds(data):
         json.loads(json.dumps(value))
     )
     assert (misfit(value, schema) == "") == known
+
+
+def test_a_schema_may_be_too_large():
+    text = {"type": "string", "maxLength": 256}
+    schema = {"type": "object", "properties": {f"p{i}": text for i in range(256)}}
+    with pytest.raises(UsageError, match="s: too large for a grammar; fewer names or shorter"):
+        schema_grammar(schema, "s")
 
 
 def test_what_does_not_fit_is_told_with_its_place():

@@ -112,6 +112,13 @@ def test_two_tools_of_one_name(tmp_path):
         read_tools(paths)
 
 
+def test_a_model_chooses_from_some_tools(tmp_path):
+    paths = [write(tmp_path, CLOCK.replace("clock", f"clock{i}"), f"{i}.toml") for i in range(17)]
+    with pytest.raises(UsageError, match="17 tools; at most 16 can be chosen from"):
+        read_tools(paths)
+    assert "clock15" in call_grammar(read_tools(paths[:16]))
+
+
 def test_what_a_model_is_told_of_its_tools(tools):
     text = describe(tools)
     assert "- weather: The weather of a city. Arguments: {" in text
