@@ -52,7 +52,6 @@ class SentenceDecoder(Decoder):
         return self._read.state_bytes + self._tried.state_bytes
 
     def _reset(self) -> None:
-        self._tried.reset()
         self._tried.follow(self._read)
         self._n_open = 0
         self._n_known = self._n_sentence
