@@ -24,6 +24,11 @@ class End:
     """The source has ended."""
 
 
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """Nobody wants to hear more."""
+
+
 Item = Unit | Asked | End
 
 

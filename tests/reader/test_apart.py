@@ -7,6 +7,8 @@ import signal
 import threading
 import time
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import pytest
 from tiny_reader import TALK, tiny_reader
@@ -71,6 +73,22 @@ class LinesStage:
 
 def lines():
     return [Lines()]
+
+
+@dataclass
+class Closed(Lines):
+    """Leaves a file when it is closed."""
+
+    path: Path = Path()
+
+    def stage(self, model, *, beside, n_threads):
+        stage = LinesStage(0.0)
+        stage.close = self.path.touch
+        return stage
+
+
+def closed_into(path):
+    return [Closed(path=path)]
 
 
 def slow_lines():
@@ -317,6 +335,18 @@ def test_signals_are_for_the_process_that_captions():
     reader.push(final("after", 1))
     events += reader.finish()
     assert notes(events) == ["before", "after", "4"]
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_it_lets_go_of_what_it_began(finished, tmp_path):
+    path = tmp_path / "let-go"
+    reader = reader_of(partial(closed_into, path))
+    reader.push(final("a line"))
+    told(reader)
+    if finished:
+        reader.finish()
+    reader.close()
+    assert path.exists()
 
 
 def test_it_comes_behind_in_the_queue_for_a_core():
