@@ -39,12 +39,17 @@ def one_core() -> Iterator[bool]:
 
 def describe(model: Model | ReencodedModel | Watcher) -> dict[str, Any]:
     """What is needed to know which run this was."""
+    return describe_file(model.folder.name, _names_its_files(model.folder))
+
+
+def describe_file(model_name: str, file: Path) -> dict[str, Any]:
+    """As `describe()`, of a model that `file` tells from others."""
     return {
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "edgestream": edgestream.__version__,
         "commit": _commit(),
-        "model": model.folder.name,
-        "model_sha256": hashlib.sha256(_names_its_files(model.folder).read_bytes()).hexdigest(),
+        "model": model_name,
+        "model_sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
         "machine": {
             "cpu": _cpu(),
             "cores": n_cores(),

@@ -91,13 +91,35 @@ def watch(
 
 @app.command()
 def decoder(
-    model: Listener = SYNTHETIC_MODEL, quick: Quick = False, json_file: Json = None
+    model: Annotated[
+        str, typer.Option("-m", "--model", help="Which model: a name, a folder, or a GGUF file.")
+    ] = SYNTHETIC_MODEL,
+    keys: Annotated[
+        list[int] | None,
+        typer.Option(
+            min=1,
+            max=1 << 16,
+            help="Of a GGUF file: rows that a step sees, itself included; may be repeated.",
+            show_default="16 to 2000",
+        ),
+    ] = None,
+    quick: Quick = False,
+    json_file: Json = None,
 ) -> None:
-    """The streaming decoder beside llama.cpp's own: is it exact, and how fast is it?"""
+    """The streaming decoder beside llama.cpp's own: is it exact, and how fast is it?
+
+    Of a GGUF file only the speed, while a stream's memory fills.
+    """
     from edgestream.bench.decoder import measure as bench_decoder
     from edgestream.bench.report import check_places
+    from edgestream.errors import UsageError
 
     check_places(json_file, None)
+    if model.endswith(".gguf"):
+        figures = bench_decoder.measure_file(Path(model), keys or [], quick=quick)
+        return _give(figures, bench_decoder.print_young, json_file)
+    if keys:
+        raise UsageError("--keys is for a GGUF file; give one with --model FILE.gguf")
     _give(bench_decoder.measure(model, quick=quick), bench_decoder.print_tables, json_file)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgestream.scoring.numbers import BEFORE_AND, PARTS, number_words
+from edgestream.captions.numbers import BEFORE_AND, PARTS, number_words
 
 # A number with all that belongs to it, a word with apostrophes inside, or a sign that is said.
 TOKEN = re.compile(

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import wave
 from collections.abc import Callable
+from contextlib import closing
 from typing import Protocol
 
 from edgestream.errors import OutputError
@@ -93,10 +94,12 @@ class WavOutput(FunctionOutput):
         self._file.setparams((1, 2, rate_hz, 0, "NONE", ""))
 
     def close(self) -> None:
-        """Ends the file; may be repeated."""
-        if not self._raw.closed:
-            self._file.close()
-            self._raw.close()
+        """Ends the file; may be repeated. Raises OutputError where that fails."""
+        try:
+            with closing(self._raw):
+                self._file.close()
+        except OSError as error:
+            raise self._error(error) from None
 
     def _write(self, samples: Samples) -> None:
         try:

@@ -80,7 +80,7 @@ class Speaker:
             raise
         self._engine = engine
         self._output = output
-        self._language = language
+        self._language = self._held_language = language
         self._behind_s = behind_s
         self._settle_s = settle_s
         self._told = told
@@ -101,9 +101,9 @@ class Speaker:
         with self._changed:
             if self._finishing or self._stopped:
                 return
-            clauses = self._cutter.finish() if language != self._language else []
-            found = [Clause(clause, self._language) for clause in clauses]
-            self._language = language
+            clauses = self._cutter.finish() if language != self._held_language else []
+            found = [Clause(clause, self._held_language) for clause in clauses]
+            self._held_language = language
             found += [Clause(clause, language) for clause in self._cutter.push(text)]
             self._pushed_s = time.monotonic()
             self._waiting += found
@@ -160,7 +160,7 @@ class Speaker:
                 if (clause := self._next(idle_s)) is not None:
                     idle_s = IDLE_S
                     self._guarded(self._speak, clause)
-                elif self._output.live:
+                elif self._output.live and not self._finishing:
                     idle_s = INF
                     self._guarded(self._output.close)
             self._guarded(self._output.drain)
@@ -180,7 +180,6 @@ class Speaker:
         """Does a step; what goes wrong is told."""
         try:
             step(*arguments)
-            self._last_told = ""
         except EdgestreamError as error:
             if not self._stopped and str(error) != self._last_told:
                 self._last_told = str(error)
@@ -195,7 +194,7 @@ class Speaker:
                 settled_s = INF if self._cutter.is_empty else self._pushed_s + self._settle_s
                 if self._finishing or now_s >= settled_s:
                     rest = self._cutter.finish() if self._finishing else self._cutter.settle()
-                    self._waiting += [Clause(clause, self._language) for clause in rest]
+                    self._waiting += [Clause(clause, self._held_language) for clause in rest]
                     self._pushed_s = INF  # asked once is enough
                 if self._finishing or now_s >= until_s:
                     break
@@ -211,6 +210,7 @@ class Speaker:
         try:
             self._write(self._engine.speak(clause.text, clause.language))
             self._pace.end(clause.text)
+            self._last_told = ""
         finally:
             self._pace.drop()
 

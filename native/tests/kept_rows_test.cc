@@ -150,15 +150,15 @@ class Ring {
   }
 
   void check(const RingStep& step, int64_t first) {
-    std::vector<float> mask(static_cast<size_t>(step.n_rows) * plan_.n_slots(), 7.F);
+    std::vector<float> mask(static_cast<size_t>(step.n_rows) * step.n_columns, 7.F);
     write_mask(plan_.rows(), step, mask);
     for (int r = 0; r < step.n_rows && !step.into_sinks; ++r) {
-      const std::span seen = std::span(mask).subspan(r * plan_.n_slots(), plan_.n_slots());
+      const std::span seen = std::span(mask).subspan(r * step.n_columns, step.n_columns);
       std::vector<Kept> expected = reference_.after(first + r + 1);
       const int n_sinks = plan_.shape().n_sinks;
       REQUIRE(std::ranges::count_if(seen, [](float m) { return std::isfinite(m); }) ==
               n_sinks + std::ssize(expected));
-      for (int slot = n_sinks; slot < plan_.n_slots(); ++slot) {
+      for (int slot = n_sinks; slot < step.n_columns; ++slot) {
         if (!std::isfinite(seen[slot])) continue;
         const int64_t rank = positions_[slot] - n_sinks;  // also the exact distance to the row
         REQUIRE(rank >= 0);
@@ -173,13 +173,13 @@ class Ring {
   }
 
   void give(const RingStep& step, int64_t first) {
-    std::vector<float> shares(static_cast<size_t>(step.n_rows) * plan_.n_slots());
+    std::vector<float> shares(static_cast<size_t>(step.n_rows) * step.n_columns);
     for (int r = 0; r < step.n_rows; ++r) {
       const size_t n_kept = reference_.after(first + r + 1).size();
-      for (int slot = plan_.shape().n_sinks; slot < plan_.n_slots(); ++slot) {
+      for (int slot = plan_.shape().n_sinks; slot < step.n_columns; ++slot) {
         const auto rank = static_cast<size_t>(positions_[slot] - plan_.shape().n_sinks);
         if (rank >= n_kept) continue;
-        shares[r * plan_.n_slots() + slot] =
+        shares[r * step.n_columns + slot] =
             static_cast<float>(given(first + r, rank)) / static_cast<float>(kUnit);
       }
     }

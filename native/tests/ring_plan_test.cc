@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <random>
 #include <stdexcept>
@@ -18,6 +19,7 @@ using edgestream::Layout;
 using edgestream::RingPlan;
 using edgestream::RingShape;
 using edgestream::RingStep;
+using edgestream::SlotSpan;
 
 namespace {
 
@@ -168,16 +170,25 @@ void check_row(const RingPlan& plan, const RingStep& step, const Keys& keys, int
   require(expected.empty(), "all that should be seen is");
 }
 
+// A row [n_columns] of a mask slot by slot: what is not read is hidden.
+std::vector<float> by_slot(const RingPlan& plan, const RingStep& step, std::span<const float> row) {
+  std::vector<float> slots(plan.n_slots(), -std::numeric_limits<float>::infinity());
+  for (const SlotSpan& read : step.reads) {
+    std::ranges::copy(row.subspan(read.first_column, read.n), slots.begin() + read.first_slot);
+  }
+  return slots;
+}
+
 void check_step(const RingPlan& plan, const RingStep& step, const Keys& keys,
                 const Reference& reference, int64_t first) {
-  std::vector<float> mask(static_cast<size_t>(step.n_rows) * plan.n_slots(), 7.F);
+  std::vector<float> mask(static_cast<size_t>(step.n_rows) * step.n_columns, 7.F);
   write_mask(plan.rows(), step, mask);
   const int reach = static_cast<int>(first % 40) + 1;
   std::vector<float> near = mask;
   hide_beyond(plan.rows(), step, reach, near);
   for (int r = 0; r < step.n_rows; ++r) {
     const auto of_row = [&](std::span<const float> all) {
-      return all.subspan(r * plan.n_slots(), plan.n_slots());
+      return by_slot(plan, step, all.subspan(r * step.n_columns, step.n_columns));
     };
     check_row(plan, step, keys, r, of_row(mask), of_row(near), reach, reference.seen(first + r));
   }
@@ -186,24 +197,41 @@ void check_step(const RingPlan& plan, const RingStep& step, const Keys& keys,
           "the sinks lie right for the last row");
 }
 
-// Seen slots are those of the mask, oldest first.
-void check_seen_slots(const RingPlan& plan, const RingStep& step, const Keys& keys) {
-  std::vector<float> mask(static_cast<size_t>(step.n_rows) * plan.n_slots());
+// Seen columns are those of the mask, oldest first.
+void check_seen_columns(const RingPlan& plan, const RingStep& step, const Keys& keys) {
+  std::vector<float> mask(static_cast<size_t>(step.n_rows) * step.n_columns);
   write_mask(plan.rows(), step, mask);
-  std::vector<int> slots;
+  std::vector<int> columns;
   int64_t n_seen = 0;
   for (int region = 0; region < plan.n_regions(); ++region) {
-    write_seen_slots(plan.rows(), step, region, slots);
-    n_seen += std::ssize(slots);
-    require(std::ranges::is_sorted(slots, {}, [&](int slot) { return keys.row[slot]; }),
-            "slots come oldest first");
-    for (const int slot : slots) {
-      require(mask[(step.n_rows - 1) * plan.n_slots() + slot] == 0.F, "a seen slot is seen");
+    write_seen_columns(plan.rows(), step, region, columns);
+    n_seen += std::ssize(columns);
+    const SlotSpan& read = step.reads[region];
+    const auto row_in = [&](int column) {
+      return keys.row[column - read.first_column + read.first_slot];
+    };
+    require(std::ranges::is_sorted(columns, {}, row_in), "columns come oldest first");
+    for (const int column : columns) {
+      require(mask[(step.n_rows - 1) * step.n_columns + column] == 0.F, "what is named is seen");
     }
   }
-  const auto last = std::span(mask).subspan((step.n_rows - 1) * plan.n_slots());
+  const auto last = std::span(mask).subspan((step.n_rows - 1) * step.n_columns);
   const int64_t n_sinks = std::min<int64_t>(plan.pos(), plan.shape().n_sinks);
-  require(n_seen + n_sinks == std::ranges::count(last, 0.F), "all seen slots are named");
+  require(n_seen + n_sinks == std::ranges::count(last, 0.F), "all that is seen is named");
+}
+
+// What is read are whole blocks of each region, side by side.
+void check_reads(const RingPlan& plan, const RingStep& step) {
+  int n_columns = 0;
+  for (int region = 0; region < plan.n_regions(); ++region) {
+    const SlotSpan& read = step.reads[region];
+    const SlotSpan all = plan.rows().all_slots(region);
+    require(read.first_column == n_columns, "columns lie side by side");
+    require(read.first_slot == all.first_slot && read.n <= all.n, "slots are the region's");
+    require(read.n > 0 && read.n % edgestream::kSlotBlock == 0, "blocks are whole");
+    n_columns += read.n;
+  }
+  require(step.n_columns == n_columns, "columns are counted");
 }
 
 class Stream {
@@ -258,7 +286,8 @@ class Stream {
     n_rebases += std::ranges::any_of(step.rebase_by, [](int32_t by) { return by != 0; });
     keys_.apply(plan_, step, first);
     check_step(plan_, step, keys_, reference_, first);
-    check_seen_slots(plan_, step, keys_);
+    check_seen_columns(plan_, step, keys_);
+    check_reads(plan_, step);
   }
 
   RingPlan& plan_;
@@ -343,10 +372,10 @@ TEST_CASE("closing holes makes the kept rows neighbours") {
   CHECK(step.positions[0] == 3);  // behind one row of text and two of vision
   std::vector<int32_t> positions(plan.n_slots());
   plan.write_key_positions(positions);
-  std::vector<int> slots;
-  write_seen_slots(plan.rows(), step, 0, slots);
-  CHECK(positions[slots[0]] == 0);
-  CHECK(positions[slots[1]] == 3);
+  std::vector<int> columns;  // as long as all of it is read they are slots
+  write_seen_columns(plan.rows(), step, 0, columns);
+  CHECK(positions[columns[0]] == 0);
+  CHECK(positions[columns[1]] == 3);
 }
 
 TEST_CASE("steps are powers of two, or one more where there are regions, and end with the sinks") {
@@ -367,7 +396,27 @@ TEST_CASE("slots are a multiple of 64 and hold the window of every row of a step
   CHECK(RingPlan(one_region(2, 125, 1)).n_slots() == 128);
   CHECK(RingPlan(one_region(2, 125, 32)).n_slots() == 192);
   CHECK(RingPlan(one_region(0, 1, 1)).n_slots() == 64);
-  CHECK(RingPlan({.regions = {{"a", 58}, {"b", 4}}, .max_rows = 1}).n_slots() == 64);
+  CHECK(RingPlan({.regions = {{"a", 58}, {"b", 4}}, .max_rows = 1}).n_slots() == 128);
+}
+
+TEST_CASE("a young stream reads the blocks that it has written") {
+  RingPlan plan({.n_sinks = 4, .regions = {{"a", 200}, {"b", 100}}, .max_rows = 64});
+  const auto read_after = [&](int region, int n_rows) {
+    const RingStep& step = plan.take(std::vector(n_rows, region));
+    return std::pair(step.reads[0].n, step.reads[1].n);
+  };
+  CHECK(plan.n_slots() == 320 + 192);
+  CHECK(read_after(0, 4) == std::pair(64, 64));
+  CHECK(read_after(0, 32) == std::pair(64, 64));
+  CHECK(read_after(0, 32) == std::pair(128, 64));
+  CHECK(read_after(1, 64) == std::pair(128, 64));
+  CHECK(read_after(1, 1) == std::pair(128, 128));
+  plan.take_back(1);
+  CHECK(read_after(0, 1) == std::pair(128, 64));
+  for (int i = 0; i < 10; ++i) read_after(i % 2, 64);
+  CHECK(read_after(0, 1) == std::pair(320, 192));
+  plan.reset();
+  CHECK(read_after(0, 4) == std::pair(64, 64));
 }
 
 TEST_CASE("a shape out of range is refused with its number") {

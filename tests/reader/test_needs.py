@@ -21,5 +21,5 @@ def test_a_memory_takes_what_is_told(model, window):
     regions = [("text", window), ("notes", TASK_ROWS)]
     ring = model.ring(n_sinks=PROMPT_ROWS, window=regions)
     told = (needs.kv_bytes + needs.activation_bytes) / (1 + N_FORKS)
-    assert told == pytest.approx(ring.state_bytes, rel=0.15, abs=200_000)
+    assert told == pytest.approx(ring.state_bytes, rel=0.15, abs=500_000)  # of graphs
     assert N_FORKS == MAX_FORKS

@@ -64,6 +64,14 @@ def in_pieces(data, text):
     return [text[a:b].encode() for a, b in itertools.pairwise([0, *cuts, len(text)])]
 
 
+def timeless(said):
+    """A word that comes with a later piece was read later."""
+    return [
+        (event.text, event.n_final if isinstance(event, TranslationDraft) else event.source)
+        for event in said
+    ]
+
+
 def assert_committed_text_stays(said):
     """Of each sentence what is committed is what all later events begin with."""
     committed = ""
@@ -77,16 +85,15 @@ def assert_committed_text_stays(said):
             committed = event.text[: event.n_final]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(data=st.data(), text=texts, way=st.sampled_from(WAYS), seed=st.integers(0, 1))
 def test_any_cutting_says_the_same_and_takes_nothing_back(models, data, text, way, seed):
     kind, policy, layout = way
     model, task = models[kind, seed], es.Translate("fr", policy, layout=layout)
     whole = told(model, task, [text.encode()])
-    assert told(model, task, in_pieces(data, text)) == whole
+    assert timeless(told(model, task, in_pieces(data, text))) == timeless(whole)
     assert_committed_text_stays(whole)
     sources = [event.source for event in whole if isinstance(event, Translation)]
-    assert " ".join(sources).split() == [w for s in sources for w in s.split()]
     assert set(" ".join(sources).split()) <= set(text.split())
 
 
@@ -155,9 +162,10 @@ def test_sentences_end_by_their_words_alone(word, n_words, ends):
 
 def test_words_begin_with_a_space(models):
     model = models["chat", 0]
-    begins = word_beginnings(model.weights, "fr")
-    tokens = model.tokenizer.encode(" bana, da.", add_special=False)
-    assert [begins[token] for token in tokens] == [True, False, False, True, False]
+    begins = dict(
+        zip(model.weights.token_texts(), word_beginnings(model.weights, "fr"), strict=True)
+    )
+    assert [begins[text] for text in ("▁ba", "na", ".", "▁")] == [True, False, False, True]
     assert word_beginnings(model.weights, "ja") == []  # written without spaces
 
 

@@ -126,11 +126,13 @@ def test_all_is_said_in_order_and_its_sound_is_whole() -> None:
     for piece in ("One is", " here. Tw", "o, and ", "three", " wait for the end"):
         speaker.push(piece)
     speaker.push(" oui", "fr")
+    speaker.push(" ja")
     speaker.finish()
     assert engine.said == [
         ("One is here.", "de"),
         ("Two, and three wait for the end", "de"),
         ("oui", "fr"),
+        ("ja", "de"),
     ]
     text = "".join(text for text, _ in engine.said)
     expected = np.repeat(np.array([ord(c) / 1000 for c in text], np.float32), LETTER)
@@ -229,6 +231,15 @@ def test_an_idle_device_is_let_go_of(monkeypatch: pytest.MonkeyPatch) -> None:
     until(lambda: len(engine.said) == 2)
     speaker.finish()
     assert output.calls[:3] == ["begin", "close", "begin"]
+
+
+def test_what_was_said_last_is_played_before_the_device_closes() -> None:
+    output = GatedOutput()
+    output.gate.set()
+    speaker = Speaker(LetterEngine(), output)
+    speaker.push("One here. \u2014")  # a mark that nobody speaks is left
+    speaker.finish()
+    assert output.calls == ["begin", "drain", "close"]
 
 
 def test_a_language_that_cannot_be_spoken_is_refused_at_once() -> None:

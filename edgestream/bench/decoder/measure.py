@@ -10,14 +10,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgestream.bench.decoder.libllama import LibllamaModel
 from edgestream.bench.decoder.parity import after_wrap_max_abs, before_wrap_max_abs
 from edgestream.bench.decoder.speed import Subject, compare_steps, compare_streams
-from edgestream.bench.machine import describe
+from edgestream.bench.decoder.young import YOUNG_KEYS, compare_young
+from edgestream.bench.machine import describe, describe_file
 from edgestream.bench.random_decoder import HALF_BILLION, write_for_timing
+from edgestream.decoder.open import read_gguf
 from edgestream.speech.concatenated.model import load
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 KV_SIZES = (256, 1024, 4096)
 CHUNK_ROWS = (8, 16, 32)
@@ -112,15 +117,55 @@ def measure(model_name: str, *, quick: bool) -> dict[str, Any]:
     return figures | {"not_measured": run.not_measured}
 
 
+def measure_file(path: Path, keys: list[int], *, quick: bool) -> dict[str, Any]:
+    """The speed of a step of one GGUF file while its memory fills, at each number of keys.
+
+    Raises ModelError if the ring does not take the file, OperationError if libllama does not.
+    """
+    read_gguf(path, "cpu")
+    plan = QUICK if quick else FULL
+    figures = describe_file(path.name, path) | {"quick": quick, "young": []}
+    with LibllamaModel(path) as peer:
+        subject = Subject(path.stem, path, peer)
+        for n_keys in keys or YOUNG_KEYS:
+            _say(f"{path.name}, {n_keys} keys")
+            figures["young"].append(compare_young(subject, peer, n_keys, *plan.small))
+    return figures
+
+
+def print_young(figures: dict[str, Any]) -> None:
+    """The figures of a file on stdout."""
+    _print(_steps_table(figures, figures["young"], "Median ms of processor time a step of one row"))
+
+
 def print_tables(figures: dict[str, Any]) -> None:
     """The figures on stdout."""
-    from rich.console import Console
+    from rich.table import Table
+
+    steps = _steps_table(
+        figures,
+        figures["one_token"] + figures["chunks"],
+        "Median ms of processor time a step",
+    )
+    steps.caption = f"{steps.caption}\n" + "".join(
+        f"No time for {what}.\n" for what in figures["not_measured"]
+    )
+    rest = Table("", "measured", "in processor time")
+    for name in figures["stream"]["cpu"]:
+        stream = figures["stream"]
+        rest.add_row(name, f"{stream[name]:.2f}", f"{stream['cpu'][name]:.2f}")
+    for name, value in figures["parity"].items():
+        rest.add_row(name, f"{value:.2g}", "")
+    _print(steps, rest)
+
+
+def _steps_table(figures: dict[str, Any], rows: list[dict[str, Any]], what: str) -> Table:
     from rich.table import Table
 
     machine = figures["machine"]
     steps = Table("shape", "rows", "keys", "threads", "ring", "default", "plain", "ratios", "wall")
     steps.title = f"{machine['cpu']}, load {machine['load_average_1min']}"
-    for row in figures["one_token"] + figures["chunks"]:
+    for row in rows:
         times = [f"{row[f'{n}_cpu_ms']:.2f}" for n in ("ring", "libllama", "libllama_plain")]
         ratios = [
             f"{row[f'{kind}ratio_to_default']:.2f} {row[f'{kind}ratio_to_faster']:.2f}"
@@ -129,16 +174,16 @@ def print_tables(figures: dict[str, Any]) -> None:
         sizes = [str(row[name]) for name in ("n", "kv", "threads")]
         steps.add_row(row["shape"], *sizes, *times, *ratios)
     steps.caption = (
-        "Median ms of processor time a step; ratios of libllama to the ring, its default setting "
-        "and its faster one, in processor time for one thread, and by the clock.\n"
-    ) + "".join(f"No time for {what}.\n" for what in figures["not_measured"])
-    rest = Table("", "measured", "in processor time")
-    for name in figures["stream"]["cpu"]:
-        stream = figures["stream"]
-        rest.add_row(name, f"{stream[name]:.2f}", f"{stream['cpu'][name]:.2f}")
-    for name, value in figures["parity"].items():
-        rest.add_row(name, f"{value:.2g}", "")
-    Console().print(steps, rest)
+        f"{what}; ratios of libllama to the ring, its default setting "
+        "and its faster one, in processor time for one thread, and by the clock."
+    )
+    return steps
+
+
+def _print(*tables: Table) -> None:
+    from rich.console import Console
+
+    Console().print(*tables)
 
 
 def _say(what: str) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from edgestream._native import GgufModel, RingDecoder
+from edgestream.bench.decoder.full_ring import fill
 from edgestream.bench.decoder.libllama import LibllamaModel, LibllamaStream, Rows
 
 N_SINKS = 4
@@ -67,8 +68,12 @@ class Subject:
         self.name = name
         self._peer = peer
         self._model = GgufModel(str(path))
+        self.rows: Rows = self.random_rows(N_INPUTS)
+
+    def random_rows(self, n_rows: int) -> Rows:
+        """Input rows [n_rows, n_embd], always the same."""
         rng = np.random.default_rng(0)
-        self.rows: Rows = rng.standard_normal((N_INPUTS, self._model.n_embd), np.float32)
+        return rng.standard_normal((n_rows, self._model.n_embd), np.float32)
 
     def ring(self, kv: int, *, n_threads: int = 1, max_rows: int = 1) -> RingDecoder:
         """A ring of `kv` slots, those that a step of several rows writes to included."""
@@ -93,13 +98,12 @@ def compare_steps(
 ) -> dict[str, Any]:
     """Times of a step of `n_rows` rows over `kv` keys, and libllama's over the ring's.
 
-    `n_turns` turns of `n_calls` steps each, fewer where the clock passes `end_s`. A ring's step
-    costs the same however full it is, so it is not filled first; libllama's streams are, and each
-    of their steps is taken back.
+    `n_turns` turns of `n_calls` steps each, fewer where the clock passes `end_s`. All are filled
+    first; each of libllama's steps is taken back.
     """
     rows = subject.rows[:n_rows]
     ring = subject.ring(kv, n_threads=n_threads, max_rows=n_rows)
-    ring.step(subject.rows[:N_SINKS])
+    fill(ring, kv - (n_rows - 1), N_SINKS)
     times = {name: Times() for name in ("ring", *FLASH)}
     with ExitStack() as stack:
         streams = {
@@ -118,10 +122,11 @@ def compare_steps(
                     lambda stream=stream: stream.take_back(n_rows),  # type: ignore[misc]
                 )
     found = {"shape": subject.name, "kv": kv, "threads": n_threads, "n": n_rows}
-    return found | _ratios(times, n_threads) | _typical(times)
+    return found | ratios(times, n_threads) | typical(times)
 
 
-def _ratios(times: dict[str, Times], n_threads: int) -> dict[str, Any]:
+def ratios(times: dict[str, Times], n_threads: int) -> dict[str, Any]:
+    """Libllama's time over the ring's, of its default setting and of its faster one."""
     wall = {name: _quiet(t.wall_ms) for name, t in times.items()}
     cpu = {name: _quiet(t.cpu_ms) for name, t in times.items()}
     trusted, kind = (cpu, "processor time") if n_threads == 1 else (wall, "wall time")
@@ -139,7 +144,8 @@ def _quiet(times_ms: list[float]) -> float:
     return float(np.percentile(times_ms, 25))
 
 
-def _typical(times: dict[str, Times]) -> dict[str, float]:
+def typical(times: dict[str, Times]) -> dict[str, float]:
+    """The median of each, by the clock and of the processor."""
     medians = {}
     for name, taken in times.items():
         medians[f"{name}_ms"] = float(np.median(taken.wall_ms))

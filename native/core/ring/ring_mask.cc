@@ -17,12 +17,22 @@ std::span<const int> kept_by(const RingRows& rows, const RingStep& step, int row
   return kept.first(std::max<int64_t>(std::ssize(kept) - (step.n_rows - 1 - row), 0));
 }
 
+// The column of a region's slot.
+int64_t column_of(const RingStep& step, int region, int64_t slot) {
+  const SlotSpan& read = step.reads[region];
+  return read.first_column + slot - read.first_slot;
+}
+
 // Rows of a branch are seen where they lie, not where their count says.
-void move_branch(const RingRegion& region, const BranchRow& branch, int64_t taken,
-                 std::span<float> seen) {
+void move_branch(const RingRows& rows, const RingStep& step, int row, float* seen) {
+  const int own = step.regions[row];
+  const RingRegion& region = rows.regions[own];
+  const BranchRow& branch = step.branches[row];
+  const int64_t taken = step.taken[row * rows.n_regions() + own];
+  const auto at = [&](int64_t other) { return seen + column_of(step, own, region.slot_of(other)); };
   const int64_t first = taken - std::min(branch.n_own, region.window);
-  for (int64_t row = first; row < taken; ++row) seen[region.slot_of(row)] = kHidden;
-  for (int64_t row = first; row < taken; ++row) seen[region.slot_of(row + branch.shift)] = 0.F;
+  for (int64_t other = first; other < taken; ++other) *at(other) = kHidden;
+  for (int64_t other = first; other < taken; ++other) *at(other + branch.shift) = 0.F;
 }
 
 }  // namespace
@@ -30,7 +40,7 @@ void move_branch(const RingRegion& region, const BranchRow& branch, int64_t take
 void write_mask(const RingRows& rows, const RingStep& step, std::span<float> mask) {
   std::ranges::fill(mask, kHidden);
   for (int row = 0; row < step.n_rows; ++row) {
-    float* const seen = mask.data() + int64_t{row} * rows.n_slots;
+    float* const seen = mask.data() + int64_t{row} * step.n_columns;
     const int64_t pos = rows.pos - step.n_rows + row;
     std::fill_n(seen, std::min<int64_t>(pos + 1, rows.shape.n_sinks), 0.F);
     for (int other = 0; other < rows.n_regions(); ++other) {
@@ -40,14 +50,12 @@ void write_mask(const RingRows& rows, const RingStep& step, std::span<float> mas
       const int64_t n_keys = std::min<int64_t>(taken, r.window);
       const int64_t start = r.slot_of(taken - n_keys) - r.first_slot;
       const int64_t before_wrap = std::min(n_keys, r.n_slots - start);
-      std::fill_n(seen + r.first_slot + start, before_wrap, 0.F);
-      std::fill_n(seen + r.first_slot, n_keys - before_wrap, 0.F);
+      float* const first = seen + column_of(step, other, r.first_slot);
+      std::fill_n(first + start, before_wrap, 0.F);
+      std::fill_n(first, n_keys - before_wrap, 0.F);
     }
     for (const int slot : kept_by(rows, step, row)) seen[slot] = rows.kept->log_weight(slot);
-    if (step.branches.empty()) continue;
-    const int own = step.regions[row];
-    move_branch(rows.regions[own], step.branches[row], step.taken[row * rows.n_regions() + own],
-                mask.subspan(int64_t{row} * rows.n_slots, rows.n_slots));
+    if (!step.branches.empty()) move_branch(rows, step, row, seen);
   }
 }
 
@@ -58,27 +66,28 @@ void hide_beyond(const RingRows& rows, const RingStep& step, int reach, std::spa
     }
     return step.query_positions[clock * step.n_rows + row] - (rows.at[slot] - rows.bases[clock]);
   };
-  for (int clock = 0; clock < rows.n_clocks(); ++clock) {
-    const auto [begin, end] = rows.clock_slots(clock);
+  for (int region = 0; region < rows.n_regions(); ++region) {
+    const SlotSpan& read = step.reads[region];
+    const int clock = rows.clock_of(region);
     for (int row = 0; row < step.n_rows; ++row) {
-      float* const seen = mask.data() + int64_t{row} * rows.n_slots;
-      for (int slot = clock == 0 ? 0 : begin; slot < end; ++slot) {
-        if (distance(row, clock, slot) >= reach) seen[slot] = kHidden;
+      float* const seen = mask.data() + int64_t{row} * step.n_columns + read.first_column;
+      for (int i = 0; i < read.n; ++i) {
+        if (distance(row, clock, read.first_slot + i) >= reach) seen[i] = kHidden;
       }
     }
   }
 }
 
-void write_seen_slots(const RingRows& rows, const RingStep& step, int region,
-                      std::vector<int>& slots) {
+void write_seen_columns(const RingRows& rows, const RingStep& step, int region,
+                        std::vector<int>& columns) {
   const int last = step.n_rows - 1;
   const std::span kept = kept_by(rows, step, last);
-  slots.assign(kept.begin(), kept.end());
+  columns.assign(kept.begin(), kept.end());
   if (rows.kept || !rows.sees(step.regions[last], region)) return;
   const RingRegion& r = rows.regions[region];
   const int64_t taken = step.taken[last * rows.n_regions() + region];
   for (int64_t row = r.oldest_of(taken); row < taken; ++row) {
-    slots.push_back(static_cast<int>(r.slot_of(row)));
+    columns.push_back(static_cast<int>(column_of(step, region, r.slot_of(row))));
   }
 }
 

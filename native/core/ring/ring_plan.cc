@@ -29,6 +29,7 @@ RingPlan::RingPlan(RingShape shape)
   sink_query_positions_.resize(max_rows);
   row_above_.resize(max_rows);
   rebase_by_.resize(n_clocks());
+  reads_.resize(n_regions());
   row_regions_.resize(max_rows);
   row_taken_.resize(max_rows * n_regions());
   branch_rows_.resize(max_rows);
@@ -90,6 +91,7 @@ void RingPlan::drop_branches() {
 
 // The step, when all its rows are where they belong.
 const RingStep& RingPlan::placed(size_t n) {
+  find_reads();
   // With one clock the sinks lie right for the last row; with several, row by row from 0 on.
   step_.sink_position = n_clocks() > 1 ? 0 : positions_[n - 1] - sink_query_positions_[n - 1];
   for (int row = 0; row < step_.n_rows; ++row) sink_query_positions_[row] += step_.sink_position;
@@ -137,6 +139,16 @@ void RingPlan::enter(int row, int region, const RowAxes& axes) {
                          &RingRegion::taken);
 }
 
+void RingPlan::find_reads() {
+  step_.n_columns = 0;
+  for (int region = 0; region < n_regions(); ++region) {
+    const int n = rows_.n_slots_in_use(region);
+    reads_[region] = {rows_.all_slots(region).first_slot, step_.n_columns, n};
+    step_.n_columns += n;
+  }
+  step_.reads = reads_;
+}
+
 // Where the row looks from, given where it lies among the rows that it sees.
 void RingPlan::place(int row, int region) {
   const int own_clock = rows_.clock_of(region);
@@ -160,7 +172,7 @@ void RingPlan::place(int row, int region) {
 void RingPlan::add_mass(std::span<const float> shares) {
   for (int row = 0; row < step_.n_rows && !step_.into_sinks; ++row) {
     rows_.kept->add_mass(pos() - step_.n_rows + row,
-                         shares.subspan(int64_t{row} * n_slots(), n_slots()));
+                         shares.subspan(int64_t{row} * step_.n_columns, step_.n_columns));
   }
 }
 

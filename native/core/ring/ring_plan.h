@@ -30,6 +30,9 @@ struct RingStep {
   /// [n_rows] RoPE position from which each row looks at the attention sinks. With one clock the
   /// last row's equals its position: the sinks are placed for it.
   std::span<const int32_t> sink_query_positions;
+  /// [n_regions] what attention reads of each region.
+  std::span<const SlotSpan> reads;
+  int n_columns = 0;  ///< slots that it reads of all regions together
   /// [n_rows] what to add to all positions of a row on each axis.
   std::span<const std::array<int32_t, kAxes>> above;
   std::span<const BranchRow> branches;  ///< [n_rows] where rows of branches lie; empty: none are
@@ -65,7 +68,7 @@ class RingPlan {
   int n_clocks() const { return rows_.n_clocks(); }
   /// First slot of a clock's keys, and one past their last.
   std::pair<int, int> clock_slots(int clock) const { return rows_.clock_slots(clock); }
-  /// Physical slots: attention sinks, region by region, unused ones up to a multiple of 64.
+  /// Physical slots: attention sinks, region by region, each up to a multiple of 64.
   int n_slots() const { return rows_.n_slots; }
   /// Rows ever taken.
   int64_t pos() const { return rows_.pos; }
@@ -94,8 +97,8 @@ class RingPlan {
   /// The rows of branches were never taken.
   void drop_branches();
 
-  /// Notes how much attention the rows of the last step gave: `shares` [n_rows, n_slots], the mean
-  /// of all heads.
+  /// Notes how much attention the rows of the last step gave: `shares` [n_rows, n_columns], the
+  /// mean of all heads.
   void add_mass(std::span<const float> shares);
 
   /// Writes the RoPE position of the key in every slot to `positions` [n_slots].
@@ -125,6 +128,7 @@ class RingPlan {
     int region;
     int64_t taken, next, pos;
   };
+  void find_reads();
 
   RingRows rows_;
   std::vector<int> sizes_;
@@ -135,6 +139,7 @@ class RingPlan {
   std::vector<int32_t> sink_query_positions_;  // [max_rows]
   std::vector<std::array<int32_t, kAxes>> row_above_;  // [max_rows]
   std::vector<int32_t> rebase_by_;                     // [n_clocks]
+  std::vector<SlotSpan> reads_;                        // [n_regions]
   std::vector<int> row_regions_;                       // [max_rows]
   std::vector<int64_t> row_taken_;                     // [max_rows, n_regions]
   std::vector<BranchRow> branch_rows_;                 // [max_rows]

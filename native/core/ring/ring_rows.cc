@@ -8,10 +8,7 @@ namespace edgestream {
 
 namespace {
 
-// ggml sums 64 products at a time (AVX-512); a partial block would be summed in another order.
-constexpr int kSlotMultiple = 64;
-
-int round_up(int value, int multiple) { return (value + multiple - 1) / multiple * multiple; }
+int whole_blocks(int n_slots) { return (n_slots + kSlotBlock - 1) / kSlotBlock * kSlotBlock; }
 
 }  // namespace
 
@@ -24,9 +21,9 @@ RingRows::RingRows(RingShape unchecked) : shape(checked(std::move(unchecked))) {
   for (const RegionShape& region : shape.regions) {
     const int n_own = by_mass ? KeptRows::n_slots(shape) : region.window + besides;
     regions.push_back({region.window, slot, n_own});
-    slot += n_own;
+    slot = whole_blocks(slot + n_own);
   }
-  n_slots = round_up(slot, kSlotMultiple);
+  n_slots = slot;
   at.resize(n_slots);
   above.resize(n_slots);
   bases.resize(n_clocks());
@@ -37,6 +34,20 @@ std::pair<int, int> RingRows::clock_slots(int clock) const {
   const bool last = clock + 1 == n_clocks();
   const int first = n_clocks() > 1 ? regions[clock].first_slot : shape.n_sinks;
   return {first, last ? n_slots : regions[clock + 1].first_slot};
+}
+
+SlotSpan RingRows::all_slots(int region) const {
+  const int first = region == 0 ? 0 : regions[region].first_slot;
+  const bool last = region + 1 == n_regions();
+  return {first, first, (last ? n_slots : regions[region + 1].first_slot) - first};
+}
+
+int RingRows::n_slots_in_use(int region) const {
+  const RingRegion& r = regions[region];
+  int n = static_cast<int>(std::min<int64_t>(r.taken, r.n_slots));
+  if (kept && !kept->slots().empty()) n = std::ranges::max(kept->slots()) + 1 - r.first_slot;
+  if (region == 0) n += static_cast<int>(std::min<int64_t>(pos, shape.n_sinks));
+  return std::max(whole_blocks(n), kSlotBlock);
 }
 
 int64_t RingRows::oldest_position(int region) const {

@@ -41,6 +41,19 @@ struct RingRegion {
   int64_t oldest_of(int64_t n_taken) const { return n_taken > window ? n_taken - window : 0; }
 };
 
+/// Slots of a region that attention reads, and the column from which their scores stand among those
+/// of all regions. The sinks are the first slots of region 0. In a young stream most slots were
+/// never written, and those are not read.
+struct SlotSpan {
+  int first_slot = 0;
+  int first_column = 0;
+  int n = 0;  ///< a multiple of kSlotBlock
+};
+
+/// ggml sums 64 products at a time (AVX-512); a partial block would be summed in another order. So
+/// a sum over more blocks whose weights are 0 is the same to the bit.
+inline constexpr int kSlotBlock = 64;
+
 /// The attention sinks and the newest rows of each region, as they lie between two steps. A *RoPE
 /// position* is a position less its clock's base, which moves at a rebase only, so that angles stay
 /// small. Allocates nothing after construction.
@@ -56,6 +69,10 @@ struct RingRows {
   bool sees(int region, int other) const {
     return shape.layout == Layout::kOneClock || other <= region;
   }
+  /// All slots of a region, those of the sinks and unused ones up to whole blocks included.
+  SlotSpan all_slots(int region) const;
+  /// Of these the blocks that have been written.
+  int n_slots_in_use(int region) const;
   /// Least position that a new row of the region sees on its clock, beside the attention sinks.
   int64_t oldest_position(int region) const;
 
@@ -73,7 +90,7 @@ struct RingRows {
   RingShape shape;
   std::vector<RingRegion> regions;
   std::optional<KeptRows> kept;  ///< of the only region, unless the oldest row leaves
-  int n_slots;                   ///< attention sinks, region by region, unused ones
+  int n_slots;                   ///< attention sinks, region by region, each up to whole blocks
   int64_t pos = 0;               ///< rows ever
   std::vector<int64_t> at;       ///< [n_slots] position of the row in a slot, on its clock
   std::vector<std::array<int32_t, kAxes>> above;  ///< [n_slots] its axes less that

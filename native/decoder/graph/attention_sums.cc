@@ -20,10 +20,10 @@ void AttentionSums::finish(Graph& step) {
     return node;
   };
   if (all_rows_ != nullptr) {
-    const int64_t n_slots = all_rows_->ne[0];
-    ggml_tensor* const by_head = ggml_reshape_4d(c_, all_rows_, n_slots, n_rows_,
+    const int64_t n_columns = all_rows_->ne[0];
+    ggml_tensor* const by_head = ggml_reshape_4d(c_, all_rows_, n_columns, n_rows_,
                                                  shape_.heads_per_kv_head(), shape_.n_kv_heads);
-    ggml_tensor* const of_rows = ggml_new_tensor_2d(c_, GGML_TYPE_F32, n_slots, n_rows_);
+    ggml_tensor* const of_rows = ggml_new_tensor_2d(c_, GGML_TYPE_F32, n_columns, n_rows_);
     step.mass = give(ggml_repeat_back(c_, by_head, of_rows));
   }
   if (last_row_ != nullptr) {

@@ -7,8 +7,8 @@
 
 namespace edgestream {
 
-/// Adds up the softmax weights of layers, [n_slots, n_rows * group, n_kv_heads] each, as nodes of a
-/// graph.
+/// Adds up the softmax weights of layers, [n_columns, n_rows * group, n_kv_heads] each, as nodes of
+/// a graph.
 class AttentionSums {
  public:
   AttentionSums(ggml_context* context, const ModelShape& shape, int n_rows)
@@ -29,7 +29,7 @@ class AttentionSums {
   ggml_context* const c_;
   const ModelShape& shape_;
   const int n_rows_;
-  ggml_tensor* last_row_ = nullptr;  // [n_slots, group, n_kv_heads]
+  ggml_tensor* last_row_ = nullptr;  // [n_columns, group, n_kv_heads]
   ggml_tensor* all_rows_ = nullptr;  // as one layer's
 };
 

@@ -17,19 +17,21 @@ CapturedAttention::CapturedAttention(const RingPlan& plan, int n_heads, int n_la
   for (const RegionShape& region : plan.shape().regions) {
     greatest = std::max(greatest, region.window);
   }
-  seen_slots_.reserve(greatest);
+  seen_columns_.reserve(greatest);
   for (std::vector<float>& region : regions_) region.reserve(greatest);
 }
 
 void CapturedAttention::read(const Graph& graph, const RingRows& rows, const RingStep& step) {
   ggml_backend_tensor_get(graph.attention, head_weights_.data(), 0, ggml_nbytes(graph.attention));
-  const auto n_slots = static_cast<size_t>(rows.n_slots);
+  const auto n_columns = static_cast<size_t>(step.n_columns);
   for (int region = 0; region < rows.n_regions(); ++region) {
-    write_seen_slots(rows, step, region, seen_slots_);
+    write_seen_columns(rows, step, region, seen_columns_);
     regions_[region].clear();
-    for (const int slot : seen_slots_) {
+    for (const int column : seen_columns_) {
       float sum = 0.F;
-      for (size_t head = 0; head < n_heads_; ++head) sum += head_weights_[head * n_slots + slot];
+      for (size_t head = 0; head < n_heads_; ++head) {
+        sum += head_weights_[head * n_columns + column];
+      }
       regions_[region].push_back(sum * share_);
     }
   }

@@ -26,8 +26,8 @@ class CapturedAttention {
  private:
   const size_t n_heads_;
   const float share_;                        // of one head in the mean
-  std::vector<float> head_weights_;          // [n_heads, n_slots]
-  std::vector<int> seen_slots_;              // of a region
+  std::vector<float> head_weights_;          // [n_heads, n_columns]
+  std::vector<int> seen_columns_;            // of a region
   std::vector<std::vector<float>> regions_;  // [n_regions] of seen rows
 };
 

@@ -2,7 +2,7 @@
 // A computation that is built once and run many times.
 #pragma once
 
-#include "decoder/device/ggml_handles.h"
+#include "decoder/graph/slot_shapes.h"
 
 namespace edgestream {
 
@@ -24,9 +24,10 @@ struct Graph {
   ggml_cgraph* nodes;
   ggml_tensor* logits = nullptr;         // [n_vocab, rows that get some]
   ggml_tensor* probabilities = nullptr;  // [n_vocab, rows] of a front's logits
-  ggml_tensor* attention =
-      nullptr;                  // [n_slots, n_heads] weights of the last row, summed over layers
-  ggml_tensor* mass = nullptr;  // [n_slots, rows] weights, summed over layers and heads
+  // Weights of the last row [n_columns, n_heads], summed over layers.
+  ggml_tensor* attention = nullptr;
+  ggml_tensor* mass = nullptr;  // [n_columns, rows] weights, summed over layers and heads
+  SlotShapes shapes;
 };
 
 }  // namespace edgestream

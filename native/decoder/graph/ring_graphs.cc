@@ -25,6 +25,21 @@ void check_supported(ggml_backend_dev_t device, const Graph& graph) {
   }
 }
 
+std::vector<SlotSpan> all_slots(const RingRows& rows) {
+  std::vector<SlotSpan> reads;
+  for (int region = 0; region < rows.n_regions(); ++region) reads.push_back(rows.all_slots(region));
+  return reads;
+}
+
+// With one block less of a region.
+std::vector<SlotSpan> shortened(std::vector<SlotSpan> reads, int region) {
+  reads[region].n -= kSlotBlock;
+  for (size_t later = region + 1; later < reads.size(); ++later) {
+    reads[later].first_column -= kSlotBlock;
+  }
+  return reads;
+}
+
 }  // namespace
 
 RingGraphs::RingGraphs(const GgufModel& model, const RingPlan& plan, const KvRing& ring,
@@ -34,9 +49,18 @@ RingGraphs::RingGraphs(const GgufModel& model, const RingPlan& plan, const KvRin
       exits_early_(config.exit_layer > 0),
       allocator_(ggml_gallocr_new(ggml_backend_dev_buffer_type(model.device()))),
       steps_(step_sizes_.size() * kKindsPerSize) {
+  const std::vector<SlotSpan> whole = all_slots(plan.rows());
   for (const StepKind kind : needed_kinds(plan.shape().n_sinks)) {
-    steps_[index(kind)] =
-        std::make_unique<Graph>(build_step_graph(model, plan, ring, inputs, kind, config));
+    const auto build = [&](std::span<const SlotSpan> reads) {
+      return build_step_graph(model, plan, ring, inputs, kind, reads, config);
+    };
+    Graph& graph = *(steps_[index(kind)] = std::make_unique<Graph>(build(whole)));
+    graph.shapes = SlotShapes(whole);
+    for (int region = 0; region < plan.n_regions(); ++region) {
+      if (whole[region].n == kSlotBlock) continue;
+      const Graph shorter = build(shortened(whole, region));
+      graph.shapes.learn(graph.context.get(), shorter.context.get(), region);
+    }
   }
   if (plan.places_keys()) turns_.push_back(build_place_graph(model, ring, inputs));
   if (merges != nullptr) turns_.push_back(build_merge_graph(model, ring, *merges));
@@ -45,6 +69,12 @@ RingGraphs::RingGraphs(const GgufModel& model, const RingPlan& plan, const KvRin
   }
   for (const Graph* graph : all()) check_supported(model.device(), *graph);
   lay_out(plan);
+}
+
+Graph& RingGraphs::step(StepKind kind, std::span<const SlotSpan> reads) {
+  Graph& graph = *steps_[index(kind)];
+  graph.shapes.set(reads);
+  return graph;
 }
 
 std::vector<StepKind> RingGraphs::needed_kinds(int n_sinks) const {

@@ -19,7 +19,8 @@ class RingGraphs {
   RingGraphs(const GgufModel& model, const RingPlan& plan, const KvRing& ring,
              const StepInputs& inputs, const MergeInputs* merges, const RingDecoderConfig& config);
 
-  Graph& step(StepKind kind) { return *steps_[index(kind)]; }
+  /// The step that reads the slots `reads` of each region.
+  Graph& step(StepKind kind, std::span<const SlotSpan> reads);
   /// Turns the keys of a clock; see build_turn_graph().
   Graph& turn(int clock) { return turns_[clock]; }
   /// Places all keys, where the plan places keys; see build_place_graph().

@@ -15,7 +15,8 @@ namespace {
 class Builder {
  public:
   Builder(const GgufModel& model, const RingPlan& plan, const KvRing& ring,
-          const StepInputs& inputs, StepKind kind, const RingDecoderConfig& config, Graph& step)
+          const StepInputs& inputs, StepKind kind, std::span<const SlotSpan> reads,
+          const RingDecoderConfig& config, Graph& step)
       : shape_(model.shape()),
         ring_(ring),
         inputs_(inputs),
@@ -23,7 +24,8 @@ class Builder {
         kind_(kind),
         attention_layers_(config.attention_layers),
         exit_layer_(config.exit_layer),
-        n_slots_(plan.n_slots()),
+        reads_(reads),
+        n_columns_(reads.back().first_column + reads.back().n),
         n_sinks_(plan.shape().n_sinks),
         c_(step.context.get()),
         layers_(c_, model, config.delay),
@@ -61,8 +63,9 @@ class Builder {
     return ggml_view_1d(c_, all, int64_t{kind_.n_rows} * n_parts_, 0);
   }
 
+  // Of a mask whose rows are as long as what is read.
   ggml_tensor* first_columns(ggml_tensor* mask) {
-    return ggml_view_2d(c_, mask, n_slots_, kind_.n_rows, mask->nb[1], 0);
+    return ggml_view_2d(c_, mask, n_columns_, kind_.n_rows, n_columns_ * mask->nb[0], 0);
   }
 
   void run(ggml_tensor* node) { step_.run(node); }
@@ -154,29 +157,32 @@ class Builder {
     return layers_.attention_output(weighted_values(weights, layer), layer);
   }
 
-  // query [head_dim, n_heads, n] -> softmax weights [n_slots, n * group, n_kv_heads]
+  // query [head_dim, n_heads, n] -> softmax weights [n_columns, n * group, n_kv_heads]
   ggml_tensor* attention_weights(ggml_tensor* query, int layer) {
     ggml_tensor* scores = all_scores(query, layer);
-    const int64_t n_columns = scores->ne[1];
-    scores = ggml_reshape_4d(c_, scores, n_slots_, kind_.n_rows, shape_.heads_per_kv_head(),
+    const int64_t n_queries = scores->ne[1];
+    scores = ggml_reshape_4d(c_, scores, n_columns_, kind_.n_rows, shape_.heads_per_kv_head(),
                              shape_.n_kv_heads);
     scores = ggml_soft_max_ext(c_, scores, shape_.layers[layer].local ? local_mask_ : mask_,
                                shape_.attention_scale, /*max_bias=*/0.F);
-    scores = ggml_reshape_3d(c_, scores, n_slots_, n_columns, shape_.n_kv_heads);
+    scores = ggml_reshape_3d(c_, scores, n_columns_, n_queries, shape_.n_kv_heads);
     if (plan_.counts_mass() && !kind_.into_sinks) sums_.add_all_rows(scores);
     return scores;
   }
 
-  // Each clock's keys, and the sinks, are looked at from where the row lies for them. The others'
-  // scores are written over those of the first clock, which costs less than joining them.
+  // Each clock's keys, and the sinks, are looked at from where the row lies for them. The scores of
+  // the regions after the first are written over those of as many slots behind it, which costs less
+  // than joining them.
   ggml_tensor* all_scores(ggml_tensor* query, int layer) {
     const bool turns = shape_.layers[layer].rope && !kind_.into_sinks;
-    ggml_tensor* const scores =
-        scores_of(layers_.rotate_query(query, looks_from(0), layer), layer, 0, n_slots_);
-    for (int clock = 1; turns && clock < plan_.n_clocks(); ++clock) {
-      const auto [first, last] = plan_.clock_slots(clock);
-      ggml_tensor* const from_there = layers_.rotate_query(query, looks_from(clock), layer);
-      overwrite(scores, scores_of(from_there, layer, first, last - first), first);
+    ggml_tensor* looking = layers_.rotate_query(query, looks_from(0), layer);
+    ggml_tensor* const scores = scores_of(looking, layer, 0, n_columns_);
+    for (size_t region = 1; !kind_.into_sinks && region < reads_.size(); ++region) {
+      const SlotSpan& read = reads_[region];
+      if (turns && plan_.n_clocks() > 1) {
+        looking = layers_.rotate_query(query, looks_from(static_cast<int>(region)), layer);
+      }
+      overwrite(scores, scores_of(looking, layer, read.first_slot, read.n), read.first_column);
     }
     // With one clock the sinks lie right for the last row of a step, and for all rows where those
     // that leave are not the oldest.
@@ -194,7 +200,7 @@ class Builder {
     return positions_of_rows(inputs_.query_positions[clock]);
   }
 
-  // Puts `part` in the place of the scores of the slots from `first` on; in the graph before any
+  // Puts `part` in the place of the scores in the columns from `first` on; in the graph before any
   // that reads them.
   void overwrite(ggml_tensor* scores, ggml_tensor* part, int64_t first) {
     run(ggml_cpy(c_, part,
@@ -223,7 +229,7 @@ class Builder {
     return ggml_reshape_3d(c_, query, shape_.head_dim, kind_.n_rows * group, shape_.n_kv_heads);
   }
 
-  // weights [n_slots, n * group, kv] -> [query_width, n]
+  // weights [n_columns, n * group, kv] -> [query_width, n]
   ggml_tensor* weighted_values(ggml_tensor* weights, int layer) {
     const int64_t group = shape_.heads_per_kv_head();
     ggml_tensor* mixed = mixed_values(weights, layer);  // [head_dim, n * group, kv]
@@ -235,15 +241,32 @@ class Builder {
   }
 
   ggml_tensor* mixed_values(ggml_tensor* weights, int layer) {
+    ggml_tensor* mixed = nullptr;
+    for (const SlotSpan& read : reads_) {
+      ggml_tensor* const own =
+          reads_.size() == 1
+              ? weights
+              : ggml_view_3d(c_, weights, read.n, weights->ne[1], weights->ne[2], weights->nb[1],
+                             weights->nb[2], read.first_column * weights->nb[0]);
+      ggml_tensor* const part = values_of(own, layer, read);
+      mixed = mixed == nullptr ? part : ggml_add(c_, mixed, part);
+    }
+    return mixed;
+  }
+
+  // weights [n, n * group, kv] of the slots `read` -> what they take of the values
+  ggml_tensor* values_of(ggml_tensor* weights, int layer, const SlotSpan& read) {
     ggml_tensor* const values = layer_of(c_, ring_.values, layer);
     if (ring_.transposes_values()) {
-      return ggml_mul_mat(
-          c_, ggml_reshape_3d(c_, values, n_slots_, shape_.head_dim, shape_.n_kv_heads), weights);
+      ggml_tensor* const by_head =
+          ggml_view_3d(c_, values, read.n, shape_.head_dim, shape_.n_kv_heads, values->nb[1],
+                       shape_.head_dim * values->nb[1], read.first_slot * values->nb[0]);
+      return ggml_mul_mat(c_, by_head, weights);
     }
     // Row by row: to turn all of them over in every step takes several times as long.
     ggml_tensor* const by_head =
-        ggml_view_3d(c_, values, shape_.head_dim, n_slots_, shape_.n_kv_heads, values->nb[1],
-                     ggml_row_size(values->type, shape_.head_dim), 0);
+        ggml_view_3d(c_, values, shape_.head_dim, read.n, shape_.n_kv_heads, values->nb[1],
+                     ggml_row_size(values->type, shape_.head_dim), read.first_slot * values->nb[1]);
     return ggml_out_prod(c_, by_head, ggml_transpose(c_, weights));
   }
 
@@ -254,7 +277,8 @@ class Builder {
   const StepKind kind_;
   const std::span<const int> attention_layers_;
   const int exit_layer_;
-  const int64_t n_slots_;
+  const std::span<const SlotSpan> reads_;
+  const int64_t n_columns_;
   const int64_t n_sinks_;
   ggml_context* const c_;
   const LayerBuilder layers_;
@@ -271,9 +295,10 @@ class Builder {
 }  // namespace
 
 Graph build_step_graph(const GgufModel& model, const RingPlan& plan, const KvRing& ring,
-                       const StepInputs& inputs, StepKind kind, const RingDecoderConfig& config) {
+                       const StepInputs& inputs, StepKind kind, std::span<const SlotSpan> reads,
+                       const RingDecoderConfig& config) {
   Graph step(model.shape().n_layers);
-  Builder(model, plan, ring, inputs, kind, config, step).build();
+  Builder(model, plan, ring, inputs, kind, reads, config, step).build();
   return step;
 }
 

@@ -12,7 +12,9 @@ namespace edgestream {
 /// The model over the ring: attention as a softmax in which the query heads that share a key head
 /// are rows of one product ("folded"), so every key is read once. Attention is captured from the
 /// attention_layers of `config` where there are logits; the exit lies behind its exit_layer layers.
+/// It reads the slots `reads` of each region, one or more blocks.
 Graph build_step_graph(const GgufModel& model, const RingPlan& plan, const KvRing& ring,
-                       const StepInputs& inputs, StepKind kind, const RingDecoderConfig& config);
+                       const StepInputs& inputs, StepKind kind, std::span<const SlotSpan> reads,
+                       const RingDecoderConfig& config);
 
 }  // namespace edgestream

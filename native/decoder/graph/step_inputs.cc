@@ -68,7 +68,7 @@ void StepInputs::send_rows(int first, std::span<const float> rows) {
 
 void StepInputs::send_places(const RingRows& rows, const RingStep& step) {
   const std::span seen =
-      std::span(mask_values_).first(static_cast<size_t>(step.n_rows) * rows.n_slots);
+      std::span(mask_values_).first(static_cast<size_t>(step.n_rows) * step.n_columns);
   write_mask(rows, step, seen);
   set_front<float>(mask, seen);
   if (local_mask != nullptr) {

@@ -39,9 +39,9 @@ class StepInputs {
   ggml_tensor* positions;                     // [max_rows * parts] i32
   std::vector<ggml_tensor*> query_positions;  // by clock [max_rows * parts] i32; none with one
   ggml_tensor* sink_query_positions;          // [max_rows * parts] i32
-  ggml_tensor* mask;                          // [n_slots, max_rows] 0 or -infinity
-  ggml_tensor* local_mask;                    // the same for local layers; null without any
-  ggml_tensor* key_slots;                     // [max_rows] i64
+  ggml_tensor* mask;            // [n_slots, max_rows] 0 or -infinity; in front as read
+  ggml_tensor* local_mask;      // the same for local layers; null without any
+  ggml_tensor* key_slots;       // [max_rows] i64
   ggml_tensor* value_cells;     // [kv_width * max_rows] i64, in a layer's values; null: in rows
   ggml_tensor* sink_positions;  // [n_sinks * parts] i32; null without sinks
   ggml_tensor* sink_slots;      // [n_sinks] i64; null without sinks
@@ -60,7 +60,7 @@ class StepInputs {
   const int n_parts_;
   ContextHandle context_;
   BufferHandle buffer_;
-  std::vector<float> mask_values_;       // [max_rows, n_slots]
+  std::vector<float> mask_values_;       // [max_rows, n_columns]
   std::vector<int64_t> cells_;           // [max_rows, kv_width]
   std::vector<int32_t> sinks_;           // [n_sinks]
   std::vector<int32_t> turns_;           // [n_layers]

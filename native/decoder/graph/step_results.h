@@ -26,7 +26,7 @@ class StepResults {
   /// Of the step so far, [rows that got some, n_vocab].
   std::span<const float> logits() const { return std::span(logits_).first(n_logits_); }
 
-  /// Attention [rows, n_slots] that the rows of a run gave, the mean of all layers and heads.
+  /// Attention [rows, n_columns] that the rows of a run gave, the mean of all layers and heads.
   std::span<const float> read_mass(const Graph& graph);
 
  private:
@@ -35,7 +35,7 @@ class StepResults {
   const float n_softmaxes_;
   std::vector<float> logits_;
   size_t n_logits_ = 0;      // numbers in logits_ that are of this step
-  std::vector<float> mass_;  // [max_rows, n_slots]
+  std::vector<float> mass_;  // [max_rows, n_columns]
 };
 
 }  // namespace edgestream

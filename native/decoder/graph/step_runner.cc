@@ -41,7 +41,7 @@ void StepRunner::run_step(RingPlan& plan, const RingStep& step, LogitsOf wanted)
   move_keys(plan, step);
   inputs_.send_places(plan.rows(), step);
   if (exit_) return run_with_exit(plan, step, wanted);
-  Graph& graph = graphs_.step({step.n_rows, step.into_sinks, wanted});
+  Graph& graph = graphs_.step({step.n_rows, step.into_sinks, wanted}, step.reads);
   compute(graph);
   if (graph.logits != nullptr) results_.read_logits(graph);
   if (graph.attention != nullptr && step.branches.empty())
@@ -52,8 +52,8 @@ void StepRunner::run_step(RingPlan& plan, const RingStep& step, LogitsOf wanted)
 // The layers behind the exit are computed for all rows of a step or for none. Where the last row
 // exits, nobody waits for logits of theirs.
 void StepRunner::run_with_exit(const RingPlan& plan, const RingStep& step, LogitsOf wanted) {
-  Graph& front =
-      graphs_.step({step.n_rows, step.into_sinks, LogitsOf::kEveryRow, StepPart::kFront});
+  Graph& front = graphs_.step({step.n_rows, step.into_sinks, LogitsOf::kEveryRow, StepPart::kFront},
+                              step.reads);
   compute(front);
   exit_->decide(front);
   if (front.attention != nullptr && wanted != LogitsOf::kNone && step.branches.empty()) {
@@ -64,7 +64,8 @@ void StepRunner::run_with_exit(const RingPlan& plan, const RingStep& step, Logit
   const bool none = all_exit || (wanted == LogitsOf::kLastRow && exit_->exits(last));
   inputs_.send_sources(exit_->sources());
   Graph& rest = graphs_.step({step.n_rows, step.into_sinks, none ? LogitsOf::kNone : wanted,
-                              all_exit ? StepPart::kFill : StepPart::kBack});
+                              all_exit ? StepPart::kFill : StepPart::kBack},
+                             step.reads);
   compute(rest);
   if (wanted == LogitsOf::kNone) return;
   results_.read_logits_or_exits(rest, *exit_, wanted == LogitsOf::kEveryRow ? 0 : last);
