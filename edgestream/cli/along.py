@@ -55,7 +55,7 @@ class Given:
     """What is to be done while something is read, as it was typed and checked.
 
     `pace`: `live` sources go on without a reader that is too slow; `fast` ones are read as fast as
-    captions can be made, and the reader comes after; text (`waits`) can wait for it.
+    captions can be made, and the reader comes after; text (`waits`) waits for it.
     """
 
     wanted: Wanted

@@ -52,13 +52,14 @@ class ApartReader:
     def __init__(
         self, recipe: Recipe, *, max_waiting: int | None = MAX_WAITING, patient: bool = False
     ) -> None:
-        """`patient`: `push` waits for room, for a source that can wait.
+        """`patient`: `push` waits until all was read, for a source that can wait; what is said then
+        has its place among the events, the same each time.
 
         Raises UsageError, ModelError or OperationError where there is no such model, memory is
         short or a task cannot be used.
         """
         self._words = CommittedWords()
-        self._waiting = WaitingUnits(max_waiting)
+        self._waiting = WaitingUnits(None if patient else max_waiting)
         self._patient = patient
         self._changed = threading.Condition()  # guards `waiting` and `ahead`
         self._n_ahead = 0
@@ -93,12 +94,12 @@ class ApartReader:
         lags: list[Event] = []
         for unit in self._words.push(event):
             self._time_ms = max(self._time_ms, unit.end_ms)
-            if self._patient:
-                self._wait_for_room()
             with self._changed:
                 if not self._over.is_set() and (lag := self._waiting.push(unit)):
                     lags.append(lag)
                 self._changed.notify_all()
+        if self._patient:
+            self._wait_until_read()
         return [*lags, *self.poll()]
 
     def poll(self) -> list[Event]:
@@ -169,10 +170,10 @@ class ApartReader:
         self._process.kill()
         self._process.join()
 
-    def _wait_for_room(self) -> None:
+    def _wait_until_read(self) -> None:
         while not self._over.is_set() and self._ended_s is None:
             with self._changed:
-                if not self._waiting.is_full:
+                if not self._waiting and not self._n_ahead:
                     return
                 self._changed.wait(POLL_S)
             self._mind_silence()

@@ -69,8 +69,10 @@ class ReadSession:
     def _read(self) -> Generator[list[Event], None, None]:
         try:
             for events in self._session.blocks():
-                both = [each for event in events for each in (event, *self._reader.push(event))]
-                yield [*both, *self._reader.poll(), *self._asked()]
+                for event in events:
+                    yield [event]  # first: it waits for no reader
+                    yield self._reader.push(event)
+                yield [*self._reader.poll(), *self._asked()]
             yield from self._reader.finishing()
             while not self._stopped and not self._questions.ended:
                 if question := self._questions.take():

@@ -47,11 +47,6 @@ class WaitingUnits:
     def __len__(self) -> int:
         return len(self._items)
 
-    @property
-    def is_full(self) -> bool:
-        """Whether a line would have to be left out for the next unit."""
-        return self._max_units is not None and self._n_units >= self._max_units
-
     def push(self, item: Item) -> Lag | None:
         """Adds one; says what was left out for it."""
         self._items.append(item)

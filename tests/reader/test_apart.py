@@ -178,13 +178,22 @@ def test_a_slow_one_leaves_out_lines_and_says_so():
     assert notices(events) == []
 
 
-def test_a_patient_one_is_waited_for():
-    reader = reader_of(slow_lines, max_waiting=20, patient=True)
-    events = []
+def test_a_patient_one_is_waited_for_and_speaks_in_its_place():
+    reader = reader_of(slow_lines, max_waiting=4, patient=True)
     for number in range(40):
-        events += reader.push(final(f"line {number}", number))
-    events += reader.finish()
-    assert notes(events) == [*(f"line {number}" for number in range(40)), "120"]
+        assert notes(reader.push(final(f"line {number}", number))) == [f"line {number}"]
+    assert notes(reader.finish()) == ["120"]
+
+
+def test_a_patient_one_that_is_killed_or_held_up_is_waited_for_no_more(monkeypatch):
+    reader = reader_of(lines, patient=True)
+    assert len(notices(reader.push(final("kill")))) <= 1
+    assert not notes([*reader.push(final("after")), *reader.finish()])
+    monkeypatch.setattr(apart, "STALL_S", 2.5)
+    reader = reader_of(lines, patient=True)
+    os.kill(reader.pid, signal.SIGSTOP)
+    [notice] = notices(reader.push(final("before")))
+    assert "no sign of life" in notice
 
 
 @pytest.mark.parametrize(
