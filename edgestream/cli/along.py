@@ -126,8 +126,8 @@ def _wanted(used: dict[str, Any]) -> Wanted:
             if not text.strip():
                 raise UsageError(f"{TASKS[name]}: is empty; say what, or leave it out")
     threshold = used.get("alert_threshold")
-    if threshold is not None and not 0 <= threshold <= 1:
-        raise UsageError(f"--alert-threshold is {threshold:g}; give 0 to 1")
+    if threshold is not None and not 0 < threshold < 1:
+        raise UsageError(f"--alert-threshold is {threshold:g}; give a number between 0 and 1")
     return Wanted(
         translate_to=used.get("translate_to"),
         translate_from=_spoken(used),

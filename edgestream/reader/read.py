@@ -11,6 +11,7 @@ from typing import Any
 from edgestream.events import Event
 from edgestream.reader.apart import ApartReader
 from edgestream.reader.model import WINDOW, ReaderModel, load_reader
+from edgestream.reader.order import LineFirst
 from edgestream.reader.reader import AnyTask, Reader
 from edgestream.reader.text import TextSource, TextStream, open_text
 from edgestream.session import Session
@@ -67,6 +68,12 @@ class ReadSession:
         self._reader.close()
 
     def _read(self) -> Generator[list[Event], None, None]:
+        order = LineFirst()
+        for events in self._all():
+            yield order.push(events)
+        yield order.finish()
+
+    def _all(self) -> Generator[list[Event], None, None]:
         try:
             for events in self._session.blocks():
                 for event in events:

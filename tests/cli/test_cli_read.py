@@ -116,7 +116,7 @@ WRONG = [
     (["--reader", "m.gguf", "--think", "--reader-threads", "0"], "--reader-threads is 0; give 1"),
     (
         ["--reader", "m.gguf", "--alert", "a", "--alert-threshold", "7"],
-        "--alert-threshold is 7; give 0 to 1",
+        "--alert-threshold is 7; give a number between 0 and 1",
     ),
     (
         ["--reader", "m.gguf", "--translate-to", "fr", "--subtitles", "both"],
@@ -248,8 +248,9 @@ def test_ctrl_c_ends_the_text_and_what_was_asked_is_answered(number, tiny):
     assert json.loads(first)["text"] == "The meeting starts at nine."
     process.send_signal(number)
     stdout, stderr = process.communicate(timeout=60)
-    last = json.loads(stdout.splitlines()[-1])
-    assert last["text"] == "An end without"
+    records = [json.loads(line) for line in stdout.splitlines()]
+    assert [each["text"] for each in records if each["type"] == "final"][-1] == "An end without"
+    assert [each["alert"] for each in [json.loads(first), *records] if "alert" in each] == ["nine"]
     assert (process.returncode, stderr) == (0, b"")
 
 
