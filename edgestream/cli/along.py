@@ -55,7 +55,7 @@ class Given:
     """What is to be done while something is read, as it was typed and checked.
 
     `pace`: `live` sources go on without a reader that is too slow; `fast` ones are read as fast as
-    captions can be made, and the reader comes after; text (`waits`) can wait for it.
+    captions can be made, and the reader comes after; text (`waits`) waits for it.
     """
 
     wanted: Wanted
@@ -126,8 +126,8 @@ def _wanted(used: dict[str, Any]) -> Wanted:
             if not text.strip():
                 raise UsageError(f"{TASKS[name]}: is empty; say what, or leave it out")
     threshold = used.get("alert_threshold")
-    if threshold is not None and not 0 <= threshold <= 1:
-        raise UsageError(f"--alert-threshold is {threshold:g}; give 0 to 1")
+    if threshold is not None and not 0 < threshold < 1:
+        raise UsageError(f"--alert-threshold is {threshold:g}; give a number between 0 and 1")
     return Wanted(
         translate_to=used.get("translate_to"),
         translate_from=_spoken(used),

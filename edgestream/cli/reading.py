@@ -78,7 +78,7 @@ TranslatePolicy = Annotated[
     ),
 ]  # fmt: skip
 AlertThreshold = Annotated[
-    float | None, option(MORE, "How sure an --alert must be, 0 to 1.", default="as calibrated")
+    float | None, option(MORE, "How sure an --alert must be, 0 to 1.", default="0.5")
 ]
 Window = Annotated[
     int | None,

@@ -30,7 +30,8 @@ def _parts(event: Event) -> tuple[str, str] | None:
     if isinstance(event, Note):
         return "note", event.text
     if isinstance(event, Alert):
-        return "alert", f"{event.alert}: {event.line}"
+        same = event.alert == event.line  # a phrase as it was said
+        return "alert", event.alert if same else f"{event.alert}: {event.line}"
     if isinstance(event, Thought):
         return "thought", event.text
     if isinstance(event, ToolCall):

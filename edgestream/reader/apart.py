@@ -27,13 +27,14 @@ from edgestream.reader.apart_worker import (
     work,
 )
 from edgestream.reader.units import CommittedWords
-from edgestream.reader.waiting import MAX_WAITING, Asked, End, Item, WaitingUnits
+from edgestream.reader.waiting import MAX_WAITING, Asked, End, Gone, Item, WaitingUnits
 from edgestream.system.process import ending, is_out_of_memory
 
 N_AHEAD = 8  # items that are on their way to it: what waits there can be left out no more
 POLL_S = 0.05
 STALL_S = 30.0  # without a sign of life it is given up
 END_WAIT_S = 20.0  # after Ctrl-C, for what it still writes
+CLOSE_WAIT_S = 0.5  # for what it has begun to be let go of: a tool that runs
 QUIET_WAIT_S = 1.0  # before somebody asks why it does not end
 STILL = "what was read last is still being written; Ctrl-C ends that"
 GOES_ON = "captions go on without it"
@@ -51,13 +52,14 @@ class ApartReader:
     def __init__(
         self, recipe: Recipe, *, max_waiting: int | None = MAX_WAITING, patient: bool = False
     ) -> None:
-        """`patient`: `push` waits for room, for a source that can wait.
+        """`patient`: `push` waits until all was read, for a source that can wait; what is said then
+        has its place among the events, the same each time.
 
         Raises UsageError, ModelError or OperationError where there is no such model, memory is
         short or a task cannot be used.
         """
         self._words = CommittedWords()
-        self._waiting = WaitingUnits(max_waiting)
+        self._waiting = WaitingUnits(None if patient else max_waiting)
         self._patient = patient
         self._changed = threading.Condition()  # guards `waiting` and `ahead`
         self._n_ahead = 0
@@ -92,12 +94,12 @@ class ApartReader:
         lags: list[Event] = []
         for unit in self._words.push(event):
             self._time_ms = max(self._time_ms, unit.end_ms)
-            if self._patient:
-                self._wait_for_room()
             with self._changed:
                 if not self._over.is_set() and (lag := self._waiting.push(unit)):
                     lags.append(lag)
                 self._changed.notify_all()
+        if self._patient:
+            self._wait_until_read()
         return [*lags, *self.poll()]
 
     def poll(self) -> list[Event]:
@@ -159,18 +161,19 @@ class ApartReader:
         yield self.poll()
 
     def close(self) -> None:
-        """Ends the process at once; may be repeated."""
+        """Ends the process; may be repeated. It has a moment to let go of what it began."""
         atexit.unregister(self.close)
         self._over.set()
-        self._process.kill()
-        self._process.join()
         with self._changed:
             self._changed.notify_all()
+        self._process.join(CLOSE_WAIT_S)
+        self._process.kill()
+        self._process.join()
 
-    def _wait_for_room(self) -> None:
+    def _wait_until_read(self) -> None:
         while not self._over.is_set() and self._ended_s is None:
             with self._changed:
-                if not self._waiting.is_full:
+                if not self._waiting and not self._n_ahead:
                     return
                 self._changed.wait(POLL_S)
             self._mind_silence()
@@ -188,6 +191,7 @@ class ApartReader:
         with suppress(OSError):
             while (item := self._next()) is not None:
                 self._pipe.send(item)
+            self._pipe.send(Gone())
 
     def _next(self) -> Item | None:
         """What it is given next; None when all is over."""

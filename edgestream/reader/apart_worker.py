@@ -7,6 +7,7 @@ import os
 import queue
 import signal
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,12 +19,13 @@ from edgestream.events import Event
 from edgestream.reader.model import WINDOW, load_reader
 from edgestream.reader.reader import AnyTask, Reader
 from edgestream.reader.units import Unit
-from edgestream.reader.waiting import Asked, End
+from edgestream.reader.waiting import Asked, End, Gone
 from edgestream.system.process import is_out_of_memory
 
 NICE = 5  # captions come first
 POLL_S = 0.05  # how long an answer that is whole may wait
 ALIVE_S = 1.0  # between two signs of life
+END_WAIT_S = 0.5  # for what it has begun to be let go of
 NO_MEMORY = "too little memory for this model and its window; smaller ones take less"
 
 
@@ -85,7 +87,7 @@ Report = Ready | Unusable | Read | Alive | Failed | Over
 
 
 def work(pipe: Connection, recipe: Recipe) -> None:
-    """Takes Units, Asked and an End from the pipe and gives Reports. It ends when the pipe does:
+    """Takes Units, Asked and Ends from the pipe and gives Reports. It ends when the pipe does:
     signals are for the process at the other end, which wants to hear the last words."""
     for name in ("SIGINT", "SIGHUP", "SIGTERM"):
         if hasattr(signal, name):
@@ -137,6 +139,8 @@ def _receive(pipe: Connection, inbox: queue.SimpleQueue[Any]) -> None:
         while True:
             inbox.put(pipe.recv())
     except (EOFError, OSError):
+        inbox.put(Gone())
+        time.sleep(END_WAIT_S)
         os._exit(0)
 
 
@@ -174,6 +178,8 @@ def _read(reader: Reader, inbox: queue.SimpleQueue[Any], told: _Told) -> None:
             item = inbox.get(timeout=POLL_S)
         except queue.Empty:
             item = None
+        if isinstance(item, Gone):
+            return
         if isinstance(item, End):
             for events in reader.finishing():
                 told.send(Read(events))

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import copy
+
 from edgestream._native import InterleavedLoop, LoopConfig, NgramDrafter, SamplerConfig
 from edgestream.errors import UsageError, computing
 from edgestream.policy import SilenceThreshold
@@ -27,6 +29,12 @@ class Aside:
         self.tokenizer = memory.model.tokenizer
         self._decoder = memory.fork()
         self._seen = memory.seen
+
+    def twin(self) -> Aside:
+        """A fork of this one, for another question; before either is asked."""
+        twin = copy.copy(self)
+        twin._decoder = self._decoder.fork()
+        return twin
 
     def ask(self, question: str, *, max_tokens: int = MAX_ANSWER) -> str:
         """The answer to a question, which closes the user's turn: as whole sentences if it has any.

@@ -11,6 +11,7 @@ from typing import Any
 from edgestream.events import Event
 from edgestream.reader.apart import ApartReader
 from edgestream.reader.model import WINDOW, ReaderModel, load_reader
+from edgestream.reader.order import LineFirst
 from edgestream.reader.reader import AnyTask, Reader
 from edgestream.reader.text import TextSource, TextStream, open_text
 from edgestream.session import Session
@@ -67,10 +68,18 @@ class ReadSession:
         self._reader.close()
 
     def _read(self) -> Generator[list[Event], None, None]:
+        order = LineFirst()
+        for events in self._all():
+            yield order.push(events)
+        yield order.finish()
+
+    def _all(self) -> Generator[list[Event], None, None]:
         try:
             for events in self._session.blocks():
-                both = [each for event in events for each in (event, *self._reader.push(event))]
-                yield [*both, *self._reader.poll(), *self._asked()]
+                for event in events:
+                    yield [event]  # first: it waits for no reader
+                    yield self._reader.push(event)
+                yield [*self._reader.poll(), *self._asked()]
             yield from self._reader.finishing()
             while not self._stopped and not self._questions.ended:
                 if question := self._questions.take():

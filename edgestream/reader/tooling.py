@@ -18,7 +18,7 @@ from edgestream.reader.tool_run import MAX_RUNNING, Running, ToolRunner
 from edgestream.reader.units import Unit
 
 CALL_TOKENS = 192
-MAX_READ = 1000  # characters of a result that the model reads
+MAX_READ = 600  # characters of a result that the model reads
 MAX_LINE = 400  # characters of a line that are repeated in the question
 ASKED = "Does a tool help with what was said last? Write its call, or none. Said last: "
 
@@ -41,7 +41,7 @@ class Tools(Task):
     policy = EveryLine()
     max_tokens = CALL_TOKENS
     region = "results"
-    region_rows = 768
+    region_rows = 512
 
     def __init__(self, tools: Sequence[Tool]) -> None:
         """Raises UsageError where there is no tool, or their parameters make no grammar."""

@@ -24,6 +24,11 @@ class End:
     """The source has ended."""
 
 
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """Nobody wants to hear more."""
+
+
 Item = Unit | Asked | End
 
 
@@ -41,11 +46,6 @@ class WaitingUnits:
 
     def __len__(self) -> int:
         return len(self._items)
-
-    @property
-    def is_full(self) -> bool:
-        """Whether a line would have to be left out for the next unit."""
-        return self._max_units is not None and self._n_units >= self._max_units
 
     def push(self, item: Item) -> Lag | None:
         """Adds one; says what was left out for it."""

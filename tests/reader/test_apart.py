@@ -7,6 +7,8 @@ import signal
 import threading
 import time
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import pytest
 from tiny_reader import TALK, tiny_reader
@@ -71,6 +73,22 @@ class LinesStage:
 
 def lines():
     return [Lines()]
+
+
+@dataclass
+class Closed(Lines):
+    """Leaves a file when it is closed."""
+
+    path: Path = Path()
+
+    def stage(self, model, *, beside, n_threads):
+        stage = LinesStage(0.0)
+        stage.close = self.path.touch
+        return stage
+
+
+def closed_into(path):
+    return [Closed(path=path)]
 
 
 def slow_lines():
@@ -160,13 +178,22 @@ def test_a_slow_one_leaves_out_lines_and_says_so():
     assert notices(events) == []
 
 
-def test_a_patient_one_is_waited_for():
-    reader = reader_of(slow_lines, max_waiting=20, patient=True)
-    events = []
+def test_a_patient_one_is_waited_for_and_speaks_in_its_place():
+    reader = reader_of(slow_lines, max_waiting=4, patient=True)
     for number in range(40):
-        events += reader.push(final(f"line {number}", number))
-    events += reader.finish()
-    assert notes(events) == [*(f"line {number}" for number in range(40)), "120"]
+        assert notes(reader.push(final(f"line {number}", number))) == [f"line {number}"]
+    assert notes(reader.finish()) == ["120"]
+
+
+def test_a_patient_one_that_is_killed_or_held_up_is_waited_for_no_more(monkeypatch):
+    reader = reader_of(lines, patient=True)
+    assert len(notices(reader.push(final("kill")))) <= 1
+    assert not notes([*reader.push(final("after")), *reader.finish()])
+    monkeypatch.setattr(apart, "STALL_S", 2.5)
+    reader = reader_of(lines, patient=True)
+    os.kill(reader.pid, signal.SIGSTOP)
+    [notice] = notices(reader.push(final("before")))
+    assert "no sign of life" in notice
 
 
 @pytest.mark.parametrize(
@@ -317,6 +344,18 @@ def test_signals_are_for_the_process_that_captions():
     reader.push(final("after", 1))
     events += reader.finish()
     assert notes(events) == ["before", "after", "4"]
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_it_lets_go_of_what_it_began(finished, tmp_path):
+    path = tmp_path / "let-go"
+    reader = reader_of(partial(closed_into, path))
+    reader.push(final("a line"))
+    told(reader)
+    if finished:
+        reader.finish()
+    reader.close()
+    assert path.exists()
 
 
 def test_it_comes_behind_in_the_queue_for_a_core():

@@ -5,7 +5,7 @@ import pytest
 from tiny_reader import real_reader, tiny_reader
 
 from edgestream.library.gguf_header import read_shape
-from edgestream.reader.needs import N_FORKS, PROMPT_ROWS, TASK_ROWS, reader_needs
+from edgestream.reader.needs import PROMPT_ROWS, TASK_ROWS, reader_needs
 from edgestream.reader.shared import MAX_FORKS
 
 
@@ -20,6 +20,5 @@ def test_a_memory_takes_what_is_told(model, window):
     needs = reader_needs(model.path.stat().st_size, shape, window)
     regions = [("text", window), ("notes", TASK_ROWS)]
     ring = model.ring(n_sinks=PROMPT_ROWS, window=regions)
-    told = (needs.kv_bytes + needs.activation_bytes) / (1 + N_FORKS)
+    told = (needs.kv_bytes + needs.activation_bytes) / (1 + MAX_FORKS)
     assert told == pytest.approx(ring.state_bytes, rel=0.15, abs=500_000)  # of graphs
-    assert N_FORKS == MAX_FORKS

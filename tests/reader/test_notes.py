@@ -8,7 +8,7 @@ from tiny_reader import TALK, real_reader, tiny_reader
 from edgestream.decoder.rows import token_rows
 from edgestream.errors import UsageError
 from edgestream.events import Final, Note
-from edgestream.reader.notes import NOTE_TOKENS, Notes
+from edgestream.reader.notes import NEW_TOKENS, NOTE_TOKENS, Notes
 from edgestream.reader.reader import Reader
 from edgestream.reader.units import Unit
 
@@ -28,8 +28,26 @@ class Told(Notes):
         self.texts, self.questions = iter(texts), []
 
     def write(self, aside, question):
-        self.questions.append(question)
-        return next(self.texts)
+        return super().write(Answering(self), question)
+
+
+class Answering:
+    """A fork that answers what a Told task is told, a token for each character."""
+
+    class tokenizer:  # noqa: N801
+        @staticmethod
+        def encode(text, *, add_special):
+            return list(text)
+
+    def __init__(self, task):
+        self.task = task
+
+    def ask(self, question, *, max_tokens):
+        self.task.questions.append((question, max_tokens))
+        return next(self.task.texts)
+
+    def twin(self):
+        return Answering(self.task)
 
 
 @pytest.fixture(scope="module")
@@ -37,21 +55,51 @@ def model(tmp_path_factory):
     return tiny_reader(tmp_path_factory.mktemp("reader"))
 
 
-def test_each_note_is_asked_in_sight_of_the_last(model):
-    task = Told(["At nine.", "", "At nine, by Anna.", "All of it."], every_ms=2000)
+def test_notes_are_asked_for_what_is_new_and_hold_it_all(model):
+    task = Told(["At nine.", "", "By Anna. At nine.", "And"], every_ms=2000)
     reader = Reader(model, [task])
     events = [e for line in lines("a b", "c d", "e", "f", "g", "h", "i") for e in reader.push(line)]
     events += reader.finish()
     question = "What was decided?"
     assert events == [
-        Note(question, "At nine.", 0.0, 2e3),  # the empty one changes nothing
-        Note(question, "At nine, by Anna.", 2e3, 6e3),
-        Note(question, "All of it.", 6e3, 7e3),
+        Note(question, "At nine.", 0.0, 2e3),
+        Note(question, "At nine.", 2e3, 4e3),
+        Note(question, "At nine. By Anna.", 4e3, 6e3),
+        Note(question, "At nine. By Anna. And", 6e3, 7e3),
     ]
-    assert "Notes so far" not in task.questions[0]
-    assert [q.split("\n")[0] for q in task.questions[1:]] == [
-        "Notes so far: At nine.", "Notes so far: At nine.", "Notes so far: At nine, by Anna.",
+    assert task.questions[0] == (f"{question} Write short sentences.", NEW_TOKENS)
+    new = f"{question} Write only what is new, in short sentences."
+    assert [asked for asked, _ in task.questions[1:]] == [
+        f"Notes so far: At nine.\n\n{new}", f"Notes so far: At nine.\n\n{new}",
+        f"Notes so far: At nine. By Anna.\n\n{new}",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("answer", "after"),
+    [
+        ("Short.", "Short. New."),  # the model's own words
+        (f"{'A' * 70}.", f"{'B' * 70}. New."),  # their beginning alone: the oldest leave
+        ("", f"{'B' * 70}. New."),
+    ],
+)
+def test_long_notes_are_shortened(model, answer, after):
+    task = Told([f"{'A' * 70}.", f"{'B' * 70}.", answer, "New."])
+    reader = Reader(model, [task])
+    notes = [event.text for line in lines("a", "b", "c") for event in reader.push(line)]
+    assert notes == [f"{'A' * 70}.", f"{'A' * 70}. {'B' * 70}.", after]
+    asked, most = task.questions[2]
+    assert asked.endswith("Keep what answers: What was decided?")
+    assert most == NOTE_TOKENS // 2
+
+
+def test_no_note_is_longer_than_its_region(model):
+    texts = iter(f"{i % 10}{'x' * 60}." for i in range(100))
+    task = Told([])
+    task.texts = (next(texts) for _ in range(100))
+    reader = Reader(model, [task])
+    for event in [e for line in lines(*"abcdefghij") for e in reader.push(line)]:
+        assert len(task.kept(event.text + " ")) <= Notes.region_rows
 
 
 def test_nothing_new_makes_no_note_at_the_end(model):
@@ -114,7 +162,7 @@ def test_a_real_model_writes_notes(name):
     events = [e for line in lines(*TALK.split(". ")) for e in reader.push(line)] + reader.finish()
     assert len(events) == 3
     for note in events:
-        assert len(model.tokenizer.encode(note.text, add_special=False)) <= NOTE_TOKENS
+        assert len(model.tokenizer.encode(note.text, add_special=False)) <= NOTE_TOKENS + NEW_TOKENS
         assert set(note.text.lower().split()) & set(TALK.lower().split())
 
 

@@ -14,9 +14,9 @@ enum class Action { kRead, kWrite };
 /// What a policy may look at when the model proposes a token.
 struct Observation {
   int64_t read = 0;           ///< input units read so far, the current one included
-  int64_t written = 0;        ///< tokens written so far
+  int64_t written = 0;        ///< tokens written so far; words, where the loop is told them
   int64_t held = 0;           ///< times in a row that a proposal was held back just before this
-  int64_t turn = 0;           ///< tokens written since the last READ
+  int64_t turn = 0;           ///< of them those written since the last READ
   int64_t since_write = 0;    ///< input units read after the last written token; all if none is
   int64_t agreed = -1;        ///< hypothesis tokens beyond the written ones on which the last n
                               ///< hypotheses agree; -1 where the loop has but one
