@@ -193,7 +193,7 @@ def test_local_agreement_needs_more_than_one_translation(models, layout):
 
 
 def test_a_trained_model_has_its_own_layouts(models):
-    with pytest.raises(UsageError, match="was trained for the layouts grouped, interleaved"):
+    with pytest.raises(UsageError, match="was trained for the layouts interleaved, grouped"):
         Reader(models["trained", 0], [es.Translate("fr", layout="reencoded")])
 
 

@@ -108,9 +108,9 @@ def row(way: str, found: Run, pairs: list[tuple[str, str]]) -> str:
     al, laal = lags(found.by_words, dict(pairs))
     stream = stream_lagging(words, delays, segments)
     stream_s = stream_lagging(words, commit_times(found.by_ms)[1], in_ms) / 1000
-    figures = (good.bleu, good.chrf, al, laal, stream, stream_s)
+    figures = (good.bleu, good.chrf, al, laal, stream, stream_s, found.busy_ms / at)
     cells = " | ".join(f"{figure:.2f}" if figure < 10 else f"{figure:.1f}" for figure in figures)
-    return f"| {way.replace('/', ', ')} | {cells} | {found.busy_ms / at:.0f} |"
+    return f"| {way.replace('/', ', ')} | {cells} |"
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from edgestream._native import LoopConfig
 from edgestream.policy import ChosenPolicy, Policy
 from edgestream.reader.model import ReaderModel
 
-REENCODED, GROUPED, INTERLEAVED = LAYOUTS = ("reencoded", "grouped", "interleaved")
+REENCODED, INTERLEAVED, GROUPED = LAYOUTS = ("reencoded", "interleaved", "grouped")
 MOST_AT_ONCE = 64  # tokens that are written behind a word
 
 
