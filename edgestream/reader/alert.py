@@ -56,6 +56,7 @@ class AlertStage:
     ) -> None:
         self._probe, self._writer = probe, writer
         self._told = [_Told(alert, threshold) for alert in alerts]
+        self._writer.submit(probe.prepare, lambda _: [])  # before the first line
 
     def push(self, unit: Unit) -> list[Event]:
         """A line is asked about when it ends."""

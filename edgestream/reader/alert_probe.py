@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from edgestream.decoder.rows import token_rows
 from edgestream.errors import UsageError, computing
 from edgestream.reader.model import ReaderModel
+from edgestream.system.native_work import native_work
 
 MAX_ROWS = 64  # of a line and an alert together
 MAX_ALERT = 20  # tokens
@@ -30,20 +31,19 @@ CONTENT_FREE = (
     "We use it every year.", "That is the second one.", "She works for a large company.",
     "The city lies on a river.", "And then we went on with it.",
 )  # fmt: skip
-PRIOR_SPREAD, PRIOR_LINES = 1.5, 4.0  # of the above, as if so many more lines had been seen
-EVEN, STEEPNESS = 2.0, 2.0  # spreads above the mean where the score is 0.5; how fast it rises there
+LEAST_RANGE = 1.0  # nats between a line of nothing and one that says the alert itself
 
 
 class AlertProbe:
-    """Scores of lines for several alerts at once.
+    """Scores of lines for several alerts at once: 0 where a line fits an alert no better than one
+    that says nothing, 1 where as well as the alert's own words would.
 
     A line is put before "This means that", and each alert is a branch behind it
     (`RingDecoder.probe`): how likely is the alert as the rest of the sentence? That is compared
     with how likely it is behind lines that say nothing, since short and usual words are always
     likely (domain-conditional PMI, Holtzman et al. 2021, "Surface Form Competition"; the
     content-free lines of contextual calibration, Zhao et al. 2021). Four examples in the prompt
-    show how it is meant. Asking for "yes" or "no" instead tells small models' lines from each
-    other hardly better than chance; see docs/read.md.
+    show how it is meant. Why not a question for yes or no: docs/read.md.
 
     One memory, of the prompt alone: nothing that is read stays in it. One thread at a time.
     """
@@ -60,16 +60,17 @@ class AlertProbe:
         )
         with computing():
             self._ring.step_groups([(0, token_rows(model.weights, prompt))], logits="none")
-        self._usual: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
+        self._words = [f"{alert[:1].upper()}{alert[1:]}." for alert in map(_bare, alerts)]
+        self._scale: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
 
     def scores(self, line: str) -> NDArray[np.float64]:
         """0 to 1 for each alert, [alerts]; of a long line's pieces the greatest."""
-        if self._usual is None:
-            self._usual = self._usual_fit()
-        mean, spread = self._usual
+        if self._scale is None:
+            self.prepare()
+        assert self._scale is not None
+        usual, whole = self._scale
         fits = np.stack([self.fit(piece) for piece in self._pieces(line)])
-        above = (fits.max(axis=0) - mean) / spread
-        scores: NDArray[np.float64] = 1 / (1 + np.exp(-STEEPNESS * (above - EVEN)))
+        scores: NDArray[np.float64] = np.clip((fits.max(axis=0) - usual) / whole, 0.0, 1.0)
         return scores
 
     def fit(self, line: str) -> NDArray[np.float64]:
@@ -79,7 +80,7 @@ class AlertProbe:
         branches = [alert[:-1] for alert in self._alerts if len(alert) > 1]
         rows = [token_rows(self._model.weights, branch) for branch in branches]
         shared = token_rows(self._model.weights, trunk)
-        with computing():
+        with native_work(), computing():
             if rows:
                 logits = self._ring.probe(rows, shared, logits="every")
             else:
@@ -91,11 +92,11 @@ class AlertProbe:
             fits.append(sum(map(_log_probability, before, alert)))
         return np.array(fits)
 
-    def _usual_fit(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean and spread over the content-free lines, [alerts] each."""
-        fits = np.stack([self.fit(line) for line in CONTENT_FREE])
-        squares = ((fits - fits.mean(axis=0)) ** 2).sum(axis=0) + PRIOR_LINES * PRIOR_SPREAD**2
-        return fits.mean(axis=0), np.sqrt(squares / (len(fits) + PRIOR_LINES))
+    def prepare(self) -> None:
+        """Learns what each alert gets from lines of nothing, and from its own words."""
+        usual = np.mean([self.fit(line) for line in CONTENT_FREE], axis=0)
+        own = np.array([self.fit(words)[i] for i, words in enumerate(self._words)])
+        self._scale = usual, np.maximum(own - usual, LEAST_RANGE)
 
     def _pieces(self, line: str) -> list[str]:
         """The line, in pieces of whole words where it is too long."""
@@ -114,7 +115,7 @@ class AlertProbe:
         return word if len(tokens) <= MAX_LINE else self._model.tokenizer.decode(tokens[:MAX_LINE])
 
     def _read_alert(self, alert: str) -> list[int]:
-        words = alert.strip().rstrip(".!?")
+        words = _bare(alert)
         tokens = self._encode(f" {words}")
         if not words:
             raise UsageError("an alert without words; say what to wait for, as a short sentence")
@@ -126,6 +127,10 @@ class AlertProbe:
 
     def _encode(self, text: str) -> list[int]:
         return self._model.tokenizer.encode(text, add_special=False)
+
+
+def _bare(alert: str) -> str:
+    return " ".join(alert.split()).rstrip(".!?")
 
 
 def _log_probability(logits: NDArray[np.float32], token: int) -> float:

@@ -76,12 +76,17 @@ class Translate:
         return TranslationStage(translator, self.language, beside=beside)
 
     def _translator(self, model: ReaderModel, n_threads: int) -> Translator:
-        first = {layout: first_token(model, layout) for layout in LAYOUTS}
-        usual = next((layout for layout in LAYOUTS if first[layout] is not None), REENCODED)
-        layout = self.layout or usual
-        setting = self._setting(model, layout, first[layout] is not None, n_threads)
-        if (token := first[layout]) is not None:
-            return trained(setting, layout, token)
+        firsts = ((layout, first_token(model, layout)) for layout in LAYOUTS)
+        known = {layout: token for layout, token in firsts if token is not None}
+        layout = self.layout or next(iter(known), REENCODED)
+        if known and layout not in known:
+            raise UsageError(
+                f"translate: {model.path.name} was trained for the layouts {', '.join(known)};"
+                f" not for {layout}"
+            )
+        setting = self._setting(model, layout, bool(known), n_threads)
+        if known:
+            return trained(setting, layout, known[layout])
         phrasing = phrase(model.chat, model.tokenizer, self.source, self.language)
         if layout == GROUPED:
             return side_by_side(setting, phrasing)

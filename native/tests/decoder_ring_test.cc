@@ -15,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include "decoder/graph/step_graph.h"
 #include "tiny_gguf.h"
 
 namespace {
@@ -188,4 +189,27 @@ TEST_CASE("wrong use is refused with its numbers") {
   const auto narrow_model = std::make_shared<const GgufModel>(narrow.path());
   CHECK_THROWS_AS(RingDecoder(narrow_model, {.regions = {{.window = 4}}, .kv_type = "q8_0"}),
                   std::invalid_argument);
+}
+
+TEST_CASE("only a step that gives logits reads the output matrix, and for the rows that get some") {
+  const TinyGguf file("edgestream_output.gguf");
+  const auto model = std::make_shared<const GgufModel>(file.path());
+  const RingDecoderConfig config = small_ring();
+  const edgestream::RingPlan plan(read_ring_shape(config, model->shape()));
+  const edgestream::KvRing ring(*model, plan, GGML_TYPE_F16);
+  const edgestream::StepInputs inputs(*model, plan, ring, /*exits_early=*/false);
+  const std::vector reads{plan.rows().all_slots(0)};
+  const auto rows_with_logits = [&](edgestream::LogitsOf logits) {
+    const edgestream::Graph step = build_step_graph(*model, plan, ring, inputs,
+                                                    {.n_rows = 8, .logits = logits}, reads, config);
+    int64_t n_rows = 0;
+    for (int i = 0; i < ggml_graph_n_nodes(step.nodes); ++i) {
+      const ggml_tensor* const node = ggml_graph_node(step.nodes, i);
+      if (node->src[0] == model->weights().output) n_rows += ggml_nelements(node) / kTinyVocab;
+    }
+    return n_rows;
+  };
+  CHECK(rows_with_logits(edgestream::LogitsOf::kNone) == 0);
+  CHECK(rows_with_logits(edgestream::LogitsOf::kLastRow) == 1);
+  CHECK(rows_with_logits(edgestream::LogitsOf::kEveryRow) == 8);
 }

@@ -137,7 +137,7 @@ def test_a_damaged_state_is_refused_and_the_stream_goes_on(model, tmp_path_facto
         (b"", "is cut short"),
         (b"GGUF" + bytes(60), "is no saved state"),
         (b"EDGERING" + struct.pack("<I", 7) + bytes(60), "has version 7; this program reads"),
-        (struct.pack("<8sIIQQQ", b"EDGERING", 1, 2**31, 0, 2**62, 2**63), "not what its head says"),
+        (struct.pack("<8sIIQQQ", b"EDGERING", 2, 2**31, 0, 2**62, 2**63), "not what its head says"),
     ],
 )
 def test_what_is_no_state_is_said_to_be_none(model, tmp_path, content, finding):

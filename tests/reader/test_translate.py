@@ -192,6 +192,11 @@ def test_local_agreement_needs_more_than_one_translation(models, layout):
         Reader(models["chat", 0], [es.Translate("fr", "local-agreement:2", layout=layout)])
 
 
+def test_a_trained_model_has_its_own_layouts(models):
+    with pytest.raises(UsageError, match="was trained for the layouts grouped, interleaved"):
+        Reader(models["trained", 0], [es.Translate("fr", layout="reencoded")])
+
+
 def test_a_translation_needs_a_model():
     with pytest.raises(UsageError, match="give a GGUF file"):
         Reader(None, [es.Translate("fr")])

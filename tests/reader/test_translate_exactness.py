@@ -49,7 +49,7 @@ def told(model, task):
     reader, stream = Reader(model, [task]), TextStream()
     events = [*stream.take(TEXT.encode()), *stream.finish()]
     said = [each for event in events for each in reader.push(event)] + reader.finish()
-    assert len(said) > 8, "next to nothing was compared"
+    assert len(said) > 4, "next to nothing was compared"
     return [
         (each.text, each.n_final if isinstance(each, TranslationDraft) else None) for each in said
     ]

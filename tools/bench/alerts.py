@@ -3,10 +3,10 @@
 
     python tools/bench/alerts.py MODEL.gguf [MODEL.gguf ...]
 
-On the lines of tests/data/alerts.toml: those with even places chose the prompt and the constants of
-`edgestream/reader/alert_probe.py`, the others are what the figures of docs/read.md are of. `yes/no`
-asks "Does this mean that ...?" instead, with as many examples, and compares the scores of Yes and
-No: raw, and with those of lines that say nothing taken off.
+On the lines of tests/data/alerts.toml. Half of them chose the prompt and the constants of
+`edgestream/reader/alert_probe.py`; the figures of docs/read.md are of the others, "held out".
+`yes/no` asks "Does this mean that ...?" instead, behind as many examples, and compares the scores
+of Yes and No: raw, and with those of lines that say nothing taken off.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tomllib
 from numpy.typing import NDArray
 
 from edgestream.decoder.rows import token_rows
+from edgestream.library.toml_file import parse_toml
 from edgestream.reader.alert import THRESHOLD
 from edgestream.reader.alert_probe import CONTENT_FREE, EXAMPLES, MAX_ROWS, AlertProbe
 from edgestream.reader.model import ReaderModel, load_reader
@@ -32,7 +32,7 @@ Array = NDArray[Any]
 
 def main() -> None:
     """Prints a row for each model and half, and what each costs."""
-    labelled = tomllib.loads(DATA.read_text("utf-8"))
+    labelled = parse_toml(DATA)
     names, alerts = list(labelled["alerts"]), list(labelled["alerts"].values())
     lines = [line for kind in labelled["lines"].values() for line in kind]
     wanted = np.array([[name in labels.split() for name in names] for _, labels in lines])

@@ -46,13 +46,7 @@ class SentenceDecoder(Decoder):
         self._read.step_groups([(0, rows)], logits="none")
         self._n_sentence = 0
 
-    @property
-    def n_bytes(self) -> int:
-        """Of both memories; they do not grow."""
-        return self._read.state_bytes + self._tried.state_bytes
-
     def _reset(self) -> None:
-        self._tried.reset()
         self._tried.follow(self._read)
         self._n_open = 0
         self._n_known = self._n_sentence

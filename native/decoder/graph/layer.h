@@ -40,6 +40,7 @@ class LayerBuilder {
   ggml_tensor* logits(ggml_tensor* x) const;
 
  private:
+  bool multiplies_apart(int64_t n_rows) const;
   ggml_tensor* norm(ggml_tensor* x, ggml_tensor* weight) const;
   ggml_tensor* scale_by_delay(ggml_tensor* x, ggml_tensor* scales) const;
   ggml_tensor* project(ggml_tensor* weight, ggml_tensor* bias, ggml_tensor* input) const;

@@ -17,7 +17,7 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "files and memory have one byte order");
 
 constexpr std::array<char, 8> kMagic = {'E', 'D', 'G', 'E', 'R', 'I', 'N', 'G'};
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2;
 constexpr uint32_t kMaxMemoryWords = 1 << 16;
 constexpr uint64_t kMaxBytes = uint64_t{1} << 40;
 
