@@ -210,11 +210,14 @@ def test_both_layouts_hold_each_word_and_token_once_and_in_order(vocabulary, see
     drawn_stream = draw_stream(Random(seed), vocabulary, 120)
     read = [token for unit in drawn_stream.units for token in unit]
     wrote = [token.token for token in drawn_stream.tokens]
-    source, target = grouped(drawn_stream)
+    source, target, waiting = grouped(drawn_stream, Random(seed))
     assert source.tokens == [GROUPED, *read]
     assert target.tokens == [END, *wrote[:-1]]
     assert target.labels == wrote
     assert target.seen == sorted(target.seen)
+    assert waiting.tokens == target.tokens
+    for early, late, label in zip(waiting.seen, target.seen, waiting.labels, strict=True):
+        assert early < late or label < 0  # what waits has read less
     rows = interleaved(drawn_stream)
     assert rows.tokens[0] == INTERLEAVED
     assert [t for t, w in zip(rows.tokens, rows.words, strict=True) if w >= 0] == read

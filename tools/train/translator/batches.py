@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -21,7 +22,10 @@ MOST_ROWS = {"short": 60, "long": 150}  # of a stream: both languages together
 
 @dataclass(slots=True)
 class Batch:
-    """Rows [B, T]; `source` and `seen` are of the grouped layout only."""
+    """Rows [B, T]; `source` and `seen` are of the grouped layout only.
+
+    There the second half of the rows are those that wait, as `grouped()` gives them.
+    """
 
     tokens: Tensor
     labels: Tensor
@@ -38,7 +42,7 @@ def _padded(lists: list[list[int]] | list[list[float]], fill: float) -> Tensor:
     return torch.tensor(rows)
 
 
-def _of(rows: list[Rows], words: list[Rows]) -> Batch:
+def _of(rows: Sequence[Rows], words: Sequence[Rows]) -> Batch:
     return Batch(
         _padded([r.tokens for r in rows], END), _padded([r.labels for r in rows], NONE),
         _padded([r.weights for r in rows], 0.0), _padded([r.looks for r in rows], NONE),
@@ -52,10 +56,12 @@ def draw_batch(rng: Random, vocabulary: Vocabulary, layout: str, length: str) ->
     if layout == "interleaved":
         rows = [interleaved(one) for one in drawn]
         return _of(rows, rows)
-    both = [grouped(one) for one in drawn]
-    batch = _of([target for _, target in both], [source for source, _ in both])
-    batch.source = _padded([source.tokens for source, _ in both], END)
-    batch.seen = _padded([target.seen for _, target in both], 1)
+    sources, targets, waitings = zip(*(grouped(one, rng) for one in drawn), strict=True)
+    batch, again = _of(targets, sources), _of(waitings, sources)
+    for name in ("tokens", "labels", "weights", "looks"):
+        setattr(batch, name, torch.cat([getattr(batch, name), getattr(again, name)], 1))
+    batch.source = _padded([source.tokens for source in sources], END)
+    batch.seen = torch.cat([_padded([r.seen for r in rows], 1) for rows in (targets, waitings)], 1)
     return batch
 
 

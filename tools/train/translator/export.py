@@ -29,7 +29,8 @@ tokenizer = "decoder.gguf"
 [decoder]
 file = "decoder.gguf"
 n_sinks = 1
-window = {window}
+window = {shape.window}
+attention_layers = [{shape.guided_layer}]
 
 [files]
 "decoder.gguf" = "{digest}"
@@ -86,7 +87,7 @@ def main() -> None:
     path = args.out_dir / "decoder.gguf"
     write_translator(network, texts, path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    manifest = MANIFEST.format(window=network.shape.window, digest=digest)
+    manifest = MANIFEST.format(shape=network.shape, digest=digest)
     (args.out_dir / "model.toml").write_text(manifest, encoding="utf-8")
     print(f"{path}: {path.stat().st_size} bytes")
 

@@ -128,13 +128,14 @@ class Translator(nn.Module):
         return x, looked
 
     def two_regions(self, source: Tensor, target: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
-        """source [B, S] with the sink first, target [B, T], input rows seen by each target [B, T].
+        """source [B, S] with the sink first, target [B, 2 T], input rows seen by each [B, 2 T].
 
-        Returns output rows [B, T, width] and their attention to input [B, T, S].
+        The second half of `target` are the rows as they wait, which no other row sees. Returns
+        output rows [B, 2 T, width] and their attention to input [B, 2 T, S].
         """
         window, n = self.shape.region_window, source.shape[1]
         own, own_sink = self._own(n, window)
-        out_own, place = self._output(target.shape[1], window)
+        out_own, place = self._output(target.shape[1] // 2, window)
         across = self._across(seen, place, n, own.keys)
         place_turns = self.turner.at(place)
         a, b, looked = self.tokens(source), self.tokens(target), None
@@ -163,10 +164,12 @@ class Translator(nn.Module):
         return View(turns, turns, mask), self.turner.at(i.clamp(max=window))
 
     def _output(self, n: int, window: int) -> tuple[View, Tensor]:
-        """Rows of the output region, and their places behind the sink [n]."""
-        i = torch.arange(n)
+        """Rows of the output region, twice, and their places behind the sink [2 n]."""
+        i = torch.arange(n).repeat(2)
         distance = i[:, None] - i[None]
-        mask = torch.where((distance >= 0) & (distance < window), 0.0, HIDDEN)[None]
+        near = (distance > 0) & (distance < window)
+        near[:, n:] = False
+        mask = torch.where(near.fill_diagonal_(True), 0.0, HIDDEN)[None]
         turns = self.turner.at(i)
         return View(turns, turns, mask), i.clamp(max=window - 1)
 

@@ -80,23 +80,29 @@ def draw_stream(rng: Random, vocabulary: Vocabulary, most_rows: int) -> Stream:
     return Stream(units, lay_out(pairs, draw_paces(rng, len(pairs)), vocabulary))
 
 
-def grouped(drawn: Stream) -> tuple[Rows, Rows]:
-    """Rows of the regions input and output; input begins with the attention sink."""
-    source, target = Rows(), Rows()
+def grouped(drawn: Stream, rng: Random) -> tuple[Rows, Rows, Rows]:
+    """Rows of the regions input and output; input begins with the attention sink.
+
+    The third ones are the rows of the output again, each as it is computed at a word that is read
+    before its successor may be written; where there is none nothing is asked.
+    """
+    source, target, waiting = Rows(), Rows(), Rows()
     source.add(GROUPED)
     ends = [1]  # input rows behind each word
     for word, unit in enumerate(drawn.units):
         for token in unit:
             source.add(token, word)
         ends.append(len(source.tokens))
-    target.add(END)
+    newest, first = END, 1  # the token before, and the words with which it asks for one more
     for token in drawn.tokens:
-        target.ask(token, token.read)
-        target.seen.append(ends[token.read])
-        target.add(token.token)
-    for column in (target.tokens, target.labels, target.weights, target.words, target.looks):
-        column.pop()  # behind the last token nothing is asked
-    return source, target
+        for rows, most in ((target, token.read), (waiting, token.read - 1)):
+            rows.add(newest)
+            read = most if rows is target else rng.randint(min(first, most), most)
+            rows.seen.append(ends[read])
+            if rows is target or read >= first:
+                rows.ask(token, read, 1.0 if rows is target else WAITING_WEIGHT)
+        newest, first = token.token, token.read + (token.token == END)
+    return source, target, waiting
 
 
 def interleaved(drawn: Stream) -> Rows:

@@ -12,7 +12,7 @@ import math
 import time
 from pathlib import Path
 from random import Random
-from typing import TextIO
+from typing import Any, TextIO
 
 import torch
 from batches import Batch, draw_batch, loss_of
@@ -22,7 +22,6 @@ from vocabulary import Vocabulary, make_vocabulary
 
 PEAK_RATE, WARM_UP, LEAST = 4e-3, 100, 0.01
 SHORT_SHARE = 0.15  # of the steps, the first ones, are of short streams
-AVERAGE = 0.997
 DECAY = 0.02
 SAVE_EVERY = TELL_EVERY = 50  # steps
 
@@ -33,7 +32,8 @@ class Run:
     def __init__(self, out: Path, resume: bool, seed: int) -> None:
         torch.manual_seed(seed)
         self.out, self.seed, self.step, self.passed_s = out, seed, 0, 0.0
-        self.vocabulary = Vocabulary(make_vocabulary())
+        saved = torch.load(out, map_location="cpu", weights_only=True) if resume else None
+        self.vocabulary = Vocabulary(saved["vocabulary"] if saved else make_vocabulary())
         self.network = Translator(Shape(len(self.vocabulary.texts)))
         self.average = copy.deepcopy(self.network)
         inside = [p for p in self.network.layers.parameters() if p.dim() == 2]
@@ -42,11 +42,10 @@ class Run:
             Muon(inside, PEAK_RATE, DECAY),
             torch.optim.AdamW(others, betas=(0.9, 0.98), weight_decay=DECAY),
         ]
-        if resume:
-            self._resume()
+        if saved:
+            self._go_on(saved)
 
-    def _resume(self) -> None:
-        saved = torch.load(self.out, map_location="cpu", weights_only=True)
+    def _go_on(self, saved: dict[str, Any]) -> None:
         self.network.load_state_dict(saved["network"])
         self.average.load_state_dict(saved["average"])
         for optimiser, state in zip(self.optimisers, saved["optimisers"], strict=True):
@@ -60,10 +59,10 @@ class Run:
         return draw_batch(rng, self.vocabulary, layout,
                           "short" if self.step < SHORT_SHARE * n_steps else "long")  # fmt: skip
 
-    def learn(self, batch: Batch, rate: float, bfloat16: bool) -> dict[str, float]:
+    def learn(self, batch: Batch, rate: float, args: argparse.Namespace) -> dict[str, float]:
         """One step."""
         # Around one step only: autocast keeps its casts of the weights until it is left.
-        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=args.bfloat16):
             loss, figures = loss_of(self.network, batch)
         for optimiser in self.optimisers:
             optimiser.param_groups[0]["lr"] = rate
@@ -73,7 +72,7 @@ class Run:
         for optimiser in self.optimisers:
             optimiser.step()
         with torch.no_grad():
-            keep = min(AVERAGE, self.step / (self.step + 10))
+            keep = min(args.average, self.step / (self.step + 10))
             for a, p in zip(self.average.parameters(), self.network.parameters(), strict=True):
                 a.lerp_(p, 1 - keep)
         self.step += 1
@@ -91,15 +90,15 @@ class Run:
         part.replace(self.out)
 
 
-def train(run: Run, n_steps: int, bfloat16: bool, log: TextIO) -> None:
+def train(run: Run, args: argparse.Namespace, log: TextIO) -> None:
     """All steps that are left; the rate rises, then falls along a cosine."""
-    begun_s = time.monotonic() - run.passed_s
+    begun_s, n_steps = time.monotonic() - run.passed_s, args.steps
     shown: dict[str, list[dict[str, float]]] = {"grouped": [], "interleaved": []}
     while run.step < n_steps:
         fall = 0.5 * (1 + math.cos(math.pi * run.step / n_steps))
         rate = PEAK_RATE * min(1, (run.step + 1) / WARM_UP) * max(LEAST, fall)
         layout = ("grouped", "interleaved")[run.step % 2]
-        shown[layout].append(run.learn(run.batch(n_steps), rate, bfloat16))
+        shown[layout].append(run.learn(run.batch(n_steps), rate, args))
         run.passed_s = time.monotonic() - begun_s
         if run.step % TELL_EVERY == 0:
             for name, figures in shown.items():
@@ -117,6 +116,9 @@ def main() -> None:
     options.add_argument("out", type=Path)
     options.add_argument("--steps", type=int, default=3000)
     options.add_argument("--seed", type=int, default=0)
+    options.add_argument(
+        "--average", type=float, default=0.997, help="share of it that a step keeps"
+    )
     options.add_argument("--resume", action="store_true")
     options.add_argument("--bfloat16", action="store_true", help="where the CPU multiplies in it")
     args = options.parse_args()
@@ -125,7 +127,7 @@ def main() -> None:
     with args.out.with_suffix(".log").open("a") as log:
         n = sum(p.numel() for p in run.network.parameters())
         print(f"{n} parameters, {len(run.vocabulary.texts)} tokens", file=log, flush=True)
-        train(run, args.steps, args.bfloat16, log)
+        train(run, args, log)
 
 
 if __name__ == "__main__":
