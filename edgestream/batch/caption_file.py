@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from edgestream.batch.whole_file import whole_file
 from edgestream.library.manifest.manifest import DEFAULT_MODEL
 from edgestream.outlets.formats import Format, format_for
-from edgestream.outlets.teller import Teller
+from edgestream.outlets.troubles import Troubles
 from edgestream.outlets.writers import open_writer
 from edgestream.speech.listen import listen
 from edgestream.system.process import tell
@@ -65,15 +65,15 @@ def caption_file(
     """
     output = Path(output)
     form = format_for(output, format)
-    teller = Teller(say) if form is not Format.jsonl else None  # which holds its gaps itself
+    troubles = Troubles(say) if form is not Format.jsonl else None  # which holds its gaps itself
     with whole_file(output) as part, closing(listen(path, model=model, fast=True, **options)) as s:
         writer = open_writer(form.value, part, drafts=drafts)
         try:
             for events in s.blocks():
                 for event in events:
                     writer.push(event)
-                if teller:
-                    teller.push(events, s.newest)
+                if troubles:
+                    troubles.push(events, s.newest)
                 progress(s.meter.heard_ms)
         except BaseException:
             writer.abandon()

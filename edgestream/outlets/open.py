@@ -12,7 +12,7 @@ from edgestream.errors import EdgestreamError, OutputError
 from edgestream.events import Event
 from edgestream.outlets.formats import ORIGINAL
 from edgestream.outlets.screen import Screen
-from edgestream.outlets.teller import Teller
+from edgestream.outlets.troubles import Troubles
 from edgestream.outlets.writers import Writer, open_writer
 from edgestream.sources.picture import Picture, Waiting
 from edgestream.system.process import forget, tell
@@ -69,7 +69,7 @@ class Outlets:
         self._seen = seen
         self._companions = companions
         # JSONL holds its gaps and notices itself.
-        self._teller = Teller() if format != "jsonl" else None
+        self._troubles = Troubles() if format != "jsonl" else None
         self._waiting: Waiting | None = None
 
     @property
@@ -82,8 +82,8 @@ class Outlets:
         for event in events:
             self._write(event)
             self._draw(lambda screen, event=event: screen.push(event))  # type: ignore[misc]
-        if self._teller and self.screen is None:
-            self._teller.push(events, newest)
+        if self._troubles and self.screen is None:
+            self._troubles.push(events, newest)
         self._waiting = newest if isinstance(newest, Waiting) else None
         for companion in self._companions:
             companion.push(events, newest)
@@ -102,8 +102,8 @@ class Outlets:
     def finish(self, *, failed: bool) -> None:
         """Closes all; an old file stays as it was if the run `failed` before a word was written."""
         self._draw(lambda screen: screen.finish())
-        if self._teller:
-            self._teller.finish()
+        if self._troubles:
+            self._troubles.finish()
         if self._window is not None:
             self._window.finish()
         writer, self._writer = self._writer, None

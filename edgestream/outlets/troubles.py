@@ -10,7 +10,7 @@ from edgestream.sources.picture import Picture, Waiting
 from edgestream.system.process import tell
 
 
-class Teller:
+class Troubles:
     """A line for each Gap and each Notice. A source that is waited for gives two:
 
     41.0 s: camera lost, reconnecting
