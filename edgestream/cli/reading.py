@@ -74,7 +74,7 @@ TranslatePolicy = Annotated[
     str | None,
     option(
         MORE, "When a word of the translation is written: local-agreement:2, wait-k:3,"
-        " alignatt:4 ... docs/read.md.",
+        " alignatt:2 ... docs/translation.md.",
     ),
 ]  # fmt: skip
 AlertThreshold = Annotated[

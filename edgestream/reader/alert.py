@@ -15,7 +15,7 @@ from edgestream.reader.model import ReaderModel
 from edgestream.reader.units import Unit
 from edgestream.reader.writer import Writer
 
-THRESHOLD = 0.5
+THRESHOLD = 0.45
 OVER = 0.5  # of the threshold: what falls below that is over
 AGAIN_MS = 60_000.0  # nothing is told twice within that time
 MAX_LATE = 8  # lines that wait; those that come meanwhile are not asked about

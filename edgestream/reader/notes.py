@@ -67,7 +67,8 @@ class Notes(Task):
         else:
             question = f"{question} Write short sentences."
         new, rest = sentences(aside.ask(question, max_tokens=NEW_TOKENS))
-        self._held = list(dict.fromkeys([*held, *new, *([rest] if rest else [])]))
+        said = [each for each in (*new, rest) if each and each not in question]  # not an echo
+        self._held = list(dict.fromkeys([*held, *said]))
         return " ".join(self._held)
 
     def kept(self, text: str) -> str:

@@ -46,9 +46,10 @@ class Think(Task):
         return DEEPER
 
     def write(self, aside: Aside, question: str) -> str:
-        """A short answer, or a longer one at the end."""
+        """A short answer, or a longer one at the end; the sentence itself is no thought."""
         most = DEEP_TOKENS if question == DEEPER else self.max_tokens
-        return aside.ask(question, max_tokens=most)
+        thought = aside.ask(question, max_tokens=most)
+        return "" if thought in question else thought
 
     def kept(self, text: str) -> str:
         """As later questions see it."""

@@ -288,3 +288,19 @@ def test_without_a_task_nothing_of_the_reader_is_loaded():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not re.findall(r"edgestream\.reader\S*", done.stdout.splitlines()[-1])
     assert "multiprocessing" not in done.stdout.splitlines()[-1].split()
+
+
+@pytest.mark.parametrize("limit_mb", [200, 260, 320, 400, 500, 700])
+def test_with_too_little_memory_it_is_one_line_or_works(limit_mb, talk, tiny):
+    resource = pytest.importorskip("resource")
+    limits = (limit_mb << 20, limit_mb << 20)
+    done = run(
+        "read", talk, "--reader", tiny, "--ask", stdin=subprocess.DEVNULL,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, limits),
+    )  # fmt: skip
+    if done.returncode:
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "memory" in done.stderr
+    else:
+        assert len(done.stdout.splitlines()) == 3
+    assert len(done.stderr.splitlines()) == (1 if done.returncode else 0)

@@ -56,7 +56,8 @@ def model(tmp_path_factory):
 
 
 def test_notes_are_asked_for_what_is_new_and_hold_it_all(model):
-    task = Told(["At nine.", "", "By Anna. At nine.", "And"], every_ms=2000)
+    echo = "Write only what is new, in short sentences."
+    task = Told(["At nine.", echo, "By Anna. At nine.", "And"], every_ms=2000)
     reader = Reader(model, [task])
     events = [e for line in lines("a b", "c d", "e", "f", "g", "h", "i") for e in reader.push(line)]
     events += reader.finish()

@@ -74,6 +74,16 @@ def test_a_real_model_thinks_shortly_and_then_longer(name):
             assert len(model.tokenizer.encode(thought.text, add_special=False)) <= most + 1
 
 
+def test_the_sentence_itself_is_no_thought():
+    class Echo:
+        def ask(self, question, *, max_tokens):
+            return "The other half is open."
+
+    said = Echo().ask("", max_tokens=0)
+    assert Think().write(Echo(), f"What does this mean: {said}") == ""
+    assert Think().write(Echo(), "What does this mean: It rains.") == said
+
+
 def test_a_long_line_makes_no_long_question():
     task = Think()
     unit = type("Line", (), {"line": "word " * 1000})()

@@ -6,7 +6,7 @@
 The recording is captioned at its own pace, alone and with all tasks running in the other process,
 in turn, so that both see the same machine. Of each round: the time that a block takes which brings
 words or decodes (median, 95th percentile), how long after its end a word was final, and how much
-was computed. The shares at the end are of the medians over all rounds. Where other programs use
+was computed. The figures at the end are medians of the rounds'. Where other programs use
 the cores, --real-time takes them out of it.
 """
 
@@ -82,7 +82,6 @@ def round_of(model: object, recording: Path, recipe: Recipe | None) -> tuple[lis
     """One time through the recording: how long blocks took, the text, and a line of figures."""
     session = es.listen(recording, model=model)
     timed = session.reading.stream = session.stream = Timed(session.stream)
-    n_said = 0
     if recipe is None:
         events = list(session)
     else:
@@ -112,17 +111,17 @@ def main() -> None:
         os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(10))
     model = es.load()
     recipe = Recipe(wanted.reader, partial(Wanted.tasks, tasks_of(wanted.task)))
-    took: dict[str, list[float]] = {"alone": [], "beside": []}
+    took: dict[str, list[list[float]]] = {"alone": [], "beside": []}
     texts = set()
     print(f"{'':8} {'median':>8} {'p95 ms':>8} {'final ms':>9} {'work ms':>9} {'said':>7}")
     for _ in range(wanted.rounds):
         for kind, how in (("alone", None), ("beside", recipe)):
             values, text, line = round_of(model, wanted.recording, how)
-            took[kind] += values
+            took[kind].append(values)
             texts.add(text)
             print(f"{kind:8} {line}", flush=True)
     for name, of in (("median", statistics.median), ("p95", partial(percentile, share=0.95))):
-        alone, beside = of(took["alone"]), of(took["beside"])
+        alone, beside = (statistics.median(map(of, took[kind])) for kind in took)
         print(f"{name}: {alone:.1f} ms alone, {beside:.1f} beside: {beside / alone:.3f}")
     print("captions are the same" if len(texts) == 1 else "CAPTIONS DIFFER")
 

@@ -34,7 +34,8 @@ def compare_young(
             streams[name] = LibllamaStream(peer, cells, flash=flash, max_rows=FILL_ROWS)
             stack.callback(streams[name].close)
         for at in range(0, len(rows), FILL_ROWS):
-            for stream in (ring, *streams.values()):
+            ring.step(rows[at : at + FILL_ROWS])
+            for stream in streams.values():
                 stream.step(rows[at : at + FILL_ROWS])
         for _ in range(n_turns):
             times["ring"].add_turn(

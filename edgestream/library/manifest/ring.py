@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 EMBEDDINGS_FILE = "embed_tokens.onnx"  # beside an ONNX decoder; a GGUF file has its own
-MEMORY = ("retention", "recent", "evict_rows", "exit_layer", "exit_threshold")
+MEMORY = ("retention", "recent", "evict_rows", "exit_layer", "exit_threshold", "attention_layers")
 A_DEVICE = "decoder.device must be cpu, auto, or ggml's name for it"
 RETENTIONS = ("window", "heavy-hitter", "merge")
 
@@ -30,6 +30,7 @@ class RingSpec:
     evict_rows: int = 0
     exit_layer: int = 0
     exit_threshold: float = 0.9
+    attention_layers: tuple[int, ...] = ()
 
     @property
     def is_onnx(self) -> bool:
@@ -73,6 +74,10 @@ def ring_rules(spec: RingSpec, files: Collection[str]) -> list[tuple[bool, str]]
         (0 <= spec.exit_threshold <= 1, "decoder.exit_threshold must be 0 to 1"),
         (spec.retention == "window" or spec.exit_layer == 0,
          "decoder.exit_layer needs the retention window"),
+        (all(0 <= layer < 4096 for layer in spec.attention_layers),
+         "decoder.attention_layers must be layers, 0 to 4095"),
+        (spec.retention == "window" or not spec.attention_layers,
+         "decoder.attention_layers needs the retention window"),
         (not spec.is_onnx or as_it_is,
          f"device, {', '.join(MEMORY[:-1])} and {MEMORY[-1]} are for GGUF; leave them out"),
         (spec.file in files, "decoder.file must be listed with its sha256 in [files]"),

@@ -63,16 +63,13 @@ class Builder {
     return ggml_view_1d(c_, all, int64_t{kind_.n_rows} * n_parts_, 0);
   }
 
-  // Of a mask whose rows are as long as what is read.
   ggml_tensor* first_columns(ggml_tensor* mask) {
     return ggml_view_2d(c_, mask, n_columns_, kind_.n_rows, n_columns_ * mask->nb[0], 0);
   }
 
-  void run(ggml_tensor* node) { step_.run(node); }
-
   void output(ggml_tensor* node) {
     ggml_set_output(node);
-    run(node);
+    step_.run(node);
   }
 
   // Where a step begins. Before attention sinks, too, they are placed: a proposal that was not kept
@@ -116,7 +113,7 @@ class Builder {
   // What the output layer says of the rows before the last layers have seen them; and the rows
   // themselves, kept where no other graph writes.
   void offer_exit(ggml_tensor* x) {
-    run(ggml_cpy(c_, x, at_exit()));
+    step_.run(ggml_cpy(c_, x, at_exit()));
     step_.logits = layers_.logits(x);
     output(step_.logits);
     step_.probabilities = ggml_soft_max(c_, step_.logits);
@@ -170,9 +167,8 @@ class Builder {
     return scores;
   }
 
-  // Each clock's keys, and the sinks, are looked at from where the row lies for them. The scores of
-  // the regions after the first are written over those of as many slots behind it, which costs less
-  // than joining them.
+  // Each clock's keys, and the sinks, are looked at from where the row lies for them. Regions after
+  // the first are written over what lies behind it, which costs less than joining them.
   ggml_tensor* all_scores(ggml_tensor* query, int layer) {
     const bool turns = shape_.layers[layer].rope && !kind_.into_sinks;
     ggml_tensor* looking = layers_.rotate_query(query, looks_from(0), layer);
@@ -200,12 +196,11 @@ class Builder {
     return positions_of_rows(inputs_.query_positions[clock]);
   }
 
-  // Puts `part` in the place of the scores in the columns from `first` on; in the graph before any
-  // that reads them.
+  // Puts `part` in the place of the scores in the columns from `first` on, before any read them.
   void overwrite(ggml_tensor* scores, ggml_tensor* part, int64_t first) {
-    run(ggml_cpy(c_, part,
-                 ggml_view_3d(c_, scores, part->ne[0], scores->ne[1], scores->ne[2], scores->nb[1],
-                              scores->nb[2], first * scores->nb[0])));
+    step_.run(ggml_cpy(c_, part,
+                       ggml_view_3d(c_, scores, part->ne[0], scores->ne[1], scores->ne[2],
+                                    scores->nb[1], scores->nb[2], first * scores->nb[0])));
   }
 
   // query [head_dim, n_heads, n] -> products with the keys of some slots [n_keys, n * group, kv]
