@@ -36,13 +36,13 @@ def exact(texts, pairs) -> float:
     return sum(t == p.target for t, p in zip(texts, pairs, strict=True)) / len(pairs)
 
 
-# Of 500 held-out sentences; the floors are below what was measured (models/toy-translator).
-STREAM_FLOOR = 0.8
+# Shares of exact sentences. Of these 60 there were 0.95 under k=3 and all under k=9.
+STREAM_FLOOR = 0.9
 FLOORS = {
-    ("grouped", 3): 0.7,
-    ("grouped", 9): 0.9,
-    ("interleaved", 3): 0.65,
-    ("interleaved", 9): 0.85,
+    ("grouped", 3): 0.85,
+    ("grouped", 9): 0.95,
+    ("interleaved", 3): 0.85,
+    ("interleaved", 9): 0.95,
 }
 
 
@@ -78,7 +78,7 @@ def test_a_stream_of_sentences_goes_on_while_the_window_forgets(model, pairs, la
     done = translator.stream(pairs).texts
     assert exact(done, pairs) >= STREAM_FLOOR
     assert translator.ring.pos > 8 * 97
-    assert exact(done[-20:], pairs[-20:]) >= STREAM_FLOOR - 0.15
+    assert exact(done[-20:], pairs[-20:]) >= STREAM_FLOOR  # as good as the first ones
 
 
 @pytest.mark.parametrize("layout", ["grouped", "interleaved"])
