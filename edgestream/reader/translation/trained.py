@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Translation by a model that was trained to read and write word by word (see models/).
+"""Translation by a model that was trained to read and write word by word (models/toy-translator).
 
 Its vocabulary says so: a stream begins with <grouped> or <interleaved>, and <end> stands behind
 each sentence that it writes.
