@@ -4,8 +4,15 @@
 from __future__ import annotations
 
 import copy
+import weakref
 
-from edgestream._native import InterleavedLoop, LoopConfig, NgramDrafter, SamplerConfig
+from edgestream._native import (
+    InterleavedLoop,
+    LoopConfig,
+    NgramDrafter,
+    RingDecoder,
+    SamplerConfig,
+)
 from edgestream.errors import UsageError, computing
 from edgestream.policy import SilenceThreshold
 from edgestream.reader.bounded import write_bounded
@@ -27,13 +34,13 @@ class Aside:
     def __init__(self, memory: Memory) -> None:
         self._model = memory.model
         self.tokenizer = memory.model.tokenizer
-        self._decoder = memory.fork()
         self._seen = memory.seen
+        self._take(memory, memory.fork())
 
     def twin(self) -> Aside:
         """A fork of this one, for another question; before either is asked."""
         twin = copy.copy(self)
-        twin._decoder = self._decoder.fork()
+        twin._take(self._memory, self._memory.fork(self._decoder))
         return twin
 
     def ask(self, question: str, *, max_tokens: int = MAX_ANSWER) -> str:
@@ -69,6 +76,11 @@ class Aside:
             self._decoder, self._model.weights, grammar, tokens, max_tokens=max_tokens
         )
         return self.tokenizer.decode(written)
+
+    def _take(self, memory: Memory, fork: RingDecoder) -> None:
+        """The fork is given back when nobody holds this any more."""
+        self._memory, self._decoder = memory, fork
+        weakref.finalize(self, memory.give_back, fork).atexit = False
 
     def _question(self, question: str) -> list[int]:
         tokens = self._model.chat.question(question)

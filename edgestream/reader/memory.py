@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
+from typing import cast
 
-from edgestream._native import Decoder
+from edgestream._native import RingDecoder
 from edgestream.decoder.rows import token_rows
 from edgestream.errors import UsageError, computing
 from edgestream.reader.model import WINDOW, ReaderModel
@@ -52,6 +53,7 @@ class Memory:
         self._kept = {name: WholeTexts(n_rows) for name, n_rows in (regions or {}).items()}
         self._line_end = model.chat.text(LINE_END)[-1]
         self._seen: deque[int] = deque(maxlen=window)  # newest tokens, for drafts
+        self._spare: deque[RingDecoder] = deque()  # forks that nothing is asked of
         self._enter(TEXT, prefix)
 
     def read(self, text: str) -> None:
@@ -87,9 +89,20 @@ class Memory:
         """Of this memory; it does not grow."""
         return self.ring.state_bytes
 
-    def fork(self) -> Decoder:
-        """A second memory with the same past, in which something is asked; it leaves no trace."""
-        return self.ring.fork()
+    def fork(self, of: RingDecoder | None = None) -> RingDecoder:
+        """A second memory with the same past, or with that of a fork `of` it, in which something is
+        asked; it leaves no trace. One that was given back takes no new memory."""
+        other = self.ring if of is None else of
+        if self._spare:
+            fork = self._spare.pop()
+            fork.follow(other)
+        else:
+            fork = cast(RingDecoder, other.fork())
+        return fork
+
+    def give_back(self, fork: RingDecoder) -> None:
+        """Nothing more is asked of a fork; on any thread."""
+        self._spare.append(fork)
 
     def _enter(self, region: str, tokens: Sequence[int]) -> None:
         if not tokens:
