@@ -104,7 +104,8 @@ def commit_times(events: Iterable[Timed]) -> tuple[list[str], list[float]]:
         n_final = len(event.text) if isinstance(event, Translation) else event.n_final
         committed = event.text[:n_final].split()
         words[n_before:] = committed
-        times += [time] * (n_before + len(committed) - len(times))
+        del times[len(words) :]  # of what was taken back, which nobody should
+        times += [time] * (len(words) - len(times))
         n_before = len(words) if whole else n_before
     return words, times
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tiny_llama import TinyShape, random_weights, write_gguf
 
 from edgestream._native import (
+    Action,
     AlignAtt,
     Decoder,
     DecoderDrafter,
@@ -19,6 +20,7 @@ from edgestream._native import (
     InterleavedLoop,
     LoopConfig,
     NgramDrafter,
+    Policy,
     ReencodedLoop,
     RingDecoder,
     SamplerConfig,
@@ -346,6 +348,44 @@ def test_a_loop_goes_on_behind_what_the_decoder_read_without_it(model, n_draft, 
 def test_what_a_loop_goes_on_behind_are_tokens(model):
     with pytest.raises(ValueError, match="a token that was seen is 40"):
         interleaved(ring(model), EAGER).go_on([40])
+
+
+def test_a_loop_that_has_written_does_not_go_on_elsewhere(model):
+    loop = interleaved(ring(model), EAGER)
+    random = np.random.default_rng(0)
+    with pytest.raises(ValueError, match="not in the decoder yet"):
+        for _ in range(500):
+            loop.push_tokens(random.integers(0, SHAPE.n_vocab, 2).tolist())
+            loop.go_on([])
+            loop.push_tokens([1])
+
+
+def test_a_loop_whose_units_have_their_own_region_does_not_go_on(model):
+    decoder = RingDecoder(model, n_sinks=3, window=[("text", 30), ("units", 30)])
+    loop = interleaved(decoder, EAGER, input_region=1)
+    with pytest.raises(ValueError, match="share a region"):
+        loop.go_on([])
+
+
+@given(st.lists(st.integers(0, SHAPE.n_vocab - 1), min_size=2, max_size=30))
+@settings(max_examples=25)
+def test_a_loop_that_follows_knows_that_a_word_is_being_written(model, tokens):
+    """A limit cut the turn in the middle of a word; the policy is not asked before its end."""
+    begins_word = [i % 3 == 0 for i in range(SHAPE.n_vocab)]
+    config = LoopConfig(max_tokens_per_unit=1, begins_word=begins_word)
+
+    class Once(Policy):  # the first word of a unit, and no second one
+        def decide(self, seen):
+            return Action.WRITE if seen.turn == 0 and seen.read == 1 else Action.READ
+
+    decoder, policy = ring(model), Once()
+    loop = InterleavedLoop(decoder, policy, config)
+    loop.push_tokens(tokens[:1])
+    loop.settle()
+    other = InterleavedLoop(decoder.fork(), policy, config)
+    other.follow(loop)
+    for token in tokens[1:]:
+        assert loop.push_tokens([token])[0].tolist() == other.push_tokens([token])[0].tolist()
 
 
 def embedded(decoder, tokens):

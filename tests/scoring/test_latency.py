@@ -115,3 +115,13 @@ def test_a_word_counts_from_when_it_was_committed():
     words, times = commit_times(events)
     assert words == ["Le", "chat", "dort.", "Il", "fait", "nuit."]
     assert times == [1, 2, 3, 5, 5, 5]
+
+
+def test_what_was_taken_back_gives_no_time_to_the_words_behind_it():
+    """No translation here takes words back; others may."""
+    events = [
+        (1, TranslationDraft("Le gros chat", "fr", 0, 0, 12)),
+        (2, Translation("Le chat.", "fr", "The cat.", 0, 0, 0)),
+        (3, Translation("Il dort.", "fr", "It sleeps.", 0, 0, 0)),
+    ]
+    assert commit_times(events) == (["Le", "chat.", "Il", "dort."], [1, 1, 3, 3])

@@ -85,8 +85,8 @@ def lags(events: list[Timed], references: dict[str, str]) -> tuple[float, float]
         if not isinstance(event := timed[1], Translation):
             continue
         source = len(event.source.split())
-        if event.source in references:
-            delays = [at - event.start_ms for at in commit_times(of_sentence)[1]]
+        delays = [at - event.start_ms for at in commit_times(of_sentence)[1]]
+        if event.source in references and delays:
             n_reference = len(references[event.source].split())
             al.append(average_lagging(delays, source, n_reference))
             laal.append(length_adaptive_lagging(delays, source, n_reference))

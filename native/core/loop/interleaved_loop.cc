@@ -47,7 +47,7 @@ void InterleavedLoop::follow(const InterleavedLoop& other) {
   if (other.batch_.n_open_rows() > 0) {
     throw std::invalid_argument("loop: settle() the one to follow before its decoder is forked");
   }
-  Loop::follow(other);
+  TurnLoop::follow(other);
   batch_.reset();
   input_attention_ = other.input_attention_;
   closing_ = other.closing_;
@@ -57,7 +57,13 @@ void InterleavedLoop::follow(const InterleavedLoop& other) {
 
 void InterleavedLoop::go_on(std::span<const int32_t> seen) {
   require_tokens(seen, "a token that was seen");
-  Loop::go_on();
+  if (batch_.n_open_rows() > 0 || newest_ >= 0) {
+    throw std::invalid_argument("loop: what it wrote is not in the decoder yet; take a new loop");
+  }
+  if (config_.input_region != config_.output_region || config_.attention_sink_region >= 0) {
+    throw std::invalid_argument("loop: to go on behind a past, units and text share a region");
+  }
+  TurnLoop::go_on();
   batch_.reset();
   input_attention_.reset();
   closing_.clear();

@@ -27,6 +27,18 @@ void TurnLoop::cut_turn() {
   cut_off_ = resumable_ = false;
 }
 
+void TurnLoop::follow(const TurnLoop& other) {
+  Loop::follow(other);
+  cut_off_ = other.cut_off_;
+  resumable_ = other.resumable_;
+  in_word_ = other.in_word_;
+}
+
+void TurnLoop::go_on() {
+  Loop::go_on();
+  cut_off_ = resumable_ = in_word_ = false;
+}
+
 void TurnLoop::write_unit() {
   ++counts_.since_write;
   take_turn(std::min(max_tokens_, loop_config_.max_tokens_per_unit), max_ms_);

@@ -48,6 +48,10 @@ class TurnLoop : public Loop {
 
   bool ends_turn(int32_t token) const;
 
+  /// As Loop's; of the last turn, too.
+  void follow(const TurnLoop& other);
+  void go_on();
+
  private:
   void write_unit() final;
   void write_rest() final;
