@@ -66,16 +66,11 @@ void bind_loop_config(nb::module_& m) {
              int32_t n_text, std::optional<int32_t> silence, float silence_bias,
              bool overrule_silence, std::vector<int32_t> end_of_turn,
              const std::vector<bool>& begins_word, SamplerConfig sampler) {
-            new (self) LoopConfig{unit_rows,
-                                  max_tokens_per_unit,
-                                  max_tokens_at_end,
-                                  n_text,
-                                  silence.value_or(-1),
-                                  silence_bias,
-                                  overrule_silence,
-                                  std::move(end_of_turn),
-                                  {begins_word.begin(), begins_word.end()},
-                                  sampler};
+            new (self) LoopConfig{
+                unit_rows,        max_tokens_per_unit,    max_tokens_at_end,
+                n_text,           silence.value_or(-1),   silence_bias,
+                overrule_silence, std::move(end_of_turn), {begins_word.begin(), begins_word.end()},
+                sampler};
           },
           nb::kw_only(), "unit_rows"_a = defaults.unit_rows,
           "max_tokens_per_unit"_a = defaults.max_tokens_per_unit,

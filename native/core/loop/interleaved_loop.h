@@ -57,8 +57,8 @@ class InterleavedLoop final : public TurnLoop {
 
   /// Goes on behind what the decoder has read without this loop: nothing is reset, and the prompt
   /// does not enter. `seen` are the newest tokens of that, for drafters. Throws
-  /// std::invalid_argument on tokens that the decoder does not have, in a loop that has written, and
-  /// where units have a region of their own.
+  /// std::invalid_argument on tokens that the decoder does not have, in a loop that has written,
+  /// and where units have a region of their own.
   void go_on(std::span<const int32_t> seen);
 
  private:
