@@ -9,6 +9,8 @@
 namespace edgestream {
 namespace {
 
+constexpr int kMostPaused = 15;  // batches without a draft between two guesses, at most
+
 constexpr int kMaxDraft = 1024;
 
 size_t checked_draft(int n_draft, const Drafter* drafter, int n_vocab) {
@@ -48,7 +50,9 @@ std::span<const float> DraftBatch::open(std::span<const float> input, std::span<
   n_rows_ = static_cast<int>(rows.size() / width_);
   const auto room = static_cast<size_t>(std::max(0, max_rows() - n_input_ - n_rows_));
   const auto draft = std::span(draft_).first(std::min(n_wanted_, room));
-  n_drafted_ = draft.empty() ? 0 : drafter_->draft(draft);
+  const bool pauses = n_paused_ > 0;
+  n_paused_ -= pauses ? 1 : 0;
+  n_drafted_ = draft.empty() || pauses ? 0 : drafter_->draft(draft);
   followed_ = 0;
   rows_.assign(rows.begin(), rows.end());
   decoder_.append_embeddings(draft.first(n_drafted_), rows_);
@@ -80,8 +84,11 @@ void DraftBatch::close(bool with_current) {
   if (draft_length_ == DraftLength::kAdaptive && n_drafted_ > 0) adapt();
 }
 
-// 1, 3, 7, ...: with the row before them the batch is a power of two.
+// 1, 3, 7, ...: with the row before them the batch is a power of two. Where one guess after the
+// other is wrong from its first token on, fewer and fewer batches hold one.
 void DraftBatch::adapt() {
+  pause_ = followed_ > 0 ? 0 : std::min(2 * pause_ + 1, kMostPaused);
+  n_paused_ = pause_;
   const size_t n = followed_ == n_drafted_ ? 2 * n_wanted_ + 1 : (n_wanted_ - 1) / 2;
   n_wanted_ = std::clamp<size_t>(n, 1, draft_.size());
 }
@@ -94,6 +101,7 @@ void DraftBatch::reset() {
   if (drafter_ != nullptr) drafter_->reset();
   open_ = false;
   n_wanted_ = draft_.size();
+  pause_ = n_paused_ = 0;
   counts_ = {};
 }
 
