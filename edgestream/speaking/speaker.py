@@ -25,6 +25,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from types import TracebackType
 
+import numpy as np
+
 from edgestream.errors import EdgestreamError
 from edgestream.sources.block import Samples
 from edgestream.sources.resample import Resampler
@@ -227,7 +229,8 @@ class Speaker:
 
     def _write_some(self, samples: Samples) -> None:
         if len(samples):
-            self._output.write(samples)
+            # A peak of a voice in full swing grows beyond 1 where its rate is changed.
+            self._output.write(np.clip(samples, -1.0, 1.0))
 
 
 def _next_of(chunks: Generator[Chunk, None, None]) -> Chunk | None:
