@@ -16,7 +16,7 @@ from edgestream.errors import DeviceError, EdgestreamError
 from edgestream.sources.block import Block, Samples, check_rate
 from edgestream.sources.channels import Downmix
 from edgestream.sources.microphones import find_device
-from edgestream.sources.sound_devices import MICROPHONE, Device, portaudio, refresh
+from edgestream.sources.sound_devices import MICROPHONE, OPEN, PORTAUDIO, Device, portaudio, refresh
 from edgestream.system.noise import caught
 
 RING_S = 12.0  # how long the rest may stall, as a slow decoder does, before samples are lost
@@ -51,14 +51,15 @@ class MicrophoneSource:
         self._sounddevice = portaudio(MICROPHONE)
         self._wanted = device
         self._ring_s = ring_s
-        found = find_device(device)
-        self.name = found.name
-        self.rate_hz = found.rate_hz  # another device, later, may have another
         self._stopped = False  # a lock here could hang a signal handler that stops us
         self._retry_s = RETRY_FIRST_S
         self._lost = False  # between a loss and the first sample after it
         self._accounted_s = time.monotonic()  # up to here time went into samples or losses
-        self._connect(found)
+        with PORTAUDIO:
+            found = find_device(device)
+            self.name = found.name
+            self.rate_hz = found.rate_hz  # another device, later, may have another
+            self._connect(found)
 
     @property
     def behind_ms(self) -> float:
@@ -131,7 +132,8 @@ class MicrophoneSource:
         self._capture.close()
         try:
             refresh(self._sounddevice)
-            self._connect(find_device(None if self._wanted is None else self.name))
+            with PORTAUDIO:
+                self._connect(find_device(None if self._wanted is None else self.name))
         except EdgestreamError:  # not back yet
             self._patient_until_s = time.monotonic() + self._retry_s
             self._retry_s = min(2 * self._retry_s, RETRY_MAX_S)
@@ -190,22 +192,29 @@ class _Capture:
     """One open PortAudio stream that fills a ring with mono samples."""
 
     def __init__(self, sounddevice: ModuleType, device: Device) -> None:
+        self._name, self._refusal = device.name, sounddevice.PortAudioError
         self.rate_hz = device.rate_hz
         self.mix = Downmix(1, self.rate_hz)
         self._ring: SampleRing | None = None
         self._adc_due_s = 0.0  # when the next block should have been recorded; 0: not known
-        with caught():
+        with PORTAUDIO, caught():
             self._stream = self._open(sounddevice, device)
+            OPEN.add(self)
 
     def start(self, ring: SampleRing) -> None:
         self._ring = ring
-        with caught():
-            self._stream.start()
+        try:
+            with caught():
+                self._stream.start()
+        except self._refusal as error:
+            self.close()
+            raise _refused(self._name, error) from None
 
     def close(self) -> None:
         stream, self._stream = self._stream, None
         if stream is not None:
-            with caught():
+            with PORTAUDIO, caught():
+                OPEN.discard(self)
                 stream.close(ignore_errors=True)
             if self._ring is not None:
                 self._ring.write(self.mix.finish())
@@ -225,11 +234,8 @@ class _Capture:
                     callback=self._on_block,
                 )
             except sounddevice.PortAudioError as error:
-                refusal = str(error)
-        raise DeviceError(
-            f"microphone '{device.name}' cannot be opened: {refusal}; "
-            f"close other programs that use it or choose another: {MICROPHONE.see}"
-        )
+                refusal = _refused(device.name, error)
+        raise refusal
 
     def _on_block(self, frames: Samples, n_frames: int, when: Any, status: Any) -> None:
         """On PortAudio's thread: into the ring and nothing else."""
@@ -242,3 +248,10 @@ class _Capture:
             ring.lose(max(1, round(late_s * self.rate_hz)))
         self._adc_due_s = adc_s + n_frames / self.rate_hz
         ring.write(self.mix.push(frames))
+
+
+def _refused(name: str, error: Exception) -> DeviceError:
+    return DeviceError(
+        f"microphone '{name}' cannot be opened: {error}; "
+        f"close other programs that use it or choose another: {MICROPHONE.see}"
+    )

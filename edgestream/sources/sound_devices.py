@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from types import ModuleType
 
@@ -26,7 +27,10 @@ MICROPHONE = Kind(
 LOUDSPEAKER = Kind(
     "loudspeaker", "output", "see python -m sounddevice", "write the speech into a file"
 )
-PLAYING: set[object] = set()  # open loudspeakers; changed within `caught()`, as PortAudio is used
+# Held from looking a device up until it is open, and while PortAudio starts again: that changes
+# the indices, and cuts off what is open.
+PORTAUDIO = threading.RLock()
+OPEN: set[object] = set()  # open microphones and loudspeakers; changed while PORTAUDIO is held
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +60,13 @@ def portaudio(kind: Kind) -> ModuleType:
 
 
 def refresh(sounddevice: ModuleType) -> None:
-    """Make PortAudio look again at what is plugged in; no microphone may be open.
+    """Make PortAudio look again at what is plugged in.
 
-    While a loudspeaker is open nothing is done: it would be cut off.
+    While a microphone or loudspeaker is open nothing is done: it would be cut off.
     """
     # PortAudio lists devices once, when it starts; sounddevice has no public name for a restart.
-    with caught():
-        if PLAYING:
+    with PORTAUDIO, caught():
+        if OPEN:
             return
         sounddevice._terminate()
         sounddevice._initialize()

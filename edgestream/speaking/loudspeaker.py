@@ -7,10 +7,18 @@ import time
 from collections import deque
 from typing import Any
 
-from edgestream.errors import DeviceError
+from edgestream.errors import DeviceError, EdgestreamError
 from edgestream.sources.block import Samples, check_rate
 from edgestream.sources.half_duplex import Mute
-from edgestream.sources.sound_devices import LOUDSPEAKER, PLAYING, Device, find_device, portaudio
+from edgestream.sources.sound_devices import (
+    LOUDSPEAKER,
+    OPEN,
+    PORTAUDIO,
+    Device,
+    find_device,
+    portaudio,
+    refresh,
+)
 from edgestream.system.noise import caught
 
 BLOCK_MS = 20  # what the device asks for at a time
@@ -33,15 +41,14 @@ class LoudspeakerOutput:
     def __init__(self, device: str | int | None = None, mute: Mute | None = None) -> None:
         self._sounddevice = portaudio(LOUDSPEAKER)
         self._mute = mute
-        found = find_device(LOUDSPEAKER, device)
-        self._wanted = None if device is None else found.name
         self._queue: deque[Samples] = deque()  # what the callback has not begun
         self._begun: Samples | None = None  # the rest of what it has; its own
         self._n_written = self._n_taken = 0  # each is changed by one thread only
         self._aborted = False
         self._n_sounding = 0  # frames that the device takes until all before them were played
         self._stream: Any = None
-        self._open(found)
+        self._open(device)
+        self._wanted = None if device is None else self._name
 
     @property
     def ahead_s(self) -> float:
@@ -50,7 +57,12 @@ class LoudspeakerOutput:
     def begin(self) -> None:
         """Opens the device if it is not open. Raises DeviceError or UsageError where it is gone."""
         if self._stream is None:
-            self._open(find_device(LOUDSPEAKER, self._wanted))
+            try:
+                self._open(self._wanted)
+            except EdgestreamError:
+                # Since it was plugged in again it has another index, which PortAudio must look for.
+                refresh(self._sounddevice)
+                self._open(self._wanted)
 
     def write(self, samples: Samples) -> None:
         """Raises DeviceError where the device takes nothing any more."""
@@ -71,22 +83,28 @@ class LoudspeakerOutput:
         """May be repeated. What was not played is dropped."""
         stream, self._stream = self._stream, None
         if stream is not None:
-            with caught():
+            with PORTAUDIO, caught():
+                OPEN.discard(self)
                 stream.close(ignore_errors=True)
-                PLAYING.discard(self)
             self._silent()
         self._queue.clear()
         self._begun = None
         self._n_taken = self._n_written
 
-    def _open(self, device: Device) -> None:
-        check_rate(device.rate_hz, device.channels, f"loudspeaker '{device.name}'")
-        self._name, self.rate_hz = device.name, device.rate_hz
-        with caught():
-            self._stream = self._stream_of(device)
-            self._delay_s = max(LATENCY_S, float(self._stream.latency))
-            PLAYING.add(self)
-            self._stream.start()
+    def _open(self, wanted: str | int | None) -> None:
+        with PORTAUDIO, caught():
+            device = find_device(LOUDSPEAKER, wanted)
+            check_rate(device.rate_hz, device.channels, f"loudspeaker '{device.name}'")
+            self._name, self.rate_hz = device.name, device.rate_hz
+            stream = self._stream_of(device)
+            self._delay_s = max(LATENCY_S, float(stream.latency))
+            try:
+                stream.start()
+            except self._sounddevice.PortAudioError as error:
+                stream.close(ignore_errors=True)
+                raise _refused(device, error) from None
+            self._stream = stream
+            OPEN.add(self)
 
     def _stream_of(self, device: Device) -> Any:
         """As mono if the device can do that itself, else on all of its channels."""
@@ -102,11 +120,8 @@ class LoudspeakerOutput:
                     callback=self._on_block,
                 )
             except self._sounddevice.PortAudioError as error:
-                refusal = str(error)
-        raise DeviceError(
-            f"loudspeaker '{device.name}' cannot be opened: {refusal}; "
-            f"close other programs that use it or choose another: {LOUDSPEAKER.see}"
-        )
+                refusal = _refused(device, error)
+        raise refusal
 
     def _wait(self, ahead_s: float) -> None:
         """Until no more than this is queued."""
@@ -155,3 +170,10 @@ class LoudspeakerOutput:
             self._begun = self._begun[len(part) :] if len(part) < len(self._begun) else None
         self._n_taken += n
         return n
+
+
+def _refused(device: Device, error: Exception) -> DeviceError:
+    return DeviceError(
+        f"loudspeaker '{device.name}' cannot be opened: {error}; "
+        f"close other programs that use it or choose another: {LOUDSPEAKER.see}"
+    )

@@ -34,7 +34,7 @@ class Output(Protocol):
         ...
 
     def write(self, samples: Samples) -> None:
-        """float32 mono [n] at `rate_hz`; a live one waits until there is room."""
+        """float32 mono [n] in [-1, 1] at `rate_hz`; a live one waits until there is room."""
         ...
 
     def drain(self) -> None:

@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Generator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
-from edgestream.errors import ModelError, OperationError, UsageError
+from edgestream.errors import EdgestreamError, ModelError, OperationError, UsageError
 from edgestream.library.json_file import Fields, read_json
 from edgestream.onnx.session import open_session
 from edgestream.sources.block import MAX_RATE_HZ, MIN_RATE_HZ
@@ -78,10 +78,12 @@ class PiperEngine:
             raise OperationError(f"speech: {self._path.name}: {error}") from None
 
     def _by_program(self, text: str) -> Generator[Chunk, None, None]:
-        self._running = run = self._waiting or self._start()
+        run, self._waiting = self._waiting or self._start(), None
+        self._running = run
         with closing(run):
             run.write(text + "\n")
-            self._waiting = self._start()
+            with suppress(EdgestreamError, OSError):  # the next clause tries again, and says so
+                self._waiting = self._start()
             for samples in run.samples():
                 yield Chunk(samples, self._rate_hz)
 

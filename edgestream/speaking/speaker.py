@@ -21,11 +21,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator
-from contextlib import closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from types import TracebackType
 
-from edgestream.errors import EdgestreamError
+import numpy as np
+
+from edgestream.errors import EdgestreamError, shown
 from edgestream.sources.block import Samples
 from edgestream.sources.resample import Resampler
 from edgestream.speaking.clauses import ClauseCutter
@@ -75,7 +77,7 @@ class Speaker:
     ) -> None:
         try:
             engine.expect(language)
-        except EdgestreamError:
+        except Exception:
             output.close()
             raise
         self._engine = engine
@@ -99,7 +101,7 @@ class Speaker:
         """Takes final text in `language` (the speaker's if None); never waits."""
         language = language or self._language
         with self._changed:
-            if self._finishing or self._stopped:
+            if self._finishing or self._stopped or self._ended:
                 return
             clauses = self._cutter.finish() if language != self._held_language else []
             found = [Clause(clause, self._held_language) for clause in clauses]
@@ -155,7 +157,10 @@ class Speaker:
 
     def _run(self) -> None:
         idle_s = IDLE_S
-        try:
+        with ExitStack() as at_the_end:  # whatever fails, the last one first
+            at_the_end.callback(self._end)
+            at_the_end.callback(self._guarded, self._engine.close)
+            at_the_end.callback(self._guarded, self._output.close)
             while not self._is_over():
                 if (clause := self._next(idle_s)) is not None:
                     idle_s = IDLE_S
@@ -164,12 +169,12 @@ class Speaker:
                     idle_s = INF
                     self._guarded(self._output.close)
             self._guarded(self._output.drain)
-            self._guarded(self._output.close)
-        finally:
-            self._engine.close()
-            with self._changed:
-                self._ended = True
-                self._changed.notify_all()
+
+    def _end(self) -> None:
+        with self._changed:
+            self._ended = True
+            self._waiting.clear()
+            self._changed.notify_all()
 
     def _is_over(self) -> bool:
         with self._changed:
@@ -177,13 +182,16 @@ class Speaker:
             return self._stopped or (self._finishing and not rest)
 
     def _guarded(self, step: Callable[..., None], *arguments: object) -> None:
-        """Does a step; what goes wrong is told."""
+        """Does a step; what goes wrong is told, also where a library or a user's function does."""
         try:
             step(*arguments)
-        except EdgestreamError as error:
-            if not self._stopped and str(error) != self._last_told:
-                self._last_told = str(error)
-                self._told(str(error))
+        except Exception as error:
+            known = isinstance(error, EdgestreamError)
+            line = str(error) if known else shown(f"speech: {error!r:.200}")
+            if not self._stopped and line != self._last_told:
+                self._last_told = line
+                with suppress(Exception):  # a pipe that nobody reads any more
+                    self._told(line)
 
     def _next(self, idle_s: float) -> Clause | None:
         """Waits for a clause; None at the end, and where none came for so long."""
@@ -227,7 +235,8 @@ class Speaker:
 
     def _write_some(self, samples: Samples) -> None:
         if len(samples):
-            self._output.write(samples)
+            # A peak of a voice in full swing grows beyond 1 where its rate is changed.
+            self._output.write(np.clip(samples, -1.0, 1.0))
 
 
 def _next_of(chunks: Generator[Chunk, None, None]) -> Chunk | None:

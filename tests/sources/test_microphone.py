@@ -20,6 +20,7 @@ from edgestream.sources import microphone
 from edgestream.sources.block import Block
 from edgestream.sources.microphone import LOST, OVERFLOW, MicrophoneSource, _LossWatch
 from edgestream.sources.microphones import find_device, list_devices
+from edgestream.sources.sound_devices import OPEN
 
 BLOCK = np.linspace(-0.5, 0.5, RATE_HZ // 50, dtype=np.float32)  # 20 ms
 
@@ -28,6 +29,7 @@ BLOCK = np.linspace(-0.5, 0.5, RATE_HZ // 50, dtype=np.float32)  # 20 ms
 def fake(monkeypatch: pytest.MonkeyPatch) -> FakeSoundDevice:
     module = FakeSoundDevice()
     monkeypatch.setitem(sys.modules, "sounddevice", module)  # type: ignore[arg-type]
+    OPEN.clear()  # of other tests, which leave theirs open
     return module
 
 
@@ -275,3 +277,11 @@ def test_missing_portaudio(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "meta_path", [NoLibrary(), *sys.meta_path])
     with pytest.raises(DeviceError, match=r"PortAudio library is missing; .*libportaudio2"):
         list_devices()
+
+
+def test_a_microphone_that_does_not_start_is_one_line_and_let_go_of(fake: FakeSoundDevice) -> None:
+    fake.seen[0].refuses_start = True
+    with pytest.raises(DeviceError, match=r"cannot be opened: Error starting stream: .*; close "):
+        MicrophoneSource()
+    assert fake.streams[0].closed
+    assert not OPEN

@@ -195,6 +195,22 @@ def test_piper_as_a_program(programs: Path, voice: Path, no_package: None) -> No
     )
 
 
+@posix
+def test_a_program_that_is_gone_costs_only_the_clauses_that_need_it(
+    programs: Path, voice: Path, no_package: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program(programs, "piper", "exec cat")
+    path = os.environ["PATH"]
+    engine = open_engine(str(voice))
+    monkeypatch.setenv("PATH", "")  # as where an update takes it away meanwhile
+    assert len(said(engine, "hello")[0]) == 3
+    with pytest.raises(UsageError, match="Piper is not installed"):
+        said(engine, "hello")
+    monkeypatch.setenv("PATH", path)
+    assert len(said(engine, "hello")[0]) == 3
+    engine.close()
+
+
 def test_piper_as_a_package(voice: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded: list[object] = []
 

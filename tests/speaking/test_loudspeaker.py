@@ -16,7 +16,7 @@ from fake_sounddevice import RATE_HZ, FakeDevice, FakeSoundDevice
 from edgestream.errors import DeviceError, UsageError
 from edgestream.sources.half_duplex import Mute
 from edgestream.sources.microphone import MicrophoneSource
-from edgestream.sources.sound_devices import refresh
+from edgestream.sources.sound_devices import OPEN, Device, Kind, refresh
 from edgestream.speaking import loudspeaker
 from edgestream.speaking.loudspeaker import LoudspeakerOutput
 
@@ -27,6 +27,7 @@ RAMP = np.linspace(-0.5, 0.5, 100, dtype=np.float32)
 def fake(monkeypatch: pytest.MonkeyPatch) -> FakeSoundDevice:
     module = FakeSoundDevice([FakeDevice("Speakers", out_channels=2)])
     monkeypatch.setitem(sys.modules, "sounddevice", module)  # type: ignore[arg-type]
+    OPEN.clear()  # of other tests, which leave theirs open
     return module
 
 
@@ -85,13 +86,12 @@ def test_a_device_that_takes_nothing_is_told_of_and_opened_again(
         output.drain()
     assert fake.streams[0].closed
     fake.plugged.clear()
-    refresh(fake)  # type: ignore[arg-type]
+    fake.seen[0].busy = True
     with pytest.raises(DeviceError, match="this machine has none"):
         output.begin()
     fake.plugged.append(
         FakeDevice("Speakers", out_channels=1, rate_hz=8_000, open_rates_hz=(8000,))
     )
-    refresh(fake)  # type: ignore[arg-type]
     output.begin()
     assert output.rate_hz == 8_000
     output.write(-RAMP)
@@ -108,6 +108,56 @@ def test_a_microphone_that_comes_back_does_not_cut_the_loudspeaker_off(
     output.close()
     refresh(fake)  # type: ignore[arg-type]
     assert fake.n_restarts == 2
+
+
+def test_a_loudspeaker_does_not_cut_a_microphone_off(fake: FakeSoundDevice) -> None:
+    fake.plugged.append(FakeDevice("Microphone"))
+    fake.seen.append(fake.plugged[1])
+    source = MicrophoneSource("microphone")
+    refresh(fake)  # type: ignore[arg-type]
+    assert fake.n_restarts == 1
+    source.close()
+
+
+def test_a_device_that_does_not_start_is_one_line_and_let_go_of(fake: FakeSoundDevice) -> None:
+    fake.seen[0].refuses_start = True
+    with pytest.raises(DeviceError) as refused:
+        LoudspeakerOutput()
+    assert str(refused.value) == (
+        "loudspeaker 'Speakers' cannot be opened: Error starting stream: Unanticipated host error;"
+        " close other programs that use it or choose another: see python -m sounddevice"
+    )
+    assert fake.streams[0].closed
+    refresh(fake)  # type: ignore[arg-type]
+    assert fake.n_restarts == 2
+
+
+def test_a_device_that_was_plugged_in_again_is_looked_for(fake: FakeSoundDevice) -> None:
+    output = LoudspeakerOutput("speakers")
+    output.close()
+    fake.seen[0].busy = True  # PortAudio's word for one that is gone
+    fake.plugged[:] = [FakeDevice("Microphone"), FakeDevice("Speakers", out_channels=1)]
+    output.begin()
+    assert fake.streams[-1].options["device"] == 1
+    output.close()
+
+
+def test_nothing_starts_again_while_a_device_is_being_opened(
+    fake: FakeSoundDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    restarts_seen = []
+    found = loudspeaker.find_device
+
+    def slowly(kind: Kind, wanted: str | int | None) -> Device:
+        device = found(kind, wanted)
+        in_thread(lambda: refresh(fake)).join(timeout=0.2)  # type: ignore[arg-type]
+        restarts_seen.append(fake.n_restarts)
+        return device
+
+    monkeypatch.setattr(loudspeaker, "find_device", slowly)
+    output = LoudspeakerOutput()
+    assert restarts_seen == [1]
+    output.close()
 
 
 def is_muted(mute: Mute) -> bool:

@@ -13,9 +13,10 @@ import pytest
 
 from edgestream.errors import OutputError
 from edgestream.speaking.engine import Chunk
-from edgestream.speaking.outputs import WavOutput
+from edgestream.speaking.outputs import FunctionOutput, WavOutput
 from edgestream.speaking.speaker import Speaker
 
+FULL = np.repeat(np.array([1, -1] * 20, np.float32), 50)  # a square wave: it overshoots
 RAMP = np.linspace(-1, 1, 1000, dtype=np.float32)
 
 
@@ -46,12 +47,15 @@ def test_what_cannot_be_written_is_one_line(tmp_path: Path, name: str) -> None:
 
 
 class Beep:
-    """Says each clause as a ramp."""
+    """Says each clause as the same samples, a ramp."""
+
+    def __init__(self, samples: np.ndarray = RAMP) -> None:
+        self._samples = samples
 
     def expect(self, language: str) -> None: ...
 
     def speak(self, text: str, language: str) -> Generator[Chunk, None, None]:
-        yield Chunk(RAMP, 22_050)
+        yield Chunk(self._samples, 22_050)
 
     def stop(self) -> None: ...
 
@@ -67,3 +71,15 @@ def test_a_full_disk_is_told_once() -> None:
     assert told == [
         "/dev/full: speech cannot be written: No space left on device; choose another file"
     ]
+
+
+def test_a_loud_voice_is_clipped_where_its_rate_is_changed(tmp_path: Path) -> None:
+    parts: list[np.ndarray] = []
+    path = tmp_path / "loud.wav"
+    for output in (FunctionOutput(parts.append, 44_100), WavOutput(path, 44_100)):
+        speaker = Speaker(Beep(FULL), output)
+        speaker.push("One. ")
+        speaker.finish()
+    samples = np.concatenate(parts)
+    assert (samples.max(), samples.min()) == (1.0, -1.0)
+    assert np.abs(read(path)[0] - samples * 32767).max() <= 0.5  # wrapped round, it is 65,000

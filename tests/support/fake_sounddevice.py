@@ -28,6 +28,7 @@ class FakeDevice:
     rate_hz: int = RATE_HZ
     hostapi: int = 0
     busy: bool = False
+    refuses_start: bool = False
     open_channels: tuple[int, ...] = (1,)
     open_rates_hz: tuple[int, ...] = (RATE_HZ,)
 
@@ -87,7 +88,7 @@ class FakeSoundDevice:
             raise PortAudioError("Invalid number of channels [PaErrorCode -9998]")
         if options["samplerate"] not in device.open_rates_hz:
             raise PortAudioError("Invalid sample rate [PaErrorCode -9997]")
-        self.streams.append(FakeStream(**options))
+        self.streams.append(FakeStream(**options, refuses_start=device.refuses_start))
         return self.streams[-1]
 
 
@@ -104,6 +105,8 @@ class FakeStream:
         self._callback = callback
 
     def start(self) -> None:
+        if self.options["refuses_start"]:
+            raise PortAudioError("Error starting stream: Unanticipated host error")
         self.started = True
 
     def close(self, ignore_errors: bool = True) -> None:
