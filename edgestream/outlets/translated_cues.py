@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import replace
 
@@ -18,10 +19,13 @@ class BothCutter:
 
     Words wait until their translation is there, HOLD_MS at most; those that have none stand alone.
     So every word of the Finals comes once, in order. (Where the translation takes more lines than
-    the words, their last line stays for as long.)
+    the words, their last line stays for as long.) A translation that comes when its words are gone
+    and something later is shown is left out.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, patient: bool = False) -> None:
+        """`patient`: words wait for as long as it takes, where the source runs ahead."""
+        self._hold_ms = math.inf if patient else HOLD_MS
         self._alone = CueCutter()  # of words without a translation
         self._waiting: deque[Word] = deque()
         self._ends_ms: deque[float] = deque()  # of the line of each
@@ -33,7 +37,7 @@ class BothCutter:
             words = _words(event)
             self._waiting += words
             self._ends_ms += [event.end_ms] * len(words)
-            n_late = sum(end_ms < event.end_ms - HOLD_MS for end_ms in self._ends_ms)
+            n_late = sum(end_ms < event.end_ms - self._hold_ms for end_ms in self._ends_ms)
             return self._words_alone(n_late)
         if isinstance(event, Translation):
             return self._pair(event)
@@ -46,7 +50,9 @@ class BothCutter:
     def _pair(self, event: Translation) -> list[Cue]:
         source = printable(event.source).split()
         at = self._find(source)
-        if at is None:  # it was said too long ago
+        if at is None:
+            if round(event.start_ms) < self._end_ms:  # it was said too long ago
+                return []
             return self._timed(event.start_ms, event.end_ms, _rows(event.text), [])
         before = self._words_alone(at)
         self._take(len(source))

@@ -75,8 +75,25 @@ def test_a_translation_that_never_comes_is_not_waited_for() -> None:
     assert cutter.push(final("So it is.", HOLD_MS, HOLD_MS + 1000)) == []
     [cue] = cutter.push(final("Yes.", HOLD_MS + 1500, HOLD_MS + 2500))
     assert cue.lines == ("It is late.",)
-    [late] = cutter.push(translation("Il est tard.", "It is late.", 0, 2000))
-    assert late.lines == ("Il est tard.",)
+    assert cutter.push(translation("Il est tard.", "It is late.", 0, 2000)) == []  # not for 1 ms
+    assert [cue.lines for cue in cutter.finish()] == [("So it is. Yes.",)]
+
+
+def test_a_source_that_runs_ahead_waits_for_its_translations(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    """All captions of a talk may be there before the first translation is."""
+    texts = [f"Line {i}." for i in range(5)]
+    times_ms = [i * HOLD_MS for i in range(5)]
+    path = tmp_path / "talk.srt"
+    writer = open_writer("srt", path, subtitles="both", patient=True)
+    for text, at_ms in zip(texts, times_ms, strict=True):
+        writer.push(final(text, at_ms, at_ms + 2000))
+    for text, at_ms in zip(texts, times_ms, strict=True):
+        writer.push(translation(text.upper(), text, at_ms, at_ms + 2000))
+    writer.finish()
+    assert parse_srt(path.read_text()) == [
+        (at_ms, at_ms + 2000, [text, text.upper()])
+        for text, at_ms in zip(texts, times_ms, strict=True)
+    ]
 
 
 def test_the_last_line_stays_while_the_translation_takes_more_of_them() -> None:
