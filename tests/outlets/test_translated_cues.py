@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from subtitle_parsers import parse_srt
 
 from edgestream.captions.shown_text import columns
-from edgestream.events import Event, Final, Note, Translation, TranslationDraft, Word
+from edgestream.events import Event, Final, Gap, Note, Translation, TranslationDraft, Word
 from edgestream.outlets.cues import Cue
 from edgestream.outlets.translated_cues import HOLD_MS, BothCutter
 from edgestream.outlets.writers import open_writer
@@ -53,6 +53,30 @@ def test_a_sentence_may_lie_across_lines() -> None:
     assert [cue.lines for cue in cut(events)] == [
         ("It is late.", "Il est tard."), ("We go home.", "Nous rentrons."),
     ]  # fmt: skip
+
+
+def test_a_translation_may_come_before_the_end_of_its_words() -> None:
+    events: list[Event] = [
+        final("A girl sees the red", 0, 1000),
+        translation("Une fille voit la pomme rouge.", "A girl sees the red apple.", 0, 1500),
+        translation("La mienne.", "My.", 1500, 2000),
+        final("apple. My.", 1000, 2000),
+    ]
+    assert cut(events) == [
+        Cue(0, 1500, ("A girl sees the red apple.", "Une fille voit la pomme rouge.")),
+        Cue(1500, 2000, ("My.", "La mienne.")),
+    ]
+
+
+@pytest.mark.parametrize("rest", [[], [Gap(1000, 2000, "lost")], [final("So.", 2000, 3000)]])
+def test_the_end_of_its_words_may_never_come(rest: list[Event]) -> None:
+    events: list[Event] = [
+        final("A girl sees", 0, 1000),
+        translation("Une fille voit.", "A girl sees it.", 0, 1000),
+    ]
+    lines = [cue.lines for cue in cut([*events, *rest])]
+    assert lines[0] == ("A girl sees", "Une fille voit.")
+    assert lines[1:] == [("So.",) for event in rest if isinstance(event, Final)]
 
 
 def test_words_without_a_translation_stand_alone_and_in_their_place() -> None:
