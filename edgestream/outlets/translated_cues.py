@@ -131,7 +131,9 @@ class BothCutter:
 
 
 def _rows(text: str) -> list[str]:
-    return [line for lines in lines_of(Final(text, (), 0.0, 0.0)) for line in lines]
+    """Of a text that can be seen; others have none."""
+    rows = [line for lines in lines_of(Final(text, (), 0.0, 0.0)) for line in lines]
+    return [line for line in rows if columns(line)]
 
 
 def _at(rows: list[str], index: int, n_cues: int) -> tuple[str, ...]:

@@ -128,6 +128,14 @@ def test_the_last_line_stays_while_the_translation_takes_more_of_them() -> None:
     assert " ".join(cue.lines[1] for cue in cues) == long.strip()
 
 
+def test_a_text_that_cannot_be_seen_is_none() -> None:
+    nothing = "\u200b"
+    assert cut([translation(nothing, "Late.", 0, 900)]) == []
+    assert cut([final("Late.", 0, 900), translation(nothing, "Late.", 0, 900)]) == [
+        Cue(0, 900, ("Late.",))
+    ]
+
+
 WORDS = st.sampled_from(
     ["a", "bee", "colours.", "Dark", "evenings", "fall,", "gently", "It", "1,000", "\u65e5\u672c"]
 )
