@@ -133,7 +133,8 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class TranslationDraft:
-    """The translation being written, so far. The next TranslationDraft or Translation replaces it.
+    """The translation being written, so far. The next TranslationDraft or Translation replaces it;
+    one without text ends it: nothing comes of it.
 
     The first `n_final` characters of `text` do not change any more. `language`: as `fr`.
     """

@@ -203,7 +203,7 @@ def listen(
             run(
                 along.over(session), form, output, lambda: loudness(session.meter.level_dbfs),
                 drafts=drafts, subtitles=reading.whose(subtitles, translate_to),
-                companions=along.companions,
+                patient=fast, companions=along.companions,
             )  # fmt: skip
         if stats:
             _print_stats(session)

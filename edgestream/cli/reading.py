@@ -78,7 +78,7 @@ TranslatePolicy = Annotated[
     ),
 ]  # fmt: skip
 AlertThreshold = Annotated[
-    float | None, option(MORE, "How sure an --alert must be, 0 to 1.", default="0.5")
+    float | None, option(MORE, "How sure an --alert must be, 0 to 1.", default="0.45")
 ]
 Window = Annotated[
     int | None,

@@ -42,6 +42,7 @@ def run(
     *,
     drafts: bool = False,
     subtitles: str = ORIGINAL,
+    patient: bool = False,
     window: str | None = None,
     seen: Callable[[], Sequence[Seen]] = tuple,
     companions: Sequence[Companion] = (),
@@ -51,13 +52,15 @@ def run(
 
     `gauge` is what the status line shows of the input;
     `window` is the title of a window with the newest picture, in which `seen` is marked;
+    `patient`: what reads along comes after, and subtitles wait for it;
     `companions` get what is displayed too, and `count` all events.
     """
     from edgestream.outlets.open import Outlets
 
     try:
         outlets = Outlets(
-            format.value, output, drafts=drafts, subtitles=subtitles, window=window,
+            format.value, output, drafts=drafts, subtitles=subtitles, patient=patient,
+            window=window,
             on_close=session.stop, seen=seen, companions=companions,
         )  # fmt: skip
     except BaseException:

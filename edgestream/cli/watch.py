@@ -174,6 +174,7 @@ def watch(
                 companions=[*beside, *along.companions],
                 drafts=drafts,
                 subtitles=reading.whose(subtitles, translate_to),
+                patient=fast,
                 count=figures.push,
             )
         if stats:

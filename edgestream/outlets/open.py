@@ -42,7 +42,7 @@ class Outlets:
 
     Each fails alone: one that does is left, the others go on. `open` is false once nothing is
     displayed or written any more. `on_close` is called when the window is closed; `seen` is what is
-    marked in its picture.
+    marked in its picture. `patient` as open_writer takes it.
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class Outlets:
         *,
         drafts: bool,
         subtitles: str = ORIGINAL,
+        patient: bool = False,
         window: str | None = None,
         on_close: Callable[[], None] = lambda: None,
         seen: Callable[[], Sequence[Seen]] = tuple,
@@ -61,7 +62,9 @@ class Outlets:
         watched = terminal and (output is not None or format == "text")
         written = output is not None or not watched
         self._writer: Writer | None = (
-            open_writer(format, output, drafts=drafts, subtitles=subtitles) if written else None
+            open_writer(format, output, drafts=drafts, subtitles=subtitles, patient=patient)
+            if written
+            else None
         )
         self.screen: Screen | None = Screen() if watched else None
         self.failure: EdgestreamError | None = None

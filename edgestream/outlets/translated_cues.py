@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain, islice
 
 from edgestream.captions.shown_text import columns, printable
-from edgestream.events import Event, Final, Translation, Word
+from edgestream.events import Event, Final, Gap, Translation, Word
 from edgestream.outlets.cues import SHORTEST_CUE_MS, Cue, CueCutter, lines_of
 
 HOLD_MS = 60_000.0  # how long words wait for their translation; it may never come
@@ -18,44 +21,75 @@ class BothCutter:
 
     Words wait until their translation is there, HOLD_MS at most; those that have none stand alone.
     So every word of the Finals comes once, in order. (Where the translation takes more lines than
-    the words, their last line stays for as long.)
+    the words, their last line stays for as long.) A translation that comes when its words are gone
+    and something later is shown is left out.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, patient: bool = False) -> None:
+        """`patient`: words wait for as long as it takes, where the source runs ahead."""
+        self._hold_ms = math.inf if patient else HOLD_MS
         self._alone = CueCutter()  # of words without a translation
         self._waiting: deque[Word] = deque()
         self._ends_ms: deque[float] = deque()  # of the line of each
+        self._early: list[Translation] = []  # before the line in which their words end
         self._end_ms = 0  # of the newest cue
 
     def push(self, event: Event) -> list[Cue]:
         """The cues that are whole by now."""
         if isinstance(event, Final):
-            words = _words(event)
-            self._waiting += words
-            self._ends_ms += [event.end_ms] * len(words)
-            n_late = sum(end_ms < event.end_ms - HOLD_MS for end_ms in self._ends_ms)
-            return self._words_alone(n_late)
+            return self._final(event)
         if isinstance(event, Translation):
+            if self._early or self._n_begun(event):
+                self._early.append(event)
+                return []
             return self._pair(event)
-        return []
+        return self._pair_early() if isinstance(event, Gap) else []
 
     def finish(self) -> list[Cue]:
         """What waits has no translation."""
-        return self._words_alone(len(self._waiting))
+        return self._pair_early() + self._words_alone(len(self._waiting))
+
+    def _final(self, event: Final) -> list[Cue]:
+        words = _words(event)
+        source = printable(self._early[0].source).split() if self._early else []
+        cues = self._pair_early() if self._find(source, words) is None else []
+        self._waiting += words
+        self._ends_ms += [event.end_ms] * len(words)
+        early, self._early = self._early, []
+        cues += [cue for each in early for cue in self.push(each)]  # the last may wait again
+        n_late = sum(end_ms < event.end_ms - self._hold_ms for end_ms in self._ends_ms)
+        return cues + self._words_alone(n_late)
+
+    def _pair_early(self) -> list[Cue]:
+        """No more of their words comes."""
+        early, self._early = self._early, []
+        return [cue for event in early for cue in self._pair(event)]
+
+    def _n_begun(self, event: Translation) -> int:
+        """How many of its first words are the last that wait, where they are not all of them."""
+        source = printable(event.source).split()
+        if self._find(source) is not None:
+            return 0
+        texts = [word.text for word in islice(reversed(self._waiting), len(source))][::-1]
+        return next((n for n in range(len(texts), 0, -1) if texts[-n:] == source[:n]), 0)
 
     def _pair(self, event: Translation) -> list[Cue]:
         source = printable(event.source).split()
+        if n_begun := self._n_begun(event):  # the rest is lost
+            source = source[:n_begun]
         at = self._find(source)
-        if at is None:  # it was said too long ago
+        if at is None:
+            if round(event.start_ms) < self._end_ms:  # it was said too long ago
+                return []
             return self._timed(event.start_ms, event.end_ms, _rows(event.text), [])
         before = self._words_alone(at)
         self._take(len(source))
         rows = _rows(" ".join(source))
         return before + self._timed(event.start_ms, event.end_ms, rows, _rows(event.text))
 
-    def _find(self, source: list[str]) -> int | None:
-        """Where these words wait, one behind the other."""
-        texts = [word.text for word in self._waiting]
+    def _find(self, source: list[str], more: Sequence[Word] = ()) -> int | None:
+        """Where these words wait, one behind the other; `more` come behind what waits."""
+        texts = [word.text for word in chain(self._waiting, more)]
         for at in range(len(texts) - len(source) + 1):
             if texts[at : at + len(source)] == source:
                 return at
@@ -97,7 +131,9 @@ class BothCutter:
 
 
 def _rows(text: str) -> list[str]:
-    return [line for lines in lines_of(Final(text, (), 0.0, 0.0)) for line in lines]
+    """Of a text that can be seen; others have none."""
+    rows = [line for lines in lines_of(Final(text, (), 0.0, 0.0)) for line in lines]
+    return [line for line in rows if columns(line)]
 
 
 def _at(rows: list[str], index: int, n_cues: int) -> tuple[str, ...]:

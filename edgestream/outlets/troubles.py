@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from edgestream.events import Event, Gap, Notice
+from edgestream.events import Event, Gap, Lag, Notice
 from edgestream.sources.picture import Picture, Waiting
 from edgestream.system.process import tell
 
 
 class Troubles:
-    """A line for each Gap and each Notice. A source that is waited for gives two:
+    """A line for each Gap, each Lag and each Notice. A source that is waited for gives two:
 
     41.0 s: camera lost, reconnecting
     53.2 s: back; 12.2 s were lost
@@ -33,6 +33,8 @@ class Troubles:
                 self._say_lost(event)
             elif isinstance(event, Notice):
                 self._say(f"{event.time_ms / 1000:.1f} s: {event.text}")
+            elif isinstance(event, Lag):
+                self._say(f"{event.behind_ms / 1000:.1f} s behind: {event.action}")
         if isinstance(newest, Waiting):
             self._waiting = True
         elif isinstance(newest, Picture):

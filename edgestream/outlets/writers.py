@@ -220,10 +220,12 @@ def open_writer(
     *,
     drafts: bool = False,
     subtitles: str = ORIGINAL,
+    patient: bool = False,
 ) -> Writer:
     """The writer of a Format, by its name, into the file `path` (see Writer), or stdout.
 
-    `subtitles`: whose words a cue has: `original`, `translation` or `both`.
+    `subtitles`: whose words a cue has: `original`, `translation` or `both`. `patient`: words wait
+    for their translation for as long as it takes.
 
     Raises UsageError for an unknown format, OutputError when the file cannot be written.
     """
@@ -231,7 +233,7 @@ def open_writer(
     if format_name not in known:
         raise UsageError(f"format '{format_name}' is not known; use {', '.join(known)}")
     sink = Sink(path, head=_head(format_name))
-    return _writer(format_name, sink, drafts=drafts, subtitles=subtitles)
+    return _writer(format_name, sink, drafts=drafts, subtitles=subtitles, patient=patient)
 
 
 def written(format_name: str, events: Iterable[Event]) -> str:
@@ -249,12 +251,17 @@ def _head(format_name: str) -> str:
 
 
 def _writer(
-    format_name: str, sink: Pieces, *, drafts: bool = False, subtitles: str = ORIGINAL
+    format_name: str,
+    sink: Pieces,
+    *,
+    drafts: bool = False,
+    subtitles: str = ORIGINAL,
+    patient: bool = False,
 ) -> Writer:
     if format_name == "jsonl":
         return JsonlWriter(sink, drafts=drafts)
     if format_name == "text":
         return TextWriter(sink)
     cues = SrtWriter if format_name == "srt" else VttWriter
-    writer = cues(sink, BothCutter() if subtitles == BOTH else None)
+    writer = cues(sink, BothCutter(patient=patient) if subtitles == BOTH else None)
     return TranslationWriter(writer) if subtitles == TRANSLATION else writer

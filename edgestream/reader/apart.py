@@ -10,11 +10,12 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
 from edgestream.errors import EdgestreamError, ModelError
-from edgestream.events import Answer, Event, Notice
+from edgestream.events import Answer, Event, Notice, Translation, TranslationDraft
 from edgestream.reader.apart_worker import (
     NO_MEMORY,
     Failed,
@@ -65,6 +66,7 @@ class ApartReader:
         self._n_ahead = 0
         self._n_asked = 0  # questions without an answer
         self._said: deque[Event] = deque()
+        self._draft: TranslationDraft | None = None  # the one being written
         self._ready, self._over = (
             threading.Event(),
             threading.Event(),
@@ -109,7 +111,13 @@ class ApartReader:
         while self._said:
             events.append(self._said.popleft())
         self._n_asked -= sum(isinstance(event, Answer) for event in events)
+        for event in events:
+            if isinstance(event, (Translation, TranslationDraft)):
+                self._draft = event if isinstance(event, TranslationDraft) else None
         if over and self._ending:
+            if self._draft is not None:  # nothing comes of it
+                events.append(replace(self._draft, text="", n_final=0))
+                self._draft = None
             events.append(Notice(self._time_ms, f"{self._ending}; {GOES_ON}"))
             self._ending = ""
         return events

@@ -43,5 +43,13 @@ class LineFirst:
             return True
         if isinstance(event, TranslationDraft):
             return False
-        tail = " ".join(event.source.split()[-N_TAIL:])
-        return bool(tail) and tail in self._draft
+        tail = event.source.split()[-N_TAIL:]
+        if not tail:
+            return False
+        return " ".join(tail) in self._draft or self._goes_on(tail)
+
+    def _goes_on(self, tail: list[str]) -> bool:
+        """Whether the line before ended within these words: the one being spoken begins with the
+        last of them."""
+        words = self._draft.split()
+        return any(words[:n] == tail[-n:] for n in range(1, len(tail)))

@@ -264,6 +264,12 @@ def test_a_translation_stands_below_what_it_translates_and_so_do_their_drafts(
     assert {"2", "36"} <= terminal.styles  # dim, cyan
 
 
+def test_a_draft_of_which_nothing_comes_goes_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    events = [Draft("We go", 1, 2), TranslationDraft("Nous", "fr", 1, 2)]
+    terminal = shown(monkeypatch, 80, [*events, TranslationDraft("", "fr", 1, 2)])
+    assert terminal.rows[:-1] == ["We go"]
+
+
 def test_what_a_reader_says_stands_above_the_drafts_and_says_what_it_is(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

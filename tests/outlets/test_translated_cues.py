@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from subtitle_parsers import parse_srt
 
 from edgestream.captions.shown_text import columns
-from edgestream.events import Event, Final, Note, Translation, TranslationDraft, Word
+from edgestream.events import Event, Final, Gap, Note, Translation, TranslationDraft, Word
 from edgestream.outlets.cues import Cue
 from edgestream.outlets.translated_cues import HOLD_MS, BothCutter
 from edgestream.outlets.writers import open_writer
@@ -55,6 +55,30 @@ def test_a_sentence_may_lie_across_lines() -> None:
     ]  # fmt: skip
 
 
+def test_a_translation_may_come_before_the_end_of_its_words() -> None:
+    events: list[Event] = [
+        final("A girl sees the red", 0, 1000),
+        translation("Une fille voit la pomme rouge.", "A girl sees the red apple.", 0, 1500),
+        translation("La mienne.", "My.", 1500, 2000),
+        final("apple. My.", 1000, 2000),
+    ]
+    assert cut(events) == [
+        Cue(0, 1500, ("A girl sees the red apple.", "Une fille voit la pomme rouge.")),
+        Cue(1500, 2000, ("My.", "La mienne.")),
+    ]
+
+
+@pytest.mark.parametrize("rest", [[], [Gap(1000, 2000, "lost")], [final("So.", 2000, 3000)]])
+def test_the_end_of_its_words_may_never_come(rest: list[Event]) -> None:
+    events: list[Event] = [
+        final("A girl sees", 0, 1000),
+        translation("Une fille voit.", "A girl sees it.", 0, 1000),
+    ]
+    lines = [cue.lines for cue in cut([*events, *rest])]
+    assert lines[0] == ("A girl sees", "Une fille voit.")
+    assert lines[1:] == [("So.",) for event in rest if isinstance(event, Final)]
+
+
 def test_words_without_a_translation_stand_alone_and_in_their_place() -> None:
     events: list[Event] = [
         final("It is late.", 0, 2000),
@@ -75,8 +99,25 @@ def test_a_translation_that_never_comes_is_not_waited_for() -> None:
     assert cutter.push(final("So it is.", HOLD_MS, HOLD_MS + 1000)) == []
     [cue] = cutter.push(final("Yes.", HOLD_MS + 1500, HOLD_MS + 2500))
     assert cue.lines == ("It is late.",)
-    [late] = cutter.push(translation("Il est tard.", "It is late.", 0, 2000))
-    assert late.lines == ("Il est tard.",)
+    assert cutter.push(translation("Il est tard.", "It is late.", 0, 2000)) == []  # not for 1 ms
+    assert [cue.lines for cue in cutter.finish()] == [("So it is. Yes.",)]
+
+
+def test_a_source_that_runs_ahead_waits_for_its_translations(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    """All captions of a talk may be there before the first translation is."""
+    texts = [f"Line {i}." for i in range(5)]
+    times_ms = [i * HOLD_MS for i in range(5)]
+    path = tmp_path / "talk.srt"
+    writer = open_writer("srt", path, subtitles="both", patient=True)
+    for text, at_ms in zip(texts, times_ms, strict=True):
+        writer.push(final(text, at_ms, at_ms + 2000))
+    for text, at_ms in zip(texts, times_ms, strict=True):
+        writer.push(translation(text.upper(), text, at_ms, at_ms + 2000))
+    writer.finish()
+    assert parse_srt(path.read_text()) == [
+        (at_ms, at_ms + 2000, [text, text.upper()])
+        for text, at_ms in zip(texts, times_ms, strict=True)
+    ]
 
 
 def test_the_last_line_stays_while_the_translation_takes_more_of_them() -> None:
@@ -85,6 +126,14 @@ def test_the_last_line_stays_while_the_translation_takes_more_of_them() -> None:
     cues = cut([final(source, 0, 3000), translation(long, source, 0, 3000)])
     assert {cue.lines[0] for cue in cues} == {source}
     assert " ".join(cue.lines[1] for cue in cues) == long.strip()
+
+
+def test_a_text_that_cannot_be_seen_is_none() -> None:
+    nothing = "\u200b"
+    assert cut([translation(nothing, "Late.", 0, 900)]) == []
+    assert cut([final("Late.", 0, 900), translation(nothing, "Late.", 0, 900)]) == [
+        Cue(0, 900, ("Late.",))
+    ]
 
 
 WORDS = st.sampled_from(

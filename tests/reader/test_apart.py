@@ -15,7 +15,7 @@ from tiny_reader import TALK, tiny_reader
 
 import edgestream as es
 from edgestream.errors import ModelError, OperationError, UsageError
-from edgestream.events import Answer, Draft, Final, Lag, Note, Notice
+from edgestream.events import Answer, Draft, Final, Lag, Note, Notice, TranslationDraft
 from edgestream.reader import apart
 from edgestream.reader.apart import ApartReader
 from edgestream.reader.apart_worker import NO_MEMORY, Recipe
@@ -101,6 +101,24 @@ def endless():
 
 def no_tasks():
     return []
+
+
+class Drafts(Lines):
+    """Translates the first word, and is killed by the line's end."""
+
+    def stage(self, model, *, beside, n_threads):
+        stage = LinesStage(0.0)
+        stage.push = self.draft
+        return stage
+
+    def draft(self, unit):
+        if unit.ends_line:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return [TranslationDraft(unit.text.upper(), "fr", unit.start_ms, unit.end_ms, 2)]
+
+
+def drafts():
+    return [Drafts()]
 
 
 def unusable():
@@ -381,3 +399,14 @@ def captioning(pipe):
     reader.push(final("a line that takes an hour"))
     pipe.send(reader.pid)
     threading.Event().wait()
+
+
+def test_no_half_translation_stays_when_its_process_ends():
+    reader = reader_of(drafts)
+    events = [*reader.push(Draft("late now", 0, 500, 5)), *told(reader)]
+    assert [event.text for event in events] == ["LATE"]
+    end = [*reader.push(final("late")), *told(reader)]
+    while not notices(end):
+        end += told(reader)
+    assert TranslationDraft("", "fr", 0, 500) in end
+    reader.close()

@@ -22,6 +22,13 @@ def test_a_translation_waits_for_the_line_that_is_being_spoken():
     assert ordered(spoken, TARD, NEXT, LATE) == [spoken, LATE, TARD, NEXT]
 
 
+def test_a_line_may_end_within_the_last_words():
+    before = Final("It is", (), 0, 1)
+    for rest in ["late.", "late. We"]:
+        spoken, line = Draft(rest, 1, 2), Final(rest, (), 1, 2)
+        assert ordered(before, spoken, TARD, line) == [before, spoken, line, TARD]
+
+
 def test_a_finished_line_is_not_waited_for():
     spoken = Draft("We go", 2, 3)
     assert ordered(LATE, spoken, NEXT, TARD) == [LATE, spoken, NEXT, TARD]

@@ -96,10 +96,12 @@ class TranslationStage:
         with computing():
             text = _shown(self._translator.end())
         source, self._sentence, self._n_read = self._sentence, [], 0
-        self._told = ("", 0)
+        (drafted, _), self._told = self._told, ("", 0)
         start_ms, end_ms = source[0].start_ms, source[-1].end_ms
         words = " ".join(unit.text for unit in source)
-        return [Translation(text, self._language, words, start_ms, end_ms, end_ms)] if text else []
+        if text:
+            return [Translation(text, self._language, words, start_ms, end_ms, end_ms)]
+        return [TranslationDraft("", self._language, start_ms, end_ms)] if drafted else []
 
 
 def _shown(text: str) -> str:
