@@ -96,11 +96,13 @@ def work(pipe: Connection, recipe: Recipe) -> None:
         os.nice(NICE)
     told = _Told(pipe)
     inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    threading.Thread(target=_receive, args=(pipe, inbox), daemon=True).start()
+    opened: list[Reader] = []
+    threading.Thread(target=_receive, args=(pipe, inbox, opened), daemon=True).start()
     with suppress(OSError):  # nobody is there any more
         reader = _open(recipe, told)
         if reader is None:
             return
+        opened.append(reader)
         told.begin()
         try:
             _read(reader, inbox, told)
@@ -133,15 +135,19 @@ class _Told:
                 self.send(Alive())
 
 
-def _receive(pipe: Connection, inbox: queue.SimpleQueue[Any]) -> None:
-    """On a thread, so that the end of the other process is this one's, whatever it is at."""
-    try:
-        while True:
-            inbox.put(pipe.recv())
-    except (EOFError, OSError):
-        inbox.put(Gone())
-        time.sleep(END_WAIT_S)
-        os._exit(0)
+def _receive(pipe: Connection, inbox: queue.SimpleQueue[Any], opened: list[Reader]) -> None:
+    """On a thread, so that the end of the other process is this one's, whatever it is at: the
+    reader may wait for a tool, and lets go of it here."""
+    item = None
+    with suppress(EOFError, OSError):
+        while not isinstance(item, Gone):
+            item = pipe.recv()
+            inbox.put(item)
+    inbox.put(Gone())
+    for reader in opened:
+        reader.close()
+    time.sleep(END_WAIT_S)
+    os._exit(0)
 
 
 def _open(recipe: Recipe, told: _Told) -> Reader | None:
