@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from types import FrameType
 from typing import Any
 
 from edgestream.errors import EdgestreamError, ModelError, OperationError
@@ -91,7 +92,7 @@ def work(pipe: Connection, recipe: Recipe) -> None:
     signals are for the process at the other end, which wants to hear the last words."""
     for name in ("SIGINT", "SIGHUP", "SIGTERM"):
         if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
+            signal.signal(getattr(signal, name), _pass)  # ignored, they would be so for tools too
     if hasattr(os, "nice"):
         os.nice(NICE)
     told = _Told(pipe)
@@ -110,6 +111,10 @@ def work(pipe: Connection, recipe: Recipe) -> None:
             told.send(Failed(_reason(error)))
         finally:
             reader.close()
+
+
+def _pass(signal_number: int, frame: FrameType | None) -> None:
+    """A signal that changes nothing."""
 
 
 class _Told:

@@ -401,6 +401,16 @@ def test_a_command_that_it_waits_for_ends_with_it(how, tmp_path):
         time.sleep(0.01)
 
 
+def test_a_command_gets_signals_as_any_program_does(tmp_path):
+    reader = reader_of(partial(waits_in, str(tmp_path)))
+    reader.push(final("a line"))
+    while not (tmp_path / "pid").exists():
+        time.sleep(0.01)
+    os.kill(int((tmp_path / "pid").read_text()), signal.SIGTERM)
+    assert notes(reader.finish()) == ["0"]
+    reader.close()
+
+
 def is_alive(pid):
     """Whether it runs: one that has ended and was not waited for does not."""
     done = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True)
