@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from types import FrameType
 from typing import Any
 
 from edgestream.errors import EdgestreamError, ModelError, OperationError
@@ -91,16 +92,18 @@ def work(pipe: Connection, recipe: Recipe) -> None:
     signals are for the process at the other end, which wants to hear the last words."""
     for name in ("SIGINT", "SIGHUP", "SIGTERM"):
         if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
+            signal.signal(getattr(signal, name), _pass)  # ignored, they would be so for tools too
     if hasattr(os, "nice"):
         os.nice(NICE)
     told = _Told(pipe)
     inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    threading.Thread(target=_receive, args=(pipe, inbox), daemon=True).start()
+    opened: list[Reader] = []
+    threading.Thread(target=_receive, args=(pipe, inbox, opened), daemon=True).start()
     with suppress(OSError):  # nobody is there any more
         reader = _open(recipe, told)
         if reader is None:
             return
+        opened.append(reader)
         told.begin()
         try:
             _read(reader, inbox, told)
@@ -108,6 +111,10 @@ def work(pipe: Connection, recipe: Recipe) -> None:
             told.send(Failed(_reason(error)))
         finally:
             reader.close()
+
+
+def _pass(signal_number: int, frame: FrameType | None) -> None:
+    """A signal that changes nothing."""
 
 
 class _Told:
@@ -133,15 +140,19 @@ class _Told:
                 self.send(Alive())
 
 
-def _receive(pipe: Connection, inbox: queue.SimpleQueue[Any]) -> None:
-    """On a thread, so that the end of the other process is this one's, whatever it is at."""
-    try:
-        while True:
-            inbox.put(pipe.recv())
-    except (EOFError, OSError):
-        inbox.put(Gone())
-        time.sleep(END_WAIT_S)
-        os._exit(0)
+def _receive(pipe: Connection, inbox: queue.SimpleQueue[Any], opened: list[Reader]) -> None:
+    """On a thread, so that the end of the other process is this one's, whatever it is at: the
+    reader may wait for a tool, and lets go of it here."""
+    item = None
+    with suppress(EOFError, OSError):
+        while not isinstance(item, Gone):
+            item = pipe.recv()
+            inbox.put(item)
+    inbox.put(Gone())
+    for reader in opened:
+        reader.close()
+    time.sleep(END_WAIT_S)
+    os._exit(0)
 
 
 def _open(recipe: Recipe, told: _Told) -> Reader | None:

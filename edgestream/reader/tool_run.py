@@ -2,8 +2,9 @@
 """Runs the commands of tools beside the reading: begun at once, read when they are done.
 
 A command gets its arguments as JSON on stdin, never as a part of its words and never through a
-shell. It runs in a process group of its own, which ends with it, at its time limit, and at
-`close()`; with little of our environment; and of what it says 64 kB are kept.
+shell. It runs in a process group of its own, which ends with it, at its time limit, at `close()`,
+and when our process ends, even by SIGKILL; with little of our environment; and of what it says
+64 kB are kept.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import subprocess
 import tempfile
 import threading
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO
 
@@ -27,6 +30,8 @@ READ_BYTES = 1 << 13
 MAX_RUNNING = 4  # calls at once
 KEPT_VARIABLES = ("PATH", "HOME", "LANG", "SYSTEMROOT")  # the last for Windows, which needs it
 DRAIN_S = 1.0  # for what an ended command had written
+# Reads the group's number, waits until nobody holds its pipe any more, ends the group.
+WATCH = 'read -r group && { read -r rest; kill -s KILL -- "-$group"; }'
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +85,16 @@ class Running:
             tempfile.TemporaryDirectory(
                 prefix="edgestream-tool-", ignore_cleanup_errors=True
             ) as empty,
+            _watchman() as watch,
         ):
             arguments.write(json.dumps(self.call.arguments).encode())
             arguments.seek(0)
             process = self._started(arguments, tool.folder or empty)
             if process is None:
                 return self._result
+            if watch:
+                with suppress(OSError):  # somebody ended it
+                    watch.write(b"%d\n" % process.pid)
             over = threading.Event()
             said, complaint = Kept(process.stdout, over), Kept(process.stderr)
             threading.Thread(target=_wait, args=(process, over), daemon=True).start()
@@ -165,6 +174,7 @@ class ToolRunner:
     def __init__(self) -> None:
         self._running: list[Running] = []
         self._closed = False
+        self._changing = threading.Lock()
         weakref.finalize(self, _stop, self._running)
 
     def start(self, call: Call) -> Running:
@@ -172,19 +182,21 @@ class ToolRunner:
 
         Raises UsageError where the runner is closed or MAX_RUNNING calls are running.
         """
-        self._running[:] = [each for each in self._running if not each.done]
-        if self._closed:
-            raise UsageError("tools: the runner is closed")
-        if len(self._running) == MAX_RUNNING:
-            raise UsageError(f"tools: {MAX_RUNNING} calls are running; wait for one of them")
-        running = Running(call)
-        self._running.append(running)
+        with self._changing:
+            self._running[:] = [each for each in self._running if not each.done]
+            if self._closed:
+                raise UsageError("tools: the runner is closed")
+            if len(self._running) == MAX_RUNNING:
+                raise UsageError(f"tools: {MAX_RUNNING} calls are running; wait for one of them")
+            running = Running(call)
+            self._running.append(running)
         threading.Thread(target=running.run, name="edgestream-tool", daemon=True).start()
         return running
 
     def close(self) -> None:
-        """Ends all that run; waits until they have."""
-        self._closed = True
+        """Ends all that run; waits until they have. On any thread; may be repeated."""
+        with self._changing:
+            self._closed = True
         _stop(self._running)
         for running in self._running:
             running.result(DRAIN_S * 3)
@@ -194,6 +206,24 @@ class ToolRunner:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+@contextmanager
+def _watchman() -> Iterator[IO[bytes] | None]:
+    """A process that outlives this one if it is killed. It is told a group's number, and ends that
+    group when the pipe ends. None where there are no groups."""
+    if os.name != "posix":
+        yield None
+        return
+    watchman = subprocess.Popen(
+        ["/bin/sh", "-c", WATCH], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL, bufsize=0, start_new_session=True,
+    )  # fmt: skip
+    try:
+        yield watchman.stdin
+    finally:
+        watchman.kill()  # before its pipe ends: by then the number may be another's
+        watchman.communicate()
 
 
 def _wait(process: subprocess.Popen[bytes], over: threading.Event) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -30,25 +31,29 @@ class Writer:
     def __init__(self, *, beside: bool) -> None:
         self._pool = ThreadPoolExecutor(1, "edgestream-writer") if beside else None
         self._waiting: deque[_Writing] = deque()
+        self._changing = threading.Lock()  # of `waiting`, which what is written may look at
 
     def submit(self, write: Callable[[], T], take: Callable[[T], list[Event]]) -> list[Event]:
         """`take` is given what `write` wrote, on the thread that calls `done`; the events that came
         at once."""
         if self._pool is None:
             return take(write())
-        self._waiting.append(_Writing(self._pool.submit(write), take))
+        with self._changing:
+            self._waiting.append(_Writing(self._pool.submit(write), take))
         return []
 
     @property
     def n_waiting(self) -> int:
-        """Answers that are not whole."""
-        return sum(not each.written.done() for each in self._waiting)
+        """Answers that are not whole; for any thread."""
+        with self._changing:
+            return sum(not each.written.done() for each in self._waiting)
 
     def done(self) -> list[Event]:
         """The events of the answers that are whole by now."""
         events: list[Event] = []
         while self._waiting and self._waiting[0].written.done():
-            each = self._waiting.popleft()
+            with self._changing:
+                each = self._waiting.popleft()
             events += each.take(each.written.result())
         return events
 

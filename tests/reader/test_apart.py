@@ -4,6 +4,7 @@
 import multiprocessing
 import os
 import signal
+import subprocess
 import threading
 import time
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from edgestream.reader.apart import ApartReader
 from edgestream.reader.apart_worker import NO_MEMORY, Recipe
 from edgestream.reader.read import ReadSession
 from edgestream.reader.text import TextStream
+from edgestream.reader.tool import Call, Tool
+from edgestream.reader.tool_run import ToolRunner
 from edgestream.session import Session
 
 
@@ -89,6 +92,30 @@ class Closed(Lines):
 
 def closed_into(path):
     return [Closed(path=path)]
+
+
+@dataclass
+class Waits(Lines):
+    """Waits at a line for a command that says its number in a file and does not end."""
+
+    folder: str = ""
+
+    def stage(self, model, *, beside, n_threads):
+        runner, stage = ToolRunner(), LinesStage(0.0)
+        code = "echo $$ > part; mv part pid; exec sleep 3600"
+        tool = Tool("wait", "Waits.", ("/bin/sh", "-c", code), 3600.0, self.folder, {})
+
+        def push(unit):
+            if unit.ends_line:
+                runner.start(Call(tool, {})).result()
+            return []
+
+        stage.push, stage.close = push, runner.close
+        return stage
+
+
+def waits_in(folder):
+    return [Waits(folder=folder)]
 
 
 def slow_lines():
@@ -374,6 +401,38 @@ def test_it_lets_go_of_what_it_began(finished, tmp_path):
         reader.finish()
     reader.close()
     assert path.exists()
+
+
+@pytest.mark.parametrize("how", ["closed", "held up", "killed"])
+def test_a_command_that_it_waits_for_ends_with_it(how, tmp_path):
+    reader = reader_of(partial(waits_in, str(tmp_path)))
+    reader.push(final("a line"))
+    while not (tmp_path / "pid").exists():
+        time.sleep(0.01)
+    pid = int((tmp_path / "pid").read_text())
+    if how == "held up":
+        os.kill(reader.pid, signal.SIGSTOP)
+    if how == "killed":
+        os.kill(reader.pid, signal.SIGKILL)
+    reader.close()
+    while is_alive(pid):
+        time.sleep(0.01)
+
+
+def test_a_command_gets_signals_as_any_program_does(tmp_path):
+    reader = reader_of(partial(waits_in, str(tmp_path)))
+    reader.push(final("a line"))
+    while not (tmp_path / "pid").exists():
+        time.sleep(0.01)
+    os.kill(int((tmp_path / "pid").read_text()), signal.SIGTERM)
+    assert notes(reader.finish()) == ["0"]
+    reader.close()
+
+
+def is_alive(pid):
+    """Whether it runs: one that has ended and was not waited for does not."""
+    done = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True)
+    return done.stdout.strip()[:1] not in ("", "Z")
 
 
 def test_it_comes_behind_in_the_queue_for_a_core():
