@@ -6,9 +6,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from edgestream.errors import UsageError
-from edgestream.events import Answer, Event
-from edgestream.reader.aside import MAX_ANSWER, Aside
+from edgestream.events import Answer, Event, Notice
+from edgestream.reader.aside import MAX_ANSWER, Aside, LongQuestionError
 from edgestream.reader.memory import HEARD, Memory
 from edgestream.reader.model import WINDOW, ReaderModel
 from edgestream.reader.plain import with_example
@@ -48,6 +47,7 @@ class SharedMemory:
         self._newest = Unit("", 0.0, 0.0)
         self._n_units = 0
         self._ended = False
+        self._told_too_long = False
         self._questions: deque[str] = deque()  # that wait
         self._to_keep: deque[tuple[str, str]] = deque()  # texts and their regions
 
@@ -146,7 +146,7 @@ class SharedMemory:
         def write() -> str:
             try:
                 return aside.ask(question, max_tokens=MAX_ANSWER) if aside else NOTHING_READ
-            except UsageError as error:  # too long a question ends nothing
+            except LongQuestionError as error:  # it ends nothing
                 return f"Not answered: {error}"
 
         return self._writer.submit(write, lambda text: [Answer(question, text, time_ms)])
@@ -154,10 +154,24 @@ class SharedMemory:
     def _asked(self, task: Task, question: str | None) -> list[Event]:
         if question is None:
             return []
-        aside = Aside(self.memory)
+        aside, take = Aside(self.memory), self._taker(task, self._newest)
+
+        def write() -> str | LongQuestionError:
+            try:
+                return task.write(aside, question)
+            except LongQuestionError as error:  # as of a line in a script without tokens
+                return error
+
         return self._writer.submit(
-            lambda: task.write(aside, question), self._taker(task, self._newest)
+            write, lambda said: take(said) if isinstance(said, str) else self._too_long(said)
         )
+
+    def _too_long(self, error: LongQuestionError) -> list[Event]:
+        """Told once; other lines may be as long."""
+        if self._told_too_long:
+            return []
+        self._told_too_long = True
+        return [Notice(self._newest.end_ms, f"reading along leaves out what is too long: {error}")]
 
     def _taker(self, task: Task, unit: Unit) -> Callable[[str], list[Event]]:
         def take(text: str) -> list[Event]:

@@ -12,7 +12,7 @@ from tiny_reader import TALK, tiny_reader
 import edgestream as es
 from edgestream.decoder.rows import token_rows
 from edgestream.errors import UsageError
-from edgestream.events import Answer, Draft, Final, Note, Thought
+from edgestream.events import Answer, Draft, Final, Note, Notice, Thought
 from edgestream.reader.aside import Aside
 from edgestream.reader.notes import Notes
 from edgestream.reader.reader import Reader
@@ -150,6 +150,15 @@ def test_questions_that_cannot_be_answered_end_nothing(model):
     assert len(reader.ask(" Who\tcomes? ")) == 1
     with pytest.raises(UsageError, match="asked=True"):
         Reader(model, []).ask("Who?")
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_a_line_of_too_many_tokens_is_left_out_and_told_once(model, beside):
+    """Burmese: three bytes a letter, and no token for any of them."""
+    long = [Final("\u1019\u102c" * 200, (), 1e3 * i, 1e3 * (i + 1)) for i in range(3)]
+    said = run(model, [Kept(), Think()], [*long, LINES[0]], beside=beside)
+    (notice,) = [event for event in said if isinstance(event, Notice)]
+    assert "a question of 1" in notice.text
 
 
 def test_the_words_of_a_draft_are_read_as_those_of_its_line(model):
