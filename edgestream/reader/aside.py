@@ -73,7 +73,8 @@ class Aside:
     def ask_within(self, grammar: Grammar, question: str, *, max_tokens: int = MAX_ANSWER) -> str:
         """An answer that is a whole text of a grammar, which stands at its beginning.
 
-        Raises LongQuestionError as `ask`, and OperationError where it is not whole after `max_tokens`.
+        Raises LongQuestionError as `ask`, and OperationError where it is not whole after
+        `max_tokens`.
         """
         tokens = self._question(question)
         written = write_bounded(
