@@ -14,6 +14,7 @@ from edgestream.decoder.rows import token_rows
 from edgestream.errors import UsageError
 from edgestream.events import Answer, Draft, Final, Note, Notice, Thought
 from edgestream.reader.aside import Aside
+from edgestream.reader.memory import MAX_STEP
 from edgestream.reader.notes import Notes
 from edgestream.reader.reader import Reader
 from edgestream.reader.shared import MAX_FORKS, MAX_QUESTIONS, NOTHING_READ, TOO_MANY, SharedMemory
@@ -159,6 +160,13 @@ def test_a_line_of_too_many_tokens_is_left_out_and_told_once(model, beside):
     said = run(model, [Kept(), Think()], [*long, LINES[0]], beside=beside)
     (notice,) = [event for event in said if isinstance(event, Notice)]
     assert "a question of 1" in notice.text
+
+
+def test_a_long_word_enters_in_steps(model):
+    memory, n_entered = SharedMemory(model, [], beside=False).memory, []
+    memory._enter = lambda region, tokens: n_entered.append(len(tokens))
+    memory.read("\u1019" * 300)
+    assert max(n_entered) <= MAX_STEP < sum(n_entered) == 900
 
 
 def test_the_words_of_a_draft_are_read_as_those_of_its_line(model):
