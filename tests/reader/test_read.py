@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """`read()`: a text, questions and tasks in one call."""
 
+import asyncio
+import gc
+import weakref
+
 import pytest
 from tiny_reader import TALK, tiny_reader
 
 import edgestream as es
 from edgestream.events import Answer, Draft, Final, Thought
+from edgestream.reader.notes import Notes
 from edgestream.reader.think import Think
 
 LINES = TALK.split(". ")
@@ -46,3 +51,35 @@ def test_a_session_that_is_left_lets_go(model):
     session.close()
     session.close()
     assert list(session) == []
+
+
+def test_iteration_that_was_left_goes_on_where_it_was(model):
+    def session():
+        return es.read([TALK], model=model, task=[Think(), Notes("What?", 1)])
+
+    left, events = session(), []
+    while event := next(iter(left), None):
+        events.append(event)
+    assert events == list(session())
+    assert len(events) > len(LINES)
+
+
+def test_a_session_iterates_asynchronously(model):
+    async def collect():
+        return [event async for event in es.read([TALK], model=model, task=Think())]
+
+    assert asyncio.run(collect()) == list(es.read([TALK], model=model, task=Think()))
+
+
+def test_a_session_that_nobody_holds_lets_go_at_once(model):
+    """Without the collector of cycles."""
+    gc.disable()
+    try:
+        session = es.read([TALK], model=model, task=Think())
+        for _ in session:
+            break
+        closed = weakref.ref(session), weakref.ref(session._reader), weakref.ref(session.source)
+        del session
+        assert [each() for each in closed] == [None, None, None]
+    finally:
+        gc.enable()
