@@ -24,8 +24,8 @@ TOO_MANY = f"Not answered: {MAX_QUESTIONS} questions wait already; ask again lat
 class SharedMemory:
     """Tasks of one prompt over one memory. `ask` is answered from it too.
 
-    Where answers are written slower than lines come, tasks are asked less often, and questions wait
-    in line: memory for MAX_FORKS answers is all that is ever taken.
+    Where answers are written slower than lines come, tasks are asked less often, each in its turn,
+    and questions wait in line: memory for MAX_FORKS answers is all that is ever taken.
     """
 
     def __init__(
@@ -49,6 +49,7 @@ class SharedMemory:
         self._ended = False
         self._told_too_long = False
         self._questions: deque[str] = deque()  # that wait
+        self._due: dict[int, bool] = {}  # tasks in the order in which they wait; at a line's end?
         self._to_keep: deque[tuple[str, str]] = deque()  # texts and their regions
 
     def push(self, unit: Unit) -> list[Event]:
@@ -62,10 +63,7 @@ class SharedMemory:
         else:
             self.memory.read(f" {unit.text}")
         events += self._answered()
-        for task in self._tasks:
-            if self._has_room and task.policy.due(unit):
-                events += self._asked(task, task.on_unit(unit))
-        return events
+        return events + self._asked_in_turn(unit)
 
     def ask(self, question: str) -> list[Event]:
         """A question of the user; its Answer comes now or later, in the order of questions.
@@ -150,6 +148,22 @@ class SharedMemory:
                 return f"Not answered: {error}"
 
         return self._writer.submit(write, lambda text: [Answer(question, text, time_ms)])
+
+    def _asked_in_turn(self, unit: Unit) -> list[Event]:
+        """Asks tasks that are due, the one first that has waited longest.
+
+        Where there is no room, a task waits for the next unit of its kind, a word or a line's end,
+        and is asked about that one.
+        """
+        for at, task in enumerate(self._tasks):
+            if task.policy.due(unit):
+                self._due.setdefault(at, unit.ends_line)
+        events: list[Event] = []
+        for at, at_line_end in list(self._due.items()):
+            if self._has_room and at_line_end == unit.ends_line:
+                del self._due[at]
+                events += self._asked(self._tasks[at], self._tasks[at].on_unit(unit))
+        return events
 
     def _asked(self, task: Task, question: str | None) -> list[Event]:
         if question is None:

@@ -18,7 +18,7 @@ from edgestream.reader.memory import MAX_STEP
 from edgestream.reader.notes import Notes
 from edgestream.reader.reader import Reader
 from edgestream.reader.shared import MAX_FORKS, MAX_QUESTIONS, NOTHING_READ, TOO_MANY, SharedMemory
-from edgestream.reader.task import EveryLine, Task
+from edgestream.reader.task import EveryLine, EveryMs, Task
 from edgestream.reader.text import TextStream
 from edgestream.reader.think import Think
 from edgestream.reader.units import CommittedWords, Unit
@@ -139,6 +139,35 @@ def test_a_slow_task_takes_no_memory_and_stops_no_question(model):
     answers = [event for event in said if isinstance(event, Answer)]
     assert [event.question for event in answers] == [f"question {i}" for i in range(MAX_QUESTIONS)]
     assert len(said) == MAX_FORKS + MAX_QUESTIONS
+
+
+def test_no_task_takes_the_place_of_another(model):
+    """The first is due at each line, the second once; there is room for one answer a line."""
+    first, second = Counted(), Counted()
+    second.policy = EveryMs(LINES[2].end_ms)
+    reader = Reader(model, [first, second], beside=True)
+    for n, line in enumerate(LINES[:6]):
+        if n > 2:
+            first.may_write.release()
+            reader._shared[0]._writer._waiting[0].written.result(WAIT_S)
+        reader.push(line)
+    assert (first.asked, second.asked) == (MAX_FORKS + 2, 1)
+    for task in (first, second):
+        task.may_write.release(9)
+    reader.finish()
+    reader.close()
+
+
+class Counted(Slow):
+    """Writes as many answers as it is let."""
+
+    def __init__(self):
+        super().__init__()
+        self.may_write = threading.Semaphore(0)
+
+    def write(self, aside, question):
+        assert self.may_write.acquire(timeout=WAIT_S)
+        return "This."
 
 
 def test_questions_that_cannot_be_answered_end_nothing(model):
