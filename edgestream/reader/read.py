@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from typing import Any
 
 from edgestream.events import Event
@@ -19,6 +19,7 @@ from edgestream.session import Iteration, Session
 from edgestream.sources.questions import Questions
 
 POLL_S = 0.05  # how long a question may wait that is asked of a source that has ended
+LAST_WAIT_S = 1.0  # for questions that stand in a pipe when the source has ended
 
 
 class ReadSession(Iteration):
@@ -35,7 +36,8 @@ class ReadSession(Iteration):
         to_the_last: bool = False,
     ) -> None:
         """`questions`: lines that are answered as they come, if the reader was made for that;
-        `to_the_last`: those too that come when the source has ended.
+        `to_the_last`: those too that come when the source has ended, until they end. So is each of
+        a list; of others those that come before LAST_WAIT_S pass without one.
         """
         self._session, self._reader = session, reader
         self._reading = _ReadingAlong(session, reader, questions, to_the_last=to_the_last)
@@ -81,7 +83,7 @@ class _ReadingAlong:
     ) -> None:
         self._session, self._reader = session, reader
         self._questions = Questions([] if questions is None else questions)
-        self._to_the_last = to_the_last
+        self._to_the_last = to_the_last or isinstance(questions, Collection)
         self.stopped = False
 
     def blocks(self) -> Generator[list[Event], None, None]:
@@ -104,12 +106,15 @@ class _ReadingAlong:
         yield from self._last_questions()
 
     def _last_questions(self) -> Iterator[list[Event]]:
+        waited_s = 0.0
         while not self.stopped and not self._questions.ended:
             if question := self._questions.take():
+                waited_s = 0.0
                 yield self._reader.ask(question)
                 yield from self._reader.finishing()
-            elif self._to_the_last:
+            elif self._to_the_last or waited_s < LAST_WAIT_S:
                 time.sleep(POLL_S)
+                waited_s += POLL_S
                 yield []
             else:
                 return
@@ -138,7 +143,8 @@ def read(
         model: a GGUF file, a converted decoder's folder or name, or what `load_reader` gives; None
             where no task needs one.
         task: one task or several.
-        questions: lines that are answered as they come, from what was read by then.
+        questions: lines that are answered as they come, from what was read by then. When the source
+            has ended, all of a list are still answered; of others those that come within a second.
         beside: answers are written on a thread, for live sources; otherwise each is waited for, and
             all is the same on any machine.
         window: tokens of text that are remembered.
