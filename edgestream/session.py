@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import AsyncIterator, Generator, Iterator
 from dataclasses import dataclass
@@ -118,21 +119,13 @@ class Reading(OneProcess):
         return events
 
 
-class Session(OneProcess, Generic[InputT, IntakeT]):
-    """A source read to its end: iterate (`for` or `async for`) over its events.
+class Iteration(ABC):
+    """`for` and `async for` over the events of blocks.
 
-    Iteration that was left, as by `break`, goes on where it was when it is begun again. `stop()`
-    ends the input from any thread or signal handler, and the last words still come; `close()` ends
-    all at once and lets go of the source, as the end and a session that nobody holds do too.
+    Iteration that was left, as by `break`, goes on where it was when it is begun again.
     """
 
-    def __init__(self, source: InputT, stream: IntakeT) -> None:
-        self.source = source
-        self.stream = stream
-        self.reading = self._begin()
-        self.meter = self.reading.meter
-        self._blocks = self.reading.blocks()
-        self._pending: deque[Event] = deque()  # of the last block, not taken yet
+    _pending: deque[Event]  # of the last block, not taken yet
 
     def __iter__(self) -> Iterator[Event]:
         while True:
@@ -159,6 +152,35 @@ class Session(OneProcess, Generic[InputT, IntakeT]):
             if reading is not None:  # a cancelled wait leaves its thread at work on a block
                 await asyncio.wait([reading])
             await asyncio.to_thread(self.close)
+
+    @abstractmethod
+    def blocks(self) -> Generator[list[Event], None, None]:
+        """The events of each piece of input as soon as it is read; often an empty list."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """No more input is read; iteration goes on to the end of what was."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Ends it: nothing more comes. May be repeated."""
+
+
+class Session(OneProcess, Iteration, Generic[InputT, IntakeT]):
+    """A source read to its end: iterate (`for` or `async for`) over its events.
+
+    Iteration that was left, as by `break`, goes on where it was when it is begun again. `stop()`
+    ends the input from any thread or signal handler, and the last words still come; `close()` ends
+    all at once and lets go of the source, as the end and a session that nobody holds do too.
+    """
+
+    def __init__(self, source: InputT, stream: IntakeT) -> None:
+        self.source = source
+        self.stream = stream
+        self.reading = self._begin()
+        self.meter = self.reading.meter
+        self._blocks = self.reading.blocks()
+        self._pending = deque()
 
     def stop(self) -> None:
         """No more input is read; iteration goes on to the end of what was."""

@@ -27,6 +27,10 @@ N_DRAFT = 8  # tokens that are guessed at once: answers repeat what was read
 PENALTY = 1.1  # on tokens that were written already: small models go round in circles
 
 
+class LongQuestionError(UsageError):
+    """A question that does not fit; one about another line may."""
+
+
 class Aside:
     """A fork of a memory as it is now. It may be asked on any thread, once; the memory sees
     nothing of it."""
@@ -46,7 +50,7 @@ class Aside:
     def ask(self, question: str, *, max_tokens: int = MAX_ANSWER) -> str:
         """The answer to a question, which closes the user's turn: as whole sentences if it has any.
 
-        Raises UsageError: the question has more than MAX_QUESTION tokens.
+        Raises LongQuestionError: the question has more than MAX_QUESTION tokens.
         """
         tokens = self._question(question)
         loop = InterleavedLoop(
@@ -69,7 +73,8 @@ class Aside:
     def ask_within(self, grammar: Grammar, question: str, *, max_tokens: int = MAX_ANSWER) -> str:
         """An answer that is a whole text of a grammar, which stands at its beginning.
 
-        Raises UsageError as `ask`, and OperationError where it is not whole after `max_tokens`.
+        Raises LongQuestionError as `ask`, and OperationError where it is not whole after
+        `max_tokens`.
         """
         tokens = self._question(question)
         written = write_bounded(
@@ -85,5 +90,7 @@ class Aside:
     def _question(self, question: str) -> list[int]:
         tokens = self._model.chat.question(question)
         if len(tokens) > MAX_QUESTION:
-            raise UsageError(f"a question of {len(tokens)} tokens; at most {MAX_QUESTION} fit")
+            raise LongQuestionError(
+                f"a question of {len(tokens)} tokens; at most {MAX_QUESTION} fit"
+            )
         return tokens

@@ -14,6 +14,7 @@ from edgestream.reader.model import WINDOW, ReaderModel
 from edgestream.reader.whole_texts import WholeTexts
 
 TEXT = "text"  # the region of what was read
+MAX_STEP = 256  # tokens of text that enter at once; a step takes memory for each
 MAX_PROMPT = 1024  # tokens of the prompt, which stays for ever
 HEARD = "What is being said, word by word:\n"  # before the text
 LINE_END = "\n"
@@ -60,7 +61,8 @@ class Memory:
         """Text enters, as it stands: with the space before it."""
         tokens = self.model.chat.text(text)
         self._seen.extend(tokens)
-        self._enter(TEXT, tokens)
+        for at in range(0, len(tokens), MAX_STEP):
+            self._enter(TEXT, tokens[at : at + MAX_STEP])
 
     def end_line(self) -> None:
         """A line of the text ends."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from typing import Any
 
 from edgestream.events import Event
@@ -14,14 +15,17 @@ from edgestream.reader.model import WINDOW, ReaderModel, load_reader
 from edgestream.reader.order import LineFirst
 from edgestream.reader.reader import AnyTask, Reader
 from edgestream.reader.text import TextSource, TextStream, open_text
-from edgestream.session import Session
+from edgestream.session import Iteration, Session
 from edgestream.sources.questions import Questions
 
 POLL_S = 0.05  # how long a question may wait that is asked of a source that has ended
+LAST_WAIT_S = 1.0  # for questions that stand in a pipe when the source has ended
 
 
-class ReadSession:
-    """A session whose events a reader reads along: iterate over its events and the reader's."""
+class ReadSession(Iteration):
+    """A session whose events a reader reads along: iterate (`for` or `async for`) over its events
+    and the reader's. One that nobody holds ends, as a Session does.
+    """
 
     def __init__(
         self,
@@ -32,18 +36,14 @@ class ReadSession:
         to_the_last: bool = False,
     ) -> None:
         """`questions`: lines that are answered as they come, if the reader was made for that;
-        `to_the_last`: those too that come when the source has ended.
+        `to_the_last`: those too that come when the source has ended, until they end. So is each of
+        a list; of others those that come before LAST_WAIT_S pass without one.
         """
-        self._to_the_last = to_the_last
         self._session, self._reader = session, reader
-        self._questions = Questions([] if questions is None else questions)
+        self._reading = _ReadingAlong(session, reader, questions, to_the_last=to_the_last)
         self.source, self.stream, self.meter = session.source, session.stream, session.meter
-        self._stopped = False
-        self._blocks = self._read()
-
-    def __iter__(self) -> Iterator[Event]:
-        for events in self._blocks:
-            yield from events
+        self._blocks = self._reading.blocks()
+        self._pending = deque()
 
     def blocks(self) -> Generator[list[Event], None, None]:
         """The events of each piece of input as soon as it is read; often an empty list."""
@@ -56,7 +56,7 @@ class ReadSession:
 
     def stop(self) -> None:
         """No more input is read; iteration goes on to the end of what was."""
-        self._stopped = True
+        self._reading.stopped = True
         self._session.stop()
         if isinstance(self._reader, ApartReader):
             self._reader.hurry()
@@ -64,34 +64,60 @@ class ReadSession:
     def close(self) -> None:
         """Ends it: nothing more comes. May be repeated."""
         self._blocks.close()
+        self._pending.clear()
         self._session.close()
         self._reader.close()
 
-    def _read(self) -> Generator[list[Event], None, None]:
-        order = LineFirst()
-        for events in self._all():
-            yield order.push(events)
-        yield order.finish()
 
-    def _all(self) -> Generator[list[Event], None, None]:
+class _ReadingAlong:
+    """A session and its reader on their way, once; it knows no ReadSession, which may be let go
+    of."""
+
+    def __init__(
+        self,
+        session: Session[Any, Any],
+        reader: Reader | ApartReader,
+        questions: Iterable[str] | None,
+        *,
+        to_the_last: bool,
+    ) -> None:
+        self._session, self._reader = session, reader
+        self._questions = Questions([] if questions is None else questions)
+        self._to_the_last = to_the_last or isinstance(questions, Collection)
+        self.stopped = False
+
+    def blocks(self) -> Generator[list[Event], None, None]:
+        """What is said of each piece of input; closes the reader at the end."""
+        order = LineFirst()
         try:
-            for events in self._session.blocks():
-                for event in events:
-                    yield [event]  # first: it waits for no reader
-                    yield self._reader.push(event)
-                yield [*self._reader.poll(), *self._asked()]
-            yield from self._reader.finishing()
-            while not self._stopped and not self._questions.ended:
-                if question := self._questions.take():
-                    yield self._reader.ask(question)
-                    yield from self._reader.finishing()
-                elif self._to_the_last:
-                    time.sleep(POLL_S)
-                    yield []
-                else:
-                    return
+            for events in self._all():
+                yield order.push(events)
+            yield order.finish()
         finally:
             self._reader.close()
+
+    def _all(self) -> Iterator[list[Event]]:
+        for events in self._session.blocks():
+            for event in events:
+                yield [event]  # first: it waits for no reader
+                yield self._reader.push(event)
+            yield [*self._reader.poll(), *self._asked()]
+        yield from self._reader.finishing()
+        yield from self._last_questions()
+
+    def _last_questions(self) -> Iterator[list[Event]]:
+        waited_s = 0.0
+        while not self.stopped and not self._questions.ended:
+            if question := self._questions.take():
+                waited_s = 0.0
+                yield self._reader.ask(question)
+                yield from self._reader.finishing()
+            elif self._to_the_last or waited_s < LAST_WAIT_S:
+                time.sleep(POLL_S)
+                waited_s += POLL_S
+                yield []
+            else:
+                return
 
     def _asked(self) -> list[Event]:
         """Questions are taken as fast as they can be answered, one between two pieces of input."""
@@ -117,7 +143,8 @@ def read(
         model: a GGUF file, a converted decoder's folder or name, or what `load_reader` gives; None
             where no task needs one.
         task: one task or several.
-        questions: lines that are answered as they come, from what was read by then.
+        questions: lines that are answered as they come, from what was read by then. When the source
+            has ended, all of a list are still answered; of others those that come within a second.
         beside: answers are written on a thread, for live sources; otherwise each is waited for, and
             all is the same on any machine.
         window: tokens of text that are remembered.

@@ -6,9 +6,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from edgestream.errors import UsageError
-from edgestream.events import Answer, Event
-from edgestream.reader.aside import MAX_ANSWER, Aside
+from edgestream.events import Answer, Event, Notice
+from edgestream.reader.aside import MAX_ANSWER, Aside, LongQuestionError
 from edgestream.reader.memory import HEARD, Memory
 from edgestream.reader.model import WINDOW, ReaderModel
 from edgestream.reader.plain import with_example
@@ -25,8 +24,8 @@ TOO_MANY = f"Not answered: {MAX_QUESTIONS} questions wait already; ask again lat
 class SharedMemory:
     """Tasks of one prompt over one memory. `ask` is answered from it too.
 
-    Where answers are written slower than lines come, tasks are asked less often, and questions wait
-    in line: memory for MAX_FORKS answers is all that is ever taken.
+    Where answers are written slower than lines come, tasks are asked less often, each in its turn,
+    and questions wait in line: memory for MAX_FORKS answers is all that is ever taken.
     """
 
     def __init__(
@@ -48,7 +47,9 @@ class SharedMemory:
         self._newest = Unit("", 0.0, 0.0)
         self._n_units = 0
         self._ended = False
+        self._told_too_long = False
         self._questions: deque[str] = deque()  # that wait
+        self._due: dict[int, bool] = {}  # tasks in the order in which they wait; at a line's end?
         self._to_keep: deque[tuple[str, str]] = deque()  # texts and their regions
 
     def push(self, unit: Unit) -> list[Event]:
@@ -62,10 +63,7 @@ class SharedMemory:
         else:
             self.memory.read(f" {unit.text}")
         events += self._answered()
-        for task in self._tasks:
-            if self._has_room and task.policy.due(unit):
-                events += self._asked(task, task.on_unit(unit))
-        return events
+        return events + self._asked_in_turn(unit)
 
     def ask(self, question: str) -> list[Event]:
         """A question of the user; its Answer comes now or later, in the order of questions.
@@ -146,18 +144,48 @@ class SharedMemory:
         def write() -> str:
             try:
                 return aside.ask(question, max_tokens=MAX_ANSWER) if aside else NOTHING_READ
-            except UsageError as error:  # too long a question ends nothing
+            except LongQuestionError as error:  # it ends nothing
                 return f"Not answered: {error}"
 
         return self._writer.submit(write, lambda text: [Answer(question, text, time_ms)])
 
+    def _asked_in_turn(self, unit: Unit) -> list[Event]:
+        """Asks tasks that are due, the one first that has waited longest.
+
+        Where there is no room, a task waits for the next unit of its kind, a word or a line's end,
+        and is asked about that one.
+        """
+        for at, task in enumerate(self._tasks):
+            if task.policy.due(unit):
+                self._due.setdefault(at, unit.ends_line)
+        events: list[Event] = []
+        for at, at_line_end in list(self._due.items()):
+            if self._has_room and at_line_end == unit.ends_line:
+                del self._due[at]
+                events += self._asked(self._tasks[at], self._tasks[at].on_unit(unit))
+        return events
+
     def _asked(self, task: Task, question: str | None) -> list[Event]:
         if question is None:
             return []
-        aside = Aside(self.memory)
+        aside, take = Aside(self.memory), self._taker(task, self._newest)
+
+        def write() -> str | LongQuestionError:
+            try:
+                return task.write(aside, question)
+            except LongQuestionError as error:  # as of a line in a script without tokens
+                return error
+
         return self._writer.submit(
-            lambda: task.write(aside, question), self._taker(task, self._newest)
+            write, lambda said: take(said) if isinstance(said, str) else self._too_long(said)
         )
+
+    def _too_long(self, error: LongQuestionError) -> list[Event]:
+        """Told once; other lines may be as long."""
+        if self._told_too_long:
+            return []
+        self._told_too_long = True
+        return [Notice(self._newest.end_ms, f"reading along leaves out what is too long: {error}")]
 
     def _taker(self, task: Task, unit: Unit) -> Callable[[str], list[Event]]:
         def take(text: str) -> list[Event]:

@@ -3,7 +3,7 @@
 
 A template comes out of a file from anywhere, and Jinja2 is a language: `{{ 'a' * 10 ** 10 }}` is
 short. Its sandbox keeps a template from Python's objects, but not from that. So it runs in a
-process of its own (`python -m edgestream.reader.template_process`), which ends with it.
+process of its own, which ends with it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from jinja2 import TemplateError, nodes
@@ -26,6 +27,13 @@ MEMORY_BYTES = 1 << 30  # of addresses
 MAX_TEMPLATE = 1 << 20  # characters
 MAX_TEXT = 1 << 16  # characters of a rendering; those of a few short turns have some hundred
 MAX_REASON = 200  # characters
+
+PACKAGES = str(Path(__file__).resolve().parents[2])  # where this package lies
+# `python -m` would look for modules in the current folder first, where anybody's `json.py` may lie.
+START = (
+    "import sys; sys.path[:] = [each for each in sys.path if each] + sys.argv[1:];"
+    f" from {__name__} import main; main()"
+)
 
 Message = dict[str, str]  # role and content
 
@@ -49,7 +57,7 @@ def render(
     request = {"template": template, "conversations": conversations, "bos": bos, "eos": eos}
     try:
         done = subprocess.run(
-            [sys.executable, "-m", __name__],
+            [sys.executable, "-c", START, PACKAGES],
             input=json.dumps(request).encode(),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -145,6 +153,7 @@ def _limit() -> None:
         resource.setrlimit(kind, (most, hard))
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """The process: a request on stdin, its answer on stdout."""
     _limit()
     sys.stdout.write(json.dumps(_answer(json.load(sys.stdin))))

@@ -11,12 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from edgestream.captions.line_breaks import is_sentence_end
+from edgestream.captions.line_breaks import CLOSERS, is_sentence_end
+from edgestream.captions.writing_systems import ends_sentence, is_mark, is_opener
 from edgestream.errors import SourceError
 from edgestream.events import READING_MS, Draft, Event, Final
 
 PIECE_BYTES = 4096
 MAX_LINE = 300  # characters, where no sentence ends
+MAX_WORD = 300  # characters, where no space comes: of minified JSON, base64
 
 
 class TextSource:
@@ -60,7 +62,8 @@ def open_text(path: str | os.PathLike[str]) -> TextSource:
 
 class TextStream:
     """Pieces in, events out: each sentence or line of the text is a Final, the words before its end
-    a Draft.
+    a Draft. Words end at a space, behind a sentence of a script without spaces, and after MAX_WORD
+    characters.
 
     The clock is that of somebody who reads aloud, so a file's times do not depend on the machine;
     with `live` it is the real one.
@@ -103,6 +106,8 @@ class TextStream:
         for character in text:
             self._n_read += 1
             if not character.isspace():
+                if len(self._rest) >= MAX_WORD or _parts(self._rest, character):
+                    events += self._end_word()
                 self._rest += character
                 continue
             events += self._end_word()
@@ -131,3 +136,11 @@ class TextStream:
         whole = " ".join(self._words)
         text = f"{whole} {self._rest}"
         return Draft(text, self._start_ms, self.heard_ms, len(whole))
+
+
+def _parts(word: str, character: str) -> bool:
+    """Whether a sentence ends between them though no space is written, as behind 。"""
+    last = word.rstrip(CLOSERS)[-1:]
+    if not last or last.isascii() or not ends_sentence(last):
+        return False
+    return is_opener(character) or not is_mark(character)

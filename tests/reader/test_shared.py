@@ -12,12 +12,13 @@ from tiny_reader import TALK, tiny_reader
 import edgestream as es
 from edgestream.decoder.rows import token_rows
 from edgestream.errors import UsageError
-from edgestream.events import Answer, Draft, Final, Note, Thought
+from edgestream.events import Answer, Draft, Final, Note, Notice, Thought
 from edgestream.reader.aside import Aside
+from edgestream.reader.memory import MAX_STEP
 from edgestream.reader.notes import Notes
 from edgestream.reader.reader import Reader
 from edgestream.reader.shared import MAX_FORKS, MAX_QUESTIONS, NOTHING_READ, TOO_MANY, SharedMemory
-from edgestream.reader.task import EveryLine, Task
+from edgestream.reader.task import EveryLine, EveryMs, Task
 from edgestream.reader.text import TextStream
 from edgestream.reader.think import Think
 from edgestream.reader.units import CommittedWords, Unit
@@ -140,6 +141,35 @@ def test_a_slow_task_takes_no_memory_and_stops_no_question(model):
     assert len(said) == MAX_FORKS + MAX_QUESTIONS
 
 
+def test_no_task_takes_the_place_of_another(model):
+    """The first is due at each line, the second once; there is room for one answer a line."""
+    first, second = Counted(), Counted()
+    second.policy = EveryMs(LINES[2].end_ms)
+    reader = Reader(model, [first, second], beside=True)
+    for n, line in enumerate(LINES[:6]):
+        if n > 2:
+            first.may_write.release()
+            reader._shared[0]._writer._waiting[0].written.result(WAIT_S)
+        reader.push(line)
+    assert (first.asked, second.asked) == (MAX_FORKS + 2, 1)
+    for task in (first, second):
+        task.may_write.release(9)
+    reader.finish()
+    reader.close()
+
+
+class Counted(Slow):
+    """Writes as many answers as it is let."""
+
+    def __init__(self):
+        super().__init__()
+        self.may_write = threading.Semaphore(0)
+
+    def write(self, aside, question):
+        assert self.may_write.acquire(timeout=WAIT_S)
+        return "This."
+
+
 def test_questions_that_cannot_be_answered_end_nothing(model):
     reader = Reader(model, [], asked=True)
     assert reader.ask("Who?") == [Answer("Who?", NOTHING_READ, 0.0)]
@@ -150,6 +180,22 @@ def test_questions_that_cannot_be_answered_end_nothing(model):
     assert len(reader.ask(" Who\tcomes? ")) == 1
     with pytest.raises(UsageError, match="asked=True"):
         Reader(model, []).ask("Who?")
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_a_line_of_too_many_tokens_is_left_out_and_told_once(model, beside):
+    """Burmese: three bytes a letter, and no token for any of them."""
+    long = [Final("\u1019\u102c" * 200, (), 1e3 * i, 1e3 * (i + 1)) for i in range(3)]
+    said = run(model, [Kept(), Think()], [*long, LINES[0]], beside=beside)
+    (notice,) = [event for event in said if isinstance(event, Notice)]
+    assert "a question of 1" in notice.text
+
+
+def test_a_long_word_enters_in_steps(model):
+    memory, n_entered = SharedMemory(model, [], beside=False).memory, []
+    memory._enter = lambda region, tokens: n_entered.append(len(tokens))
+    memory.read("\u1019" * 300)
+    assert max(n_entered) <= MAX_STEP < sum(n_entered) == 900
 
 
 def test_the_words_of_a_draft_are_read_as_those_of_its_line(model):

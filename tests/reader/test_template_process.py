@@ -66,3 +66,11 @@ def test_a_hostile_template_is_told_why_it_is_refused(template):
 def test_a_process_that_hangs_is_ended(monkeypatch):
     monkeypatch.setattr(template_process, "LONGEST_WAIT_S", 0.01)
     assert outcome("{{ 1 }}") == "takes longer than 0.01 s"
+
+
+@pytest.mark.parametrize("name", ["json", "datetime", "jinja2", "edgestream", "sitecustomize"])
+def test_modules_of_the_current_folder_are_not_run(name, tmp_path, monkeypatch):
+    (tmp_path / f"{name}.py").write_text("open('was-run', 'w').close()\nraise SystemExit(3)\n")
+    monkeypatch.chdir(tmp_path)
+    assert outcome("{{ 1 }}") == "1"
+    assert not (tmp_path / "was-run").exists()

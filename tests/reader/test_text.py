@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from edgestream.errors import SourceError
 from edgestream.events import Draft, Final
-from edgestream.reader.text import MAX_LINE, TextSource, TextStream, open_text
+from edgestream.reader.text import MAX_LINE, MAX_WORD, TextSource, TextStream, open_text
 from edgestream.reader.units import CommittedWords
 
 TEXT = (
@@ -66,6 +66,24 @@ def test_a_line_without_an_end_is_cut():
     lines = finals(streamed(text, []))
     assert all(len(line.text) <= MAX_LINE for line in lines)
     assert " ".join(line.text for line in lines).split() == ["word"] * 200
+
+
+@given(st.lists(st.integers(0, 5000), max_size=5).map(sorted))
+def test_a_word_without_an_end_is_cut(at):
+    data = b"0123456789" * 500
+    events = streamed(data, at)
+    assert finals(events) == finals(streamed(data, []))
+    assert "".join(line.text for line in finals(events)).encode() == data
+    assert all(len(event.text) <= MAX_LINE + 1 + MAX_WORD for event in events)
+
+
+UNSPACED = "\u4f60\u597d\u3002\u300c\u4f55\u8655\uff1f\uff01\u300d\u518d\u89c1\uff01\u771f"
+
+
+@given(st.lists(st.integers(0, len(UNSPACED.encode())), max_size=5).map(sorted))
+def test_sentences_end_where_no_spaces_are_written(at):
+    lines = [line.text for line in finals(streamed(UNSPACED.encode(), at))]
+    assert lines == [UNSPACED[:3], UNSPACED[3:9], UNSPACED[9:12], UNSPACED[12:]]
 
 
 def test_the_clock_is_that_of_somebody_who_reads():
