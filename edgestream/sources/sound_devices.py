@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from dataclasses import dataclass
 from types import ModuleType
 
@@ -30,7 +31,8 @@ LOUDSPEAKER = Kind(
 # Held from looking a device up until it is open, and while PortAudio starts again: that changes
 # the indices, and cuts off what is open.
 PORTAUDIO = threading.RLock()
-OPEN: set[object] = set()  # open microphones and loudspeakers; changed while PORTAUDIO is held
+# Open microphones and loudspeakers, as long as somebody holds them; changed while PORTAUDIO is held.
+OPEN: weakref.WeakSet[object] = weakref.WeakSet()
 
 
 @dataclass(frozen=True, slots=True)
