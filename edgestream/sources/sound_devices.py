@@ -31,7 +31,7 @@ LOUDSPEAKER = Kind(
 # Held from looking a device up until it is open, and while PortAudio starts again: that changes
 # the indices, and cuts off what is open.
 PORTAUDIO = threading.RLock()
-# Open microphones and loudspeakers, as long as somebody holds them; changed while PORTAUDIO is held.
+# Open microphones and loudspeakers that somebody holds; changed while PORTAUDIO is held.
 OPEN: weakref.WeakSet[object] = weakref.WeakSet()
 
 
