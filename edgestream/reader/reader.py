@@ -112,7 +112,10 @@ class Reader:
         stages = self._shared[:1] if self._ended else self._stages
         self._ended = True
         for stage in stages:
-            yield stage.finish()
+            if isinstance(stage, SharedMemory):
+                yield from stage.finishing()
+            else:
+                yield stage.finish()
 
     def close(self) -> None:
         """Lets go of threads; may be repeated."""

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from edgestream.events import Answer, Event, Notice
 from edgestream.reader.aside import MAX_ANSWER, Aside, LongQuestionError
@@ -92,17 +92,20 @@ class SharedMemory:
 
         Questions may still come; then what is left of those.
         """
-        events = self._writer.finish()
-        if self._n_units and not self._ended:
+        return [said for events in self.finishing() for said in events]
+
+    def finishing(self) -> Iterator[list[Event]]:
+        """As `finish`, each answer as soon as it is whole: who ends this loses no other."""
+        is_first, self._ended = not self._ended, True
+        yield self._writer.finish()
+        if self._n_units and is_first:
             if not self._newest.ends_line:
                 self.memory.end_line()
-            events += self._arrived(wait=True)
+            yield self._arrived(wait=True)
             for task in self._tasks:
-                events += [*self._asked(task, task.on_end(self._newest)), *self._writer.finish()]
-        self._ended = True
+                yield [*self._asked(task, task.on_end(self._newest)), *self._writer.finish()]
         while self._questions:
-            events += [*self._answered(), *self._writer.finish()]
-        return events
+            yield [*self._answered(), *self._writer.finish()]
 
     def close(self) -> None:
         """Lets go of the thread, and of what tasks have begun."""

@@ -228,6 +228,26 @@ def test_it_may_be_closed_at_any_time(model, beside):
         reader.close()
 
 
+@pytest.mark.parametrize("beside", [False, True])
+def test_what_is_written_at_the_end_comes_before_what_takes_longer(model, beside):
+    class Last(Task):
+        def on_unit(self, unit):
+            return None
+
+        def on_end(self, unit):
+            return "What?"
+
+        def write(self, aside, question):
+            asked.append(question)
+            return "This."
+
+    asked = []
+    reader = Reader(model, [Last(), Last()], beside=beside)
+    reader.push(LINES[0])
+    assert [len(asked) for events in reader.finishing() if events] == [1, 2]
+    reader.close()
+
+
 def test_nothing_is_asked_where_nothing_was_said(model):
     assert run(model, [Think(), Notes("What?", 1)], []) == []
 
