@@ -26,6 +26,7 @@ from edgestream.reader.apart_worker import (
     Unusable,
     work,
 )
+from edgestream.reader.silence import Silence
 from edgestream.reader.units import CommittedWords
 from edgestream.reader.waiting import MAX_WAITING, Asked, End, Gone, Item, WaitingUnits
 from edgestream.system.process import ending, is_out_of_memory
@@ -73,7 +74,7 @@ class ApartReader:
         self._refusal: EdgestreamError | None = None
         self._ending = ""  # why it ended, where it was not asked to
         self._ended_s: float | None = None  # when the source was ended from outside
-        self._heard_s = time.monotonic()
+        self._silence = Silence()
         self._time_ms = 0.0
         self._pipe, self._process = _start(recipe)
         atexit.register(self.close)  # before multiprocessing waits for its processes
@@ -179,7 +180,7 @@ class ApartReader:
             self._mind_silence()
 
     def _mind_silence(self) -> None:
-        if time.monotonic() - self._heard_s > STALL_S:
+        if self._silence.look_s() > STALL_S:
             self._give_up(f"reading along gave no sign of life for {STALL_S:.0f} s")
 
     def _give_up(self, why: str) -> None:
@@ -224,7 +225,7 @@ class ApartReader:
                 self._changed.notify_all()
 
     def _take(self, report: Report) -> None:
-        self._heard_s = time.monotonic()
+        self._silence.end()
         if isinstance(report, Ready):
             self._ready.set()
         elif isinstance(report, Unusable):

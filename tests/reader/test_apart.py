@@ -340,6 +340,21 @@ def test_held_up_at_the_end_it_is_given_up(monkeypatch):
     assert "no sign of life" in notice
 
 
+def test_stopped_with_the_whole_program_it_is_not_given_up(monkeypatch):
+    reader = reader_of(lines)
+    reader.push(final("before"))
+    events = told(reader)
+    os.kill(reader.pid, signal.SIGSTOP)
+    clock = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: clock() + 3600.0)  # as after Ctrl-Z and fg
+    for number, said in enumerate(reader.finishing()):
+        events += said
+        if number == 3:
+            os.kill(reader.pid, signal.SIGCONT)
+    assert notices(events) == []
+    assert notes(events) == ["before", "2"]
+
+
 def test_a_slow_one_is_no_dead_one(monkeypatch):
     monkeypatch.setattr(apart, "STALL_S", 2.5)
     reader = reader_of(slow_lines, max_waiting=None)
