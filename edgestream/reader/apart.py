@@ -13,7 +13,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
-from edgestream.errors import EdgestreamError, ModelError
+from edgestream.errors import EdgestreamError, ModelError, OperationError
 from edgestream.events import Answer, Event, Notice
 from edgestream.reader.apart_worker import (
     NO_MEMORY,
@@ -57,7 +57,7 @@ class ApartReader:
         has its place among the events, the same each time.
 
         Raises UsageError, ModelError or OperationError where there is no such model, memory is
-        short or a task cannot be used.
+        short, a task cannot be used or no process can be begun.
         """
         self._words = CommittedWords()
         self._waiting = WaitingUnits(None if patient else max_waiting)
@@ -249,15 +249,17 @@ class ApartReader:
 def _start(recipe: Recipe) -> tuple[Connection, BaseProcess]:
     """Not a copy of this process, whose libraries have threads and locks."""
     context = multiprocessing.get_context("spawn")
-    pipe, other_end = context.Pipe()
-    process = context.Process(target=work, args=(other_end, recipe), daemon=True)
     try:
-        process.start()
+        pipe, other_end = context.Pipe()
+        with other_end:  # closed here, so that the pipe ends when the process does
+            process = context.Process(target=work, args=(other_end, recipe), daemon=True)
+            try:
+                process.start()
+            except OSError:
+                pipe.close()
+                raise
     except OSError as error:
-        pipe.close()
         if is_out_of_memory(error):
             raise ModelError(f"{recipe.model}: {NO_MEMORY}") from None
-        raise
-    finally:
-        other_end.close()  # so that the pipe ends when the process does
+        raise OperationError(f"reading along: cannot begin its process: {error.strerror}") from None
     return pipe, process

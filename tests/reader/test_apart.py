@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A reader in a process of its own: it may be slow, stopped or killed; who pushes goes on."""
 
+import errno
 import multiprocessing
 import os
 import signal
@@ -239,6 +240,16 @@ def test_what_cannot_be_used_is_told_at_the_start(tasks, error, said):
 def test_a_model_that_is_not_there_is_told_at_the_start(tmp_path):
     with pytest.raises(ModelError, match="no such file"):
         ApartReader(Recipe(str(tmp_path / "no.gguf"), no_tasks))
+
+
+@pytest.mark.parametrize("number", [errno.EAGAIN, errno.EMFILE])
+def test_where_no_process_can_be_begun_it_is_one_line(number, monkeypatch):
+    def start(process):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(multiprocessing.context.SpawnProcess, "start", start)
+    with pytest.raises(OperationError, match=os.strerror(number)):
+        reader_of(lines)
 
 
 @pytest.mark.parametrize(
