@@ -34,6 +34,7 @@ from edgestream.system.process import ending, is_out_of_memory
 N_AHEAD = 8  # items that are on their way to it: what waits there can be left out no more
 POLL_S = 0.05
 STALL_S = 30.0  # without a sign of life it is given up
+START_S = 600.0  # for a large model on a slow disk
 END_WAIT_S = 20.0  # after Ctrl-C, for what it still writes
 CLOSE_WAIT_S = 0.5  # for what it has begun to be let go of: a tool that runs
 QUIET_WAIT_S = 1.0  # before somebody asks why it does not end
@@ -80,7 +81,7 @@ class ApartReader:
         atexit.register(self.close)  # before multiprocessing waits for its processes
         for target in (self._hear, self._feed):
             threading.Thread(target=target, daemon=True).start()
-        self._ready.wait()
+        self._wait_until_ready()
         if self._refusal is not None:
             self.close()
             raise self._refusal
@@ -106,6 +107,7 @@ class ApartReader:
     def poll(self) -> list[Event]:
         """What the tasks say by now, where nothing was pushed."""
         events: list[Event] = []
+        self._mind_silence()
         over = self._over.is_set()  # first: what comes later is for the next time
         while self._said:
             events.append(self._said.popleft())
@@ -171,6 +173,16 @@ class ApartReader:
         self._process.kill()
         self._process.join()
 
+    def _wait_until_ready(self) -> None:
+        silence = Silence()
+        while not self._ready.wait(POLL_S) and self._refusal is None:
+            if silence.look_s() > START_S:
+                self._refusal = OperationError(
+                    f"reading along: the model was not ready after {START_S:.0f} s; "
+                    "a smaller one takes less"
+                )
+        self._silence.end()
+
     def _wait_until_read(self) -> None:
         while not self._over.is_set() and self._ended_s is None:
             with self._changed:
@@ -180,8 +192,11 @@ class ApartReader:
             self._mind_silence()
 
     def _mind_silence(self) -> None:
-        if self._silence.look_s() > STALL_S:
-            self._give_up(f"reading along gave no sign of life for {STALL_S:.0f} s")
+        """Waits for nothing: it would not hear that it should end."""
+        if not self._over.is_set() and self._silence.look_s() > STALL_S:
+            self._ending = f"reading along gave no sign of life for {STALL_S:.0f} s"
+            self._over.set()
+            self._process.kill()
 
     def _give_up(self, why: str) -> None:
         self._ending = why

@@ -127,6 +127,10 @@ def endless():
     return [Lines(3600.0)]
 
 
+def never():
+    threading.Event().wait()
+
+
 def no_tasks():
     return []
 
@@ -349,6 +353,23 @@ def test_held_up_at_the_end_it_is_given_up(monkeypatch):
     assert notes(events) == ["before"]
     [notice] = notices(events)
     assert "no sign of life" in notice
+
+
+def test_held_up_while_more_comes_it_is_given_up(monkeypatch):
+    monkeypatch.setattr(apart, "STALL_S", 2.5)
+    reader = reader_of(lines)
+    os.kill(reader.pid, signal.SIGSTOP)
+    events = told(reader)
+    [notice] = notices(events)
+    assert "no sign of life" in notice
+    assert notices([*reader.push(final("after")), *reader.finish()]) == []
+    reader.close()
+
+
+def test_what_never_becomes_ready_is_given_up(monkeypatch):
+    monkeypatch.setattr(apart, "START_S", 3.0)
+    with pytest.raises(OperationError, match="not ready after 3 s"):
+        reader_of(never)
 
 
 def test_stopped_with_the_whole_program_it_is_not_given_up(monkeypatch):
