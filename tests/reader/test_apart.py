@@ -17,7 +17,7 @@ from tiny_reader import TALK, tiny_reader
 
 import edgestream as es
 from edgestream.errors import ModelError, OperationError, UsageError
-from edgestream.events import Answer, Draft, Final, Lag, Note, Notice
+from edgestream.events import Answer, Draft, Final, Lag, Note, Notice, Translation
 from edgestream.reader import apart
 from edgestream.reader.apart import ApartReader
 from edgestream.reader.apart_worker import NO_MEMORY, Recipe
@@ -25,6 +25,7 @@ from edgestream.reader.read import ReadSession
 from edgestream.reader.text import TextStream
 from edgestream.reader.tool import Call, Tool
 from edgestream.reader.tool_run import ToolRunner
+from edgestream.reader.translation.stage import TranslationStage
 from edgestream.session import Session
 
 
@@ -77,6 +78,29 @@ class LinesStage:
 
 def lines():
     return [Lines()]
+
+
+class NoTranslator:
+    """Takes its time for each word."""
+
+    def read(self, words, *, last):
+        time.sleep(0.02 * len(words))
+
+    def texts(self):
+        return "", ""
+
+    def end(self):
+        return "done"
+
+
+@dataclass
+class SlowTranslation(Lines):
+    def stage(self, model, *, beside, n_threads):
+        return TranslationStage(NoTranslator(), "de", beside=True)
+
+
+def slow_translation():
+    return [SlowTranslation()]
 
 
 @dataclass
@@ -208,6 +232,20 @@ def test_a_slow_one_leaves_out_lines_and_says_so():
     n_left_out = sum(int(lag.split()[-2].replace("a", "1")) for lag in lags)
     assert len(notes(events)) == 100 - n_left_out + 1
     assert notices(events) == []
+
+
+def test_a_slow_translation_leaves_out_lines_and_says_so():
+    reader = reader_of(slow_translation, max_waiting=100)
+    events = []
+    for number in range(400):
+        events += reader.push(final("one sentence.", number))
+        time.sleep(0.001)
+    n_translated = sum(isinstance(event, Translation) for event in [*events, *reader.finish()])
+    lags = [event.action for event in events if isinstance(event, Lag)]
+    n_left_out = sum(int(lag.split()[-2].replace("a", "1")) for lag in lags)
+    assert n_left_out
+    assert n_translated == 400 - n_left_out
+    reader.close()
 
 
 def test_a_patient_one_is_waited_for_and_speaks_in_its_place():
