@@ -14,7 +14,7 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
-from edgestream.errors import EdgestreamError, ModelError
+from edgestream.errors import EdgestreamError, ModelError, OperationError
 from edgestream.events import Answer, Event, Notice, Translation, TranslationDraft
 from edgestream.reader.apart_worker import (
     NO_MEMORY,
@@ -27,6 +27,7 @@ from edgestream.reader.apart_worker import (
     Unusable,
     work,
 )
+from edgestream.reader.silence import Silence
 from edgestream.reader.units import CommittedWords
 from edgestream.reader.waiting import MAX_WAITING, Asked, End, Gone, Item, WaitingUnits
 from edgestream.system.process import ending, is_out_of_memory
@@ -34,6 +35,7 @@ from edgestream.system.process import ending, is_out_of_memory
 N_AHEAD = 8  # items that are on their way to it: what waits there can be left out no more
 POLL_S = 0.05
 STALL_S = 30.0  # without a sign of life it is given up
+START_S = 600.0  # for a large model on a slow disk
 END_WAIT_S = 20.0  # after Ctrl-C, for what it still writes
 CLOSE_WAIT_S = 0.5  # for what it has begun to be let go of: a tool that runs
 QUIET_WAIT_S = 1.0  # before somebody asks why it does not end
@@ -57,7 +59,7 @@ class ApartReader:
         has its place among the events, the same each time.
 
         Raises UsageError, ModelError or OperationError where there is no such model, memory is
-        short or a task cannot be used.
+        short, a task cannot be used or no process can be begun.
         """
         self._words = CommittedWords()
         self._waiting = WaitingUnits(None if patient else max_waiting)
@@ -75,13 +77,13 @@ class ApartReader:
         self._refusal: EdgestreamError | None = None
         self._ending = ""  # why it ended, where it was not asked to
         self._ended_s: float | None = None  # when the source was ended from outside
-        self._heard_s = time.monotonic()
+        self._silence = Silence()
         self._time_ms = 0.0
         self._pipe, self._process = _start(recipe)
         atexit.register(self.close)  # before multiprocessing waits for its processes
         for target in (self._hear, self._feed):
             threading.Thread(target=target, daemon=True).start()
-        self._ready.wait()
+        self._wait_until_ready()
         if self._refusal is not None:
             self.close()
             raise self._refusal
@@ -107,6 +109,7 @@ class ApartReader:
     def poll(self) -> list[Event]:
         """What the tasks say by now, where nothing was pushed."""
         events: list[Event] = []
+        self._mind_silence()
         over = self._over.is_set()  # first: what comes later is for the next time
         while self._said:
             events.append(self._said.popleft())
@@ -178,6 +181,16 @@ class ApartReader:
         self._process.kill()
         self._process.join()
 
+    def _wait_until_ready(self) -> None:
+        silence = Silence()
+        while not self._ready.wait(POLL_S) and self._refusal is None:
+            if silence.look_s() > START_S:
+                self._refusal = OperationError(
+                    f"reading along: the model was not ready after {START_S:.0f} s; "
+                    "a smaller one takes less"
+                )
+        self._silence.end()
+
     def _wait_until_read(self) -> None:
         while not self._over.is_set() and self._ended_s is None:
             with self._changed:
@@ -187,8 +200,11 @@ class ApartReader:
             self._mind_silence()
 
     def _mind_silence(self) -> None:
-        if time.monotonic() - self._heard_s > STALL_S:
-            self._give_up(f"reading along gave no sign of life for {STALL_S:.0f} s")
+        """Waits for nothing: it would not hear that it should end."""
+        if not self._over.is_set() and self._silence.look_s() > STALL_S:
+            self._ending = f"reading along gave no sign of life for {STALL_S:.0f} s"
+            self._over.set()
+            self._process.kill()
 
     def _give_up(self, why: str) -> None:
         self._ending = why
@@ -232,7 +248,7 @@ class ApartReader:
                 self._changed.notify_all()
 
     def _take(self, report: Report) -> None:
-        self._heard_s = time.monotonic()
+        self._silence.end()
         if isinstance(report, Ready):
             self._ready.set()
         elif isinstance(report, Unusable):
@@ -256,15 +272,17 @@ class ApartReader:
 def _start(recipe: Recipe) -> tuple[Connection, BaseProcess]:
     """Not a copy of this process, whose libraries have threads and locks."""
     context = multiprocessing.get_context("spawn")
-    pipe, other_end = context.Pipe()
-    process = context.Process(target=work, args=(other_end, recipe), daemon=True)
     try:
-        process.start()
+        pipe, other_end = context.Pipe()
+        with other_end:  # closed here, so that the pipe ends when the process does
+            process = context.Process(target=work, args=(other_end, recipe), daemon=True)
+            try:
+                process.start()
+            except OSError:
+                pipe.close()
+                raise
     except OSError as error:
-        pipe.close()
         if is_out_of_memory(error):
             raise ModelError(f"{recipe.model}: {NO_MEMORY}") from None
-        raise
-    finally:
-        other_end.close()  # so that the pipe ends when the process does
+        raise OperationError(f"reading along: cannot begin its process: {error.strerror}") from None
     return pipe, process

@@ -185,10 +185,7 @@ def _reason(error: Exception) -> str:
 
 def _read(reader: Reader, inbox: queue.SimpleQueue[Any], told: _Told) -> None:
     while True:
-        try:
-            item = inbox.get(timeout=POLL_S)
-        except queue.Empty:
-            item = None
+        item = _next(reader, inbox)
         if isinstance(item, Gone):
             return
         if isinstance(item, End):
@@ -204,3 +201,14 @@ def _read(reader: Reader, inbox: queue.SimpleQueue[Any], told: _Told) -> None:
             events = reader.poll()
         if events or item is not None:
             told.send(Read(events, int(item is not None)))
+
+
+def _next(reader: Reader, inbox: queue.SimpleQueue[Any]) -> Any:
+    """What comes next; None where nothing does, or the reader has enough: what is not taken waits
+    where it can still be left out."""
+    if reader.is_behind:
+        time.sleep(POLL_S)
+        return None
+    with suppress(queue.Empty):
+        return inbox.get(timeout=POLL_S)
+    return None

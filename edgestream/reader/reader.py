@@ -31,6 +31,15 @@ class Stage(Protocol):
 
 
 @runtime_checkable
+class LateStage(Protocol):
+    """A stage that takes units faster than it reads them."""
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether so many wait that who can should give it no more for now."""
+
+
+@runtime_checkable
 class OwnStage(Protocol):
     """A task that reads in its own way: in a memory of its own, or in none."""
 
@@ -101,6 +110,11 @@ class Reader:
     def is_free(self) -> bool:
         """Whether a question would be begun with at once, and not wait for other answers."""
         return self._asked and self._shared[0].is_free
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether units wait in it; who can should give it no more for now."""
+        return any(isinstance(stage, LateStage) and stage.is_behind for stage in self._stages)
 
     def finish(self) -> list[Event]:
         """The source has ended: what is left comes. After it questions alone may come, and this

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A reader in a process of its own: it may be slow, stopped or killed; who pushes goes on."""
 
+import errno
 import multiprocessing
 import os
 import signal
@@ -16,7 +17,16 @@ from tiny_reader import TALK, tiny_reader
 
 import edgestream as es
 from edgestream.errors import ModelError, OperationError, UsageError
-from edgestream.events import Answer, Draft, Final, Lag, Note, Notice, TranslationDraft
+from edgestream.events import (
+    Answer,
+    Draft,
+    Final,
+    Lag,
+    Note,
+    Notice,
+    Translation,
+    TranslationDraft,
+)
 from edgestream.reader import apart
 from edgestream.reader.apart import ApartReader
 from edgestream.reader.apart_worker import NO_MEMORY, Recipe
@@ -24,6 +34,7 @@ from edgestream.reader.read import ReadSession
 from edgestream.reader.text import TextStream
 from edgestream.reader.tool import Call, Tool
 from edgestream.reader.tool_run import ToolRunner
+from edgestream.reader.translation.stage import TranslationStage
 from edgestream.session import Session
 
 
@@ -78,6 +89,29 @@ def lines():
     return [Lines()]
 
 
+class NoTranslator:
+    """Takes its time for each word."""
+
+    def read(self, words, *, last):
+        time.sleep(0.02 * len(words))
+
+    def texts(self):
+        return "", ""
+
+    def end(self):
+        return "done"
+
+
+@dataclass
+class SlowTranslation(Lines):
+    def stage(self, model, *, beside, n_threads):
+        return TranslationStage(NoTranslator(), "de", beside=True)
+
+
+def slow_translation():
+    return [SlowTranslation()]
+
+
 @dataclass
 class Closed(Lines):
     """Leaves a file when it is closed."""
@@ -124,6 +158,10 @@ def slow_lines():
 
 def endless():
     return [Lines(3600.0)]
+
+
+def never():
+    threading.Event().wait()
 
 
 def no_tasks():
@@ -223,6 +261,20 @@ def test_a_slow_one_leaves_out_lines_and_says_so():
     assert notices(events) == []
 
 
+def test_a_slow_translation_leaves_out_lines_and_says_so():
+    reader = reader_of(slow_translation, max_waiting=100)
+    events = []
+    for number in range(400):
+        events += reader.push(final("one sentence.", number))
+        time.sleep(0.001)
+    n_translated = sum(isinstance(event, Translation) for event in [*events, *reader.finish()])
+    lags = [event.action for event in events if isinstance(event, Lag)]
+    n_left_out = sum(int(lag.split()[-2].replace("a", "1")) for lag in lags)
+    assert n_left_out
+    assert n_translated == 400 - n_left_out
+    reader.close()
+
+
 def test_a_patient_one_is_waited_for_and_speaks_in_its_place():
     reader = reader_of(slow_lines, max_waiting=4, patient=True)
     for number in range(40):
@@ -257,6 +309,16 @@ def test_what_cannot_be_used_is_told_at_the_start(tasks, error, said):
 def test_a_model_that_is_not_there_is_told_at_the_start(tmp_path):
     with pytest.raises(ModelError, match="no such file"):
         ApartReader(Recipe(str(tmp_path / "no.gguf"), no_tasks))
+
+
+@pytest.mark.parametrize("number", [errno.EAGAIN, errno.EMFILE])
+def test_where_no_process_can_be_begun_it_is_one_line(number, monkeypatch):
+    def start(process):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(multiprocessing.context.SpawnProcess, "start", start)
+    with pytest.raises(OperationError, match=os.strerror(number)):
+        reader_of(lines)
 
 
 @pytest.mark.parametrize(
@@ -356,6 +418,38 @@ def test_held_up_at_the_end_it_is_given_up(monkeypatch):
     assert notes(events) == ["before"]
     [notice] = notices(events)
     assert "no sign of life" in notice
+
+
+def test_held_up_while_more_comes_it_is_given_up(monkeypatch):
+    monkeypatch.setattr(apart, "STALL_S", 2.5)
+    reader = reader_of(lines)
+    os.kill(reader.pid, signal.SIGSTOP)
+    events = told(reader)
+    [notice] = notices(events)
+    assert "no sign of life" in notice
+    assert notices([*reader.push(final("after")), *reader.finish()]) == []
+    reader.close()
+
+
+def test_what_never_becomes_ready_is_given_up(monkeypatch):
+    monkeypatch.setattr(apart, "START_S", 3.0)
+    with pytest.raises(OperationError, match="not ready after 3 s"):
+        reader_of(never)
+
+
+def test_stopped_with_the_whole_program_it_is_not_given_up(monkeypatch):
+    reader = reader_of(lines)
+    reader.push(final("before"))
+    events = told(reader)
+    os.kill(reader.pid, signal.SIGSTOP)
+    clock = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: clock() + 3600.0)  # as after Ctrl-Z and fg
+    for number, said in enumerate(reader.finishing()):
+        events += said
+        if number == 3:
+            os.kill(reader.pid, signal.SIGCONT)
+    assert notices(events) == []
+    assert notes(events) == ["before", "2"]
 
 
 def test_a_slow_one_is_no_dead_one(monkeypatch):

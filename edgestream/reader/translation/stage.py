@@ -13,6 +13,7 @@ from edgestream.reader.translation.sentence import ends_part
 from edgestream.reader.units import Unit
 from edgestream.reader.writer import Writer
 
+MAX_LATE = 64  # words that wait, before no more should come: some 25 seconds of speech
 HALF = "\ufffd"  # a letter whose other half is in the next token
 
 
@@ -47,6 +48,11 @@ class TranslationStage:
         """A unit; the events that are whole by now."""
         done = self._writer.done()
         return done if unit.ends_line else [*done, *self._submit(lambda: self._take(unit))]
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether more than MAX_LATE words wait."""
+        return self._writer.n_waiting > MAX_LATE
 
     def poll(self) -> list[Event]:
         """The events that are whole by now."""
