@@ -32,6 +32,7 @@ TASKS = FOR_A_MODEL | {"wake": "--wake"}
 ONLY_WITH = {
     "translate_from": ("--translate-from", ["translate_to"]),
     "translate_policy": ("--translate-policy", ["translate_to"]),
+    "translate_layout": ("--translate-layout", ["translate_to"]),
     "subtitles": ("--subtitles", ["translate_to"]),
     "every": ("--every", ["ask_every"]),
     "alert_threshold": ("--alert-threshold", ["alert"]),
@@ -132,6 +133,7 @@ def _wanted(used: dict[str, Any]) -> Wanted:
         translate_to=used.get("translate_to"),
         translate_from=_spoken(used),
         translate_policy=used.get("translate_policy"),
+        translate_layout=used.get("translate_layout"),
         note=used.get("ask_every"),
         every_ms=_duration_ms(used["every"]) if "every" in used else EVERY_MS,
         alerts=tuple(used.get("alert", ())),

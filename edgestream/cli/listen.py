@@ -154,6 +154,7 @@ def listen(
     ] = None,
     decoder_device: DecoderDevice = None,
     translate_policy: reading.TranslatePolicy = None,
+    translate_layout: reading.TranslateLayout = None,
     alert_threshold: reading.AlertThreshold = None,
     window: reading.Window = None,
     reader_threads: reading.ReaderThreads = None,

@@ -52,6 +52,7 @@ def read(
     subtitles: reading.Cues = None,
     stats: Stats = False,
     translate_policy: reading.TranslatePolicy = None,
+    translate_layout: reading.TranslateLayout = None,
     alert_threshold: reading.AlertThreshold = None,
     window: reading.Window = None,
     reader_threads: reading.ReaderThreads = None,

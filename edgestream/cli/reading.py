@@ -77,6 +77,13 @@ TranslatePolicy = Annotated[
         " alignatt:2 ... docs/translation.md.",
     ),
 ]  # fmt: skip
+TranslateLayout = Annotated[
+    str | None,
+    option(
+        MORE, "How text and translation lie in the model's memory: reencoded, interleaved or"
+        " grouped. docs/translation.md.", default="as suits the model",
+    ),
+]  # fmt: skip
 AlertThreshold = Annotated[
     float | None, option(MORE, "How sure an --alert must be, 0 to 1.", default="0.45")
 ]

@@ -128,6 +128,7 @@ def watch(
     stats: Stats = False,
     decoder_device: DecoderDevice = None,
     translate_policy: reading.TranslatePolicy = None,
+    translate_layout: reading.TranslateLayout = None,
     alert_threshold: reading.AlertThreshold = None,
     reader_window: reading.ReaderWindow = None,
     reader_threads: reading.ReaderThreads = None,

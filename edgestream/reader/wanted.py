@@ -16,8 +16,9 @@ class Wanted:
     """What a reader is to do, in words and numbers alone: it may be sent to another process.
 
     `translate_to`: a language, as `fr`; `translate_from`: the one that is read, the task's usual
-    one if None; `translate_policy`: when a word of it is written, the
-    task's usual one if None. `note`: a question that is asked again and again, each `every_ms`.
+    one if None; `translate_policy`, `translate_layout`: when a word of it is written, and how it
+    lies in memory, the task's usual ones if None. `note`: a question that is asked again and
+    again, each `every_ms`.
     `alerts`, `alert_threshold` (0 to 1, the usual one if None): what is waited for, in words that a
     model understands; `wake`: phrases that are waited for as they are. `think`: thoughts beside
     each sentence. `tools`: files of tools.
@@ -26,6 +27,7 @@ class Wanted:
     translate_to: str | None = None
     translate_from: str | None = None
     translate_policy: str | None = None
+    translate_layout: str | None = None
     note: str | None = None
     every_ms: float = EVERY_MS
     alerts: tuple[str, ...] = ()
@@ -48,7 +50,9 @@ class Wanted:
         from edgestream.reader.translate import SOURCE, Translate
 
         source = SOURCE if self.translate_from is None else self.translate_from
-        return Translate(self.translate_to, self.translate_policy, source=source)
+        return Translate(
+            self.translate_to, self.translate_policy, source=source, layout=self.translate_layout
+        )
 
     def _thoughts(self) -> AnyTask | None:
         if not self.think:

@@ -88,6 +88,23 @@ def test_text_on_stdin_is_read_as_the_file_is(talk, tiny):
     ).stdout.splitlines()
 
 
+def test_a_translation_lies_in_memory_as_one_says():
+    """By the translator that ships, which knows two layouts."""
+    text = "The girl sees a red apple.\n"
+    for layout in ("interleaved", "grouped"):
+        done = run(
+            "read", "--reader", "toy-translator", "--translate-to", "fr",
+            "--translate-layout", layout, input=text,
+        )  # fmt: skip
+        assert done.stdout == text + "fr> La fille voit une pomme rouge.\n"
+    done = run(
+        "read", "--reader", "toy-translator", "--translate-to", "fr",
+        "--translate-layout", "reencoded", input=text,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "was trained for the layouts interleaved, grouped; not for reencoded" in done.stderr
+
+
 WRONG = [
     (["--translate-to", "fr"], "--translate-to needs --reader MODEL"),
     (["--ask-every", "What?"], "--ask-every needs --reader MODEL"),
@@ -101,6 +118,7 @@ WRONG = [
     (["--wake", "ice", "--say-device", "1"], "--say-device is for --say only"),
     (["--wake", "ice", "--every", "5min"], "--every is for --ask-every only"),
     (["--wake", "ice", "--translate-policy", "x"], "--translate-policy is for --translate-to only"),
+    (["--wake", "ice", "--translate-layout", "x"], "--translate-layout is for --translate-to only"),
     (
         ["--wake", "ice", "--subtitles", "both", "--format", "srt"],
         "--subtitles is for --translate-to only",
