@@ -87,8 +87,8 @@ void DraftBatch::close(bool with_current) {
 // 1, 3, 7, ...: with the row before them the batch is a power of two. Where one guess after the
 // other is wrong from its first token on, fewer and fewer batches hold one.
 void DraftBatch::adapt() {
+  n_paused_ = followed_ > 0 ? 0 : pause_;
   pause_ = followed_ > 0 ? 0 : std::min(2 * pause_ + 1, kMostPaused);
-  n_paused_ = pause_;
   const size_t n = followed_ == n_drafted_ ? 2 * n_wanted_ + 1 : (n_wanted_ - 1) / 2;
   n_wanted_ = std::clamp<size_t>(n, 1, draft_.size());
 }

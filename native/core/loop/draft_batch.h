@@ -78,7 +78,7 @@ class DraftBatch {
   const DraftLength draft_length_;
   std::vector<int32_t> draft_;  // [n_draft], the first n_drafted_ of the open batch
   size_t n_wanted_;             // tokens to draft next, at most n_draft
-  int pause_ = 0;               // batches without a draft after the last wrong guess
+  int pause_ = 0;               // batches without a draft after the next wrong guess
   int n_paused_ = 0;            // of them still to come
   std::vector<float> rows_;     // rows and draft on their way into the decoder
   std::span<const float> all_logits_;
