@@ -215,7 +215,8 @@ def test_a_file_without_a_tokenizer_or_with_a_bad_template_is_one_line(talk, tmp
 
 @pytest.mark.parametrize("seed", range(4))
 def test_killed_at_any_moment_it_takes_no_caption_along(seed, heard, tiny):
-    process = started("listen", PERSON, "--fast", "--reader", REAL or tiny, "--ask")
+    # At its own pace: it has not ended by then.
+    process = started("listen", PERSON, "--reader", REAL or tiny, "--ask")
     reader = reader_of(process)
     time.sleep(random.Random(seed).uniform(0, 2.5))
     reader.kill()
@@ -227,7 +228,7 @@ def test_killed_at_any_moment_it_takes_no_caption_along(seed, heard, tiny):
 
 
 def test_killed_while_a_question_is_asked_it_takes_no_caption_along(heard, tiny):
-    process = started("listen", PERSON, "--fast", "--reader", REAL or tiny, "--ask")
+    process = started("listen", PERSON, "--reader", REAL or tiny, "--ask")
     reader = reader_of(process)
     process.stdin.write(b"What was said so far?\n" * 20)
     process.stdin.flush()
