@@ -27,7 +27,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def pairs(_tools_on_path):
-    from translate import held_out
+    from toy_translate import held_out
 
     return held_out(60, seed=3)
 
@@ -48,7 +48,7 @@ FLOORS = {
 
 @pytest.mark.parametrize(("layout", "k"), list(FLOORS))
 def test_the_model_translates_held_out_sentences_under_wait_k(model, pairs, layout, k) -> None:
-    from translate import Translator
+    from toy_translate import Translator
 
     from edgestream.policy import WaitK
 
@@ -59,7 +59,7 @@ def test_the_model_translates_held_out_sentences_under_wait_k(model, pairs, layo
 @pytest.mark.parametrize("layout", ["grouped", "interleaved"])
 def test_waiting_longer_translates_better(model, pairs, layout) -> None:
     """Word order differs: who writes after one word has to guess."""
-    from translate import Translator
+    from toy_translate import Translator
 
     from edgestream.policy import WaitK
 
@@ -72,7 +72,7 @@ def test_waiting_longer_translates_better(model, pairs, layout) -> None:
 
 @pytest.mark.parametrize("layout", ["grouped", "interleaved"])
 def test_a_stream_of_sentences_goes_on_while_the_window_forgets(model, pairs, layout) -> None:
-    from translate import BySentence, Translator
+    from toy_translate import BySentence, Translator
 
     translator = Translator(model, layout, BySentence(5))
     done = translator.stream(pairs).texts
@@ -84,7 +84,7 @@ def test_a_stream_of_sentences_goes_on_while_the_window_forgets(model, pairs, la
 @pytest.mark.parametrize("layout", ["grouped", "interleaved"])
 def test_attention_says_when_to_write(model, pairs, layout) -> None:
     """Under AlignAtt little is written early and wrong, with the layer that the manifest names."""
-    from translate import BySentence, Translator
+    from toy_translate import BySentence, Translator
 
     from edgestream.policy import AlignAtt
 

@@ -183,7 +183,7 @@ def test_sentences_for_tests_are_kept_apart() -> None:
 
 @pytest.fixture(scope="module")
 def vocabulary(_tools_on_path):
-    from vocabulary import Vocabulary, make_vocabulary
+    from toy_vocabulary import Vocabulary, make_vocabulary
 
     return Vocabulary(make_vocabulary(20_000))
 
@@ -192,7 +192,7 @@ def vocabulary(_tools_on_path):
 @settings(max_examples=20, deadline=None)
 def test_a_wait_k_schedule_is_wait_k(vocabulary, seed, k) -> None:
     from schedule import Pace, lay_out
-    from vocabulary import END
+    from toy_vocabulary import END
 
     pair = drawn(seed, 1)[0]
     tokens = lay_out([pair], [Pace(k)], vocabulary)
@@ -205,7 +205,7 @@ def test_a_wait_k_schedule_is_wait_k(vocabulary, seed, k) -> None:
 @settings(max_examples=20, deadline=None)
 def test_both_layouts_hold_each_word_and_token_once_and_in_order(vocabulary, seed) -> None:
     from streams import draw_stream, grouped, interleaved
-    from vocabulary import END, GROUPED, INTERLEAVED
+    from toy_vocabulary import END, GROUPED, INTERLEAVED
 
     drawn_stream = draw_stream(Random(seed), vocabulary, 120)
     read = [token for unit in drawn_stream.units for token in unit]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from random import Random
 
 from sentences import Pair
-from vocabulary import END, Vocabulary
+from toy_vocabulary import END, Vocabulary
 
 MOST_K, WHOLE = 9, 1_000  # words; a whole sentence
 

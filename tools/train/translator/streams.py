@@ -13,7 +13,7 @@ from random import Random
 
 from schedule import Token, draw_paces, lay_out
 from sentences import Pair, stream
-from vocabulary import END, GROUPED, INTERLEAVED, MARKS, Vocabulary
+from toy_vocabulary import END, GROUPED, INTERLEAVED, MARKS, Vocabulary
 
 NONE = -1
 WAITING_WEIGHT = 0.3  # of a proposal that the policy refuses, against one that is written

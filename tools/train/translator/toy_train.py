@@ -15,10 +15,10 @@ from random import Random
 from typing import Any, TextIO
 
 import torch
-from batches import Batch, draw_batch, loss_of
 from llama_parts import Muon
-from network import Shape, Translator
-from vocabulary import Vocabulary, make_vocabulary
+from toy_batches import Batch, draw_batch, loss_of
+from toy_network import Shape, Translator
+from toy_vocabulary import Vocabulary, make_vocabulary
 
 PEAK_RATE, WARM_UP, LEAST = 4e-3, 100, 0.01
 SHORT_SHARE = 0.15  # of the steps, the first ones, are of short streams

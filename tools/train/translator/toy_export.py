@@ -10,8 +10,8 @@ from pathlib import Path
 import gguf
 import torch
 from llama_parts import write_layers, write_matrix, write_sizes
-from network import Shape, Translator
-from vocabulary import CONTROL, END, SPACE, UNKNOWN
+from toy_network import Shape, Translator
+from toy_vocabulary import CONTROL, END, SPACE, UNKNOWN
 
 NORMAL, UNKNOWN_TYPE, CONTROL_TYPE = 1, 2, 3  # llama.cpp's types of tokens
 WORD_SCORE, LETTER_SCORE = -1.0, -10.0  # whole words win over letters

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from sacrebleu import corpus_bleu
 from sentences import Pair
-from translate import BySentence, Translator, held_out
+from toy_translate import BySentence, Translator, held_out
 
 from edgestream.decoder import DecoderModel, load_decoder
 from edgestream.policy import Action, AlignAtt, Observation, Policy, WaitK

@@ -9,10 +9,10 @@ from random import Random
 
 import torch
 import torch.nn.functional as F
-from network import Translator
 from streams import NONE, Rows, draw_stream, grouped, interleaved
 from torch import Tensor
-from vocabulary import END, Vocabulary
+from toy_network import Translator
+from toy_vocabulary import END, Vocabulary
 
 GUIDANCE = 0.15  # weight of the attention's loss
 SMOOTHING = 0.02  # of the labels
